@@ -1,0 +1,178 @@
+"""How well the embedding judge knows real anchors: Spearman with their intensities, mean over all values.
+
+Each anchor is scored as if it were a response, by the whole road: it is taken out of the VIDB (and with it one anchor
+of every other value, and every copy of its text), the judge is fitted on the rest, ranks it in windows of the rest, and
+Plackett-Luce scores it. Twelve such folds score every anchor of the sample once. Two simpler judges are measured on the
+same windows: cosine with the value's definition, and a ridge on plain embeddings fitted on the other values' anchors.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from record import cannot_run, record
+from scipy.stats import spearmanr
+
+from valueflow.encoder import load_encoder
+from valueflow.evaluation.rankings import RankedWindows
+from valueflow.evaluation.scoring import score_windows
+from valueflow.evaluation.windows import build_windows
+from valueflow.judge import EmbeddingJudge, Question, Rankings, Windows
+from valueflow.theory import known_theories, load_theory
+from valueflow.vidb import Anchors, BucketSampling, Vidb, load_vidb
+
+BAR = 0.45
+SAMPLE = Path(__file__).resolve().parents[2] / "shared" / "data" / "vidb_sample"
+
+Ranker = Callable[[Vidb, int, Windows], Rankings]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--vidb", default=str(SAMPLE), help="folder of anchors")
+    parser.add_argument("--windows", type=int, nargs="+", default=[3, 10], help="windows an anchor")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[42, 43, 44, 45, 46], help="seeds of the windows")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/judge_quality.json"))
+    options = parser.parse_args()
+    if not Path(options.vidb).is_dir():
+        return cannot_run(f"{options.vidb} is not here; its texts may not be copied into the project")
+    vidb = load_vidb(options.vidb, load_theory("pvq"))
+    rankers: dict[str, Ranker] = {
+        "embedding judge": _judge_ranker,
+        "ridge on other values": _ridge_ranker,
+        "cosine with definition": _cosine_ranker,
+    }
+    figures: dict[str, object] = {"bar": BAR, "seeds": options.seeds, "values": len(vidb.anchors)}
+    print(f"{'judge':<24}{'windows':>8}{'Spearman':>10}{'over seeds':>12}{'worst value':>13}")
+    for name, ranker in rankers.items():
+        for m in options.windows:
+            by_seed = np.array([_correlations(vidb, ranker, m, seed) for seed in options.seeds])
+            means, values = by_seed.mean(axis=1), by_seed.mean(axis=0)
+            print(f"{name:<24}{m:>8}{means.mean():>10.3f}{means.std():>12.3f}{values.min():>13.2f}")
+            figures[f"{name}, m={m}"] = {
+                "mean": means.mean(),
+                "by_seed": means,
+                "by_value": {anchors.value: value for anchors, value in zip(vidb.anchors, values, strict=True)},
+            }
+    first = options.windows[0]
+    reached = float(figures[f"embedding judge, m={first}"]["mean"])  # type: ignore[index]
+    peer = float(figures[f"ridge on other values, m={first}"]["mean"])  # type: ignore[index]
+    print(f"embedding judge {reached:.3f} (bar {BAR}), {reached / peer:.2f} times the ridge in the same run")
+    record(options.out, figures | {"ratio_to_ridge": reached / peer})
+    return 0 if reached >= BAR else 1
+
+
+def _correlations(vidb: Vidb, ranker: Ranker, m: int, seed: int) -> list[float]:
+    """Return Spearman's correlation of scores and intensities for each value."""
+    n_folds = max(len(anchors) for anchors in vidb.anchors)
+    ranked: list[list[RankedWindows]] = [[] for _ in vidb.anchors]
+    held: list[list[int]] = [[] for _ in vidb.anchors]
+    for fold in range(n_folds):
+        # Anchors ascend; a step that differs by value mixes low, middle and high ones in each fold.
+        left_out = [(fold + 5 * number) % n_folds for number in range(len(vidb.anchors))]
+        texts = {
+            anchors.texts[place]
+            for anchors, place in zip(vidb.anchors, left_out, strict=True)
+            if place < len(anchors)
+        }
+        rest = _without(vidb, texts)
+        for number, (anchors, place) in enumerate(zip(vidb.anchors, left_out, strict=True)):
+            if place >= len(anchors):
+                continue
+            pool = rest.anchors[number]
+            key = np.array([seed * 1_000_003 + number * 1009 + place], dtype=np.uint64)
+            windows = build_windows(
+                key, anchors.texts[[place]], pool, BucketSampling(), k=6, m=m, response_position="random"
+            )
+            rankings = ranker(rest, number, windows)
+            ranked[number].append(
+                RankedWindows(
+                    windows.responses + len(held[number]),
+                    rankings.orders,
+                    pool.intensities[windows.anchors],
+                    rankings.failures,
+                )
+            )
+            held[number].append(place)
+    return [
+        _spearman(anchors, parts, places) for anchors, parts, places in zip(vidb.anchors, ranked, held, strict=True)
+    ]
+
+
+def _spearman(anchors: Anchors, parts: list[RankedWindows], places: list[int]) -> float:
+    windows = RankedWindows(
+        np.concatenate([part.responses for part in parts]),
+        np.concatenate([part.orders for part in parts]),
+        np.concatenate([part.intensities for part in parts]),
+        np.concatenate([part.failures for part in parts]),
+    )
+    scores = score_windows(
+        windows, len(places), estimator="map", solver="newton", max_iter=50, learning_rate=0.1
+    )
+    return float(spearmanr(scores.score, anchors.intensities[places]).statistic)
+
+
+_REST: dict[frozenset[str], Vidb] = {}
+
+
+def _without(vidb: Vidb, texts: set[str]) -> Vidb:
+    """Return the VIDB without some texts, the same object each time so that what is fitted on it is kept."""
+    key = frozenset(texts)
+    if key not in _REST:
+        kept = []
+        for anchors in vidb.anchors:
+            keep = np.array([text not in texts for text in anchors.texts])
+            kept.append(Anchors(anchors.theory, anchors.value, anchors.texts[keep], anchors.intensities[keep]))
+        _REST[key] = Vidb(vidb.source, tuple(kept), 0, vidb.digest)
+    return _REST[key]
+
+
+def _judge_ranker(rest: Vidb, number: int, windows: Windows) -> Rankings:
+    theory = load_theory(rest.anchors[number].theory)
+    question = Question(theory, rest.anchors[number].value, rest)
+    return EmbeddingJudge().rank(question, windows, lambda done, failed: None)
+
+
+def _cosine_ranker(rest: Vidb, number: int, windows: Windows) -> Rankings:
+    encoder = load_encoder("minilm")
+    definition = encoder.encode([_definition(rest.anchors[number])])[0]
+    return _rank(
+        windows,
+        encoder.encode(list(windows.response_texts)) @ definition,
+        encoder.encode(windows.anchor_set.texts.tolist()) @ definition,
+    )
+
+
+def _ridge_ranker(rest: Vidb, number: int, windows: Windows) -> Rankings:
+    encoder = load_encoder("minilm")
+    others = [anchors for place, anchors in enumerate(rest.anchors) if place != number]
+    own = set(rest.anchors[number].texts)
+    texts = np.concatenate([anchors.texts for anchors in others])
+    fresh = np.array([text not in own for text in texts])
+    x = encoder.encode(texts[fresh].tolist()).astype(np.float64)
+    y = np.concatenate([anchors.intensities for anchors in others])[fresh]
+    slope = x.T @ np.linalg.solve(x @ x.T + np.eye(len(x)), y - y.mean())
+    return _rank(
+        windows,
+        encoder.encode(list(windows.response_texts)) @ slope,
+        encoder.encode(windows.anchor_set.texts.tolist()) @ slope,
+    )
+
+
+def _definition(anchors: Anchors) -> str:
+    theory = next(theory for theory in known_theories() if theory.name == anchors.theory)
+    node = theory.nodes[anchors.value]
+    return f"{node.label}: {node.definition}"
+
+
+def _rank(windows: Windows, responses: npt.NDArray[np.floating], anchors: npt.NDArray[np.floating]) -> Rankings:
+    scores = np.column_stack([responses[windows.responses], anchors[windows.anchors]])
+    orders = np.argsort(-scores, axis=1, kind="stable") + 1
+    return Rankings(orders, np.full(len(windows), "", dtype=object))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,243 @@
+"""Scoring 100,000 responses: this package against one call of scipy.optimize.brentq per response.
+
+Both start from the same arrays (rankings, anchors, response of each window) and give each response's utility; ours also
+gives the standard error. The baseline prepares a response's thresholds, then finds the root of a numpy gradient: both
+are timed. Then time and memory are measured for 10,000, 100,000 and 1,000,000 responses.
+
+    python benchmarks/scoring.py [--out FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.special import expit
+
+from valueflow.plackett_luce import fit_discrimination, fit_utilities, simulate_rankings, summarise_posterior
+
+K, M, BETA, PRIOR = 6, 3, 1.0, 1e-3
+RESPONSES = 100_000
+SIZES = (10_000, 100_000, 1_000_000)
+RATIO_BAR, LINEARITY_BAR, AGREEMENT_BAR = 300.0, 1.5, 1e-6
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+def draw_windows(n: int, m: int, k: int, beta: float, rng: np.random.Generator) -> tuple[Floats, Floats, Ints, Ints]:
+    """Simulate n responses with m windows each: truth, anchors, rankings, response index.
+
+    Anchors by buckets: k - 1 equal-width bins between the lowest and highest of 2,000 anchors, one drawn from each.
+    """
+    pool = np.sort(rng.uniform(-10.0, 10.0, 2000))
+    starts = np.searchsorted(pool, np.linspace(pool[0], pool[-1], k))
+    starts[-1] = pool.size
+    anchors = np.stack([pool[rng.integers(low, high, n * m)] for low, high in pairwise(starts)], 1)
+    truth = rng.uniform(-9.0, 9.0, n)
+    index = np.repeat(np.arange(n), m)
+    rankings = simulate_rankings(np.column_stack([truth[index], anchors]), beta, rng)
+    return truth, anchors, rankings, index
+
+
+def thresholds_of(rankings: Ints, anchors: Floats) -> tuple[Floats, float]:
+    """Prepare one response: log of what it competed against at each stage, and the number of anchors above it."""
+    k = rankings.shape[1]
+    weights = np.zeros(rankings.shape)
+    weights[:, 1:] = np.exp(BETA * anchors)
+    picked = np.take_along_axis(weights, rankings - 1, axis=1)
+    remaining = np.cumsum(picked[:, ::-1], axis=1)[:, ::-1]
+    place = np.argmax(rankings == 1, axis=1)
+    counts = (np.arange(k) <= place[:, None]) & (remaining > 0)
+    return np.log(remaining[counts]), float(place.sum())
+
+
+def numpy_gradient(rankings: Ints, anchors: Floats) -> Callable[[float], float]:
+    """Gradient of one response's log-posterior in plain numpy, from its thresholds."""
+    thresholds, losses = thresholds_of(rankings, anchors)
+
+    def gradient(u: float) -> float:
+        return float(BETA * ((1.0 / (1.0 + np.exp(BETA * u - thresholds))).sum() - losses) - PRIOR * u)
+
+    return gradient
+
+
+def expit_gradient(rankings: Ints, anchors: Floats) -> Callable[[float], float]:
+    """Evaluate the same through scipy's compiled logistic function: the fastest way found to write it."""
+    thresholds, losses = thresholds_of(rankings, anchors)
+
+    def gradient(u: float) -> float:
+        return float(BETA * (expit(thresholds - BETA * u).sum() - losses) - PRIOR * u)
+
+    return gradient
+
+
+def formula_gradient(rankings: Ints, anchors: Floats) -> Callable[[float], float]:
+    """Evaluate the gradient as the formula reads, with nothing but the anchors' exponentials prepared."""
+    is_response = rankings == 1
+    picked = np.take_along_axis(np.column_stack([np.zeros(len(anchors)), np.exp(BETA * anchors)]), rankings - 1, axis=1)
+    competes = np.cumsum(is_response[:, ::-1], axis=1)[:, ::-1]
+
+    def gradient(u: float) -> float:
+        strength = np.where(is_response, np.exp(BETA * u), picked)
+        remaining = np.cumsum(strength[:, ::-1], axis=1)[:, ::-1]
+        chance = np.exp(BETA * u) * competes / remaining
+        return float(BETA * (len(anchors) - chance.sum()) - PRIOR * u)
+
+    return gradient
+
+
+def best_of(function: Callable[[], Any], repeats: int = 7) -> float:
+    """Least wall-clock time of a few runs, in seconds."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def compare(sample: int) -> dict[str, float]:
+    """Time the package on all responses and brentq on a random sample of them, scaled up."""
+    rng = np.random.default_rng(42)
+    _, anchors, rankings, index = draw_windows(RESPONSES, M, K, BETA, rng)
+    fit = fit_utilities(rankings, anchors, index, RESPONSES, discrimination=BETA, prior_precision=PRIOR)
+    chosen = rng.choice(RESPONSES, sample, replace=False)
+
+    def baseline(make: Callable[[Ints, Floats], Callable[[float], float]]) -> tuple[float, float, Floats]:
+        """Seconds to prepare and seconds to solve the sample, and the roots."""
+        prepare = solve = 0.0
+        roots = np.empty(sample)
+        for position, response in enumerate(chosen):
+            begin = time.perf_counter()
+            rows = slice(response * M, response * M + M)
+            gradient = make(rankings[rows], anchors[rows])
+            middle = time.perf_counter()
+            roots[position] = brentq(gradient, -40.0, 40.0)
+            solve += time.perf_counter() - middle
+            prepare += middle - begin
+        return prepare, solve, roots
+
+    scale = RESPONSES / sample
+    # The best of three, as for our own times.
+    prepare, solve, roots = min((baseline(numpy_gradient) for _ in range(3)), key=lambda r: r[0] + r[1])
+    expit_prepare, expit_solve, _ = min((baseline(expit_gradient) for _ in range(3)), key=lambda r: r[0] + r[1])
+
+    formula_prepare, formula_solve, formula_roots = min(
+        (baseline(formula_gradient) for _ in range(2)), key=lambda r: r[0] + r[1]
+    )
+    formula = (formula_prepare + formula_solve) * scale
+
+    def pipeline() -> None:
+        beta = fit_discrimination(rankings, anchors).discrimination
+        fit_utilities(rankings, anchors, index, RESPONSES, discrimination=beta, prior_precision=PRIOR)
+        summarise_posterior(rankings, anchors, index, RESPONSES, discrimination=beta, prior_precision=PRIOR)
+
+    ours = best_of(
+        lambda: fit_utilities(rankings, anchors, index, RESPONSES, discrimination=BETA, prior_precision=PRIOR)
+    )
+    whole = best_of(pipeline, 3)
+    return {
+        "responses": RESPONSES,
+        "brentq_responses_timed": sample,
+        "brentq_prepare_s": prepare * scale,
+        "brentq_solve_s": solve * scale,
+        "brentq_s": (prepare + solve) * scale,
+        "brentq_expit_s": (expit_prepare + expit_solve) * scale,
+        "brentq_formula_s": formula,
+        "fit_s": ours,
+        "pipeline_s": whole,
+        "ratio": (prepare + solve) * scale / ours,
+        "ratio_brentq_without_preparation": solve * scale / ours,
+        "ratio_brentq_expit": (expit_prepare + expit_solve) * scale / ours,
+        "ratio_brentq_formula": formula / ours,
+        "ratio_pipeline": (prepare + solve) * scale / whole,
+        "largest_difference": float(np.abs(np.stack([roots, formula_roots]) - fit.utility[chosen]).max()),
+    }
+
+
+def measure(n: int) -> dict[str, float]:
+    """Time and added peak memory for n responses; memory is this process's own, so run it in a fresh one."""
+    _, anchors, rankings, index = draw_windows(n, M, K, BETA, np.random.default_rng(7))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    resident = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1024
+    seconds = best_of(lambda: fit_utilities(rankings, anchors, index, n, discrimination=BETA), 5)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    inputs = (anchors.nbytes + rankings.nbytes + index.nbytes) / 2**20
+    # Simulating took more memory than fitting does where the peak did not move: then this is an upper bound.
+    return {
+        "responses": n,
+        "seconds": seconds,
+        "us_per_response": seconds / n * 1e6,
+        "inputs_mib": inputs,
+        "added_peak_mib": max(peak - resident, 0.0) / 1024 if peak > before else (before - resident) / 1024,
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "scoring.json")
+    parser.add_argument("--sample", type=int, default=2000, help="responses that brentq is timed on")
+    parser.add_argument("--measure", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.measure:
+        print(json.dumps(measure(options.measure)))
+        return 0
+
+    speed = compare(options.sample)
+    print(f"{RESPONSES:,} responses, K={K}, M={M}; brentq timed on {options.sample:,} of them and scaled linearly")
+    print(f"  brentq, numpy gradient   {speed['brentq_s']:8.3f} s (prepare {speed['brentq_prepare_s']:.3f} s)")
+    print(f"  brentq, expit gradient   {speed['brentq_expit_s']:8.3f} s")
+    print(f"  brentq, formula as read  {speed['brentq_formula_s']:8.3f} s")
+    print(f"  fit_utilities            {speed['fit_s']:8.4f} s   point and standard error")
+    print(f"  beta + fit + posterior   {speed['pipeline_s']:8.4f} s   {speed['ratio_pipeline']:.0f}x")
+    print(f"  ratio                    {speed['ratio']:8.0f}x   bar {RATIO_BAR:.0f}x")
+    print(f"  without preparation      {speed['ratio_brentq_without_preparation']:8.0f}x")
+    print(f"  against expit            {speed['ratio_brentq_expit']:8.0f}x")
+    print(f"  against formula as read  {speed['ratio_brentq_formula']:8.0f}x")
+    print(f"  largest difference       {speed['largest_difference']:8.1e}   bar {AGREEMENT_BAR:.0e}")
+
+    sizes = []
+    for n in SIZES:
+        command = [sys.executable, __file__, "--measure", str(n)]
+        sizes.append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+        row = sizes[-1]
+        print(
+            f"  {n:>9,} responses: {row['seconds']:7.4f} s, {row['us_per_response']:.3f} us each, "
+            f"inputs {row['inputs_mib']:.1f} MiB, added {row['added_peak_mib']:.1f} MiB"
+        )
+    growth = sizes[2]["us_per_response"] / sizes[1]["us_per_response"]
+    print(f"  cost per response, 10^6 over 10^5: {growth:.2f}   bar {LINEARITY_BAR}")
+
+    passed = speed["ratio"] >= RATIO_BAR and speed["largest_difference"] <= AGREEMENT_BAR and growth <= LINEARITY_BAR
+    result = {
+        "speed": speed,
+        "sizes": sizes,
+        "growth": growth,
+        "bars": {"ratio": RATIO_BAR, "growth": LINEARITY_BAR, "largest_difference": AGREEMENT_BAR},
+        "passed": passed,
+        "versions": {"python": platform.python_version(), "numpy": np.__version__, "scipy": scipy.__version__},
+        "cores": os.cpu_count(),
+    }
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    print("passed" if passed else "MISSED")
+    return 0 if passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

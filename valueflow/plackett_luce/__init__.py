@@ -1,0 +1,26 @@
+"""Plackett-Luce mathematics on arrays: utilities, their uncertainty, a judge's discrimination, simulation.
+
+A judge ranks windows of K items by support. With item utilities u and the judge's discrimination beta, the chance of a
+ranking pi is ``prod_k exp(beta u_pi(k)) / sum_{r >= k} exp(beta u_pi(r))`` (Luce, 1959; Plackett, 1975). Item 1 of a
+window is the response, whose utility is sought; item j + 1 is anchor j, whose utility is known. ``rankings`` hold item
+numbers, most supportive first. Utilities are in points of the anchors' intensity scale.
+"""
+
+from .anchored import UtilityFit, fit_utilities
+from .discrimination import DiscriminationFit, anchor_kendall_tau, fit_discrimination
+from .guarded import window_guarded
+from .interval import PosteriorSummary, credible_interval, summarise_posterior
+from .simulation import simulate_rankings
+
+__all__ = [
+    "DiscriminationFit",
+    "PosteriorSummary",
+    "UtilityFit",
+    "anchor_kendall_tau",
+    "credible_interval",
+    "fit_discrimination",
+    "fit_utilities",
+    "simulate_rankings",
+    "summarise_posterior",
+    "window_guarded",
+]

@@ -1,0 +1,92 @@
+"""Score against steering intensity: whether a model expresses a value more, the more it is steered to."""
+
+import math
+from pathlib import Path
+
+import pandas as pd
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from valueflow.run.outputs import replacing
+from valueflow.vidb import HIGHEST_INTENSITY, LOWEST_INTENSITY
+
+FORMATS = ("png", "svg")
+
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")  # Okabe and Ito 2008
+_STYLES = ("-", "--", ":")
+_MOST_VALUES_WITH_POINTS = 3
+_PANELS_A_ROW = 2
+
+
+def draw_dose_response(means: pd.DataFrame, points: pd.DataFrame, stem: Path) -> list[Path]:
+    """Draw one panel a theory, one line a value, and save it as PNG and SVG.
+
+    Parameters
+    ----------
+    means
+        One row a run with `theory`, `label`, `intensity`, `mean`, `mean_low`, `mean_high`.
+    points
+        One row a response with `theory`, `label`, `intensity`, `score`; drawn as dots where a panel
+        has few values.
+    stem
+        Path without suffix.
+
+    Returns
+    -------
+    list of Path
+        The files written.
+    """
+    theories = list(dict.fromkeys(means["theory"]))
+    columns = min(_PANELS_A_ROW, len(theories))
+    rows = math.ceil(len(theories) / columns)
+    figure = Figure(figsize=(6.4 * columns, 4.2 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
+    for panel, theory in zip(panels, theories, strict=False):
+        _draw_panel(panel, theory, means[means["theory"] == theory], points[points["theory"] == theory])
+    for panel in panels[len(theories) :]:
+        panel.set_visible(False)
+    files = []
+    # Fixed salt and no date: the same results give the same file.
+    with rc_context({"svg.hashsalt": "valueflow"}):
+        for suffix in FORMATS:
+            path = stem.with_suffix(f".{suffix}")
+            with replacing(path) as temporary:
+                figure.savefig(temporary, dpi=150, metadata={"Date": None} if suffix == "svg" else None)
+            files.append(path)
+    return files
+
+
+def _draw_panel(panel: Axes, theory: str, means: pd.DataFrame, points: pd.DataFrame) -> None:
+    labels = list(dict.fromkeys(means["label"]))
+    for number, label in enumerate(labels):
+        line = means[means["label"] == label].sort_values("intensity")
+        colour = _COLOURS[number % len(_COLOURS)]
+        # Lines that share an intensity stand side by side, so that their intervals can be told apart.
+        shift = (number - (len(labels) - 1) / 2) * min(0.06, 0.5 / len(labels))
+        centre = line["mean"].to_numpy(dtype=float)
+        below = centre - line["mean_low"].to_numpy(dtype=float)
+        above = line["mean_high"].to_numpy(dtype=float) - centre
+        panel.errorbar(
+            line["intensity"] + shift,
+            centre,
+            yerr=[below, above],
+            color=colour,
+            linestyle=_STYLES[number // len(_COLOURS) % len(_STYLES)],
+            marker="o",
+            markersize=5,
+            capsize=3,
+            label=label,
+        )
+        if len(labels) <= _MOST_VALUES_WITH_POINTS:
+            dots = points[points["label"] == label]
+            panel.scatter(dots["intensity"] + shift, dots["score"], color=colour, alpha=0.25, s=14, linewidths=0)
+    panel.axhline(0, color="0.8", linewidth=0.8, zorder=0)
+    panel.set(
+        title=theory,
+        xlabel="steering intensity",
+        ylabel="score (mean and 95% interval)",
+        xticks=sorted(means["intensity"].unique()),
+        ylim=(LOWEST_INTENSITY * 1.05, HIGHEST_INTENSITY * 1.05),
+    )
+    panel.legend(fontsize="small", ncols=1 if len(labels) <= 7 else 2, frameon=False)

@@ -1,0 +1,87 @@
+"""Where finished runs are recorded besides their folder: the config group `logger`."""
+
+import csv
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from valueflow.reporting.figures import figures
+from valueflow.run.app import Outcome
+from valueflow.run.errors import InputError
+
+RUNS_FILE = "runs.csv"
+
+
+@dataclass(frozen=True)
+class CsvLogger:
+    """Adds one row a run to `runs.csv`, in the sweep's folder or, for a single run, in its own."""
+
+    def log(self, outcome: Outcome, *, config: Mapping[str, Any], name: str, group: str, folder: Path) -> None:
+        """Record a run; jobs of a sweep that run at once wait for each other."""
+        del config
+        path = (folder.parent if group == folder.parent.name else folder) / RUNS_FILE
+        row = {"name": name, "group": group, **figures(outcome.summary)}
+        with FileLock(f"{path}.lock"):
+            is_new = not path.exists()
+            with path.open("a", encoding="utf-8", newline="") as stream:
+                writer = csv.DictWriter(stream, list(row), lineterminator="\n")
+                if is_new:
+                    writer.writeheader()
+                writer.writerow(row)
+
+
+@dataclass(frozen=True)
+class WandbLogger:
+    """Makes one Weights & Biases run a job: scores as a table, summary figures, the settings.
+
+    Attributes
+    ----------
+    project, entity
+        Where the run goes.
+    mode
+        `online`, `offline` or `disabled`; None leaves it to WANDB_MODE.
+    """
+
+    project: str = "valueflow"
+    entity: str | None = None
+    mode: str | None = None
+
+    def __post_init__(self) -> None:
+        # Checked before anything is judged: a run that cannot be logged should not be paid for first.
+        mode = self.mode or os.environ.get("WANDB_MODE", "online")
+        if mode not in ("online", "offline", "disabled"):
+            raise InputError(f"logger.mode='{mode}' is none of online, offline, disabled")
+        if mode == "online":
+            import wandb
+
+            if wandb.api.api_key is None:
+                raise InputError(
+                    "logger=wandb finds no key; set WANDB_API_KEY, run `wandb login`, or set logger.mode=offline"
+                )
+
+    def log(self, outcome: Outcome, *, config: Mapping[str, Any], name: str, group: str, folder: Path) -> None:
+        """Record a run."""
+        import wandb
+
+        with wandb.init(
+            project=self.project,
+            entity=self.entity,
+            mode=self.mode,  # type: ignore[arg-type]
+            group=group,
+            name=name,
+            # The hierarchy is the same in every run of a theory; its name says it.
+            config={key: entry for key, entry in config.items() if key != "theory"} | {"theory": _theory_name(outcome)},
+            dir=folder,
+            reinit="finish_previous",
+            settings=wandb.Settings(silent=True),
+        ) as run:
+            run.log({title: wandb.Table(dataframe=table) for title, table in outcome.tables().items()})
+            run.summary.update(figures(outcome.summary))
+
+
+def _theory_name(outcome: Outcome) -> object:
+    return outcome.summary.get("theory")

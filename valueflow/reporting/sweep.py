@@ -1,0 +1,93 @@
+"""The end of a sweep: one table over its jobs, one picture, and which jobs failed."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from valueflow.evaluation.display import show_evaluation
+from valueflow.reporting.figures import figures
+from valueflow.run.app import ERROR_FILE, EXIT_FAILED, EXIT_INPUT
+from valueflow.run.outputs import write_csv
+from valueflow.run.summary import SUMMARY_FILE
+
+SWEEP_FILE = "sweep.csv"
+PICTURE = "dose_response"
+
+
+class EvaluationSweepEnd(Callback):  # type: ignore[misc]
+    """Hydra callback that sums a sweep of evaluations up from the folders of its jobs.
+
+    It reads what the jobs have written and asks nothing of the process they ran in, so it works
+    after any launcher and after a sweep that was resumed.
+    """
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Write `sweep.csv` and the dose-response picture, print the table, name the failed jobs.
+
+        Raises
+        ------
+        SystemExit
+            A job failed: code 2 where all failures are faults of the input, else 1.
+        """
+        folder = Path(config.hydra.sweep.dir)
+        jobs = sorted((path for path in folder.iterdir() if (path / ".hydra").is_dir()), key=_job_number)
+        summaries = {job: _read(job / SUMMARY_FILE) for job in jobs if (job / SUMMARY_FILE).is_file()}
+        console = Console()
+        if summaries:
+            rows = [{"folder": job.name, **figures(summary)} for job, summary in summaries.items()]
+            write_csv(pd.DataFrame(rows), folder / SWEEP_FILE)
+            show_evaluation(list(summaries.values()), title=f"{len(summaries)} of {len(jobs)} jobs")
+            for path in _draw(summaries, folder / PICTURE):
+                console.print(f"picture: {path}", soft_wrap=True)
+            console.print(f"tables:  {folder / SWEEP_FILE} and one folder a job beside it", soft_wrap=True)
+        failed = [job for job in jobs if job not in summaries]
+        for job in failed:
+            fault = _read(job / ERROR_FILE)["error"] if (job / ERROR_FILE).is_file() else "did not finish"
+            overrides = " ".join(OmegaConf.load(job / ".hydra" / "overrides.yaml"))
+            console.print(
+                f"failed: job {job.name} ({overrides}): {fault}", soft_wrap=True, markup=False, highlight=False
+            )
+        if failed:
+            ours = any(not (job / ERROR_FILE).is_file() or not _read(job / ERROR_FILE)["input"] for job in failed)
+            raise SystemExit(EXIT_FAILED if ours else EXIT_INPUT)
+
+
+def _draw(summaries: dict[Path, dict[str, Any]], stem: Path) -> list[Path]:
+    steered = {job: summary for job, summary in summaries.items() if summary["intensity"] is not None}
+    means = pd.DataFrame(
+        [
+            {key: summary[key] for key in ("theory", "label", "intensity", "mean", "mean_low", "mean_high")}
+            for summary in steered.values()
+        ]
+    )
+    if means.empty or means["intensity"].nunique() < 2:
+        return []
+    points = [
+        pd.DataFrame(
+            {
+                "theory": summary["theory"],
+                "label": summary["label"],
+                "intensity": summary["intensity"],
+                "score": pd.read_csv(job / "scores.csv", usecols=[f"{summary['value']}_score"]).iloc[:, 0],
+            }
+        )
+        for job, summary in steered.items()
+    ]
+    # Imported here: every run loads this module, few end a sweep that has something to draw.
+    from valueflow.reporting.dose_response import draw_dose_response
+
+    return draw_dose_response(means, pd.concat(points, ignore_index=True), stem)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def _job_number(folder: Path) -> tuple[int, str]:
+    return (int(folder.name), "") if folder.name.isdigit() else (-1, folder.name)

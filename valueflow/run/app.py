@@ -1,0 +1,201 @@
+"""A Hydra app around one function: composing, one-line errors, exit codes, resuming, logging.
+
+An app's function takes the composed settings as keyword arguments plus `output_dir` and returns an
+`Outcome`. All that Hydra apps share happens here; what happens at the end of a sweep is a Hydra
+callback (`valueflow.reporting.sweep`), chosen in the app's YAML.
+"""
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NoReturn, Protocol
+
+from hydra import main as hydra_main
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+
+from valueflow.run.config import CONFIG_DIR, built
+from valueflow.run.errors import InputError, nearest
+from valueflow.run.folders import RunFolder
+from valueflow.run.outputs import write_json
+from valueflow.run.summary import SUMMARY_FILE, fingerprint
+
+ERROR_FILE = "error.json"
+EXIT_FAILED, EXIT_INPUT, EXIT_INTERRUPTED = 1, 2, 130
+
+_RUN_KEYS = ("logger", "resume")
+"""Keys of every app's YAML that say how to run, not what: no setting of the app's function."""
+
+_log = logging.getLogger(__name__)
+
+
+class Outcome(Protocol):
+    """What an app's function returns."""
+
+    summary: dict[str, Any]
+
+    def tables(self) -> Mapping[str, Any]:
+        """Return the tables of the run by name, for loggers."""
+        ...
+
+    def show(self) -> None:
+        """Print the result for a person."""
+        ...
+
+
+class RunLogger(Protocol):
+    """Takes a finished run to where runs are compared; the config group `logger` chooses one."""
+
+    def log(self, outcome: Outcome, *, config: Mapping[str, Any], name: str, group: str, folder: Path) -> None:
+        """Record a run under its name, grouped with the other jobs of its sweep."""
+        ...
+
+
+def run_app(config_name: str, load_job: Callable[[], Callable[..., Outcome]]) -> None:
+    """Run an app from the command line and exit.
+
+    Parameters
+    ----------
+    config_name
+        The app's primary YAML in `configs`.
+    load_job
+        Imports and returns the app's function; called only once there is work, so that `--help`
+        need not wait for heavy libraries.
+
+    Notes
+    -----
+    Exit codes: 0 done; 2 the input or settings cannot be used, told in one line; 1 a job of a sweep
+    failed, or a fault in the program; 130 interrupted. A run that fails for its input leaves no
+    folder behind; in a sweep, the failed job's folder keeps `error.json`.
+    """
+    # Hydra would print its own multi-line messages and exit 1; with this it raises instead.
+    wants_traces = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    _continue_sweep(sys.argv)
+
+    @hydra_main(version_base="1.3", config_path=str(CONFIG_DIR), config_name=config_name)
+    def app(config: DictConfig) -> None:
+        run = _run_sweep_job if HydraConfig.get().mode == RunMode.MULTIRUN else _run_job
+        run(config, load_job)
+
+    try:
+        app()
+    except KeyboardInterrupt:
+        _stop("interrupted; the same command with resume=true keeps a sweep's finished jobs", EXIT_INTERRUPTED)
+    except (InputError, HydraException, OmegaConfBaseException) as error:
+        if wants_traces:
+            raise
+        RunFolder.discard()
+        _stop(one_line(error), EXIT_INPUT)
+
+
+def _run_job(config: DictConfig, load_job: Callable[[], Callable[..., Outcome]]) -> None:
+    """Run one job in Hydra's output folder: a single run, or a job of a sweep."""
+    hydra = HydraConfig.get()
+    folder = Path(hydra.runtime.output_dir)
+    missing = sorted(OmegaConf.missing_keys(config))
+    if missing:
+        raise InputError(f"'{missing[0]}' is not set; give {missing[0]}=..., see --help")
+    settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    options = {key: settings.pop(key) for key in _RUN_KEYS}
+    mark = fingerprint(settings)
+    if options["resume"] and _is_finished(folder, mark):
+        _log.info("%s is done already", folder)
+        return
+    for leftover in (folder / ERROR_FILE, folder / SUMMARY_FILE):
+        leftover.unlink(missing_ok=True)
+    logger: RunLogger | None = built(options["logger"])
+    outcome = load_job()(**settings, output_dir=folder)
+    is_sweep = hydra.mode == RunMode.MULTIRUN
+    if not is_sweep:
+        outcome.show()
+    if logger is not None:
+        logger.log(
+            outcome,
+            config=settings,
+            name=hydra.job.override_dirname or hydra.job.name,
+            group=Path(hydra.sweep.dir).name if is_sweep else hydra.job.name,
+            folder=folder,
+        )
+    # Written last: its presence is what makes a job count as finished.
+    write_json({**outcome.summary, "job": hydra.job.override_dirname, "fingerprint": mark}, folder / SUMMARY_FILE)
+
+
+def _run_sweep_job(config: DictConfig, load_job: Callable[[], Callable[..., Outcome]]) -> None:
+    """Run one job of a sweep; what fails is recorded in its folder, and the other jobs go on."""
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    try:
+        _run_job(config, load_job)
+    except (InputError, HydraException, OmegaConfBaseException) as error:
+        _log.error("%s", one_line(error))
+        write_json({"error": one_line(error), "input": True}, folder / ERROR_FILE)
+    except Exception as error:
+        _log.exception("the job failed")
+        write_json({"error": f"{type(error).__name__}: {error}", "input": False}, folder / ERROR_FILE)
+
+
+def _is_finished(folder: Path, mark: str) -> bool:
+    summary = folder / SUMMARY_FILE
+    if not summary.is_file():
+        return False
+    recorded = json.loads(summary.read_text(encoding="utf-8"))
+    return bool(recorded.get("fingerprint") == mark)
+
+
+def _continue_sweep(arguments: list[str]) -> None:
+    """With resume=true, point Hydra at the newest sweep folder that the same overrides made.
+
+    The folder is named on the command line itself (`hydra.sweep.dir=...`), so that jobs that a
+    launcher runs in other processes get it too. Where the user names a folder, that one is used.
+    """
+    if "resume=true" not in [argument.lower() for argument in arguments]:
+        return
+    if any(argument.startswith(("hydra.sweep.dir=", "hydra.run.dir=")) for argument in arguments):
+        return
+    wanted = _own_overrides(arguments[1:])
+    for file in sorted(Path("multirun").glob("*/*/multirun.yaml"), reverse=True):
+        if _own_overrides(OmegaConf.load(file).hydra.overrides.task) == wanted:
+            arguments.append(f"hydra.sweep.dir={file.parent}")
+            return
+
+
+def _own_overrides(arguments: Iterable[str]) -> list[str]:
+    """Return the overrides that make a sweep what it is, sorted."""
+    return sorted(
+        argument
+        for argument in arguments
+        if "=" in argument and not argument.startswith(("-", "hydra", "resume=", "logger"))
+    )
+
+
+def one_line(error: Exception) -> str:
+    """Word an error of ours, of Hydra or of OmegaConf as one line with the nearest right name."""
+    if isinstance(error, InputError):
+        return str(error)
+    cause = error.__cause__
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options is not None:
+        group, _, option = str(error.missing_cfg_file).rpartition("/")
+        return str(InputError(f"{group} '{option}' is unknown; {nearest(option, error.options)}"))
+    text = str(error)
+    if isinstance(cause, ConfigKeyError | ConfigAttributeError):
+        key = str(cause.full_key or cause.key)
+        known = [str(name) for name in cause.parent_node] if isinstance(cause.parent_node, DictConfig) else []
+        known = [name for name in known if name != "hydra"]
+        return str(InputError(f"'{key}' is no setting; {nearest(key.rpartition('.')[2], known)}"))
+    if "Ambiguous value" in text or "requires --multirun" in text:
+        return str(InputError(f"{text.splitlines()[0]}; several values are a sweep: add -m"))
+    if isinstance(error, OverrideParseException):
+        return str(InputError(f"cannot read '{error.override}' as an override: {text.splitlines()[0]}"))
+    lines = [line.strip() for line in f"{text}\n{cause or ''}".splitlines() if line.strip()]
+    return str(InputError("; ".join(lines[:3])))
+
+
+def _stop(message: str, code: int) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
+    raise SystemExit(code)

@@ -1,0 +1,83 @@
+"""What every run records of itself: versions, timings, fingerprint."""
+
+import hashlib
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from valueflow.run.outputs import plain
+
+SUMMARY_FILE = "summary.json"
+
+_PACKAGES = ("valueflow", "hydra-core", "numpy", "scipy", "pandas", "torch", "transformers", "sentence-transformers")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that shape results; nothing is imported for it."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+class Timings:
+    """Seconds spent in the stages of a run."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Add the time of a block to a stage."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+    def as_dict(self) -> dict[str, float]:
+        """Return seconds by stage and in total, to the millisecond."""
+        stages = {name: round(seconds, 3) for name, seconds in self.seconds.items()}
+        return stages | {"total": round(sum(self.seconds.values()), 3)}
+
+
+def fingerprint(config: Mapping[str, Any]) -> str:
+    """Digest what decides a run's result: its settings and the files they name.
+
+    Parameters
+    ----------
+    config
+        Composed settings. Every text in it that names a file or folder adds that file's, or all of
+        the folder's files', sizes and times of change (a model's folder is too large to read).
+
+    Returns
+    -------
+    str
+        SHA-256, hexadecimal.
+    """
+    digest = hashlib.sha256(json.dumps([plain(config), versions()["valueflow"]], sort_keys=True).encode())
+    for path in sorted(set(_named_paths(config))):
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file():
+                digest.update(f"{file} {file.stat().st_size} {file.stat().st_mtime_ns}".encode())
+    return digest.hexdigest()
+
+
+def _named_paths(node: Any) -> Iterator[Path]:
+    if isinstance(node, Mapping):
+        node = list(node.values())
+    if isinstance(node, list | tuple):
+        for item in node:
+            yield from _named_paths(item)
+    # Only what looks like a path is looked up: a folder that happens to be called `demo` or `random` is none of ours.
+    elif isinstance(node, str) and any(mark in node for mark in "/\\.") and os.path.exists(node):
+        yield Path(node)

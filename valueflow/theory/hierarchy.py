@@ -1,0 +1,114 @@
+"""A theory of values as a directed acyclic graph of named, defined nodes."""
+
+import re
+from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from valueflow.run.errors import InputError, nearest
+
+Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+Wording = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+def normalise_name(name: str) -> str:
+    """Reduce a name to what identifies it: `/`, `-`, `_`, white space and case do not matter."""
+    return re.sub(r"[/\-_\s]+", "", name).casefold()
+
+
+class Node(BaseModel):
+    """One node of a hierarchy."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    label: Wording = Field(description="The node's name as prompts, tables and figures show it.")
+    parents: tuple[Identifier, ...] = Field(default=(), description="Ids of the nodes above; none for a root.")
+    definition: Wording = Field(description="One sentence: what a person who holds this value cares about.")
+
+
+class Theory(BaseModel):
+    """A value theory: its wording, its hierarchy, and the values that users evaluate.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        A parent or value is not a node, the graph has a cycle, or two ids are the same name.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, ignored_types=(cached_property,))
+
+    name: Identifier = Field(description="Short name, as in theory=pvq and in VIDB file names.")
+    title: Wording = Field(description="The theory's name inside a sentence.")
+    label: Wording = Field(description="What one of its values is called: 'moral foundation', 'human right'.")
+    source: Wording = Field(description="The literature that hierarchy and definitions follow.")
+    values: tuple[Identifier, ...] = Field(min_length=1, description="Ids of the nodes users evaluate, in order.")
+    nodes: dict[Identifier, Node] = Field(description="The hierarchy: node by id.")
+
+    def __hash__(self) -> int:
+        # The generated hash would need hashable fields; theories of one name are compared in full.
+        return hash(self.name)
+
+    @model_validator(mode="after")
+    def _check_graph(self) -> Self:
+        for node_id, node in self.nodes.items():
+            for parent in node.parents:
+                if parent not in self.nodes:
+                    raise ValueError(f"node '{node_id}' has the unknown parent '{parent}'")
+        for value in self.values:
+            if value not in self.nodes:
+                raise ValueError(f"value '{value}' is not among the nodes")
+        first_by_name: dict[str, str] = {}
+        for node_id in self.nodes:
+            other = first_by_name.setdefault(normalise_name(node_id), node_id)
+            if other != node_id:
+                raise ValueError(f"the ids '{other}' and '{node_id}' are the same name to a user")
+        try:
+            _ = self.order
+        except CycleError as error:
+            raise ValueError(f"the hierarchy has a cycle: {' -> '.join(error.args[1])}") from error
+        return self
+
+    @cached_property
+    def order(self) -> tuple[str, ...]:
+        """All node ids, every parent before its children."""
+        return tuple(TopologicalSorter({key: node.parents for key, node in self.nodes.items()}).static_order())
+
+    @cached_property
+    def _by_name(self) -> dict[str, str]:
+        names = {normalise_name(node.label): node_id for node_id, node in self.nodes.items()}
+        return names | {normalise_name(node_id): node_id for node_id in self.nodes}
+
+    def find(self, name: str) -> str | None:
+        """Return the id of the node a user names, or None; spelling as in `normalise_name`."""
+        return self._by_name.get(normalise_name(name))
+
+    def resolve(self, name: str) -> str:
+        """Return the id of the node a user names.
+
+        Raises
+        ------
+        InputError
+            There is none; the message gives the nearest value.
+        """
+        node_id = self.find(name)
+        if node_id is None:
+            raise InputError(f"value '{name}' is not in theory '{self.name}'; {nearest(name, self.values)}")
+        return node_id
+
+    def paths(self, node_id: str) -> tuple[tuple[str, ...], ...]:
+        """Return every path from a root down to a node, root first; several where a node has two parents."""
+        parents = self.nodes[node_id].parents
+        if not parents:
+            return ((node_id,),)
+        return tuple((*path, node_id) for parent in parents for path in self.paths(parent))
+
+    def children(self, node_id: str) -> tuple[str, ...]:
+        """Return the ids of the nodes directly below a node, in the order of the file."""
+        return tuple(key for key, node in self.nodes.items() if node_id in node.parents)
+
+    @property
+    def depth(self) -> int:
+        """Number of levels: nodes on the longest path from a root to a leaf."""
+        return max(len(path) for node_id in self.nodes for path in self.paths(node_id))

@@ -1,0 +1,36 @@
+"""Anchors: texts whose intensity on a value is known."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+LOWEST_INTENSITY, HIGHEST_INTENSITY = -10.0, 10.0
+
+
+@dataclass(frozen=True)
+class Anchors:
+    """The anchors of one value, in an order that does not depend on the file's.
+
+    Attributes
+    ----------
+    theory, value
+        Ids of the theory and of the value.
+    texts
+        (A,) texts.
+    intensities
+        (A,) known intensities in [-10, 10], ascending; equal ones in the order of their texts.
+    """
+
+    theory: str
+    value: str
+    texts: npt.NDArray[np.object_]
+    intensities: npt.NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def without(self, text: str) -> "Anchors":
+        """Return the anchors whose text is another one."""
+        keep = self.texts != text
+        return Anchors(self.theory, self.value, self.texts[keep], self.intensities[keep])

@@ -1,0 +1,215 @@
+"""Anchors from a folder, a CSV or Parquet file, or a Hugging Face dataset."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import pandas as pd
+
+from valueflow.run.config import group_options
+from valueflow.run.errors import InputError, nearest
+from valueflow.run.tables import number_column, read_table, rename_columns, text_column
+from valueflow.theory import Theory, load_theory, normalise_name
+from valueflow.vidb.anchors import HIGHEST_INTENSITY, LOWEST_INTENSITY, Anchors
+
+DEMO = "demo"
+DEMO_FILE = Path(__file__).parent.parent / "assets" / "anchors.csv"
+FILE_SUFFIX = "_flag_aggregated.csv"
+HUGGING_FACE = "hf://"
+
+COLUMNS = {"text": "text", "final_rating": "final_rating", "theory": "theory", "value": "value"}
+"""Our column names -> a file's; what `vidb_columns` overrides."""
+
+
+@dataclass(frozen=True, eq=False)
+class Vidb:
+    """All anchors of a source; equal, and hashed, by identity: what is fitted on it can be kept.
+
+    Attributes
+    ----------
+    source
+        Where they come from, as given.
+    anchors
+        One entry a value, in the order of theory and value.
+    n_repeated
+        Rows whose text had stood before for the same value; a text counts once, at the mean of
+        its intensities.
+    digest
+        SHA-256 of all texts and intensities, for comparing runs.
+    """
+
+    source: str
+    anchors: tuple[Anchors, ...]
+    n_repeated: int
+    digest: str
+
+    def of(self, theory: Theory, value: str) -> Anchors:
+        """Return the anchors of one value (its id).
+
+        Raises
+        ------
+        InputError
+            The source has none for it; the message lists the values that it has.
+        """
+        for anchors in self.anchors:
+            if anchors.theory == theory.name and normalise_name(anchors.value) == normalise_name(value):
+                return anchors
+        held = [anchors.value for anchors in self.anchors if anchors.theory == theory.name]
+        if not held:
+            theories = sorted({anchors.theory for anchors in self.anchors})
+            raise InputError(f"vidb: {self.source} has no anchors of theory '{theory.name}', only of {theories}")
+        raise InputError(f"vidb: {self.source} has no anchors of '{value}'; {nearest(value, held)}")
+
+
+def load_vidb(source: str, theory: Theory, columns: Mapping[str, str] | None = None) -> Vidb:
+    """Load anchors and check every one of them.
+
+    Parameters
+    ----------
+    source
+        `demo` (the packaged anchors); a folder of `{value}_{theory}_flag_aggregated.csv` files; a
+        CSV or Parquet file with `text`, `final_rating`, `theory` and `value` (the last two may be
+        left to a file name as above); or `hf://NAME[:SPLIT]`, a Hugging Face dataset with these
+        columns, by its name on the hub or as a folder.
+    theory
+        The theory asked about; it makes the names of its files and values unambiguous.
+    columns
+        Our column name -> the source's, for those that differ.
+
+    Raises
+    ------
+    InputError
+        The source is missing, a column is missing, a text is missing or an intensity is not in
+        [-10, 10]; with file and row.
+    """
+    mapping = {**COLUMNS, **(columns or {})}
+    unknown = sorted(set(mapping) - set(COLUMNS))
+    if unknown:
+        raise InputError(f"vidb_columns: '{unknown[0]}' is no column of ours; {nearest(unknown[0], COLUMNS)}")
+    # The jobs of a sweep ask for the same source again; it is read again only where it changed.
+    return _load(source, theory, tuple(sorted(mapping.items())), _stamp(source))
+
+
+@lru_cache(maxsize=8)
+def _load(source: str, theory: Theory, columns: tuple[tuple[str, str], ...], stamp: object) -> Vidb:
+    del stamp  # part of the cache's key only
+    mapping = dict(columns)
+    path = DEMO_FILE if source == DEMO else Path(source)
+    if source.startswith(HUGGING_FACE):
+        parts = [_checked(_hugging_face_frame(source), mapping, source, theory)]
+    elif path.is_dir():
+        parts = [_named_file(file, mapping, theory) for file in sorted(path.glob(f"*{FILE_SUFFIX}"))]
+        if not parts:
+            raise InputError(f"vidb: the folder {path} holds no file named VALUE_THEORY{FILE_SUFFIX}")
+    elif _name_parts(path, theory) and mapping["value"] not in _header(path):
+        parts = [_named_file(path, mapping, theory)]
+    else:
+        parts = [_checked(read_table(path, "vidb"), mapping, str(path), theory)]
+    rows = pd.concat(parts, ignore_index=True)
+    digest = hashlib.sha256(rows.to_csv(index=False).encode("utf-8", "surrogatepass")).hexdigest()
+    unique = rows.groupby(["theory", "value", "text"], sort=True, as_index=False)["final_rating"].mean()
+    unique = unique.sort_values(["theory", "value", "final_rating", "text"], kind="stable")
+    anchors = tuple(
+        Anchors(
+            str(theory_name),
+            str(value),
+            group["text"].to_numpy(dtype=object),
+            group["final_rating"].to_numpy(dtype=float),
+        )
+        for (theory_name, value), group in unique.groupby(["theory", "value"], sort=True)
+    )
+    return Vidb(source, anchors, n_repeated=len(rows) - len(unique), digest=digest)
+
+
+def _checked(frame: pd.DataFrame, mapping: Mapping[str, str], where: str, theory: Theory) -> pd.DataFrame:
+    """Return the four columns of a table, valid and with ids in place of names."""
+    frame = rename_columns(frame, mapping, list(COLUMNS), where)
+    theories = {name: _theory_id(name, theory) for name in frame["theory"].unique()}
+    ids = pd.Series(text_column(frame, "theory", where)).map(theories)
+    values = pd.Series(text_column(frame, "value", where))
+    pairs = pd.DataFrame({"theory": ids, "value": values}).drop_duplicates()
+    value_ids = {
+        (theory_id, value): _value_id(theory_id, value, theory)
+        for theory_id, value in zip(pairs["theory"], pairs["value"], strict=True)
+    }
+    return pd.DataFrame(
+        {
+            "theory": ids,
+            "value": [value_ids[pair] for pair in zip(ids, values, strict=True)],
+            "text": text_column(frame, "text", where),
+            "final_rating": number_column(
+                frame, "final_rating", where, lowest=LOWEST_INTENSITY, highest=HIGHEST_INTENSITY
+            ),
+        }
+    )
+
+
+def _named_file(path: Path, mapping: Mapping[str, str], theory: Theory) -> pd.DataFrame:
+    names = _name_parts(path, theory)
+    if names is None:
+        raise InputError(f"vidb: {path} is not named VALUE_THEORY{FILE_SUFFIX}")
+    frame = rename_columns(read_table(path, "vidb"), mapping, ["text", "final_rating"], str(path))
+    return _checked(frame.assign(value=names[0], theory=names[1]), dict(COLUMNS), str(path), theory)
+
+
+def _name_parts(path: Path, theory: Theory) -> tuple[str, str] | None:
+    """Return value and theory as a file's name gives them, or None where it is not named that way."""
+    if not path.name.endswith(FILE_SUFFIX):
+        return None
+    stem = path.name.removesuffix(FILE_SUFFIX)
+    if stem.endswith(f"_{theory.name}"):
+        return stem.removesuffix(f"_{theory.name}"), theory.name
+    match = re.fullmatch(r"(.+)_([^_]+)", stem)
+    return (match[1], match[2]) if match else None
+
+
+def _theory_id(name: object, theory: Theory) -> str:
+    text = str(name).strip()
+    if normalise_name(text) == normalise_name(theory.name):
+        return theory.name
+    return load_theory(text.lower()).name if text.lower() in group_options("theory") else text
+
+
+def _value_id(theory_id: str, value: str, theory: Theory) -> str:
+    if theory_id != theory.name and theory_id not in group_options("theory"):
+        return value
+    known = theory if theory_id == theory.name else load_theory(theory_id)
+    return known.find(value) or value
+
+
+def _header(path: Path) -> list[str]:
+    return [str(column) for column in read_table(path, "vidb").columns]
+
+
+def _hugging_face_frame(source: str) -> pd.DataFrame:
+    # Imported here: only this kind of source needs the library, and it is slow to import.
+    import datasets
+
+    name, _, split = source.removeprefix(HUGGING_FACE).partition(":")
+    folder = Path(name)
+    try:
+        if (folder / "dataset_info.json").exists() or (folder / "dataset_dict.json").exists():
+            loaded = datasets.load_from_disk(name)
+        else:
+            loaded = datasets.load_dataset(name)
+    except Exception as error:  # the library raises a dozen types, from HTTP errors to ValueError
+        raise InputError(f"vidb: the dataset {source} could not be loaded: {type(error).__name__}: {error}") from error
+    if isinstance(loaded, dict):
+        split = split or ("train" if "train" in loaded else next(iter(loaded)) if len(loaded) == 1 else "")
+        if split not in loaded:
+            raise InputError(
+                f"vidb: {source} has the splits {sorted(loaded)}; choose one, as in {HUGGING_FACE}NAME:SPLIT"
+            )
+        loaded = loaded[split]
+    frame: pd.DataFrame = loaded.to_pandas()
+    return frame
+
+
+def _stamp(source: str) -> object:
+    """Return what changes when the files of a source do."""
+    path = DEMO_FILE if source == DEMO else Path(source.removeprefix(HUGGING_FACE))
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    return tuple((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.is_file())
