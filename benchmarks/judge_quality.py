@@ -74,9 +74,7 @@ def _correlations(vidb: Vidb, ranker: Ranker, m: int, seed: int) -> list[float]:
         # Anchors ascend; a step that differs by value mixes low, middle and high ones in each fold.
         left_out = [(fold + 5 * number) % n_folds for number in range(len(vidb.anchors))]
         texts = {
-            anchors.texts[place]
-            for anchors, place in zip(vidb.anchors, left_out, strict=True)
-            if place < len(anchors)
+            anchors.texts[place] for anchors, place in zip(vidb.anchors, left_out, strict=True) if place < len(anchors)
         }
         rest = _without(vidb, texts)
         for number, (anchors, place) in enumerate(zip(vidb.anchors, left_out, strict=True)):
@@ -110,7 +108,7 @@ def _spearman(anchors: Anchors, parts: list[RankedWindows], places: list[int]) -
         np.concatenate([part.failures for part in parts]),
     )
     scores = score_windows(
-        windows, len(places), estimator="map", solver="newton", max_iter=50, learning_rate=0.1
+        windows, len(places), estimator="map", point="mean", solver="newton", max_iter=50, learning_rate=0.1
     )
     return float(spearmanr(scores.score, anchors.intensities[places]).statistic)
 

@@ -27,7 +27,7 @@ def judged() -> tuple[Windows, Rankings]:
         responses=np.array([1, 1, 0, 0]),
         anchors=np.array([[0, 1], [2, 3], [4, 5], [5, 0]]),
         prompt_order=np.array([[3, 1, 2], [1, 2, 3], [2, 3, 1], [3, 2, 1]]),
-        response_texts=["null", HOSTILE[2]],
+        response_texts=np.array(["null", HOSTILE[2]], dtype=object),
         anchor_set=pool,
     )
     orders = np.array([[3, 1, 2], [1, 3, 2], [0, 0, 0], [2, 1, 3]])

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from valueflow.plackett_luce import credible_interval, fit_discrimination, fit_utilities, window_guarded
+from valueflow.plackett_luce import fit_discrimination, fit_utilities, summarise_posterior, window_guarded
 from valueflow.plackett_luce.windows import check_permutations, check_windows, response_blocks
 
 RANKINGS = np.array([[2, 1, 3], [1, 3, 2], [3, 2, 1]])
@@ -49,7 +49,7 @@ def test_bad_window_is_named_by_its_place_in_the_input_also_when_unordered():
     anchors = np.zeros((4, 2))
     with pytest.raises(ValueError, match="window 2 "):
         fit_utilities(rankings, anchors, np.array([1, 0, 0, 1]), 2)
-    for function in (window_guarded, credible_interval):
+    for function in (window_guarded, summarise_posterior):
         with pytest.raises(ValueError, match="window 2 "):
             function(rankings, anchors, np.array([1, 0, 0, 1]), 2)
     with pytest.raises(ValueError, match="window 2 "):

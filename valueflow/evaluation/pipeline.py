@@ -30,7 +30,7 @@ from valueflow.run.config import compose_settings
 from valueflow.run.outputs import write_csv, write_json
 from valueflow.run.progress import progress_bar
 from valueflow.run.summary import SUMMARY_FILE, Timings, versions
-from valueflow.vidb import load_vidb
+from valueflow.vidb import HIGHEST_INTENSITY, LOWEST_INTENSITY, load_vidb
 
 SCORES_FILE, RANKINGS_FILE = "scores.csv", "rankings.csv"
 
@@ -133,6 +133,7 @@ def _evaluate(settings: EvaluationSettings) -> Evaluation:
             windows,
             len(frame),
             estimator=settings.estimator,
+            point=settings.point,
             solver=settings.solver,
             max_iter=settings.iter,
             learning_rate=settings.lr,
@@ -150,7 +151,9 @@ def _evaluate(settings: EvaluationSettings) -> Evaluation:
         "responses": source,
         "vidb": None if saved is not None else settings.vidb,
         "rankings": settings.rankings,
-        "settings": settings.model_dump(include={"k", "m", "response_position", "estimator", "solver", "iter", "lr"}),
+        "settings": settings.model_dump(
+            include={"k", "m", "response_position", "estimator", "point", "solver", "iter", "lr"}
+        ),
         "sampling": None if saved is not None else type(settings.sampling).__name__,
         "seed": settings.seed,
         "versions": versions(),
@@ -214,8 +217,9 @@ def _figures(scores: Scores) -> dict[str, object]:
         "scored": len(known),
         "not_converged": int(scores.not_converged.sum()),
         "mean": mean,
-        "mean_low": mean - half,
-        "mean_high": mean + half,
+        # The scale is bounded, and so is the mean of scores on it.
+        "mean_low": max(mean - half, LOWEST_INTENSITY),
+        "mean_high": min(mean + half, HIGHEST_INTENSITY),
         "sd": spread,
         "windows": n_windows,
         "windows_failed": n_failed,

@@ -38,7 +38,7 @@ class RankedWindows:
     @property
     def ranked(self) -> npt.NDArray[np.bool_]:
         """(W,) whether each window has a ranking."""
-        return self.failures == ""
+        return np.asarray(self.failures == "", dtype=np.bool_)
 
 
 def rankings_table(windows: Windows, rankings: Rankings, rows: npt.NDArray[np.int64]) -> pd.DataFrame:
@@ -51,10 +51,9 @@ def rankings_table(windows: Windows, rankings: Rankings, rows: npt.NDArray[np.in
     rows
         (N,) row of each response in the scores table.
     """
-    texts = np.asarray(windows.response_texts, dtype=object)
     table = {
         "row_idx": rows[windows.responses],
-        "target_text": texts[windows.responses],
+        "target_text": windows.response_texts[windows.responses],
         "ranking": np.where(rankings.ranked, _json_rows(rankings.orders), ""),
     }
     for column, anchors in enumerate(windows.anchors.T, start=1):

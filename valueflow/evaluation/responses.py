@@ -97,10 +97,8 @@ def response_keys(frame: pd.DataFrame, seed: int) -> npt.NDArray[np.uint64]:
     """
     # pandas takes a 16-byte key for its hash; any seed is digested into one.
     key = hashlib.blake2b(str(seed).encode(), digest_size=8).hexdigest()
-    keys: npt.NDArray[np.uint64] = pd.util.hash_pandas_object(
-        frame[list(IDENTITY)].astype(object), index=False, hash_key=key, categorize=False
-    ).to_numpy()
-    return keys
+    keys = pd.util.hash_pandas_object(frame[list(IDENTITY)].astype(object), index=False, hash_key=key, categorize=False)
+    return np.asarray(keys, dtype=np.uint64)
 
 
 def _same_theory(name: str, theory: Theory) -> bool:

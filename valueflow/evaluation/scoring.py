@@ -9,9 +9,9 @@ import numpy.typing as npt
 from valueflow.evaluation.rankings import RankedWindows
 from valueflow.plackett_luce import (
     anchor_kendall_tau,
-    credible_interval,
     fit_discrimination,
     fit_utilities,
+    summarise_posterior,
     window_guarded,
 )
 from valueflow.vidb import HIGHEST_INTENSITY, LOWEST_INTENSITY
@@ -79,6 +79,7 @@ def score_windows(
     n_responses: int,
     *,
     estimator: Literal["map", "window_guarded"],
+    point: Literal["mean", "mode"],
     solver: Literal["newton", "ascent"],
     max_iter: int,
     learning_rate: float,
@@ -92,8 +93,12 @@ def score_windows(
     n_responses
         N.
     estimator
-        `map`: beta from the anchors' order, maximum of the posterior, clipped to the scale.
+        `map`: beta from the anchors' order, prior, posterior on the scale.
         `window_guarded`: the published rule, beta = 1, with its guards.
+    point
+        What of the posterior `map` reports: its `mean` over the scale, which has the least expected
+        squared error, or its `mode`, the maximum clipped to the scale. Above all anchors it met, a
+        response's mode is the end of the scale whatever the anchors were; the mean is not.
     solver, max_iter, learning_rate
         How the maximum is found; the root of `window_guarded` is found by its own bracketing.
 
@@ -119,7 +124,7 @@ def score_windows(
         max_iter=max_iter,
         learning_rate=learning_rate,
     )
-    low, high = credible_interval(
+    posterior = summarise_posterior(
         orders,
         intensities,
         responses,
@@ -129,16 +134,16 @@ def score_windows(
         level=INTERVAL_LEVEL,
         bounds=_BOUNDS,
     )
-    if estimator == "map":
-        score = np.clip(fit.utility, *_BOUNDS)
-    else:
+    if estimator == "window_guarded":
         score = window_guarded(orders, intensities, responses, n_responses)
+    else:
+        score = posterior.mean if point == "mean" else np.clip(fit.utility, *_BOUNDS)
     failed = fit.failed
     return Scores(
         score=np.where(failed, np.nan, score),
         se=fit.standard_error,
-        low=np.where(failed, np.nan, low),
-        high=np.where(failed, np.nan, high),
+        low=np.where(failed, np.nan, posterior.low),
+        high=np.where(failed, np.nan, posterior.high),
         windows=n_windows,
         windows_failed=n_failed,
         not_converged=failed,

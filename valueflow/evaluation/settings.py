@@ -38,6 +38,7 @@ class EvaluationSettings(Settings):
     )
     judge: Annotated[Any, BeforeValidator(built)] = Field(description="Ranks the windows.")
     estimator: Literal["map", "window_guarded"] = Field(description="Turns rankings into scores.")
+    point: Literal["mean", "mode"] = Field(description="What of the posterior estimator=map reports as the score.")
     solver: Literal["newton", "ascent"] = Field(description="Finds the maximum: Newton, or gradient ascent with lr.")
     iter: int = Field(ge=1, description="Most iterations of the solver.")
     lr: float = Field(gt=0, description="Step size of solver=ascent.")

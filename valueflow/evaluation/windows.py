@@ -33,12 +33,12 @@ def split_keys(keys: npt.NDArray[np.uint64], n: int) -> npt.NDArray[np.uint64]:
         state = keys[:, None] + np.arange(1, n + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
         state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return state ^ (state >> np.uint64(31))
+    return np.asarray(state ^ (state >> np.uint64(31)), dtype=np.uint64)
 
 
 def keyed_uniforms(keys: npt.NDArray[np.uint64], n: int) -> npt.NDArray[np.float64]:
     """Return (N, n) uniform numbers in [0, 1), of 53 bits, that depend on nothing but key and column."""
-    return (split_keys(keys, n) >> np.uint64(11)) * 2.0**-53
+    return np.asarray((split_keys(keys, n) >> np.uint64(11)) * 2.0**-53, dtype=np.float64)
 
 
 def build_windows(

@@ -13,7 +13,7 @@ from valueflow.judge.protocol import Progress, Question, Rankings, Windows
 from valueflow.theory import Theory, known_theories
 from valueflow.vidb import Vidb
 
-SEED_INTENSITY = 8.0
+SEED_INTENSITY = 6.0
 """Intensity that favourable seeds are taken to have for values in general, unfavourable ones its negative."""
 
 
@@ -58,7 +58,7 @@ class EmbeddingJudge:
 
     @staticmethod
     def _score_responses(fitted: "_Fitted", features: FeatureMap, number: int, windows: Windows) -> FloatArray:
-        texts, index = np.unique(np.asarray(windows.response_texts, dtype=object), return_inverse=True)
+        texts, index = np.unique(windows.response_texts, return_inverse=True)
         seen = features(texts.tolist())
         relevance = features.relevance(seen.vectors, fitted.definitions[number])
         scores = fitted.head.predict(seen.phi, relevance, number)

@@ -97,7 +97,7 @@ class FeatureMap:
     def _contrasts(self, differences: Sequence[FloatArray]) -> FloatArray:
         centred = [difference - centre for difference, centre in zip(differences, self._centres, strict=True)]
         unit = [part / np.maximum(np.linalg.norm(part, axis=1, keepdims=True), 1e-12) for part in centred]
-        return np.hstack(unit) / len(unit) ** 0.5
+        return np.asarray(np.hstack(unit) / len(unit) ** 0.5)
 
 
 @lru_cache(maxsize=2)

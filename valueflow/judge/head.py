@@ -20,7 +20,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve, cholesky, solve_tri
 from scipy.optimize import minimize
 
 FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
+IntArray = npt.NDArray[np.signedinteger]
 
 NO_VALUE = -1
 """Value number of observations that hold for values in general; they have r = 0 and no part in `b`."""
@@ -96,7 +96,7 @@ class IntensityHead:
         for value in np.unique(data.value[data.value != NO_VALUE]):
             rows = np.flatnonzero(data.value == value)
             block = weights.own * data.phi[rows] @ data.phi[rows].T + weights.noise * np.eye(len(rows))
-            inverse = np.linalg.inv(block)
+            inverse = np.asarray(np.linalg.inv(block), dtype=np.float64)
             self._blocks[int(value)] = rows, inverse
             solved[rows], solved_y[rows] = inverse @ shared[rows], inverse @ y[rows]
         factor = cholesky(np.eye(shared.shape[1]) + shared.T @ solved, lower=True)

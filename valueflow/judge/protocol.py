@@ -1,6 +1,6 @@
 """What a judge is: something that ranks windows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -29,7 +29,7 @@ class Windows:
     prompt_order
         (W, K) item numbers in the order in which a prompt shows them.
     response_texts
-        Texts of all responses of the run.
+        (N,) texts of all responses of the run.
     anchor_set
         The value's anchors.
     """
@@ -37,7 +37,7 @@ class Windows:
     responses: npt.NDArray[np.int64]
     anchors: npt.NDArray[np.int64]
     prompt_order: npt.NDArray[np.int64]
-    response_texts: Sequence[str]
+    response_texts: npt.NDArray[np.object_]
     anchor_set: Anchors
 
     def __len__(self) -> int:
@@ -46,7 +46,7 @@ class Windows:
     @property
     def k(self) -> int:
         """Items in a window: the response and its anchors."""
-        return self.anchors.shape[1] + 1
+        return int(self.anchors.shape[1]) + 1
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Rankings:
     @property
     def ranked(self) -> npt.NDArray[np.bool_]:
         """(W,) whether each window has a ranking."""
-        return self.failures == ""
+        return np.asarray(self.failures == "", dtype=np.bool_)
 
 
 @dataclass(frozen=True)

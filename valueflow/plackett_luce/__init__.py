@@ -9,7 +9,7 @@ numbers, most supportive first. Utilities are in points of the anchors' intensit
 from .anchored import UtilityFit, fit_utilities
 from .discrimination import DiscriminationFit, anchor_kendall_tau, fit_discrimination
 from .guarded import window_guarded
-from .interval import PosteriorSummary, credible_interval, summarise_posterior
+from .interval import PosteriorSummary, summarise_posterior
 from .simulation import simulate_rankings
 
 __all__ = [
@@ -17,7 +17,6 @@ __all__ = [
     "PosteriorSummary",
     "UtilityFit",
     "anchor_kendall_tau",
-    "credible_interval",
     "fit_discrimination",
     "fit_utilities",
     "simulate_rankings",

@@ -49,51 +49,6 @@ class PosteriorSummary:
     high: FloatArray
 
 
-def credible_interval(
-    rankings: ArrayLike,
-    anchor_utilities: ArrayLike,
-    response_index: ArrayLike,
-    n_responses: int,
-    *,
-    discrimination: float | ArrayLike = 1.0,
-    prior_precision: float = 1e-3,
-    level: float = 0.9,
-    bounds: tuple[float, float] = (-10.0, 10.0),
-    max_iter: int = 100,
-) -> tuple[FloatArray, FloatArray]:
-    """Find each response's interval of highest posterior density.
-
-    Parameters
-    ----------
-    rankings, anchor_utilities, response_index, n_responses
-        As in :func:`valueflow.plackett_luce.fit_utilities`.
-    discrimination, prior_precision, level, bounds, max_iter
-        As in :func:`summarise_posterior`.
-
-    Returns
-    -------
-    low, high : (N,) float arrays
-        As in :func:`summarise_posterior`.
-
-    Raises
-    ------
-    ValueError
-        Where an argument is out of its range, or a ranking is not a permutation of 1..K.
-    """
-    found = summarise_posterior(
-        rankings,
-        anchor_utilities,
-        response_index,
-        n_responses,
-        discrimination=discrimination,
-        prior_precision=prior_precision,
-        level=level,
-        bounds=bounds,
-        max_iter=max_iter,
-    )
-    return found.low, found.high
-
-
 def summarise_posterior(
     rankings: ArrayLike,
     anchor_utilities: ArrayLike,

@@ -38,7 +38,10 @@ _log = logging.getLogger(__name__)
 class Outcome(Protocol):
     """What an app's function returns."""
 
-    summary: dict[str, Any]
+    @property
+    def summary(self) -> dict[str, Any]:
+        """Figures, counts, settings and timings of the run."""
+        ...
 
     def tables(self) -> Mapping[str, Any]:
         """Return the tables of the run by name, for loggers."""
@@ -79,7 +82,7 @@ def run_app(config_name: str, load_job: Callable[[], Callable[..., Outcome]]) ->
     os.environ["HYDRA_FULL_ERROR"] = "1"
     _continue_sweep(sys.argv)
 
-    @hydra_main(version_base="1.3", config_path=str(CONFIG_DIR), config_name=config_name)
+    @hydra_main(version_base="1.3", config_path=str(CONFIG_DIR), config_name=config_name)  # type: ignore[untyped-decorator]
     def app(config: DictConfig) -> None:
         run = _run_sweep_job if HydraConfig.get().mode == RunMode.MULTIRUN else _run_job
         run(config, load_job)

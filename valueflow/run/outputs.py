@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -54,7 +54,7 @@ def write_csv(frame: "pd.DataFrame", path: Path) -> None:
     """
     texts = frame.select_dtypes(exclude="number")
     has_carriage_return = any(texts[column].astype(str).str.contains("\r", regex=False).any() for column in texts)
-    quoting = csv.QUOTE_NONNUMERIC if has_carriage_return else csv.QUOTE_MINIMAL
+    quoting: Literal[0, 2] = csv.QUOTE_NONNUMERIC if has_carriage_return else csv.QUOTE_MINIMAL
     with replacing(path) as temporary:
         frame.to_csv(temporary, index=False, encoding="utf-8", quoting=quoting, lineterminator="\n")
 

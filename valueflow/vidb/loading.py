@@ -110,7 +110,7 @@ def _load(source: str, theory: Theory, columns: tuple[tuple[str, str], ...], sta
         parts = [_checked(read_table(path, "vidb"), mapping, str(path), theory)]
     rows = pd.concat(parts, ignore_index=True)
     digest = hashlib.sha256(rows.to_csv(index=False).encode("utf-8", "surrogatepass")).hexdigest()
-    unique = rows.groupby(["theory", "value", "text"], sort=True, as_index=False)["final_rating"].mean()
+    unique = rows.groupby(["theory", "value", "text"])[["final_rating"]].mean().reset_index()
     unique = unique.sort_values(["theory", "value", "final_rating", "text"], kind="stable")
     anchors = tuple(
         Anchors(
