@@ -48,8 +48,8 @@ def main() -> int:
     figures: dict[str, object] = {"bar": BAR, "seeds": options.seeds, "values": len(vidb.anchors)}
     print(f"{'judge':<24}{'windows':>8}{'Spearman':>10}{'over seeds':>12}{'worst value':>13}")
     for name, ranker in rankers.items():
-        for m in options.windows:
-            by_seed = np.array([_correlations(vidb, ranker, m, seed) for seed in options.seeds])
+        correlations = _correlations(vidb, ranker, options.windows, options.seeds)
+        for m, by_seed in zip(options.windows, correlations, strict=True):
             means, values = by_seed.mean(axis=1), by_seed.mean(axis=0)
             print(f"{name:<24}{m:>8}{means.mean():>10.3f}{means.std():>12.3f}{values.min():>13.2f}")
             figures[f"{name}, m={m}"] = {
@@ -65,47 +65,61 @@ def main() -> int:
     return 0 if reached >= BAR else 1
 
 
-def _correlations(vidb: Vidb, ranker: Ranker, m: int, seed: int) -> list[float]:
-    """Return Spearman's correlation of scores and intensities for each value."""
+def _correlations(vidb: Vidb, ranker: Ranker, window_counts: list[int], seeds: list[int]) -> npt.NDArray[np.float64]:
+    """Return Spearman's correlation of scores and intensities, by number of windows, seed and value."""
+    most = max(window_counts)
+    judged: dict[tuple[int, int], list[RankedWindows]] = {}
+    held: dict[int, list[int]] = {number: [] for number in range(len(vidb.anchors))}
     n_folds = max(len(anchors) for anchors in vidb.anchors)
-    ranked: list[list[RankedWindows]] = [[] for _ in vidb.anchors]
-    held: list[list[int]] = [[] for _ in vidb.anchors]
     for fold in range(n_folds):
         # Anchors ascend; a step that differs by value mixes low, middle and high ones in each fold.
-        left_out = [(fold + 5 * number) % n_folds for number in range(len(vidb.anchors))]
-        texts = {
-            anchors.texts[place] for anchors, place in zip(vidb.anchors, left_out, strict=True) if place < len(anchors)
+        places = {
+            number: place
+            for number, anchors in enumerate(vidb.anchors)
+            if (place := (fold + 5 * number) % n_folds) < len(anchors)
         }
-        rest = _without(vidb, texts)
-        for number, (anchors, place) in enumerate(zip(vidb.anchors, left_out, strict=True)):
-            if place >= len(anchors):
-                continue
+        rest = _without(vidb, {vidb.anchors[number].texts[place] for number, place in places.items()})
+        for number, place in places.items():
             pool = rest.anchors[number]
-            key = np.array([seed * 1_000_003 + number * 1009 + place], dtype=np.uint64)
-            windows = build_windows(
-                key, anchors.texts[[place]], pool, BucketSampling(), k=6, m=m, response_position="random"
-            )
-            rankings = ranker(rest, number, windows)
-            ranked[number].append(
-                RankedWindows(
-                    windows.responses + len(held[number]),
-                    rankings.orders,
-                    pool.intensities[windows.anchors],
-                    rankings.failures,
+            for seed in seeds:
+                windows = build_windows(
+                    np.array([seed * 1_000_003 + number * 1009 + place], dtype=np.uint64),
+                    vidb.anchors[number].texts[[place]],
+                    pool,
+                    BucketSampling(),
+                    k=6,
+                    m=most,
+                    response_position="random",
                 )
-            )
+                rankings = ranker(rest, number, windows)
+                intensities = pool.intensities[windows.anchors]
+                judged.setdefault((number, seed), []).append(
+                    RankedWindows(
+                        windows.responses + len(held[number]), rankings.orders, intensities, rankings.failures
+                    )
+                )
             held[number].append(place)
-    return [
-        _spearman(anchors, parts, places) for anchors, parts, places in zip(vidb.anchors, ranked, held, strict=True)
-    ]
+    return np.array(
+        [
+            [
+                [
+                    _spearman(anchors, judged[number, seed], held[number], m)
+                    for number, anchors in enumerate(vidb.anchors)
+                ]
+                for seed in seeds
+            ]
+            for m in window_counts
+        ]
+    )
 
 
-def _spearman(anchors: Anchors, parts: list[RankedWindows], places: list[int]) -> float:
+def _spearman(anchors: Anchors, parts: list[RankedWindows], places: list[int], m: int) -> float:
+    """Score a value's anchors together by their first m windows, with one beta, and correlate."""
     windows = RankedWindows(
-        np.concatenate([part.responses for part in parts]),
-        np.concatenate([part.orders for part in parts]),
-        np.concatenate([part.intensities for part in parts]),
-        np.concatenate([part.failures for part in parts]),
+        np.concatenate([part.responses[:m] for part in parts]),
+        np.concatenate([part.orders[:m] for part in parts]),
+        np.concatenate([part.intensities[:m] for part in parts]),
+        np.concatenate([part.failures[:m] for part in parts]),
     )
     scores = score_windows(
         windows, len(places), estimator="map", point="mean", solver="newton", max_iter=50, learning_rate=0.1
@@ -113,19 +127,12 @@ def _spearman(anchors: Anchors, parts: list[RankedWindows], places: list[int]) -
     return float(spearmanr(scores.score, anchors.intensities[places]).statistic)
 
 
-_REST: dict[frozenset[str], Vidb] = {}
-
-
 def _without(vidb: Vidb, texts: set[str]) -> Vidb:
-    """Return the VIDB without some texts, the same object each time so that what is fitted on it is kept."""
-    key = frozenset(texts)
-    if key not in _REST:
-        kept = []
-        for anchors in vidb.anchors:
-            keep = np.array([text not in texts for text in anchors.texts])
-            kept.append(Anchors(anchors.theory, anchors.value, anchors.texts[keep], anchors.intensities[keep]))
-        _REST[key] = Vidb(vidb.source, tuple(kept), 0, vidb.digest)
-    return _REST[key]
+    kept = []
+    for anchors in vidb.anchors:
+        keep = np.array([text not in texts for text in anchors.texts])
+        kept.append(Anchors(anchors.theory, anchors.value, anchors.texts[keep], anchors.intensities[keep]))
+    return Vidb(vidb.source, tuple(kept), 0, vidb.digest)
 
 
 def _judge_ranker(rest: Vidb, number: int, windows: Windows) -> Rankings:

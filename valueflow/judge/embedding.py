@@ -45,8 +45,9 @@ class EmbeddingJudge:
         anchor_scores = fitted.head.held_out(anchor_rows)
         response_scores = self._score_responses(fitted, features, number, windows)
         scores = np.column_stack([response_scores[windows.responses], anchor_scores[windows.anchors]])
-        # Only copies of one text have equal scores; the order of the prompt, which is random, decides among them.
-        shown = np.take_along_axis(scores, windows.prompt_order - 1, axis=1)
+        # Only copies of one text have equal scores, up to rounding; the order of the prompt, which is random, decides
+        # among them.
+        shown = np.take_along_axis(np.round(scores, 9), windows.prompt_order - 1, axis=1)
         places = np.argsort(-shown, axis=1, kind="stable")
         orders = np.take_along_axis(windows.prompt_order, places, axis=1)
         progress(len(windows), 0)

@@ -22,6 +22,8 @@ CONTRASTS = (
     ("This helps people.", "This harms people."),
     ("This is morally right.", "This is morally wrong."),
     ("This makes me happy.", "This makes me sad."),
+    ("This is safe.", "This is dangerous."),
+    ("I like this.", "I hate this."),
 )
 """Opposite continuations; none of them is about a particular value."""
 

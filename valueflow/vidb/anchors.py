@@ -29,8 +29,3 @@ class Anchors:
 
     def __len__(self) -> int:
         return len(self.texts)
-
-    def without(self, text: str) -> "Anchors":
-        """Return the anchors whose text is another one."""
-        keep = self.texts != text
-        return Anchors(self.theory, self.value, self.texts[keep], self.intensities[keep])

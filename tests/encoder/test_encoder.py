@@ -1,0 +1,72 @@
+"""The real packaged encoder: vectors, the window it cuts at, what it keeps."""
+
+import numpy as np
+import pytest
+
+from valueflow.encoder import load_encoder
+from valueflow.encoder.vector_cache import VectorCache
+from valueflow.run.errors import InputError
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VALUEFLOW_CACHE", str(tmp_path))
+
+
+def test_vectors_are_those_of_sentence_transformers() -> None:
+    encoder = load_encoder("minilm")
+    texts = ["He helped.", "She refused to help.", "", "He helped."]
+    expected = encoder._model.encode(texts, normalize_embeddings=True)
+    got = encoder.encode(texts)
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got, expected, atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(got, axis=1), 1, atol=1e-6)
+    assert encoder is load_encoder("minilm")
+
+
+def test_batch_size_and_order_change_nothing_that_matters() -> None:
+    texts = [f"sentence number {i} " + "word " * (i % 30) for i in range(120)]
+    load_encoder.cache_clear()
+    one = load_encoder("minilm").encode(texts, batch_size=1)
+    load_encoder.cache_clear()
+    other = load_encoder("minilm").encode(texts[::-1], batch_size=64)[::-1]
+    np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_texts_are_cut_so_that_a_continuation_still_counts() -> None:
+    encoder = load_encoder("minilm")
+    long = "All work and no play makes a dull day. " * 3000
+    tail = " This harms people."
+    (cut,) = encoder.shortened([long], room_for=tail)
+    assert long.startswith(cut)
+    assert 900 < len(cut) < 1200
+    assert len(encoder._model.tokenizer(cut + tail)["input_ids"]) <= encoder._model.max_seq_length
+    with_tail, without = encoder.encode([cut + tail, cut])
+    assert with_tail @ without < 0.9999
+    assert encoder.shortened(["short", "", "{[\n\x00"], room_for=tail) == ["short", "", "{[\n\x00"]
+
+
+def test_vectors_are_kept_on_disk_and_told_apart_by_model_and_texts(tmp_path: object) -> None:
+    texts = [f"text {i}" for i in range(150)]
+    load_encoder.cache_clear()
+    first = load_encoder("minilm").encode(texts)
+    load_encoder.cache_clear()
+    again = load_encoder("minilm")
+    again._model.encode = None  # the model must not be needed now
+    np.testing.assert_array_equal(again.encode(texts), first)
+    load_encoder.cache_clear()
+    vectors = np.eye(2, dtype=np.float32)
+    VectorCache("a").save(["x", "y"], vectors)
+    np.testing.assert_array_equal(VectorCache("a").load(["x", "y"]), vectors)
+    assert VectorCache("b").load(["x", "y"]) is None
+    assert VectorCache("a").load(["y", "x"]) is None
+    assert VectorCache("a").load(["xy", ""]) is None
+
+
+@pytest.mark.parametrize("name", ["no/such/folder", "./nothing", "minilmm"])
+def test_a_model_that_is_not_there_is_told(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(InputError, match="encoder '"):
+        load_encoder(name)
