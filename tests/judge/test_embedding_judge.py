@@ -8,7 +8,7 @@ import pytest
 from valueflow.encoder import load_encoder
 from valueflow.judge import EmbeddingJudge, Question, Windows
 from valueflow.judge.embedding import _fit
-from valueflow.judge.features import feature_map
+from valueflow.judge.features import MOST_SENTENCES, feature_map, split_sentences
 from valueflow.judge.head import IntensityHead
 from valueflow.theory import load_theory, theory_from_mapping
 from valueflow.vidb import Anchors, Vidb
@@ -132,3 +132,19 @@ def test_seed_pairs_are_opposites_of_plain_length() -> None:
     lines = path.read_text(encoding="utf-8").splitlines()
     assert lines[0] == "favourable,unfavourable"
     assert len(set(lines)) == len(lines) >= 41
+
+
+def test_features_of_a_paragraph_are_the_mean_of_its_sentences() -> None:
+    features = feature_map(load_encoder("minilm"), 64)
+    whole = features(["Tea", "I helped her. Nobody else did!\n\nWhy should they?", "A"])
+    alone = features(["I helped her.", "Nobody else did!", "Why should they?"])
+    np.testing.assert_allclose(whole.phi[1], alone.phi.mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(whole.vectors[1], alone.vectors.mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(whole.phi[0]), 1)
+
+
+def test_sentences_are_counted_and_long_texts_cut() -> None:
+    assert split_sentences("One. Two? Three!\nFour 4.5") == ["One.", "Two?", "Three!", "Four 4.5"]
+    assert split_sentences(" \n ") == [" \n "]
+    assert split_sentences("") == [""]
+    assert len(split_sentences("Again. " * 1000)) == MOST_SENTENCES

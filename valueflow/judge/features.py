@@ -5,6 +5,7 @@ helps people." and by "This harms people." gives two vectors, and their differen
 finds the more fitting, with much of the topic cancelled.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -30,6 +31,18 @@ CONTRASTS = (
 SEED_FILE = Path(__file__).parent.parent / "assets" / "seed_pairs.csv"
 
 
+MOST_SENTENCES = 40
+"""Of a longer text, only the first ones are read."""
+
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
+
+
+def split_sentences(text: str) -> list[str]:
+    """Split a text after `.`, `!`, `?` and line breaks into 1 to `MOST_SENTENCES` parts; a blank text is one."""
+    parts = [part for part in _SENTENCE_END.split(text) if part.strip()]
+    return parts[:MOST_SENTENCES] or [text]
+
+
 @dataclass(frozen=True)
 class Features:
     """Features of N texts.
@@ -37,9 +50,9 @@ class Features:
     Attributes
     ----------
     phi
-        (N, D) contrast vectors of length 1.
+        (N, D) contrast vectors, of length 1 for one sentence.
     vectors
-        (N, d) plain embeddings of length 1.
+        (N, d) plain embeddings, of length 1 for one sentence.
     """
 
     phi: FloatArray
@@ -64,8 +77,17 @@ class FeatureMap:
         self.seeds = Features(self._contrasts(differences), vectors)
 
     def __call__(self, texts: Sequence[str]) -> Features:
-        """Return the features of texts, in their order."""
-        return Features(self._contrasts(self._differences(texts)), self._encode(texts))
+        """Return the features of texts, in their order: each the mean over its sentences.
+
+        A response speaks in several sentences and an anchor in one; averaged, they can be compared,
+        and no continuation is asked to sum up a paragraph.
+        """
+        parts = [split_sentences(text) for text in texts]
+        starts = np.cumsum([0, *(len(part) for part in parts[:-1])])
+        sizes = np.array([[len(part)] for part in parts])
+        flat = [sentence for part in parts for sentence in part]
+        phi, vectors = self._contrasts(self._differences(flat)), self._encode(flat)
+        return Features(np.add.reduceat(phi, starts) / sizes, np.add.reduceat(vectors, starts) / sizes)
 
     def definition_vectors(self, definitions: Sequence[str]) -> FloatArray:
         """Embed `label: definition` of V values, (V, d)."""

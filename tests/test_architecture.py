@@ -1,0 +1,166 @@
+"""The plan of rooms as the code keeps it: who imports whom, what is loaded when, what is never used."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "valueflow"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+
+ROOMS = ("plackett_luce", "run", "theory", "encoder", "vidb", "judge", "evaluation", "reporting", "apps")
+"""From the ground up: a room imports only rooms before it."""
+
+HEAVY = ("torch", "transformers", "sentence_transformers", "datasets", "wandb", "vllm", "lightning", "plotly")
+AT_HOME = {"matplotlib": "reporting/dose_response.py"}
+"""Heavy libraries with a file of their own, which itself is imported only where it is used."""
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def modules_imported(tree: ast.AST, package: str = "") -> Iterator[str]:
+    """Every module that an import statement names, wherever it stands; `from a import b` names a and a.b."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: 1 - node.level or None] if node.level else []
+            module = ".".join([*above, *([node.module] if node.module else [])])
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def test_relative_imports_are_followed() -> None:
+    tree = ast.parse("from . import a\nfrom .b import c\nfrom ..d.e import f")
+    assert list(modules_imported(tree, "x.y")) == ["x.y", "x.y.a", "x.y.b", "x.y.b.c", "x.d.e", "x.d.e.f"]
+
+
+def package_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).parent.parts)
+
+
+def imports_on_loading(tree: ast.AST) -> Iterator[str]:
+    """Modules imported when a file is: not those inside functions or under TYPE_CHECKING."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield from modules_imported(node)
+        else:
+            yield from imports_on_loading(node)
+
+
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def test_every_room_has_its_place() -> None:
+    rooms = {
+        entry.name.removesuffix(".py")
+        for entry in PACKAGE.iterdir()
+        if (entry / "__init__.py").is_file() or entry.suffix == ".py"
+    }
+    assert rooms == {*ROOMS, "__init__"}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_only_rooms_above_it(room: str) -> None:
+    allowed = {*ROOMS[: ROOMS.index(room) + 1]}
+    for path in SOURCES:
+        if room_of(path) != room:
+            continue
+        for module in modules_imported(parsed(path), package_of(path)):
+            parts = module.split(".")
+            if parts[0] == "valueflow" and len(parts) > 1 and parts[1] in ROOMS:
+                assert parts[1] in allowed, f"{path.relative_to(ROOT)} imports {module}"
+
+
+def test_the_mathematics_imports_nothing_of_ours() -> None:
+    for path in (PACKAGE / "plackett_luce").glob("*.py"):
+        ours = {module for module in modules_imported(parsed(path), package_of(path)) if module.startswith("valueflow")}
+        assert all(module.startswith("valueflow.plackett_luce") for module in ours), path
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_heavy_libraries_are_imported_where_they_are_used(path: Path) -> None:
+    loaded = {module.partition(".")[0] for module in imports_on_loading(parsed(path))}
+    assert not loaded & set(HEAVY)
+    for library, home in AT_HOME.items():
+        assert library not in loaded or path == PACKAGE / home
+
+
+LOADED_BY_APPS = (*HEAVY, "matplotlib", "pandas", "pyarrow", "scipy.stats")
+
+
+def loaded_after(script: str, folder: Path) -> set[str]:
+    """Which of the heavy libraries a fresh process has loaded once it ran a script."""
+    script += "\nimport json, sys\nprint()\nprint(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(json.loads(done.stdout.splitlines()[-1])) & set(LOADED_BY_APPS)
+
+
+def app_script(*arguments: str) -> str:
+    return f"""
+import runpy, sys
+sys.argv = ["evaluate.py", *{arguments!r}]
+try:
+    runpy.run_path({str(ROOT / "evaluate.py")!r}, run_name="__main__")
+except SystemExit as end:
+    assert not end.code, end.code
+"""
+
+
+def test_importing_the_package_loads_nothing_heavy(tmp_path: Path) -> None:
+    assert loaded_after("import valueflow", tmp_path) == set()
+
+
+def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
+    assert loaded_after(app_script("--help"), tmp_path) == set()
+
+
+def test_a_run_that_needs_no_encoder_loads_none(tmp_path: Path) -> None:
+    (tmp_path / "rankings.csv").write_text(
+        "row_idx,target_text,ranking,db_text_1,db_score_1,db_text_2,db_score_2\n"
+        '0,one,"[2, 1, 3]",a,-5,b,5\n1,two,"[1, 2, 3]",a,-5,b,5\n'
+    )
+    loaded = loaded_after(app_script("value=power", "rankings=rankings.csv"), tmp_path)
+    assert loaded <= {"pandas", "pyarrow"}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_nothing_that_runs_code_from_data(path: Path) -> None:
+    tree = parsed(path)
+    modules = {module.partition(".")[0] for module in modules_imported(tree)}
+    assert not modules & {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            for keyword in node.keywords:
+                if keyword.arg in ("allow_pickle", "trust_remote_code"):
+                    assert isinstance(keyword.value, ast.Constant), ast.unparse(node)
+                    assert keyword.value.value is False, ast.unparse(node)
+            name = ast.unparse(node.func)
+            assert name not in ("eval", "exec", "pd.read_pickle", "yaml.load", "yaml.unsafe_load"), name
+
+
+def test_root_apps_hold_no_logic() -> None:
+    for path in ROOT.glob("*.py"):
+        kinds = [type(node) for node in parsed(path).body]
+        assert set(kinds) <= {ast.Expr, ast.ImportFrom, ast.If}, path.name
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 10, path.name
