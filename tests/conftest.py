@@ -1,12 +1,19 @@
 """What all tests share."""
 
 import os
+from pathlib import Path
 
 from hypothesis import settings
 
-# No test asks a hub for anything; without this, a name that is not there costs a minute of retries.
-os.environ["HF_HUB_OFFLINE"] = "1"
+ROOT = Path(__file__).resolve().parents[1]
 
 # The same examples in every run: a failure on main must be the change's, not the draw's.
 settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.load_profile("fixed")
+
+# No test asks a hub for anything; without this, a name that is not there costs a minute of retries.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+# Anchors are embedded once for all tests, the ones in processes of their own too. Entries are told apart by model and
+# texts, so an old one can only be right.
+os.environ["VALUEFLOW_CACHE"] = str(ROOT / ".pytest_cache" / "valueflow")

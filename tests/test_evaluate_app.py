@@ -114,9 +114,9 @@ def test_help_names_every_key_and_group_and_option(work: Path) -> None:
     keys = set(primary) - {"defaults", "hydra"}
     assert len(keys) > 15
     for key in keys:
-        assert re.search(rf"^\s+{key}\s", shown, flags=re.MULTILINE), key
+        assert re.search(rf"^ *{key} ", shown, flags=re.MULTILINE), key
     for group in (folder for folder in (ROOT / "configs").iterdir() if folder.is_dir() and folder.name != "hydra"):
-        assert re.search(rf"^\s+{group.name}\s", shown, flags=re.MULTILINE), group.name
+        assert re.search(rf"^ *{group.name} ", shown, flags=re.MULTILINE), group.name
         for option in group.glob("*.yaml"):
             assert option.stem in shown, option
     for default in ("[6]", "[3]", "[50]", "[0.1]", "[42]", "[map]"):
@@ -190,8 +190,9 @@ def test_a_failed_window_is_counted_and_leaves_the_others(work: Path, tmp_path: 
     assert summary["failures"] == {"no answer": 3, "cut off": 1}
     assert scores["windows_failed"].tolist() == [1, 3, 0, 0, 0, 0, 0, 0]
     assert "16.7%" in shown
-    # Nothing is known of a response whose every window failed: its interval is the scale's own 90%.
-    assert scores.loc[1, "power_high"] - scores.loc[1, "power_low"] > 17
+    # Nothing is known of a response whose every window failed, which is not the solver's fault.
+    assert (scores.loc[1, ["power_score", "power_low", "power_high"]].isin(["", np.nan])).all()
+    assert (summary["n"], summary["scored"], summary["not_converged"]) == (8, 7, 0)
 
 
 def test_duplicate_responses_are_kept_and_scored_alike(work: Path, tmp_path: Path) -> None:
@@ -220,7 +221,9 @@ def test_both_solvers_agree(work: Path, rankings: Path) -> None:
     succeeded(run(work, *point, "solver=newton", "hydra.run.dir=newton"))
     succeeded(run(work, *point, "solver=ascent", "iter=20000", "hydra.run.dir=ascent"))
     one, two = (scores_in(work / name)["power_score"] for name in ("newton", "ascent"))
-    np.testing.assert_allclose(one, two, atol=1e-3)
+    converged = two.notna()  # where every window says "above all", plain ascent takes forever
+    assert converged.sum() >= 6
+    np.testing.assert_allclose(one[converged], two[converged], atol=1e-3)
 
 
 # ---- What issue 2 asks of saved rankings
@@ -287,7 +290,7 @@ def test_the_default_estimator_is_no_farther_from_the_truth(work: Path) -> None:
         (["value=power", "sampling=fixed", "sampling.texts=[a,b,c,d,e]"], ["'a'"]),
         (["value=power", "model=gpt"], ["no response has model 'gpt'"]),
         (["power"], ["cannot read 'power' as an override"]),
-        (["value=power", "response_columns.answer=response"], ["'answer' is no column of ours"]),
+        (["value=power", "response_columns.answer=response"], ["answer", "Known: query, dataset, response"]),
         (["value=power", "judge.encoder=./no/such/model"], ["encoder './no/such/model'", "no such folder"]),
         (["value=power", "judge.batch_size=0"], ["batch_size"]),
     ],
@@ -352,6 +355,20 @@ def test_files_that_cannot_be_used(
     refused(run(work, "value=power", f"{key}={path}", *more), work, *parts)
 
 
+def test_columns_are_mapped_as_the_help_says(tmp_path: Path, work: Path, rankings: Path) -> None:
+    renamed = pd.DataFrame({"prompt": "q", "dataset": "d", "answer": [f"response {row}" for row in range(8)]})
+    renamed.to_csv(tmp_path / "renamed.csv", index=False)
+    files = (f"rankings={rankings}", f"responses={tmp_path / 'renamed.csv'}")
+    succeeded(run(work, "value=power", *files, "response_columns.response=answer", "response_columns.query=prompt"))
+    assert scores_in(only_run(work))["query"].tolist() == ["q"] * 8
+
+
+def test_columns_of_anchors_are_mapped_too(tmp_path: Path, work: Path) -> None:
+    (tmp_path / "anchors.csv").write_text(ANCHORS.replace("final_rating", "strength").replace(",4\n", ",40\n"))
+    vidb = (f"vidb={tmp_path / 'anchors.csv'}", "vidb_columns.final_rating=strength")
+    refused(run(work, "value=power", *vidb), work, "row 9", "'40' is not a number")
+
+
 def test_rankings_of_other_responses_are_refused(tmp_path: Path, work: Path, rankings: Path) -> None:
     (tmp_path / "good.csv").write_text(GOOD_RESPONSES)
     responses = f"responses={tmp_path / 'good.csv'}"
@@ -407,7 +424,7 @@ def test_a_steered_sweep_of_saved_rankings_is_drawn(work: Path, tmp_path: Path) 
         .strip()
         + "\n"
     )
-    shown = succeeded(run(work, "value=power", "intensity=-2,2", *files, "-m", "hydra.sweep.dir=drawn")).stdout
+    shown = succeeded(run(work, "value=power", "intensity=-2,2", *files, "hydra.sweep.dir=drawn", "-m")).stdout
     assert (work / "drawn" / "dose_response.png").read_bytes().startswith(b"\x89PNG")
     assert "<svg" in (work / "drawn" / "dose_response.svg").read_text(encoding="utf-8")
     assert "dose_response.png" in shown
@@ -471,7 +488,7 @@ def sweep_again(work: Path, rankings: Path) -> Callable[..., Finished]:
     """A finished sweep of three jobs; calling what this gives starts it again with resume=true."""
     command = ("value=power,face,humility", f"rankings={rankings}", "-m")
     succeeded(run(work, *command))
-    return lambda *more: run(work, *command, "resume=true", *more)
+    return lambda *more: run(work, "resume=true", *more, *command)
 
 
 def test_finished_jobs_are_not_run_again(work: Path, sweep_again: Callable[..., Finished]) -> None:
@@ -527,9 +544,20 @@ def test_the_order_of_the_overrides_and_the_logger_make_no_other_sweep(
     assert stamps(only_sweep(work)) == before
 
 
-def test_without_resume_a_sweep_is_a_new_one(work: Path, rankings: Path, sweep_again: Callable[..., Finished]) -> None:
-    succeeded(run(work, "value=power,face,humility", f"rankings={rankings}", "-m", "hydra.sweep.dir=new"))
-    assert len(stamps(work / "new")) == 3
+def test_without_resume_every_job_is_run(work: Path, rankings: Path) -> None:
+    command = ("value=power,face", f"rankings={rankings}", "hydra.sweep.dir=same", "-m")
+    succeeded(run(work, *command))
+    before = stamps(work / "same")
+    succeeded(run(work, *command))
+    assert changed(before, stamps(work / "same")) == ["0", "1"]
+
+
+def test_overrides_may_follow_flags(work: Path, rankings: Path) -> None:
+    """As one who repeats a command with `resume=true` at its end types them."""
+    succeeded(run(work, "value=power,face", f"rankings={rankings}", "-m", "seed=1"))
+    before = stamps(only_sweep(work))
+    succeeded(run(work, "value=power,face", f"rankings={rankings}", "-m", "seed=1", "resume=true"))
+    assert stamps(only_sweep(work)) == before
 
 
 # ---- With the embedding judge

@@ -1,0 +1,96 @@
+"""Every command and every example in the documentation runs as it stands there."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from valueflow import evaluate_responses
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    return [
+        (document.name, block)
+        for document in DOCUMENTS
+        for block in re.findall(rf"```{language}\n(.*?)```", document.read_text(encoding="utf-8"), re.DOTALL)
+    ]
+
+
+COMMANDS = [(name, line) for name, block in blocks("bash") for line in block.splitlines() if line.strip()]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder with the files that the examples speak of; it is the working directory."""
+    monkeypatch.chdir(tmp_path)
+    texts = ["I kept my word although it cost me.", "Rules are for others.", "I will be there at nine."]
+    frame = pd.DataFrame({"query": "What now?", "dataset": "mine", "response": texts})
+    frame.to_csv("responses.csv", index=False)
+    frame.rename(columns={"response": "answer"}).to_csv("answers.csv", index=False)
+    ratings = [-9.0, -7, -5, -3, -1, 0, 2, 4, 6, 8, 9]
+    pd.DataFrame(
+        {
+            "theory": "duty",
+            "value": "fidelity",
+            "text": [f"kept {rating} of ten promises" for rating in ratings],
+            "final_rating": ratings,
+        }
+    ).to_csv("anchors.csv", index=False)
+    rows = [
+        {"row_idx": 0, "target_text": "I lead.", "ranking": "[2, 1, 3]", "db_text_1": "a", "db_score_1": 5}
+        | {"db_text_2": "b", "db_score_2": -5}
+    ]
+    pd.DataFrame(rows).to_csv("rankings.csv", index=False)
+    return tmp_path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("document", "command"), COMMANDS, ids=[command for _, command in COMMANDS])
+def test_commands_run(document: str, command: str, folder: Path) -> None:
+    program, *arguments = command.split()
+    if program == "make":
+        # They run the tests, or are run beside them by CI; here it must do that they exist.
+        makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+        assert re.search(rf"^{arguments[0]}:", makefile, re.MULTILINE), document
+        return
+    assert (program, arguments[0]) == ("python", "evaluate.py"), f"{document}: nothing here knows how to run {command}"
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "evaluate.py"), *arguments[1:]], cwd=folder, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert list(folder.glob("*/*/*/**/scores.csv"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("document", "code"), blocks("python"), ids=[name for name, _ in blocks("python")])
+def test_python_examples_run(document: str, code: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert len(code.strip().splitlines()) <= 10, document
+    exec(compile(code, document, "exec"), {})
+    assert "benevolence_score" in capsys.readouterr().out
+    assert (folder / "results" / "scores.csv").is_file()
+
+
+def test_links_to_files_lead_somewhere() -> None:
+    for document in DOCUMENTS:
+        for target in re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8")):
+            if "://" not in target:
+                assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def test_python_and_command_line_have_the_same_defaults(folder: Path) -> None:
+    rankings = str(folder / "rankings.csv")
+    subprocess.run(
+        [sys.executable, str(ROOT / "evaluate.py"), "value=power", f"rankings={rankings}", "hydra.run.dir=out"],
+        check=True,
+        capture_output=True,
+    )
+    from_command_line = pd.read_csv("out/scores.csv")
+    from_python = evaluate_responses(value="power", rankings=rankings)
+    assert from_python.scores["power_score"].tolist() == from_command_line["power_score"].tolist()
+    assert from_python.summary["settings"]["k"] == 6
