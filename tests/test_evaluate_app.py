@@ -85,7 +85,8 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def scores_in(folder: Path) -> pd.DataFrame:
-    return pd.read_csv(folder / "scores.csv", keep_default_na=False, na_values={"power_score": [""]})
+    figures = ("power_score", "power_se", "power_low", "power_high")
+    return pd.read_csv(folder / "scores.csv", keep_default_na=False, na_values=dict.fromkeys(figures, [""]))
 
 
 def succeeded(done: Finished) -> Finished:
@@ -191,7 +192,7 @@ def test_a_failed_window_is_counted_and_leaves_the_others(work: Path, tmp_path: 
     assert scores["windows_failed"].tolist() == [1, 3, 0, 0, 0, 0, 0, 0]
     assert "16.7%" in shown
     # Nothing is known of a response whose every window failed, which is not the solver's fault.
-    assert (scores.loc[1, ["power_score", "power_low", "power_high"]].isin(["", np.nan])).all()
+    assert scores.loc[1, ["power_score", "power_low", "power_high"]].isna().all()
     assert (summary["n"], summary["scored"], summary["not_converged"]) == (8, 7, 0)
 
 
@@ -211,8 +212,7 @@ def test_a_solver_that_runs_out_of_iterations_leaves_no_silent_number(work: Path
     assert summary["not_converged"] == 8
     assert summary["scored"] == 0
     assert summary["mean"] is None
-    for column in ("power_score", "power_low", "power_high"):
-        assert (scores[column].isna() | (scores[column] == "")).all()
+    assert scores[["power_score", "power_low", "power_high"]].isna().all(axis=None)
     assert "8 responses have no score: the solver did not converge; raise iter" in shown
 
 
@@ -564,12 +564,6 @@ def test_overrides_may_follow_flags(work: Path, rankings: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Vectors are embedded once a test session, and never taken from the user's own cache."""
-    return {"VALUEFLOW_CACHE": str(tmp_path_factory.mktemp("vectors"))}
-
-
-@pytest.fixture(scope="session")
 def anchors(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo anchors of one value: a head is fitted on them in a moment."""
     demo = pd.read_csv(ROOT / "valueflow" / "assets" / "anchors.csv", keep_default_na=False)
@@ -578,14 +572,14 @@ def anchors(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def judged(work: Path, cache: dict[str, str], name: str, *arguments: str) -> pd.DataFrame:
-    succeeded(run(work, "value=benevolence", f"hydra.run.dir={name}", *arguments, **cache))
+def judged(work: Path, name: str, *arguments: str) -> pd.DataFrame:
+    succeeded(run(work, "value=benevolence", f"hydra.run.dir={name}", *arguments))
     return pd.read_csv(work / name / "scores.csv", keep_default_na=False)
 
 
 @pytest.mark.slow
-def test_the_demo_sweep_rises_with_the_steering(work: Path, cache: dict[str, str]) -> None:
-    done = succeeded(run(work, "theory=pvq", "value=benevolence", "intensity=-2,0,2", "-m", **cache))
+def test_the_demo_sweep_rises_with_the_steering(work: Path) -> None:
+    done = succeeded(run(work, "theory=pvq", "value=benevolence", "intensity=-2,0,2", "-m"))
     sweep = only_sweep(work)
     table = pd.read_csv(sweep / "sweep.csv").set_index("intensity")
     assert table["mean"][-2] < table["mean"][0] < table["mean"][2]
@@ -605,12 +599,12 @@ def test_the_demo_sweep_rises_with_the_steering(work: Path, cache: dict[str, str
 
 
 @pytest.mark.slow
-def test_saved_rankings_score_the_same_again(work: Path, cache: dict[str, str], anchors: Path) -> None:
+def test_saved_rankings_score_the_same_again(work: Path, anchors: Path) -> None:
     judge = ("intensity=2", f"vidb={anchors}")
-    first = judged(work, cache, "first", *judge)
-    again = judged(work, cache, "again", "rankings=first/rankings.csv")
+    first = judged(work, "first", *judge)
+    again = judged(work, "again", "rankings=first/rankings.csv")
     demo = f"responses={ROOT / 'valueflow' / 'assets' / 'responses.csv'}"
-    filtered = judged(work, cache, "filtered", "rankings=first/rankings.csv", demo, "intensity=2")
+    filtered = judged(work, "filtered", "rankings=first/rankings.csv", demo, "intensity=2")
     figures = [f"benevolence_{name}" for name in ("score", "se", "low", "high")]
     np.testing.assert_allclose(again[figures], first[figures], atol=1e-9)
     np.testing.assert_allclose(filtered[figures], first[figures], atol=1e-9)
@@ -619,29 +613,23 @@ def test_saved_rankings_score_the_same_again(work: Path, cache: dict[str, str], 
 
 
 @pytest.mark.slow
-def test_batch_size_and_order_of_rows_change_no_score(
-    tmp_path: Path, work: Path, cache: dict[str, str], anchors: Path
-) -> None:
+def test_batch_size_and_order_of_rows_change_no_score(tmp_path: Path, work: Path, anchors: Path) -> None:
     demo = pd.read_csv(ROOT / "valueflow" / "assets" / "responses.csv", keep_default_na=False)
     demo = demo[demo["value"] == "benevolence"]
     demo.to_csv(tmp_path / "rows.csv", index=False)
     demo.sample(frac=1, random_state=3).to_csv(tmp_path / "shuffled.csv", index=False)
-    one = judged(work, cache, "one", f"vidb={anchors}", f"responses={tmp_path / 'rows.csv'}")
-    other = judged(
-        work, cache, "other", f"vidb={anchors}", f"responses={tmp_path / 'shuffled.csv'}", "judge.batch_size=3"
-    )
+    one = judged(work, "one", f"vidb={anchors}", f"responses={tmp_path / 'rows.csv'}")
+    other = judged(work, "other", f"vidb={anchors}", f"responses={tmp_path / 'shuffled.csv'}", "judge.batch_size=3")
     both = one.merge(other, on=["query", "dataset", "response"], suffixes=("", "_other"), validate="one_to_one")
     assert len(both) == len(demo)
     for name in ("score", "se", "low", "high"):
         np.testing.assert_allclose(both[f"benevolence_{name}"], both[f"benevolence_{name}_other"], atol=1e-9)
-    another_seed = judged(work, cache, "seed", f"vidb={anchors}", f"responses={tmp_path / 'rows.csv'}", "seed=1")
+    another_seed = judged(work, "seed", f"vidb={anchors}", f"responses={tmp_path / 'rows.csv'}", "seed=1")
     assert (another_seed["benevolence_score"] != one["benevolence_score"]).any()
 
 
 @pytest.mark.slow
-def test_hostile_responses_each_have_a_score_and_can_be_read_back(
-    tmp_path: Path, work: Path, cache: dict[str, str], anchors: Path
-) -> None:
+def test_hostile_responses_each_have_a_score_and_can_be_read_back(tmp_path: Path, work: Path, anchors: Path) -> None:
     hostile = [
         "{braces} {0} {{x}} ${value}",
         "[1, 2, 3]",
@@ -657,7 +645,7 @@ def test_hostile_responses_each_have_a_score_and_can_be_read_back(
         "😀" * 50,
     ]
     pd.DataFrame({"query": "q\n{", "dataset": "d", "response": hostile}).to_parquet(tmp_path / "hostile.parquet")
-    judged(work, cache, "out", f"vidb={anchors}", f"responses={tmp_path / 'hostile.parquet'}")
+    judged(work, "out", f"vidb={anchors}", f"responses={tmp_path / 'hostile.parquet'}")
     scores = pd.read_csv(work / "out" / "scores.csv", keep_default_na=False)
     assert scores["response"].tolist() == hostile
     assert scores["query"].tolist() == ["q\n{"] * len(hostile)
@@ -665,13 +653,13 @@ def test_hostile_responses_each_have_a_score_and_can_be_read_back(
     assert scores["benevolence_score"][7] == scores["benevolence_score"][8]
     rankings = pd.read_csv(work / "out" / "rankings.csv", keep_default_na=False)
     assert rankings["target_text"].tolist() == [text for text in hostile for _ in range(3)]
-    again = judged(work, cache, "again", "rankings=out/rankings.csv")
+    again = judged(work, "again", "rankings=out/rankings.csv")
     np.testing.assert_allclose(again["benevolence_score"], scores["benevolence_score"], atol=1e-9)
 
 
 @pytest.mark.slow
-def test_the_response_always_leads_where_that_is_asked_for(work: Path, cache: dict[str, str], anchors: Path) -> None:
-    judged(work, cache, "out", f"vidb={anchors}", "response_position=first", "k=3", "m=2")
+def test_the_response_always_leads_where_that_is_asked_for(work: Path, anchors: Path) -> None:
+    judged(work, "out", f"vidb={anchors}", "response_position=first", "k=3", "m=2")
     rankings = pd.read_csv(work / "out" / "rankings.csv", keep_default_na=False)
     assert {json.loads(cell)[0] for cell in rankings["prompt_order"]} == {1}
     assert "db_text_2" in rankings
@@ -679,13 +667,11 @@ def test_the_response_always_leads_where_that_is_asked_for(work: Path, cache: di
 
 
 @pytest.mark.slow
-def test_fixed_sampling_shows_the_same_anchors_in_every_window(
-    tmp_path: Path, work: Path, cache: dict[str, str], anchors: Path
-) -> None:
+def test_fixed_sampling_shows_the_same_anchors_in_every_window(tmp_path: Path, work: Path, anchors: Path) -> None:
     texts = pd.read_csv(anchors, keep_default_na=False)["text"].iloc[[0, 11, 23]]
     texts.to_frame().to_csv(tmp_path / "texts.csv", index=False)
     fixed = ("sampling=fixed", f"sampling.texts={tmp_path / 'texts.csv'}", "k=4")
-    judged(work, cache, "out", f"vidb={anchors}", *fixed)
+    judged(work, "out", f"vidb={anchors}", *fixed)
     rankings = pd.read_csv(work / "out" / "rankings.csv", keep_default_na=False)
     shown = rankings[["db_text_1", "db_text_2", "db_text_3"]].apply(lambda row: frozenset(row), axis=1)
     assert set(shown) == {frozenset(texts)}
