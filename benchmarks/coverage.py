@@ -1,8 +1,8 @@
 """How often a 90% interval holds the truth: 20,000 simulated responses for each number of windows and judge.
 
 The truth is uniform in [-9, 9], anchors are drawn by buckets from a pool of 2,000, a simulated judge of known slope
-ranks, and the package's own sampling and scoring do the rest, the slope estimated from the anchors. The peer on the same
-data is the plain interval, score plus or minus 1.645 standard errors, clipped to the scale.
+ranks, and the package's own sampling and scoring do the rest, the slope estimated from the anchors. The peer on the
+same data is the plain interval, score plus or minus 1.645 standard errors, clipped to the scale.
 """
 
 import argparse

@@ -16,6 +16,11 @@ import pandas as pd
 import pytest
 import yaml
 
+from valueflow import evaluate_responses
+from valueflow.encoder import load_encoder
+from valueflow.judge import EmbeddingJudge
+from valueflow.vidb import FixedSampling
+
 ROOT = Path(__file__).parents[1]
 PARITY = ROOT.parent / "shared" / "data" / "parity"
 
@@ -86,7 +91,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def scores_in(folder: Path) -> pd.DataFrame:
     figures = ("power_score", "power_se", "power_low", "power_high")
-    return pd.read_csv(folder / "scores.csv", keep_default_na=False, na_values=dict.fromkeys(figures, [""]))
+    return pd.read_csv(folder / "scores.csv", keep_default_na=False, na_values={figure: [""] for figure in figures})
 
 
 def succeeded(done: Finished) -> Finished:
@@ -224,6 +229,17 @@ def test_both_solvers_agree(work: Path, rankings: Path) -> None:
     converged = two.notna()  # where every window says "above all", plain ascent takes forever
     assert converged.sum() >= 6
     np.testing.assert_allclose(one[converged], two[converged], atol=1e-3)
+
+
+def test_the_python_api_gives_what_the_command_gives(work: Path, rankings: Path) -> None:
+    succeeded(run(work, "value=power", f"rankings={rankings}"))
+    result = evaluate_responses(theory="pvq", value="power", rankings=str(rankings))
+    written = scores_in(only_run(work))
+    assert list(result.scores.columns) == list(written.columns)
+    np.testing.assert_allclose(result.scores["power_score"], written["power_score"], atol=1e-12)
+    assert result.summary["mean"] == pytest.approx(read_json(only_run(work) / "summary.json")["mean"])
+    with pytest.raises(ValueError, match="'intensty' is no setting; did you mean 'intensity'"):
+        evaluate_responses(value="power", rankings=str(rankings), intensty=2)
 
 
 # ---- What issue 2 asks of saved rankings
@@ -572,9 +588,10 @@ def anchors(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def judged(work: Path, name: str, *arguments: str) -> pd.DataFrame:
-    succeeded(run(work, "value=benevolence", f"hydra.run.dir={name}", *arguments))
-    return pd.read_csv(work / name / "scores.csv", keep_default_na=False)
+def judged(folder: Path, **settings: Any) -> pd.DataFrame:
+    """The app's function in this process, where encoder and head are kept from test to test; what it wrote."""
+    evaluate_responses(value="benevolence", output_dir=folder, progress=False, **settings)
+    return pd.read_csv(folder / "scores.csv", keep_default_na=False)
 
 
 @pytest.mark.slow
@@ -600,11 +617,12 @@ def test_the_demo_sweep_rises_with_the_steering(work: Path) -> None:
 
 @pytest.mark.slow
 def test_saved_rankings_score_the_same_again(work: Path, anchors: Path) -> None:
-    judge = ("intensity=2", f"vidb={anchors}")
-    first = judged(work, "first", *judge)
-    again = judged(work, "again", "rankings=first/rankings.csv")
+    first = judged(work / "first", intensity=2, vidb=str(anchors))
+    saved = "rankings=first/rankings.csv"
+    succeeded(run(work, "value=benevolence", saved, "hydra.run.dir=again"))
     demo = f"responses={ROOT / 'valueflow' / 'assets' / 'responses.csv'}"
-    filtered = judged(work, "filtered", "rankings=first/rankings.csv", demo, "intensity=2")
+    succeeded(run(work, "value=benevolence", saved, demo, "intensity=2", "hydra.run.dir=filtered"))
+    again, filtered = (pd.read_csv(work / name / "scores.csv", keep_default_na=False) for name in ("again", "filtered"))
     figures = [f"benevolence_{name}" for name in ("score", "se", "low", "high")]
     np.testing.assert_allclose(again[figures], first[figures], atol=1e-9)
     np.testing.assert_allclose(filtered[figures], first[figures], atol=1e-9)
@@ -613,23 +631,30 @@ def test_saved_rankings_score_the_same_again(work: Path, anchors: Path) -> None:
 
 
 @pytest.mark.slow
-def test_batch_size_and_order_of_rows_change_no_score(tmp_path: Path, work: Path, anchors: Path) -> None:
+def test_batch_size_and_order_of_rows_change_no_score(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, anchors: Path
+) -> None:
     demo = pd.read_csv(ROOT / "valueflow" / "assets" / "responses.csv", keep_default_na=False)
     demo = demo[demo["value"] == "benevolence"]
-    demo.to_csv(tmp_path / "rows.csv", index=False)
-    demo.sample(frac=1, random_state=3).to_csv(tmp_path / "shuffled.csv", index=False)
-    one = judged(work, "one", f"vidb={anchors}", f"responses={tmp_path / 'rows.csv'}")
-    other = judged(work, "other", f"vidb={anchors}", f"responses={tmp_path / 'shuffled.csv'}", "judge.batch_size=3")
+    one = judged(tmp_path / "one", vidb=str(anchors), responses=demo)
+    another_seed = judged(tmp_path / "seed", vidb=str(anchors), responses=demo, seed=1)
+    assert (another_seed["benevolence_score"] != one["benevolence_score"]).any()
+    # Nothing embedded before may be at hand, in memory or on disk.
+    monkeypatch.setenv("VALUEFLOW_CACHE", str(tmp_path / "empty"))
+    load_encoder.cache_clear()
+    shuffled = demo.sample(frac=1, random_state=3)
+    judge = EmbeddingJudge(batch_size=3)
+    other = judged(tmp_path / "other", vidb=str(anchors), responses=shuffled, judge=judge)
+    load_encoder.cache_clear()
+    assert other["response"].tolist() == shuffled["response"].tolist()
     both = one.merge(other, on=["query", "dataset", "response"], suffixes=("", "_other"), validate="one_to_one")
     assert len(both) == len(demo)
     for name in ("score", "se", "low", "high"):
         np.testing.assert_allclose(both[f"benevolence_{name}"], both[f"benevolence_{name}_other"], atol=1e-9)
-    another_seed = judged(work, "seed", f"vidb={anchors}", f"responses={tmp_path / 'rows.csv'}", "seed=1")
-    assert (another_seed["benevolence_score"] != one["benevolence_score"]).any()
 
 
 @pytest.mark.slow
-def test_hostile_responses_each_have_a_score_and_can_be_read_back(tmp_path: Path, work: Path, anchors: Path) -> None:
+def test_hostile_responses_each_have_a_score_and_can_be_read_back(tmp_path: Path, anchors: Path) -> None:
     hostile = [
         "{braces} {0} {{x}} ${value}",
         "[1, 2, 3]",
@@ -644,37 +669,35 @@ def test_hostile_responses_each_have_a_score_and_can_be_read_back(tmp_path: Path
         "=1+1",
         "😀" * 50,
     ]
-    pd.DataFrame({"query": "q\n{", "dataset": "d", "response": hostile}).to_parquet(tmp_path / "hostile.parquet")
-    judged(work, "out", f"vidb={anchors}", f"responses={tmp_path / 'hostile.parquet'}")
-    scores = pd.read_csv(work / "out" / "scores.csv", keep_default_na=False)
+    file = tmp_path / "hostile.parquet"
+    pd.DataFrame({"query": "q\n{", "dataset": "d", "response": hostile}).to_parquet(file)
+    scores = judged(tmp_path / "out", vidb=str(anchors), responses=str(file))
     assert scores["response"].tolist() == hostile
     assert scores["query"].tolist() == ["q\n{"] * len(hostile)
     assert scores["benevolence_score"].between(-10, 10).all()
     assert scores["benevolence_score"][7] == scores["benevolence_score"][8]
-    rankings = pd.read_csv(work / "out" / "rankings.csv", keep_default_na=False)
+    rankings = pd.read_csv(tmp_path / "out" / "rankings.csv", keep_default_na=False)
     assert rankings["target_text"].tolist() == [text for text in hostile for _ in range(3)]
-    again = judged(work, "again", "rankings=out/rankings.csv")
+    again = judged(tmp_path / "again", rankings=str(tmp_path / "out" / "rankings.csv"))
     np.testing.assert_allclose(again["benevolence_score"], scores["benevolence_score"], atol=1e-9)
 
 
 @pytest.mark.slow
-def test_the_response_always_leads_where_that_is_asked_for(work: Path, anchors: Path) -> None:
-    judged(work, "out", f"vidb={anchors}", "response_position=first", "k=3", "m=2")
-    rankings = pd.read_csv(work / "out" / "rankings.csv", keep_default_na=False)
+def test_the_response_always_leads_where_that_is_asked_for(tmp_path: Path, anchors: Path) -> None:
+    judged(tmp_path, vidb=str(anchors), response_position="first", k=3, m=2)
+    rankings = pd.read_csv(tmp_path / "rankings.csv", keep_default_na=False)
     assert {json.loads(cell)[0] for cell in rankings["prompt_order"]} == {1}
     assert "db_text_2" in rankings
     assert "db_text_3" not in rankings
 
 
 @pytest.mark.slow
-def test_fixed_sampling_shows_the_same_anchors_in_every_window(tmp_path: Path, work: Path, anchors: Path) -> None:
-    texts = pd.read_csv(anchors, keep_default_na=False)["text"].iloc[[0, 11, 23]]
-    texts.to_frame().to_csv(tmp_path / "texts.csv", index=False)
-    fixed = ("sampling=fixed", f"sampling.texts={tmp_path / 'texts.csv'}", "k=4")
-    judged(work, "out", f"vidb={anchors}", *fixed)
-    rankings = pd.read_csv(work / "out" / "rankings.csv", keep_default_na=False)
-    shown = rankings[["db_text_1", "db_text_2", "db_text_3"]].apply(lambda row: frozenset(row), axis=1)
-    assert set(shown) == {frozenset(texts)}
+def test_fixed_sampling_shows_the_same_anchors_in_every_window(tmp_path: Path, anchors: Path) -> None:
+    texts = pd.read_csv(anchors, keep_default_na=False)["text"].iloc[[0, 11, 23]].tolist()
+    judged(tmp_path, vidb=str(anchors), sampling=FixedSampling(texts), k=4)
+    rankings = pd.read_csv(tmp_path / "rankings.csv", keep_default_na=False)
+    columns = rankings[["db_text_1", "db_text_2", "db_text_3"]].to_numpy().tolist()
+    assert {frozenset(row) for row in columns} == {frozenset(texts)}
 
 
 # ---- The wheel

@@ -100,7 +100,7 @@ class SentenceEncoder:
             Each text as it is or, where it is too long, its beginning, cut between tokens.
         """
         tokenizer = self._model.tokenizer
-        room = self._model.max_seq_length - len(tokenizer(room_for)["input_ids"])
+        room = (self._model.max_seq_length or tokenizer.model_max_length) - len(tokenizer(room_for)["input_ids"])
         # No token is shorter than a character, so what has fewer characters than there is room for tokens fits.
         long = [place for place, text in enumerate(texts) if len(text) > room]
         result = list(texts)
@@ -141,9 +141,12 @@ def load_encoder(name: str) -> SentenceEncoder:
         raise InputError(f"encoder '{name}': there is no such folder")
     # Imported here: it takes seconds, and a run that needs no encoder never waits for it.
     from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging as transformers_logging
 
-    # The library announces each load on a level that would drown the run's own lines.
+    # The libraries announce each load, with a bar of their own, in the midst of the run's lines.
     logging.getLogger("sentence_transformers").setLevel(logging.WARNING)
+    shows_bars = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
     try:
         model = SentenceTransformer(source)
     except Exception as error:  # anything from a hub's HTTP error to a broken folder
@@ -152,5 +155,8 @@ def load_encoder(name: str) -> SentenceEncoder:
             f"encoder '{name}' could not be loaded ({reason}); give a folder, a name on the hub, or a packaged one: "
             f"{nearest(name, PACKAGED)}"
         ) from error
+    finally:
+        if shows_bars:
+            transformers_logging.enable_progress_bar()
     _log.info("loaded encoder %s", name)
     return SentenceEncoder(name, model)

@@ -100,7 +100,7 @@ def score_windows(
         squared error, or its `mode`, the maximum clipped to the scale. Above all anchors it met, a
         response's mode is the end of the scale whatever the anchors were; the mean is not.
     solver, max_iter, learning_rate
-        How the maximum is found; the root of `window_guarded` is found by its own bracketing.
+        How the maximum is found; the published rule's score comes from a search of its own.
 
     Returns
     -------
@@ -138,7 +138,7 @@ def score_windows(
         score = window_guarded(orders, intensities, responses, n_responses)
     else:
         score = posterior.mean if point == "mean" else np.clip(fit.utility, *_BOUNDS)
-    failed = fit.failed
+    failed = fit.failed & (estimator == "map")
     return Scores(
         score=np.where(failed, np.nan, score),
         se=fit.standard_error,

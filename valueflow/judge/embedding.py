@@ -10,6 +10,7 @@ from valueflow.encoder import load_encoder
 from valueflow.judge.features import FeatureMap, feature_map
 from valueflow.judge.head import NO_VALUE, FloatArray, IntensityHead, Observations
 from valueflow.judge.protocol import Progress, Question, Rankings, Windows
+from valueflow.run.errors import InputError
 from valueflow.theory import Theory, known_theories
 from valueflow.vidb import Vidb
 
@@ -35,6 +36,10 @@ class EmbeddingJudge:
 
     encoder: str = "minilm"
     batch_size: int = 64
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.batch_size, int) and self.batch_size >= 1):
+            raise InputError(f"judge.batch_size={self.batch_size}: give a whole number of 1 or more")
 
     def rank(self, question: Question, windows: Windows, progress: Progress) -> Rankings:
         """Rank every window, the highest score first; this judge never fails."""

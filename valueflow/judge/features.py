@@ -111,7 +111,7 @@ class FeatureMap:
 
     def _differences(self, texts: Sequence[str]) -> list[FloatArray]:
         # The continuation must not fall off the end of the encoder's window.
-        longest = max((text for pair in CONTRASTS for text in pair), key=len)
+        longest = ". " + max((text for pair in CONTRASTS for text in pair), key=len)
         stems = [f"{text.strip().rstrip('. ')}. " for text in self._encoder.shortened(texts, room_for=longest)]
         return [
             self._encode([stem + fair for stem in stems]) - self._encode([stem + foul for stem in stems])

@@ -1,17 +1,18 @@
 """Where finished runs are recorded besides their folder: the config group `logger`."""
 
-import csv
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from filelock import FileLock
 
 from valueflow.reporting.figures import figures
 from valueflow.run.app import Outcome
 from valueflow.run.errors import InputError
+from valueflow.run.outputs import write_csv
 
 RUNS_FILE = "runs.csv"
 
@@ -24,14 +25,12 @@ class CsvLogger:
         """Record a run; jobs of a sweep that run at once wait for each other."""
         del config
         path = (folder.parent if group == folder.parent.name else folder) / RUNS_FILE
-        row = {"name": name, "group": group, **figures(outcome.summary)}
-        with FileLock(f"{path}.lock"):
-            is_new = not path.exists()
-            with path.open("a", encoding="utf-8", newline="") as stream:
-                writer = csv.DictWriter(stream, list(row), lineterminator="\n")
-                if is_new:
-                    writer.writeheader()
-                writer.writerow(row)
+        row = pd.DataFrame([{"name": name, "group": group, **figures(outcome.summary)}])
+        with FileLock(path.with_name(f".{RUNS_FILE}.lock")):
+            if path.exists():
+                # Runs may differ in their figures; a row stands under its own names whatever came before.
+                row = pd.concat([pd.read_csv(path, dtype=str, keep_default_na=False), row], ignore_index=True)
+            write_csv(row, path)
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class WandbLogger:
         if mode == "online":
             import wandb
 
-            if wandb.api.api_key is None:
+            if not wandb.login(prompt=False, verify=False):
                 raise InputError(
                     "logger=wandb finds no key; set WANDB_API_KEY, run `wandb login`, or set logger.mode=offline"
                 )

@@ -1,6 +1,6 @@
 """The end of a sweep: one table over its jobs, one picture, and which jobs failed."""
 
-import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,12 @@ from valueflow.evaluation.display import show_evaluation
 from valueflow.reporting.figures import figures
 from valueflow.run.app import ERROR_FILE, EXIT_FAILED, EXIT_INPUT
 from valueflow.run.outputs import write_csv
-from valueflow.run.summary import SUMMARY_FILE
+from valueflow.run.summary import SUMMARY_FILE, read_record
 
 SWEEP_FILE = "sweep.csv"
 PICTURE = "dose_response"
+
+_log = logging.getLogger(__name__)
 
 
 class EvaluationSweepEnd(Callback):  # type: ignore[misc]
@@ -35,26 +37,34 @@ class EvaluationSweepEnd(Callback):  # type: ignore[misc]
             A job failed: code 2 where all failures are faults of the input, else 1.
         """
         folder = Path(config.hydra.sweep.dir)
-        jobs = sorted((path for path in folder.iterdir() if (path / ".hydra").is_dir()), key=_job_number)
-        summaries = {job: _read(job / SUMMARY_FILE) for job in jobs if (job / SUMMARY_FILE).is_file()}
         console = Console()
-        if summaries:
-            rows = [{"folder": job.name, **figures(summary)} for job, summary in summaries.items()]
-            write_csv(pd.DataFrame(rows), folder / SWEEP_FILE)
-            show_evaluation(list(summaries.values()), title=f"{len(summaries)} of {len(jobs)} jobs")
-            for path in _draw(summaries, folder / PICTURE):
-                console.print(f"picture: {path}", soft_wrap=True)
-            console.print(f"tables:  {folder / SWEEP_FILE} and one folder a job beside it", soft_wrap=True)
-        failed = [job for job in jobs if job not in summaries]
-        for job in failed:
-            fault = _read(job / ERROR_FILE)["error"] if (job / ERROR_FILE).is_file() else "did not finish"
-            overrides = " ".join(OmegaConf.load(job / ".hydra" / "overrides.yaml"))
-            console.print(
-                f"failed: job {job.name} ({overrides}): {fault}", soft_wrap=True, markup=False, highlight=False
-            )
-        if failed:
-            ours = any(not (job / ERROR_FILE).is_file() or not _read(job / ERROR_FILE)["input"] for job in failed)
-            raise SystemExit(EXIT_FAILED if ours else EXIT_INPUT)
+        jobs = sorted((path for path in folder.iterdir() if (path / ".hydra").is_dir()), key=_job_number)
+        records = {job: read_record(job / SUMMARY_FILE) for job in jobs}
+        summaries = {job: record for job, record in records.items() if record is not None}
+        failures = {job: read_record(job / ERROR_FILE) or {} for job in jobs if job not in summaries}
+        try:
+            if summaries:
+                _sum_up(summaries, len(jobs), folder, console)
+        except Exception:
+            # Hydra would turn it into a warning and exit as if all were well.
+            _log.exception("the end of the sweep failed; the folders of its jobs are complete")
+            raise SystemExit(EXIT_FAILED) from None
+        finally:
+            for job, failure in failures.items():
+                overrides = " ".join(OmegaConf.load(job / ".hydra" / "overrides.yaml"))
+                line = f"failed: job {job.name} ({overrides}): {failure.get('error', 'did not finish')}"
+                console.print(line, soft_wrap=True, markup=False, highlight=False)
+        if failures:
+            raise SystemExit(EXIT_INPUT if all(failure.get("input") for failure in failures.values()) else EXIT_FAILED)
+
+
+def _sum_up(summaries: dict[Path, dict[str, Any]], n_jobs: int, folder: Path, console: Console) -> None:
+    rows = [{"folder": job.name, **figures(summary)} for job, summary in summaries.items()]
+    write_csv(pd.DataFrame(rows), folder / SWEEP_FILE)
+    show_evaluation(list(summaries.values()), title=f"{len(summaries)} of {n_jobs} jobs")
+    for path in _draw(summaries, folder / PICTURE):
+        console.print(f"picture: {path}", soft_wrap=True)
+    console.print(f"tables:  {folder / SWEEP_FILE} and one folder a job beside it", soft_wrap=True)
 
 
 def _draw(summaries: dict[Path, dict[str, Any]], stem: Path) -> list[Path]:
@@ -82,11 +92,6 @@ def _draw(summaries: dict[Path, dict[str, Any]], stem: Path) -> list[Path]:
     from valueflow.reporting.dose_response import draw_dose_response
 
     return draw_dose_response(means, pd.concat(points, ignore_index=True), stem)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content
 
 
 def _job_number(folder: Path) -> tuple[int, str]:

@@ -5,7 +5,6 @@ An app's function takes the composed settings as keyword arguments plus `output_
 callback (`valueflow.reporting.sweep`), chosen in the app's YAML.
 """
 
-import json
 import logging
 import os
 import sys
@@ -20,17 +19,17 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from valueflow.run.config import CONFIG_DIR, built
+from valueflow.run.config import CONFIG_DIR, RUN_KEYS, built
 from valueflow.run.errors import InputError, nearest
 from valueflow.run.folders import RunFolder
 from valueflow.run.outputs import write_json
-from valueflow.run.summary import SUMMARY_FILE, fingerprint
+from valueflow.run.summary import SUMMARY_FILE, fingerprint, read_record
 
 ERROR_FILE = "error.json"
 EXIT_FAILED, EXIT_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 
-_RUN_KEYS = ("logger", "resume")
-"""Keys of every app's YAML that say how to run, not what: no setting of the app's function."""
+USER_FAULTS = (InputError, HydraException, OmegaConfBaseException)
+"""What a user can cause and is told in one line."""
 
 _log = logging.getLogger(__name__)
 
@@ -80,18 +79,28 @@ def run_app(config_name: str, load_job: Callable[[], Callable[..., Outcome]]) ->
     # Hydra would print its own multi-line messages and exit 1; with this it raises instead.
     wants_traces = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    sys.argv[1:] = _overrides_first(sys.argv[1:])
     _continue_sweep(sys.argv)
+    faults: list[Exception] = []
 
     @hydra_main(version_base="1.3", config_path=str(CONFIG_DIR), config_name=config_name)  # type: ignore[untyped-decorator]
     def app(config: DictConfig) -> None:
-        run = _run_sweep_job if HydraConfig.get().mode == RunMode.MULTIRUN else _run_job
-        run(config, load_job)
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            _run_sweep_job(config, load_job)
+            return
+        try:
+            _run_job(config, load_job)
+        except USER_FAULTS as error:
+            # Hydra would print a line of its own for an error that leaves this function.
+            faults.append(error)
 
     try:
         app()
+        if faults:
+            raise faults[0]
     except KeyboardInterrupt:
         _stop("interrupted; the same command with resume=true keeps a sweep's finished jobs", EXIT_INTERRUPTED)
-    except (InputError, HydraException, OmegaConfBaseException) as error:
+    except USER_FAULTS as error:
         if wants_traces:
             raise
         RunFolder.discard()
@@ -106,7 +115,7 @@ def _run_job(config: DictConfig, load_job: Callable[[], Callable[..., Outcome]])
     if missing:
         raise InputError(f"'{missing[0]}' is not set; give {missing[0]}=..., see --help")
     settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    options = {key: settings.pop(key) for key in _RUN_KEYS}
+    options = {key: settings.pop(key) for key in RUN_KEYS}
     mark = fingerprint(settings)
     if options["resume"] and _is_finished(folder, mark):
         _log.info("%s is done already", folder)
@@ -135,20 +144,29 @@ def _run_sweep_job(config: DictConfig, load_job: Callable[[], Callable[..., Outc
     folder = Path(HydraConfig.get().runtime.output_dir)
     try:
         _run_job(config, load_job)
-    except (InputError, HydraException, OmegaConfBaseException) as error:
+    except USER_FAULTS as error:
         _log.error("%s", one_line(error))
-        write_json({"error": one_line(error), "input": True}, folder / ERROR_FILE)
+        _record_failure(folder, one_line(error), of_input=True)
     except Exception as error:
         _log.exception("the job failed")
-        write_json({"error": f"{type(error).__name__}: {error}", "input": False}, folder / ERROR_FILE)
+        _record_failure(folder, f"{type(error).__name__}: {error}", of_input=False)
+
+
+def _record_failure(folder: Path, fault: str, *, of_input: bool) -> None:
+    # A job can fail after its result is written, in its logger; it is not finished then.
+    (folder / SUMMARY_FILE).unlink(missing_ok=True)
+    write_json({"error": fault, "input": of_input}, folder / ERROR_FILE)
 
 
 def _is_finished(folder: Path, mark: str) -> bool:
-    summary = folder / SUMMARY_FILE
-    if not summary.is_file():
-        return False
-    recorded = json.loads(summary.read_text(encoding="utf-8"))
-    return bool(recorded.get("fingerprint") == mark)
+    recorded = read_record(folder / SUMMARY_FILE)
+    return recorded is not None and recorded.get("fingerprint") == mark
+
+
+def _overrides_first(arguments: list[str]) -> list[str]:
+    """Put overrides before flags: Hydra's parser takes no override after a flag that follows another."""
+    overrides = [argument for argument in arguments if "=" in argument and not argument.startswith("-")]
+    return overrides + [argument for argument in arguments if argument not in overrides]
 
 
 def _continue_sweep(arguments: list[str]) -> None:
@@ -164,7 +182,7 @@ def _continue_sweep(arguments: list[str]) -> None:
     wanted = _own_overrides(arguments[1:])
     for file in sorted(Path("multirun").glob("*/*/multirun.yaml"), reverse=True):
         if _own_overrides(OmegaConf.load(file).hydra.overrides.task) == wanted:
-            arguments.append(f"hydra.sweep.dir={file.parent}")
+            arguments.insert(1, f"hydra.sweep.dir={file.parent}")
             return
 
 

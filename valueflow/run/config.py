@@ -13,6 +13,10 @@ _PACKAGE = Path(valueflow.__file__).parent
 CONFIG_DIR = next(folder for folder in (_PACKAGE / "configs", _PACKAGE.parent / "configs") if folder.is_dir())
 
 
+RUN_KEYS = ("logger", "resume")
+"""Keys of every app's YAML that say how to run, not what: no setting of the app's function."""
+
+
 @contextmanager
 def _hydra_composer() -> Iterator[None]:
     """Let Hydra compose from our groups, also inside an app that Hydra runs: its own state is put back."""
@@ -25,7 +29,8 @@ def _hydra_composer() -> Iterator[None]:
         with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
             yield
     finally:
-        state.hydra = outer
+        # Leaving the block above has put another state object in place.
+        GlobalHydra.instance().hydra = outer
 
 
 def group_options(group: str) -> list[str]:
@@ -65,7 +70,7 @@ def compose_settings(config_name: str, given: Mapping[str, Any]) -> dict[str, An
     Returns
     -------
     dict
-        Every key of the app's config but Hydra's own, the given ones in place of the defaults.
+        Every key of the app's config but Hydra's own and `RUN_KEYS`, the given ones in place of the defaults.
     """
     from hydra import compose
     from omegaconf import OmegaConf
@@ -77,7 +82,8 @@ def compose_settings(config_name: str, given: Mapping[str, Any]) -> dict[str, An
     with _hydra_composer():
         composed = compose(config_name, overrides=[f"{group}={option}" for group, option in chosen.items()])
     defaults: dict[str, Any] = OmegaConf.to_container(composed, resolve=True)  # type: ignore[assignment]
-    return defaults | {key: setting for key, setting in given.items() if key not in chosen}
+    settings = defaults | {key: setting for key, setting in given.items() if key not in chosen}
+    return {key: setting for key, setting in settings.items() if key not in RUN_KEYS or key in given}
 
 
 def built(node: object) -> Any:

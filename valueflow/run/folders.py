@@ -15,7 +15,7 @@ class RunFolder(Callback):  # type: ignore[misc]
     input error would otherwise leave a folder with nothing but those.
     """
 
-    _folder: ClassVar[Path | None] = None
+    _made: ClassVar[list[Path]] = []
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Remember the folder of a single run, if it is new."""
@@ -27,16 +27,14 @@ class RunFolder(Callback):  # type: ignore[misc]
 
     @classmethod
     def _remember(cls, folder: Path) -> None:
-        cls._folder = None if folder.exists() else folder.absolute()
+        folder = folder.absolute()
+        cls._made = [path for path in (folder, *folder.parents) if not path.exists()]
 
     @classmethod
     def discard(cls) -> None:
         """Remove the folder made since, and the folders above it that it leaves empty."""
-        if cls._folder is None:
-            return
-        shutil.rmtree(cls._folder, ignore_errors=True)
-        # Hydra's own layout is <base>/<date>/<time>: no more than two folders above can be the run's.
-        for parent in list(cls._folder.parents)[:2]:
-            if parent == Path.cwd() or not parent.is_dir() or any(parent.iterdir()):
-                break
-            parent.rmdir()
+        for number, path in enumerate(cls._made):
+            if number == 0:
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.is_dir() and not any(path.iterdir()):
+                path.rmdir()

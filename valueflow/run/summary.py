@@ -29,6 +29,15 @@ def versions() -> dict[str, str]:
     return found
 
 
+def read_record(path: Path) -> dict[str, Any] | None:
+    """Read a JSON object that a run has left; None where there is none, or no whole one."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
 class Timings:
     """Seconds spent in the stages of a run."""
 
@@ -78,6 +87,8 @@ def _named_paths(node: Any) -> Iterator[Path]:
     if isinstance(node, list | tuple):
         for item in node:
             yield from _named_paths(item)
-    # Only what looks like a path is looked up: a folder that happens to be called `demo` or `random` is none of ours.
-    elif isinstance(node, str) and any(mark in node for mark in "/\\.") and os.path.exists(node):
-        yield Path(node)
+    # A folder that happens to bear the name of an option counts too: then a job is run once more than it need be.
+    elif isinstance(node, str):
+        for name in (node, node.removeprefix("hf://").partition(":")[0]):
+            if name and os.path.exists(name):
+                yield Path(name)

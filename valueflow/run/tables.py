@@ -1,5 +1,6 @@
 """Tables that users give: CSV, Parquet or a DataFrame, checked column by column."""
 
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,10 +35,11 @@ def read_table(path: Path, what: str) -> pd.DataFrame:
     InputError
         The file is missing, empty, a folder, not UTF-8, or not a table.
     """
-    if path.is_dir():
+    # These two, unlike Path's own, also answer for names that no file system can hold.
+    if os.path.isdir(path):
         raise InputError(f"{what}: {path} is a folder; give a CSV or Parquet file")
-    if not path.exists():
-        raise InputError(f"{what}: {path} does not exist{_neighbours(path)}")
+    if not os.path.exists(path):
+        raise InputError(f"{what}: {shorten(str(path), 200)} does not exist{_neighbours(path)}")
     if path.stat().st_size == 0:
         raise InputError(f"{what}: {path} is empty")
     try:
@@ -81,17 +83,20 @@ def rename_columns(
     Raises
     ------
     InputError
-        A required column is missing; the message names the nearest ones.
+        A column that is required, or that another name was given for, is missing; the message names
+        the nearest ones.
     """
     present = [str(column) for column in frame.columns]
-    for ours in required:
+    renamed = [ours for ours, theirs in mapping.items() if ours != theirs]
+    for ours in (*required, *renamed):
         theirs = mapping.get(ours, ours)
         if theirs not in present:
             raise InputError(f"{where}: column '{theirs}' is missing; {nearest(theirs, present)}")
-    to_ours = {theirs: ours for ours, theirs in mapping.items() if theirs in present}
-    # A column that already bears one of our names but is mapped from elsewhere would stand twice.
-    shadowed = [ours for theirs, ours in to_ours.items() if theirs != ours and ours in present]
-    return frame.drop(columns=shadowed).rename(columns=to_ours)
+    # Taken from the table as it was: names may be traded, and one column may serve as two of ours.
+    taken = {ours: frame[mapping[ours]] for ours in renamed}
+    kept = {ours for ours in (*required, *mapping) if mapping.get(ours, ours) == ours}
+    moved = {mapping[ours] for ours in renamed} - kept
+    return frame.drop(columns=sorted(moved)).assign(**taken)
 
 
 def text_column(frame: pd.DataFrame, column: str, where: str) -> npt.NDArray[np.object_]:
@@ -129,7 +134,7 @@ def _and_more(count: int) -> str:
 
 
 def _neighbours(path: Path) -> str:
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         return f" (nor does its folder {path.parent})"
     names = sorted(entry.name for entry in path.parent.iterdir() if not entry.name.startswith("."))
     return f"; {nearest(path.name, names[:40])}" if names else ""

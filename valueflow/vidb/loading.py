@@ -1,6 +1,7 @@
 """Anchors from a folder, a CSV or Parquet file, or a Hugging Face dataset."""
 
 import hashlib
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -100,7 +101,7 @@ def _load(source: str, theory: Theory, columns: tuple[tuple[str, str], ...], sta
     path = DEMO_FILE if source == DEMO else Path(source)
     if source.startswith(HUGGING_FACE):
         parts = [_checked(_hugging_face_frame(source), mapping, source, theory)]
-    elif path.is_dir():
+    elif os.path.isdir(path):
         parts = [_named_file(file, mapping, theory) for file in sorted(path.glob(f"*{FILE_SUFFIX}"))]
         if not parts:
             raise InputError(f"vidb: the folder {path} holds no file named VALUE_THEORY{FILE_SUFFIX}")
@@ -211,5 +212,5 @@ def _hugging_face_frame(source: str) -> pd.DataFrame:
 def _stamp(source: str) -> object:
     """Return what changes when the files of a source do."""
     path = DEMO_FILE if source == DEMO else Path(source.removeprefix(HUGGING_FACE))
-    files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    return tuple((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.is_file())
+    files = sorted(path.rglob("*")) if os.path.isdir(path) else [path]
+    return tuple((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in files if os.path.isfile(file))
