@@ -9,7 +9,7 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from valueflow.run.config import CONFIG_DIR, built, compose_group, compose_settings, group_options
+from valueflow.run.config import CONFIG_DIR, RUN_KEYS, built, compose_group, compose_settings, group_options
 from valueflow.run.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -84,7 +84,7 @@ import hydra
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from valueflow.run.config import RUN_KEYS, compose_group, compose_settings
+from valueflow.run.config import compose_group, compose_settings
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="main")
 def app(config):
