@@ -1,5 +1,9 @@
 """The real packaged encoder: vectors, the window it cuts at, what it keeps."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -11,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)
-def _own_cache(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VALUEFLOW_CACHE", str(tmp_path))
 
 
@@ -48,7 +52,7 @@ def test_texts_are_cut_so_that_a_continuation_still_counts() -> None:
     assert encoder.shortened(["short", "", "{[\n\x00"], room_for=tail) == ["short", "", "{[\n\x00"]
 
 
-def test_vectors_are_kept_on_disk_and_told_apart_by_model_and_texts(tmp_path: object) -> None:
+def test_vectors_are_kept_on_disk_and_told_apart_by_model_and_texts() -> None:
     texts = [f"text {i}" for i in range(150)]
     load_encoder.cache_clear()
     first = load_encoder("minilm").encode(texts)
@@ -58,11 +62,44 @@ def test_vectors_are_kept_on_disk_and_told_apart_by_model_and_texts(tmp_path: ob
     np.testing.assert_array_equal(again.encode(texts), first)
     load_encoder.cache_clear()
     vectors = np.eye(2, dtype=np.float32)
-    VectorCache("a").save(["x", "y"], vectors)
-    np.testing.assert_array_equal(VectorCache("a").load(["x", "y"]), vectors)
-    assert VectorCache("b").load(["x", "y"]) is None
-    assert VectorCache("a").load(["y", "x"]) is None
-    assert VectorCache("a").load(["xy", ""]) is None
+    other = np.zeros((2, 2), dtype=np.float32)
+    cache = VectorCache("a")
+    np.testing.assert_array_equal(cache.get(["x", "y"], lambda: vectors), vectors)
+    np.testing.assert_array_equal(cache.get(["x", "y"], lambda: other), vectors)
+    for texts in (["y", "x"], ["xy", ""]):
+        np.testing.assert_array_equal(cache.get(texts, lambda: other), other)
+    np.testing.assert_array_equal(VectorCache("b").get(["x", "y"], lambda: other), other)
+
+
+def test_a_damaged_file_and_a_folder_that_cannot_be_written_are_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vectors = np.eye(2, dtype=np.float32)
+    VectorCache("a").get(["x", "y"], lambda: vectors * 2)
+    (file,) = (tmp_path / "vectors").iterdir()
+    file.write_bytes(file.read_bytes()[:-3])
+    np.testing.assert_array_equal(VectorCache("a").get(["x", "y"], lambda: vectors), vectors)
+    (tmp_path / "a file").touch()
+    monkeypatch.setenv("VALUEFLOW_CACHE", str(tmp_path / "a file"))
+    np.testing.assert_array_equal(VectorCache("a").get(["x", "y"], lambda: vectors), vectors)
+
+
+def test_processes_that_want_the_same_vectors_make_them_once(tmp_path: Path) -> None:
+    code = """
+import sys, time
+import numpy as np
+from valueflow.encoder.vector_cache import VectorCache
+def make():
+    with open(sys.argv[1], "a") as stream:
+        stream.write("made\\n")
+    time.sleep(1)
+    return np.ones((2, 3), dtype=np.float32)
+assert VectorCache("m").get(["x", "y"], make).sum() == 6
+"""
+    log = tmp_path / "log"
+    workers = [subprocess.Popen([sys.executable, "-c", code, str(log)]) for _ in range(3)]
+    assert [worker.wait() for worker in workers] == [0, 0, 0]
+    assert log.read_text() == "made\n"
 
 
 @pytest.mark.parametrize("name", ["no/such/folder", "./nothing", "minilmm"])

@@ -69,12 +69,10 @@ class SentenceEncoder:
         if new:
             # Sorted, so that batches and with them the last bits do not depend on the order of the rows.
             new.sort()
-            worth_keeping = len(new) >= _FEWEST_ON_DISK
-            vectors = self._on_disk.load(new) if worth_keeping else None
-            if vectors is None:
+            if len(new) >= _FEWEST_ON_DISK:
+                vectors = self._on_disk.get(new, lambda: self._embed(new, batch_size))
+            else:
                 vectors = self._embed(new, batch_size)
-                if worth_keeping:
-                    self._on_disk.save(new, vectors)
             self._kept.update(zip(new, vectors, strict=True))
         return np.stack([self._kept[text] for text in texts])
 

@@ -2,14 +2,18 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from filelock import FileLock
 from platformdirs import user_cache_dir
 
 from valueflow.run.outputs import replacing
+
+Vectors = npt.NDArray[np.float32]
 
 _MOST_FILES = 512
 """Files kept at most; the ones unused for longest go first."""
@@ -32,26 +36,22 @@ class VectorCache:
     def __init__(self, model: str) -> None:
         self._model = model
 
-    def load(self, texts: Sequence[str]) -> npt.NDArray[np.float32] | None:
-        """Return the (N, D) vectors of exactly these texts in this order, or None."""
-        path = self._path(texts)
-        try:
-            vectors: npt.NDArray[np.float32] = np.load(path, allow_pickle=False)
-        except (OSError, ValueError):  # not there, or cut short by a full disk
-            return None
-        path.touch()
-        return vectors if vectors.dtype == np.float32 and len(vectors) == len(texts) else None
+    def get(self, texts: Sequence[str], make: Callable[[], Vectors]) -> Vectors:
+        """Return the (N, D) vectors of exactly these texts in this order, made only if they are not kept.
 
-    def save(self, texts: Sequence[str], vectors: npt.NDArray[np.float32]) -> None:
-        """Keep vectors; a cache that cannot be written to is no error."""
-        try:
-            with replacing(self._path(texts)) as temporary:
-                np.save(temporary, vectors, allow_pickle=False)
-            files = sorted(cache_folder().glob("*.npy"), key=lambda file: file.stat().st_mtime)
-            for file in files[:-_MOST_FILES]:
-                file.unlink(missing_ok=True)
-        except OSError:
-            return
+        Processes that want the same vectors at once wait for the one that makes them. A cache that
+        cannot be written to is no error.
+        """
+        path = self._path(texts)
+        vectors = _read(path, len(texts))
+        if vectors is not None:
+            return vectors
+        with _alone(path):
+            vectors = _read(path, len(texts))
+            if vectors is None:
+                vectors = make()
+                _write(path, vectors)
+        return vectors
 
     def _path(self, texts: Sequence[str]) -> Path:
         digest = hashlib.sha256(self._model.encode())
@@ -61,3 +61,38 @@ class VectorCache:
             digest.update(len(encoded).to_bytes(8, "little"))
             digest.update(encoded)
         return cache_folder() / f"{digest.hexdigest()}.npy"
+
+
+def _read(path: Path, n: int) -> Vectors | None:
+    try:
+        vectors: Vectors = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):  # not there, or cut short by a full disk
+        return None
+    with suppress(OSError):
+        path.touch()
+    return vectors if vectors.dtype == np.float32 and len(vectors) == n else None
+
+
+def _write(path: Path, vectors: Vectors) -> None:
+    with suppress(OSError):
+        with replacing(path) as temporary:
+            np.save(temporary, vectors, allow_pickle=False)
+        files = sorted(path.parent.glob("*.npy"), key=lambda file: file.stat().st_mtime)
+        for file in files[:-_MOST_FILES]:
+            file.unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    lock = FileLock(path.with_suffix(".lock"))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
+        Path(lock.lock_file).unlink(missing_ok=True)
