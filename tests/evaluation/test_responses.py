@@ -110,3 +110,25 @@ def test_demo_responses_are_graded_and_balanced() -> None:
         assert values
         assert values <= set(theory.values)
     assert not frame.duplicated(["query", "response"]).any()
+
+
+def test_tables_of_odd_shape_are_told() -> None:
+    row = {"query": ["q"], "dataset": ["d"], "response": ["r"]}
+    twice = pd.concat([pd.DataFrame(row), pd.DataFrame({"query": ["p"]})], axis=1)
+    with pytest.raises(InputError, match="column 'query' stands twice"):
+        load_responses(twice, {})
+    with pytest.raises(InputError, match="row 1, column 'response': half a character"):
+        load_responses(pd.DataFrame(row | {"response": ["\ud83d"]}, dtype=object), {})
+    with pytest.raises(InputError, match="row 1, column 'query': half a character"):
+        load_responses(pd.DataFrame(row | {"query": ["\udc00"]}, dtype=object), {})
+    lists = pd.DataFrame(row | {"value": [["power"]]})
+    with pytest.raises(InputError, match="no response has value 'power'"):
+        filter_responses(lists, "table", PVQ, "power", None, None)
+
+
+@pytest.mark.parametrize("suffix", ["csv.gz", "csv.zip", "csv.xz", "csv.zst"])
+def test_files_that_only_look_compressed_are_told(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"r.{suffix}"
+    path.write_bytes(b"\x1f\x8b\xff\x00 not what it says")
+    with pytest.raises(InputError, match="is not UTF-8|not a readable table|column 'query' is missing"):
+        load_responses(str(path), {})

@@ -23,8 +23,8 @@ class Finished:
     def show(self) -> None: ...
 
 
-def log(folder: Path, name: str = "value=power", group: str = "evaluate", **summary: object) -> None:
-    CsvLogger().log(Finished(summary), config={"k": 6}, name=name, group=group, folder=folder)
+def log(folder: Path, name: str = "value=power", sweep: Path | None = None, **summary: object) -> None:
+    CsvLogger().log(Finished(summary), config={"k": 6}, name=name, folder=folder, sweep_folder=sweep)
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -36,19 +36,17 @@ def test_a_single_run_has_its_row_beside_its_summary(tmp_path: Path) -> None:
     folder = tmp_path / "outputs" / "12-00-00"
     folder.mkdir(parents=True)
     log(folder, mean=1.5, timings={"total": 2}, versions={"python": "3"})
-    assert rows(folder / "runs.csv") == [
-        {"name": "value=power", "group": "evaluate", "mean": "1.5", "timings.total": "2"}
-    ]
+    assert rows(folder / "runs.csv") == [{"name": "value=power", "group": "", "mean": "1.5", "timings.total": "2"}]
     assert not (folder.parent / "runs.csv").exists()
 
 
 def test_the_jobs_of_a_sweep_share_one_file_with_one_header(tmp_path: Path) -> None:
-    sweep = tmp_path / "12-00-00"
+    sweep = tmp_path / "2026-01-31" / "12-00-00"
     for job in range(3):
         (sweep / str(job)).mkdir(parents=True)
-        log(sweep / str(job), name=f"intensity={job}", group="12-00-00", mean=job)
-    assert [(row["name"], row["mean"]) for row in rows(sweep / "runs.csv")] == [
-        (f"intensity={job}", str(job)) for job in range(3)
+        log(sweep / str(job), name=f"intensity={job}", sweep=sweep, mean=job)
+    assert [(row["name"], row["group"], row["mean"]) for row in rows(sweep / "runs.csv")] == [
+        (f"intensity={job}", "2026-01-31_12-00-00", str(job)) for job in range(3)
     ]
     assert (sweep / "runs.csv").read_text(encoding="utf-8").count("name,group,mean") == 1
     assert not list(sweep.glob("*/runs.csv"))
@@ -84,7 +82,7 @@ def test_jobs_that_run_at_once_lose_no_row(tmp_path: Path) -> None:
 
     def log_many(worker: int) -> None:
         for number in range(25):
-            log(sweep / str(worker), name=f"{worker}-{number}", group="sweep", mean=number, note="x" * 2000)
+            log(sweep / str(worker), name=f"{worker}-{number}", sweep=sweep, mean=number, note="x" * 2000)
 
     workers = [multiprocessing.get_context("fork").Process(target=log_many, args=(worker,)) for worker in range(6)]
     for worker in workers:

@@ -81,7 +81,7 @@ def test_an_offline_sweep_has_a_run_a_job_with_name_group_figures_and_scores(tmp
         (log,) = folder.glob("wandb/offline-run-*/run-*.wandb")
         found = records(log)
         (run,) = (record.run for record in found if record.WhichOneof("record_type") == "run")  # type: ignore[attr-defined]
-        assert run.run_group == sweep.name
+        assert run.run_group == f"{sweep.parent.name}_{sweep.name}"
         assert f"estimator={estimator}" in run.display_name
         assert run.project == "valueflow"
         settings = {update.key: json.loads(update.value_json) for update in run.config.update}

@@ -138,3 +138,21 @@ def test_published_layout_is_read() -> None:
     for theory in known_theories():
         for value in theory.values:
             assert len(vidb.of(theory, value)) == 12, value
+
+
+def test_a_misspelt_value_of_a_known_theory_is_told_and_a_theory_of_ones_own_is_not_checked(tmp_path: Path) -> None:
+    path = tmp_path / "all.csv"
+    table(value=["power", "powr", "care", "self direction"]).to_csv(path, index=False)
+    with pytest.raises(InputError, match="all.csv, row 2: value 'powr' is not in theory 'pvq'; did you mean 'power'"):
+        load_vidb(str(path), PVQ)
+    table(value=["power", "power", "care", "face"]).to_csv(path, index=False)
+    with pytest.raises(InputError, match="row 3: value 'care' is not in theory 'mft'; did you mean 'care-harm'"):
+        load_vidb(str(path), PVQ)
+    table(theory=["pvq", "pvq", "mine", "any"]).to_csv(path, index=False)
+    names = [(anchors.theory, anchors.value) for anchors in load_vidb(str(path), PVQ).anchors]
+    assert names == [("any", "self direction"), ("mine", "care/harm"), ("pvq", "power")]
+
+
+def test_a_dataset_without_a_name_is_told() -> None:
+    with pytest.raises(InputError, match="hf:// names no dataset"):
+        load_vidb("hf://", PVQ)

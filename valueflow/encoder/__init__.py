@@ -1,5 +1,5 @@
 """Sentence encoders: texts to vectors."""
 
-from valueflow.encoder.sentence import PACKAGED, SentenceEncoder, load_encoder
+from valueflow.encoder.sentence import SentenceEncoder, load_encoder
 
-__all__ = ["PACKAGED", "SentenceEncoder", "load_encoder"]
+__all__ = ["SentenceEncoder", "load_encoder"]

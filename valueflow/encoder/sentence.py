@@ -2,6 +2,7 @@
 
 import importlib.util
 import logging
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -31,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 
 class SentenceEncoder:
-    """A sentence encoder that embeds no text twice.
+    """A sentence encoder that keeps the vectors it has made, in memory and large batches on disk.
 
     Attributes
     ----------
@@ -97,8 +98,13 @@ class SentenceEncoder:
         list of str
             Each text as it is or, where it is too long, its beginning, cut between tokens.
         """
-        tokenizer = self._model.tokenizer
-        room = (self._model.max_seq_length or tokenizer.model_max_length) - len(tokenizer(room_for)["input_ids"])
+        window, tokenizer = self._model.max_seq_length, self._model.tokenizer
+        if window is None or not math.isfinite(window):
+            return list(texts)
+        if not getattr(tokenizer, "is_fast", False):
+            # Such a tokenizer does not say where its tokens lie; two characters a token are within any window.
+            return [text[: 2 * max(int(window) - len(room_for), 1)] for text in texts]
+        room = int(window) - len(tokenizer(room_for)["input_ids"])
         # No token is shorter than a character, so what has fewer characters than there is room for tokens fits.
         long = [place for place, text in enumerate(texts) if len(text) > room]
         result = list(texts)

@@ -1,5 +1,7 @@
 """Responses, anchors and a judge in; rankings, scores and a summary out."""
 
+import logging
+import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -10,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from omegaconf import MISSING
 from scipy.special import stdtrit
 
 from valueflow.evaluation.display import show_evaluation
@@ -25,14 +28,17 @@ from valueflow.evaluation.responses import IDENTITY, filter_responses, load_resp
 from valueflow.evaluation.scoring import Scores, score_windows
 from valueflow.evaluation.settings import EvaluationSettings
 from valueflow.evaluation.windows import build_windows
-from valueflow.judge import Question
+from valueflow.judge import Question, checked_rankings
 from valueflow.run.config import compose_settings
+from valueflow.run.errors import InputError
 from valueflow.run.outputs import write_csv, write_json
 from valueflow.run.progress import progress_bar
 from valueflow.run.summary import SUMMARY_FILE, Timings, versions
 from valueflow.vidb import HIGHEST_INTENSITY, LOWEST_INTENSITY, load_vidb
 
 SCORES_FILE, RANKINGS_FILE = "scores.csv", "rankings.csv"
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -96,11 +102,17 @@ def evaluate_responses(
     >>> result.summary["mean"]  # doctest: +SKIP
     """
     given = {"responses": responses, **settings}
-    missing = EvaluationSettings.model_fields.keys() - given.keys()
-    checked = EvaluationSettings.checked(compose_settings("evaluate", given) if missing else given)
+    given = {key: os.fspath(entry) if isinstance(entry, os.PathLike) else entry for key, entry in given.items()}
+    if EvaluationSettings.model_fields.keys() - given.keys():
+        given = compose_settings("evaluate", given)
+    if given["value"] == MISSING:
+        raise InputError("'value' is not set; give the value to score")
+    checked = EvaluationSettings.checked(given)
     result = _evaluate(checked)
     if output_dir is not None:
         folder = Path(output_dir)
+        # An older summary must not stand beside newer tables, should writing them be interrupted.
+        (folder / SUMMARY_FILE).unlink(missing_ok=True)
         write_csv(result.scores, folder / SCORES_FILE)
         if result.rankings is not None:
             write_csv(result.rankings, folder / RANKINGS_FILE)
@@ -119,6 +131,7 @@ def _evaluate(settings: EvaluationSettings) -> Evaluation:
             frame, source = responses_of(saved, str(settings.rankings)), str(settings.rankings)
         else:
             frame, source = load_responses(settings.responses, settings.response_columns)
+        n_read = len(frame)
         frame = filter_responses(frame, source, theory, value, settings.intensity, settings.model)
     if saved is None:
         windows, rankings, judge = _judge(settings, value, frame, timings)
@@ -138,12 +151,18 @@ def _evaluate(settings: EvaluationSettings) -> Evaluation:
             max_iter=settings.iter,
             learning_rate=settings.lr,
         )
+    # With no such column nothing was selected: the setting only names the run.
+    labels = [key for key in ("intensity", "model") if getattr(settings, key) is not None and key not in frame]
+    for key in labels:
+        _log.warning("the responses have no column '%s': %s=%s is a label only", key, key, getattr(settings, key))
     summary = {
         "theory": theory.name,
         "value": value,
         "label": theory.nodes[value].label,
         "intensity": settings.intensity,
         "model": settings.model,
+        "labels_only": labels,
+        "read": n_read,
         **_figures(scores),
         "failures": dict(Counter(windows.failures[~windows.ranked]).most_common()),
         "reliability": asdict(scores.reliability),
@@ -151,11 +170,15 @@ def _evaluate(settings: EvaluationSettings) -> Evaluation:
         "responses": source,
         "vidb": None if saved is not None else settings.vidb,
         "rankings": settings.rankings,
-        "settings": settings.model_dump(
-            include={"k", "m", "response_position", "estimator", "point", "solver", "iter", "lr"}
-        ),
-        "sampling": None if saved is not None else type(settings.sampling).__name__,
-        "seed": settings.seed,
+        "settings": {
+            **settings.model_dump(include={"estimator", "point", "solver", "iter", "lr"}),
+            # What a saved file was drawn with is not known from these settings.
+            "k": windows.orders.shape[1],
+            "m": settings.m if saved is None else None,
+            "response_position": settings.response_position if saved is None else None,
+            "sampling": type(settings.sampling).__name__ if saved is None else None,
+        },
+        "seed": settings.seed if saved is None else None,
         "versions": versions(),
         "started": started.isoformat(timespec="seconds"),
         "timings": timings.as_dict(),
@@ -188,7 +211,9 @@ def _judge(
         timings.stage("judge"),
         progress_bar(f"{settings.theory.name}/{value}", len(windows), "windows", enabled=settings.progress) as advance,
     ):
-        rankings = settings.judge.rank(Question(settings.theory, value, vidb), windows, advance)
+        rankings = checked_rankings(
+            settings.judge.rank(Question(settings.theory, value, vidb), windows, advance), windows
+        )
     judged = RankedWindows(
         responses=rows[windows.responses],
         orders=rankings.orders,

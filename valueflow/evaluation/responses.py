@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from valueflow.run.errors import InputError, nearest
-from valueflow.run.tables import read_table, rename_columns, text_column
+from valueflow.run.tables import as_texts, read_table, rename_columns, text_column
 from valueflow.theory import Theory, normalise_name
 
 DEMO_FILE = Path(__file__).parent.parent / "assets" / "responses.csv"
@@ -56,7 +56,7 @@ def load_responses(source: str | pd.DataFrame | None, columns: Mapping[str, str]
     frame = rename_columns(frame, columns, IDENTITY, where)
     frame["response"] = text_column(frame, "response", where)
     for column in ("query", "dataset"):
-        frame[column] = frame[column].fillna("").astype(str).to_numpy(dtype=object)
+        frame[column] = as_texts(frame[column], where)
     return frame, "demo" if source is None else where
 
 
@@ -83,7 +83,7 @@ def filter_responses(
     for column, (setting, matches) in wanted.items():
         left = kept[matches.loc[kept.index].astype(bool)]
         if left.empty:
-            held = sorted(str(entry) for entry in kept[column].unique())
+            held = sorted(str(entry) for entry in kept[column].astype(str).unique())
             raise InputError(f"{where}: no response has {column} '{setting}'; {nearest(str(setting), held[:40])}")
         kept = left
     return kept.reset_index(drop=True)

@@ -100,7 +100,7 @@ def score_windows(
         squared error, or its `mode`, the maximum clipped to the scale. Above all anchors it met, a
         response's mode is the end of the scale whatever the anchors were; the mean is not.
     solver, max_iter, learning_rate
-        How the maximum is found; the published rule's score comes from a search of its own.
+        How the maximum is found under `map`. A response whose maximum is not found has no score.
 
     Returns
     -------
@@ -120,8 +120,9 @@ def score_windows(
         n_responses,
         discrimination=beta,
         prior_precision=PRIOR_PRECISION,
-        solver=solver,
-        max_iter=max_iter,
+        # The published rule brings a search of its own for the score; only its standard error comes from here.
+        solver=solver if estimator == "map" else "newton",
+        max_iter=max_iter if estimator == "map" else 100,
         learning_rate=learning_rate,
     )
     posterior = summarise_posterior(
@@ -138,7 +139,7 @@ def score_windows(
         score = window_guarded(orders, intensities, responses, n_responses)
     else:
         score = posterior.mean if point == "mean" else np.clip(fit.utility, *_BOUNDS)
-    failed = fit.failed & (estimator == "map")
+    failed = fit.failed
     return Scores(
         score=np.where(failed, np.nan, score),
         se=fit.standard_error,

@@ -18,7 +18,7 @@ class EvaluationSettings(Settings):
 
     theory: Theory = Field(description="Theory the value belongs to.")
     value: str = Field(description="Value to score; `/`, `-`, `_`, spaces and case do not matter.")
-    intensity: Annotated[int, Field(ge=-2, le=2)] | None = Field(
+    intensity: Annotated[int, Field(ge=-2, le=2, strict=True)] | None = Field(
         description="Score only responses steered to this target (-2..2); None: all."
     )
     model: str | None = Field(description="Score only responses of this model; None: all.")
@@ -30,8 +30,8 @@ class EvaluationSettings(Settings):
     vidb: str = Field(description="Anchors: demo, a folder, a CSV or Parquet file, or hf://NAME.")
     vidb_columns: dict[str, str] = Field(description="Our column name -> the source's, where they differ.")
     rankings: str | None = Field(description="Score these saved rankings again; no judge is asked.")
-    k: int = Field(ge=2, description="Items in a window: the response and k-1 anchors.")
-    m: int = Field(ge=1, description="Windows a response.")
+    k: int = Field(ge=2, strict=True, description="Items in a window: the response and k-1 anchors.")
+    m: int = Field(ge=1, le=1000, strict=True, description="Windows a response.")
     sampling: Annotated[Any, BeforeValidator(built)] = Field(description="Draws a window's anchors.")
     response_position: Literal["random", "first"] = Field(
         description="Where a prompt shows the response: anywhere, drawn for each window, or always first."
@@ -40,9 +40,9 @@ class EvaluationSettings(Settings):
     estimator: Literal["map", "window_guarded"] = Field(description="Turns rankings into scores.")
     point: Literal["mean", "mode"] = Field(description="What of the posterior estimator=map reports as the score.")
     solver: Literal["newton", "ascent"] = Field(description="Finds the maximum: Newton, or gradient ascent with lr.")
-    iter: int = Field(ge=1, description="Most iterations of the solver.")
-    lr: float = Field(gt=0, description="Step size of solver=ascent.")
-    seed: int = Field(ge=0, description="The one seed of all draws.")
+    iter: int = Field(ge=1, strict=True, description="Most iterations of the solver.")
+    lr: float = Field(gt=0, allow_inf_nan=False, description="Step size of solver=ascent.")
+    seed: int = Field(ge=0, strict=True, description="The one seed of all draws.")
     progress: bool = Field(description="Show a progress bar while windows are judged.")
 
     @model_validator(mode="before")
@@ -65,6 +65,6 @@ class EvaluationSettings(Settings):
     @field_validator("judge")
     @classmethod
     def _check_judge(cls, judge: Any) -> Judge:
-        if not hasattr(judge, "rank"):
-            raise ValueError("is no judge (an object with `rank`)")
+        if not (hasattr(judge, "rank") and hasattr(judge, "describe")):
+            raise ValueError("is no judge (an object with `rank` and `describe`)")
         return judge  # type: ignore[no-any-return]

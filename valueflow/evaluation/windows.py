@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from valueflow.judge import Windows
-from valueflow.vidb import Anchors, Sampling
+from valueflow.vidb import Anchors, Sampling, check_count
 
 
 def split_keys(keys: npt.NDArray[np.uint64], n: int) -> npt.NDArray[np.uint64]:
@@ -70,6 +70,7 @@ def build_windows(
     Windows
         N*m windows, those of a response next to each other. The first windows do not depend on m.
     """
+    check_count(anchors, k - 1)  # before anything is drawn: a slip in k could ask for more than fits into memory
     uniforms = keyed_uniforms(split_keys(keys, m).ravel(), 2 * k - 1)
     order_draws = uniforms[:, k - 1 :].copy()
     if response_position == "first":

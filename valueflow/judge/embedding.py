@@ -18,6 +18,10 @@ SEED_INTENSITY = 6.0
 """Intensity that favourable seeds are taken to have for values in general, unfavourable ones its negative."""
 
 
+_TEXTS_A_STEP = 64
+"""Responses that are scored between two movements of the progress bar."""
+
+
 @dataclass(frozen=True)
 class EmbeddingJudge:
     """Scores every text once and ranks windows by the scores.
@@ -38,6 +42,8 @@ class EmbeddingJudge:
     batch_size: int = 64
 
     def __post_init__(self) -> None:
+        if not (isinstance(self.encoder, str) and self.encoder):
+            raise InputError(f"judge.encoder={self.encoder}: give a name or a folder")
         if not (isinstance(self.batch_size, int) and self.batch_size >= 1):
             raise InputError(f"judge.batch_size={self.batch_size}: give a whole number of 1 or more")
 
@@ -48,14 +54,13 @@ class EmbeddingJudge:
         number = fitted.numbers[windows.anchor_set.theory, windows.anchor_set.value]
         anchor_rows = fitted.rows[number]
         anchor_scores = fitted.head.held_out(anchor_rows)
-        response_scores = self._score_responses(fitted, features, number, windows)
+        response_scores = self._score_responses(fitted, features, number, windows, progress)
         scores = np.column_stack([response_scores[windows.responses], anchor_scores[windows.anchors]])
         # Only copies of one text have equal scores, up to rounding; the order of the prompt, which is random, decides
         # among them.
         shown = np.take_along_axis(np.round(scores, 9), windows.prompt_order - 1, axis=1)
         places = np.argsort(-shown, axis=1, kind="stable")
         orders = np.take_along_axis(windows.prompt_order, places, axis=1)
-        progress(len(windows), 0)
         return Rankings(orders, np.full(len(windows), "", dtype=object))
 
     def describe(self) -> dict[str, object]:
@@ -63,14 +68,23 @@ class EmbeddingJudge:
         return {"kind": "embedding", "encoder": self.encoder}
 
     @staticmethod
-    def _score_responses(fitted: "_Fitted", features: FeatureMap, number: int, windows: Windows) -> FloatArray:
+    def _score_responses(
+        fitted: "_Fitted", features: FeatureMap, number: int, windows: Windows, progress: Progress
+    ) -> FloatArray:
         texts, index = np.unique(windows.response_texts, return_inverse=True)
-        seen = features(texts.tolist())
-        relevance = features.relevance(seen.vectors, fitted.definitions[number])
-        scores = fitted.head.predict(seen.phi, relevance, number)
-        for place in [place for place, text in enumerate(texts) if text in fitted.texts]:
-            one = slice(place, place + 1)
-            scores[one] = fitted.head.predict_without(fitted.texts[texts[place]], seen.phi[one], relevance[one], number)
+        scores = np.empty(len(texts))
+        n_windows = np.bincount(index[windows.responses], minlength=len(texts))
+        for start in range(0, len(texts), _TEXTS_A_STEP):
+            step = slice(start, start + _TEXTS_A_STEP)
+            seen = features(texts[step].tolist())
+            relevance = features.relevance(seen.vectors, fitted.definitions[number])
+            scores[step] = fitted.head.predict(seen.phi, relevance, number)
+            for place in [place for place, text in enumerate(texts[step]) if text in fitted.texts]:
+                one = slice(place, place + 1)
+                scores[start + place] = fitted.head.predict_without(
+                    fitted.texts[texts[start + place]], seen.phi[one], relevance[one], number
+                ).item()
+            progress(int(n_windows[step].sum()), 0)
         return scores[index]
 
 

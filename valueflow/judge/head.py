@@ -83,7 +83,8 @@ class IntensityHead:
 
     With B the block-diagonal part of the kernel (own value and noise) and H H' the rest, the
     precision is K^-1 = B^-1 - W W' (Woodbury), so time grows with N D^2 and with the cube of one
-    value's anchors, memory with N D; no N x N matrix is made.
+    value's anchors, memory with N D and with the square of one value's anchors; no N x N matrix is
+    made.
     """
 
     def __init__(self, observations: Observations, weights: Weights) -> None:

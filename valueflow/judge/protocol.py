@@ -104,3 +104,11 @@ class Judge(Protocol):
     def describe(self) -> dict[str, object]:
         """Return what identifies the judge in a summary: kind, model, settings; no secrets."""
         ...
+
+
+def checked_rankings(rankings: Rankings, windows: Windows) -> Rankings:
+    """Turn every order that is no permutation of a window's items into a failure with that reason."""
+    items = np.arange(1, windows.k + 1)
+    sound = (np.sort(rankings.orders, axis=1) == items).all(axis=1)
+    failures = np.where(rankings.ranked & ~sound, "no permutation of the items", rankings.failures)
+    return Rankings(np.where((failures == "")[:, None], rankings.orders, 0), failures)

@@ -76,17 +76,22 @@ def _draw_panel(panel: Axes, theory: str, means: pd.DataFrame, points: pd.DataFr
             marker="o",
             markersize=5,
             capsize=3,
-            label=label,
+            label=_literal(label),
         )
         if len(labels) <= _MOST_VALUES_WITH_POINTS:
             dots = points[points["label"] == label]
             panel.scatter(dots["intensity"] + shift, dots["score"], color=colour, alpha=0.25, s=14, linewidths=0)
     panel.axhline(0, color="0.8", linewidth=0.8, zorder=0)
     panel.set(
-        title=theory,
+        title=_literal(theory),
         xlabel="steering intensity",
         ylabel="score (mean and 95% interval)",
         xticks=sorted(means["intensity"].unique()),
         ylim=(LOWEST_INTENSITY * 1.05, HIGHEST_INTENSITY * 1.05),
     )
     panel.legend(fontsize="small", ncols=1 if len(labels) <= 7 else 2, frameon=False)
+
+
+def _literal(name: str) -> str:
+    """Keep matplotlib from reading dollar signs as mathematics."""
+    return name.replace("$", r"\$")

@@ -21,11 +21,13 @@ RUNS_FILE = "runs.csv"
 class CsvLogger:
     """Adds one row a run to `runs.csv`, in the sweep's folder or, for a single run, in its own."""
 
-    def log(self, outcome: Outcome, *, config: Mapping[str, Any], name: str, group: str, folder: Path) -> None:
+    def log(
+        self, outcome: Outcome, *, config: Mapping[str, Any], name: str, folder: Path, sweep_folder: Path | None
+    ) -> None:
         """Record a run; jobs of a sweep that run at once wait for each other."""
         del config
-        path = (folder.parent if group == folder.parent.name else folder) / RUNS_FILE
-        row = pd.DataFrame([{"name": name, "group": group, **figures(outcome.summary)}])
+        path = (sweep_folder or folder) / RUNS_FILE
+        row = pd.DataFrame([{"name": name, "group": _group(sweep_folder), **figures(outcome.summary)}])
         with FileLock(path.with_name(f".{RUNS_FILE}.lock")):
             if path.exists():
                 # Runs may differ in their figures; a row stands under its own names whatever came before.
@@ -62,7 +64,9 @@ class WandbLogger:
                     "logger=wandb finds no key; set WANDB_API_KEY, run `wandb login`, or set logger.mode=offline"
                 )
 
-    def log(self, outcome: Outcome, *, config: Mapping[str, Any], name: str, group: str, folder: Path) -> None:
+    def log(
+        self, outcome: Outcome, *, config: Mapping[str, Any], name: str, folder: Path, sweep_folder: Path | None
+    ) -> None:
         """Record a run."""
         import wandb
 
@@ -70,7 +74,7 @@ class WandbLogger:
             project=self.project,
             entity=self.entity,
             mode=self.mode,  # type: ignore[arg-type]
-            group=group,
+            group=_group(sweep_folder) or None,
             name=name,
             # The hierarchy is the same in every run of a theory; its name says it.
             config={key: entry for key, entry in config.items() if key != "theory"} | {"theory": _theory_name(outcome)},
@@ -80,6 +84,11 @@ class WandbLogger:
         ) as run:
             run.log({title: wandb.Table(dataframe=table) for title, table in outcome.tables().items()})
             run.summary.update(figures(outcome.summary))
+
+
+def _group(sweep_folder: Path | None) -> str:
+    """Name a sweep by date and time, as its folder is: two days' sweeps of one hour stay apart."""
+    return "_".join(sweep_folder.absolute().parts[-2:]) if sweep_folder else ""
 
 
 def _theory_name(outcome: Outcome) -> object:

@@ -37,7 +37,7 @@ class EvaluationSweepEnd(Callback):  # type: ignore[misc]
             A job failed: code 2 where all failures are faults of the input, else 1.
         """
         folder = Path(config.hydra.sweep.dir)
-        console = Console()
+        console = Console(markup=False, highlight=False)
         jobs = sorted((path for path in folder.iterdir() if (path / ".hydra").is_dir()), key=_job_number)
         records = {job: read_record(job / SUMMARY_FILE) for job in jobs}
         summaries = {job: record for job, record in records.items() if record is not None}
@@ -53,7 +53,7 @@ class EvaluationSweepEnd(Callback):  # type: ignore[misc]
             for job, failure in failures.items():
                 overrides = " ".join(OmegaConf.load(job / ".hydra" / "overrides.yaml"))
                 line = f"failed: job {job.name} ({overrides}): {failure.get('error', 'did not finish')}"
-                console.print(line, soft_wrap=True, markup=False, highlight=False)
+                console.print(line, soft_wrap=True)
         if failures:
             raise SystemExit(EXIT_INPUT if all(failure.get("input") for failure in failures.values()) else EXIT_FAILED)
 
@@ -61,19 +61,34 @@ class EvaluationSweepEnd(Callback):  # type: ignore[misc]
 def _sum_up(summaries: dict[Path, dict[str, Any]], n_jobs: int, folder: Path, console: Console) -> None:
     rows = [{"folder": job.name, **figures(summary)} for job, summary in summaries.items()]
     write_csv(pd.DataFrame(rows), folder / SWEEP_FILE)
-    show_evaluation(list(summaries.values()), title=f"{len(summaries)} of {n_jobs} jobs")
-    for path in _draw(summaries, folder / PICTURE):
+    others = _distinguishing_settings(list(summaries))
+    show_evaluation(list(summaries.values()), title=f"{len(summaries)} of {n_jobs} jobs", others=others)
+    for path in _draw(summaries, others, folder / PICTURE):
         console.print(f"picture: {path}", soft_wrap=True)
     console.print(f"tables:  {folder / SWEEP_FILE} and one folder a job beside it", soft_wrap=True)
 
 
-def _draw(summaries: dict[Path, dict[str, Any]], stem: Path) -> list[Path]:
+def _distinguishing_settings(jobs: list[Path]) -> list[str]:
+    """Return for each job its overrides that differ between jobs, but for those with columns of their own."""
+    overrides = [list(OmegaConf.load(job / ".hydra" / "overrides.yaml")) for job in jobs]
+    common = set.intersection(*(set(own) for own in overrides))
+    own_columns = ("theory=", "value=", "intensity=")
+    return [
+        " ".join(override for override in own if override not in common and not override.startswith(own_columns))
+        for own in overrides
+    ]
+
+
+def _draw(summaries: dict[Path, dict[str, Any]], others: list[str], stem: Path) -> list[Path]:
+    # One line a value and setting: runs that differ in more than intensity are not points of one curve.
+    lines = {
+        job: " ".join([summary["label"], other]).strip()
+        for (job, summary), other in zip(summaries.items(), others, strict=True)
+    }
     steered = {job: summary for job, summary in summaries.items() if summary["intensity"] is not None}
+    figures_drawn = ("theory", "intensity", "mean", "mean_low", "mean_high")
     means = pd.DataFrame(
-        [
-            {key: summary[key] for key in ("theory", "label", "intensity", "mean", "mean_low", "mean_high")}
-            for summary in steered.values()
-        ]
+        [{key: summary[key] for key in figures_drawn} | {"label": lines[job]} for job, summary in steered.items()]
     )
     if means.empty or means["intensity"].nunique() < 2:
         return []
@@ -81,7 +96,7 @@ def _draw(summaries: dict[Path, dict[str, Any]], stem: Path) -> list[Path]:
         pd.DataFrame(
             {
                 "theory": summary["theory"],
-                "label": summary["label"],
+                "label": lines[job],
                 "intensity": summary["intensity"],
                 "score": pd.read_csv(job / "scores.csv", usecols=[f"{summary['value']}_score"]).iloc[:, 0],
             }

@@ -28,6 +28,9 @@ from valueflow.run.summary import SUMMARY_FILE, fingerprint, read_record
 ERROR_FILE = "error.json"
 EXIT_FAILED, EXIT_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 
+WITHOUT_EFFECT = ("progress",)
+"""Keys that change what is seen of a run, not its result."""
+
 USER_FAULTS = (InputError, HydraException, OmegaConfBaseException)
 """What a user can cause and is told in one line."""
 
@@ -54,8 +57,10 @@ class Outcome(Protocol):
 class RunLogger(Protocol):
     """Takes a finished run to where runs are compared; the config group `logger` chooses one."""
 
-    def log(self, outcome: Outcome, *, config: Mapping[str, Any], name: str, group: str, folder: Path) -> None:
-        """Record a run under its name, grouped with the other jobs of its sweep."""
+    def log(
+        self, outcome: Outcome, *, config: Mapping[str, Any], name: str, folder: Path, sweep_folder: Path | None
+    ) -> None:
+        """Record a run under its name, grouped with the other jobs of its sweep if it is part of one."""
         ...
 
 
@@ -115,13 +120,13 @@ def _run_job(config: DictConfig, load_job: Callable[[], Callable[..., Outcome]])
     if missing:
         raise InputError(f"'{missing[0]}' is not set; give {missing[0]}=..., see --help")
     settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    options = {key: settings.pop(key) for key in RUN_KEYS}
-    mark = fingerprint(settings)
+    options = {key: settings.pop(key, None) for key in RUN_KEYS}
+    if not isinstance(options["resume"], bool | None):
+        raise InputError(f"resume={options['resume']}: give true or false")
+    mark = fingerprint({key: setting for key, setting in settings.items() if key not in WITHOUT_EFFECT})
     if options["resume"] and _is_finished(folder, mark):
         _log.info("%s is done already", folder)
         return
-    for leftover in (folder / ERROR_FILE, folder / SUMMARY_FILE):
-        leftover.unlink(missing_ok=True)
     logger: RunLogger | None = built(options["logger"])
     outcome = load_job()(**settings, output_dir=folder)
     is_sweep = hydra.mode == RunMode.MULTIRUN
@@ -132,10 +137,11 @@ def _run_job(config: DictConfig, load_job: Callable[[], Callable[..., Outcome]])
             outcome,
             config=settings,
             name=hydra.job.override_dirname or hydra.job.name,
-            group=Path(hydra.sweep.dir).name if is_sweep else hydra.job.name,
             folder=folder,
+            sweep_folder=Path(hydra.sweep.dir) if is_sweep else None,
         )
     # Written last: its presence is what makes a job count as finished.
+    (folder / ERROR_FILE).unlink(missing_ok=True)
     write_json({**outcome.summary, "job": hydra.job.override_dirname, "fingerprint": mark}, folder / SUMMARY_FILE)
 
 
@@ -177,6 +183,8 @@ def _continue_sweep(arguments: list[str]) -> None:
     """
     if "resume=true" not in [argument.lower() for argument in arguments]:
         return
+    if not {"-m", "--multirun"} & set(arguments) and not any("experiment=" in argument for argument in arguments):
+        return
     if any(argument.startswith(("hydra.sweep.dir=", "hydra.run.dir=")) for argument in arguments):
         return
     wanted = _own_overrides(arguments[1:])
@@ -184,6 +192,7 @@ def _continue_sweep(arguments: list[str]) -> None:
         if _own_overrides(OmegaConf.load(file).hydra.overrides.task) == wanted:
             arguments.insert(1, f"hydra.sweep.dir={file.parent}")
             return
+    print("nothing to resume: no earlier sweep has these overrides", file=sys.stderr)
 
 
 def _own_overrides(arguments: Iterable[str]) -> list[str]:
@@ -191,7 +200,7 @@ def _own_overrides(arguments: Iterable[str]) -> list[str]:
     return sorted(
         argument
         for argument in arguments
-        if "=" in argument and not argument.startswith(("-", "hydra", "resume=", "logger"))
+        if "=" in argument and not argument.startswith(("-", "hydra", "resume=", "logger", "progress="))
     )
 
 

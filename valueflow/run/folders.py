@@ -35,6 +35,12 @@ class RunFolder(Callback):  # type: ignore[misc]
         """Remove the folder made since, and the folders above it that it leaves empty."""
         for number, path in enumerate(cls._made):
             if number == 0:
-                shutil.rmtree(path, ignore_errors=True)
+                # Whatever else is there is another run's, which was told to use the same folder.
+                if all(_is_bookkeeping(file) for file in path.rglob("*") if file.is_file()):
+                    shutil.rmtree(path, ignore_errors=True)
             elif path.is_dir() and not any(path.iterdir()):
                 path.rmdir()
+
+
+def _is_bookkeeping(file: Path) -> bool:
+    return file.parent.name == ".hydra" or file.suffix == ".log" or file.name == "multirun.yaml"

@@ -49,7 +49,9 @@ def read_table(path: Path, what: str) -> pd.DataFrame:
             with warnings.catch_warnings():
                 # A row with more cells than the header would otherwise lose them with only a warning.
                 warnings.simplefilter("error", pd.errors.ParserWarning)
-                frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False)
+                frame = pd.read_csv(
+                    path, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False, compression=None
+                )
     except UnicodeDecodeError as error:
         raise InputError(
             f"{what}: {path} is not UTF-8 (byte {error.object[error.start]:#04x} at position {error.start} "
@@ -87,6 +89,9 @@ def rename_columns(
         the nearest ones.
     """
     present = [str(column) for column in frame.columns]
+    if len(set(present)) < len(present):
+        twice = next(column for column in present if present.count(column) > 1)
+        raise InputError(f"{where}: column '{twice}' stands twice")
     renamed = [ours for ours, theirs in mapping.items() if ours != theirs]
     for ours in (*required, *renamed):
         theirs = mapping.get(ours, ours)
@@ -101,15 +106,34 @@ def rename_columns(
 
 def text_column(frame: pd.DataFrame, column: str, where: str) -> npt.NDArray[np.object_]:
     """Return a column of texts, none of them missing or blank; `where` names the file in the error."""
-    values = frame[column]
-    missing = values.isna() | (values.astype(str).str.strip() == "")
+    texts = as_texts(frame[column], where)
+    missing = np.array([not text.strip() for text in texts])
     if missing.any():
-        rows = np.flatnonzero(missing.to_numpy())
+        rows = np.flatnonzero(missing)
         raise InputError(
             f"{where}, row {rows[0] + 1}, column '{column}': the text is missing{_and_more(len(rows))}; "
             "every row needs one"
         )
-    return values.astype(str).to_numpy(dtype=object)
+    return texts
+
+
+def as_texts(column: pd.Series, where: str) -> npt.NDArray[np.object_]:
+    """Return a column as texts, missing ones empty.
+
+    Raises
+    ------
+    InputError
+        A text holds half a character (a lone surrogate), which no UTF-8 file can.
+    """
+    present = column.notna().to_numpy()
+    values = column.to_numpy(dtype=object)
+    texts = np.array([str(value) if here else "" for value, here in zip(values, present, strict=True)], dtype=object)
+    try:
+        "".join(texts).encode("utf-8")
+    except UnicodeEncodeError:
+        row = next(row for row, text in enumerate(texts) if any("\ud800" <= letter <= "\udfff" for letter in text))
+        raise InputError(f"{where}, row {row + 1}, column '{column.name}': half a character; mend it first") from None
+    return texts
 
 
 def number_column(

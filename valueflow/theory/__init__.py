@@ -1,6 +1,15 @@
 """Value theories: hierarchies of values with names and definitions."""
 
 from valueflow.theory.hierarchy import Node, Theory, normalise_name
-from valueflow.theory.library import choose_theory, known_theories, load_theory, theory_from_mapping
+from valueflow.theory.library import choose_theory, find_theory, known_theories, load_theory, theory_from_mapping
 
-__all__ = ["Node", "Theory", "choose_theory", "known_theories", "load_theory", "normalise_name", "theory_from_mapping"]
+__all__ = [
+    "Node",
+    "Theory",
+    "choose_theory",
+    "find_theory",
+    "known_theories",
+    "load_theory",
+    "normalise_name",
+    "theory_from_mapping",
+]

@@ -39,6 +39,16 @@ def load_theory(name: str) -> Theory:
 
 
 @cache
+def find_theory(name: str) -> Theory | None:
+    """Return the packaged theory of this name in any spelling, or None."""
+    option = name.strip().lower()
+    if option not in group_options("theory"):
+        return None
+    fields = compose_group("theory", option)
+    return theory_from_mapping(fields) if "name" in fields else None
+
+
+@cache
 def known_theories() -> tuple[Theory, ...]:
     """Return all packaged theories, each once, by name."""
     fields = (compose_group("theory", option) for option in group_options("theory"))

@@ -2,7 +2,7 @@
 
 from valueflow.vidb.anchors import HIGHEST_INTENSITY, LOWEST_INTENSITY, Anchors
 from valueflow.vidb.loading import Vidb, load_vidb
-from valueflow.vidb.sampling import BucketSampling, FixedSampling, RandomSampling, Sampling
+from valueflow.vidb.sampling import BucketSampling, FixedSampling, RandomSampling, Sampling, check_count
 
 __all__ = [
     "HIGHEST_INTENSITY",
@@ -13,5 +13,6 @@ __all__ = [
     "RandomSampling",
     "Sampling",
     "Vidb",
+    "check_count",
     "load_vidb",
 ]

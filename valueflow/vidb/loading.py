@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from valueflow.run.config import group_options
 from valueflow.run.errors import InputError, nearest
 from valueflow.run.tables import number_column, read_table, rename_columns, text_column
-from valueflow.theory import Theory, load_theory, normalise_name
+from valueflow.theory import Theory, find_theory, normalise_name
 from valueflow.vidb.anchors import HIGHEST_INTENSITY, LOWEST_INTENSITY, Anchors
 
 DEMO = "demo"
@@ -128,18 +127,16 @@ def _load(source: str, theory: Theory, columns: tuple[tuple[str, str], ...], sta
 def _checked(frame: pd.DataFrame, mapping: Mapping[str, str], where: str, theory: Theory) -> pd.DataFrame:
     """Return the four columns of a table, valid and with ids in place of names."""
     frame = rename_columns(frame, mapping, list(COLUMNS), where)
-    theories = {name: _theory_id(name, theory) for name in frame["theory"].unique()}
-    ids = pd.Series(text_column(frame, "theory", where)).map(theories)
-    values = pd.Series(text_column(frame, "value", where))
-    pairs = pd.DataFrame({"theory": ids, "value": values}).drop_duplicates()
-    value_ids = {
-        (theory_id, value): _value_id(theory_id, value, theory)
-        for theory_id, value in zip(pairs["theory"], pairs["value"], strict=True)
+    names = pd.DataFrame({"theory": text_column(frame, "theory", where), "value": text_column(frame, "value", where)})
+    ids = {
+        pair: _ids(pair[0], pair[1], theory, f"{where}, row {row + 1}")
+        for row, pair in zip(*_first_rows(names), strict=True)
     }
+    pairs = [ids[pair] for pair in zip(names["theory"], names["value"], strict=True)]
     return pd.DataFrame(
         {
-            "theory": ids,
-            "value": [value_ids[pair] for pair in zip(ids, values, strict=True)],
+            "theory": [theory_id for theory_id, _ in pairs],
+            "value": [value_id for _, value_id in pairs],
             "text": text_column(frame, "text", where),
             "final_rating": number_column(
                 frame, "final_rating", where, lowest=LOWEST_INTENSITY, highest=HIGHEST_INTENSITY
@@ -167,18 +164,27 @@ def _name_parts(path: Path, theory: Theory) -> tuple[str, str] | None:
     return (match[1], match[2]) if match else None
 
 
-def _theory_id(name: object, theory: Theory) -> str:
-    text = str(name).strip()
-    if normalise_name(text) == normalise_name(theory.name):
-        return theory.name
-    return load_theory(text.lower()).name if text.lower() in group_options("theory") else text
+def _first_rows(names: pd.DataFrame) -> tuple[list[int], list[tuple[str, str]]]:
+    """Return each distinct pair of names, and the row where it stands first."""
+    first = names.drop_duplicates()
+    return first.index.tolist(), list(zip(first["theory"], first["value"], strict=True))
 
 
-def _value_id(theory_id: str, value: str, theory: Theory) -> str:
-    if theory_id != theory.name and theory_id not in group_options("theory"):
-        return value
-    known = theory if theory_id == theory.name else load_theory(theory_id)
-    return known.find(value) or value
+def _ids(theory_name: str, value_name: str, asked: Theory, where: str) -> tuple[str, str]:
+    """Return the ids of a theory and a value as a source names them.
+
+    A theory that is neither asked about nor packaged is some user's own: its names are taken as they
+    stand. A known theory's values are known, so another name is a slip.
+    """
+    known = asked if normalise_name(theory_name) == normalise_name(asked.name) else find_theory(theory_name)
+    if known is None:
+        return theory_name.strip(), value_name.strip()
+    value = known.find(value_name)
+    if value is None:
+        raise InputError(
+            f"{where}: value '{value_name}' is not in theory '{known.name}'; {nearest(value_name, known.values)}"
+        )
+    return known.name, value
 
 
 def _header(path: Path) -> list[str]:
@@ -190,6 +196,8 @@ def _hugging_face_frame(source: str) -> pd.DataFrame:
     import datasets
 
     name, _, split = source.removeprefix(HUGGING_FACE).partition(":")
+    if not name:
+        raise InputError(f"vidb: {source} names no dataset; give {HUGGING_FACE}NAME or {HUGGING_FACE}NAME:SPLIT")
     folder = Path(name)
     try:
         if (folder / "dataset_info.json").exists() or (folder / "dataset_dict.json").exists():

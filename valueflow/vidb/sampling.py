@@ -52,7 +52,7 @@ class RandomSampling:
 
     def draw(self, anchors: Anchors, uniforms: Uniforms) -> Indices:
         """Draw as `Sampling.draw` says."""
-        _check_count(anchors, uniforms.shape[1])
+        check_count(anchors, uniforms.shape[1])
         return _without_replacement(uniforms, len(anchors))
 
 
@@ -67,7 +67,7 @@ class BucketSampling:
     def draw(self, anchors: Anchors, uniforms: Uniforms) -> Indices:
         """Draw as `Sampling.draw` says."""
         n_bins = uniforms.shape[1]
-        _check_count(anchors, n_bins)
+        check_count(anchors, n_bins)
         low, high = anchors.intensities[0], anchors.intensities[-1]
         edges = np.linspace(low, high, n_bins + 1)
         # Anchors ascend, so a bin is a run of them; the last bin holds the highest anchor too.
@@ -134,7 +134,8 @@ class FixedSampling:
         return [str(text) for text in self.texts]
 
 
-def _check_count(anchors: Anchors, needed: int) -> None:
+def check_count(anchors: Anchors, needed: int) -> None:
+    """Raise InputError where a value has fewer anchors than a window needs."""
     if len(anchors) < needed:
         raise InputError(
             f"{anchors.theory}/{anchors.value} has {len(anchors)} anchors but k={needed + 1} needs at least {needed}; "
