@@ -27,7 +27,7 @@ format: .venv/.installed-dev ## Rewrite the sources in the house format
 	$(BIN)/ruff check --fix .
 
 bench: .venv/.installed-dev ## Run every benchmark; results go to benchmarks/results/
-	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+	@set -e; for script in $(filter-out benchmarks/record.py, $(wildcard benchmarks/*.py)); do echo "== $$script"; $(BIN)/python $$script; done
 
 clean: ## Remove the environment and what the tools left; results stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build

@@ -7,6 +7,7 @@ import platform
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ SUMMARY_FILE = "summary.json"
 _PACKAGES = ("valueflow", "hydra-core", "numpy", "scipy", "pandas", "torch", "transformers", "sentence-transformers")
 
 
+@cache
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that shape results; nothing is imported for it."""
     found = {"python": platform.python_version()}
