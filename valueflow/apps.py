@@ -1,4 +1,4 @@
-"""The commands: one function an app, each Hydra around one function of the Python API."""
+"""The commands: one function an app, most of them Hydra around one function of the Python API."""
 
 from collections.abc import Callable
 
@@ -14,3 +14,10 @@ def evaluate() -> None:
         return evaluate_responses
 
     run_app("evaluate", load)
+
+
+def cache() -> None:
+    """Show or clear the kept answers of language models: installed as `valueflow-cache`."""
+    from valueflow.llm.cache_cli import main
+
+    raise SystemExit(main())

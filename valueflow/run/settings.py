@@ -28,14 +28,17 @@ class Settings(BaseModel):
             raise InputError(first_fault(error, cls)) from error
 
 
-def first_fault(error: ValidationError, model: type[BaseModel]) -> str:
-    """Say in one line what the first of pydantic's findings is, where, and what would be right."""
+def first_fault(error: ValidationError, model: type[BaseModel] | None = None) -> str:
+    """Say in one line what the first of pydantic's findings is, where, and what would be right.
+
+    The model, where it is known, tells which names an unknown one is near to.
+    """
     fault = error.errors()[0]
     place = ".".join(str(part) for part in fault["loc"])
     match fault["type"]:
         case "extra_forbidden":
             name = str(fault["loc"][-1])
-            return f"'{place}' is no setting; {nearest(name, model.model_fields)}"
+            return f"'{place}' is no setting" + (f"; {nearest(name, model.model_fields)}" if model else "")
         case "missing":
             return f"'{place}' is missing"
         case "value_error":

