@@ -29,7 +29,7 @@ def measure(m: int, beta: float, seed: int) -> dict[str, float]:
     responses = np.repeat(np.arange(N), m)
     intensities = pool[BucketSampling().draw(anchors, rng.random((N * m, K - 1)))]
     orders = simulate_rankings(np.column_stack([truth[responses], intensities]), beta, rng)
-    windows = RankedWindows(responses, orders, intensities, np.full(N * m, "", dtype=object))
+    windows = RankedWindows.of(responses, orders, intensities, np.full(N * m, "", dtype=object))
     mean, mode = (
         score_windows(windows, N, estimator="map", point=point, solver="newton", max_iter=50, learning_rate=0.1)
         for point in ("mean", "mode")

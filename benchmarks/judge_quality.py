@@ -94,7 +94,7 @@ def _correlations(vidb: Vidb, ranker: Ranker, window_counts: list[int], seeds: l
                 rankings = ranker(rest, number, windows)
                 intensities = pool.intensities[windows.anchors]
                 judged.setdefault((number, seed), []).append(
-                    RankedWindows(
+                    RankedWindows.of(
                         windows.responses + len(held[number]), rankings.orders, intensities, rankings.failures
                     )
                 )
@@ -115,7 +115,7 @@ def _correlations(vidb: Vidb, ranker: Ranker, window_counts: list[int], seeds: l
 
 def _spearman(anchors: Anchors, parts: list[RankedWindows], places: list[int], m: int) -> float:
     """Score a value's anchors together by their first m windows, with one beta, and correlate."""
-    windows = RankedWindows(
+    windows = RankedWindows.of(
         np.concatenate([part.responses[:m] for part in parts]),
         np.concatenate([part.orders[:m] for part in parts]),
         np.concatenate([part.intensities[:m] for part in parts]),
@@ -138,7 +138,7 @@ def _without(vidb: Vidb, texts: set[str]) -> Vidb:
 def _judge_ranker(rest: Vidb, number: int, windows: Windows) -> Rankings:
     theory = load_theory(rest.anchors[number].theory)
     question = Question(theory, rest.anchors[number].value, rest)
-    return EmbeddingJudge().rank(question, windows, lambda done, failed: None)
+    return EmbeddingJudge().rank(question, windows, lambda done, failed, note="": None)
 
 
 def _cosine_ranker(rest: Vidb, number: int, windows: Windows) -> Rankings:
@@ -176,7 +176,7 @@ def _definition(anchors: Anchors) -> str:
 def _rank(windows: Windows, responses: npt.NDArray[np.floating], anchors: npt.NDArray[np.floating]) -> Rankings:
     scores = np.column_stack([responses[windows.responses], anchors[windows.anchors]])
     orders = np.argsort(-scores, axis=1, kind="stable") + 1
-    return Rankings(orders, np.full(len(windows), "", dtype=object))
+    return Rankings.of(orders, np.full(len(windows), "", dtype=object))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """Every command and every example in the documentation runs as it stands there."""
 
 import json
+import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.llm.fault_server import FaultServer, permutation
 from valueflow import evaluate_responses
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -54,18 +57,42 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize(("document", "command"), COMMANDS, ids=[command for _, command in COMMANDS])
 def test_commands_run(document: str, command: str, folder: Path) -> None:
-    program, *arguments = command.split()
+    program, *arguments = shlex.split(command)
     if program == "make":
         # They run the tests, or are run beside them by CI; here it must do that they exist.
         makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
         assert re.search(rf"^{arguments[0]}:", makefile, re.MULTILINE), document
         return
+    if program == "valueflow-cache":
+        done = run(folder, str(Path(sys.executable).with_name(program)), *arguments)
+        # There is nothing of that model to clear.
+        assert done.returncode == (2 if "--model" in arguments else 0), done.stdout + done.stderr
+        return
     assert (program, arguments[0]) == ("python", "evaluate.py"), f"{document}: nothing here knows how to run {command}"
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "evaluate.py"), *arguments[1:]], cwd=folder, capture_output=True, text=True
-    )
+    app = (sys.executable, str(ROOT / "evaluate.py"))
+    if needs_more_than_this_machine(arguments):
+        composed = run(folder, *app, *arguments[1:], "--cfg", "job", "--resolve")
+        assert composed.returncode == 0, composed.stdout + composed.stderr
+        assert "_target_: valueflow.judge" in composed.stdout
+        return
+    with FaultServer(permutation) as server:
+        here = [argument.replace("http://localhost:8000/v1", server.url) for argument in arguments[1:]]
+        done = run(folder, *app, *here)
     assert done.returncode == 0, done.stdout + done.stderr
     assert list(folder.glob("*/*/*/**/scores.csv"))
+
+
+def needs_more_than_this_machine(arguments: list[str]) -> bool:
+    """Large models and paid servers: such a command is composed, as far as a machine without them goes."""
+    words = " ".join(arguments)
+    asks_a_model = "judge=llm" in words or "judge=panel" in words
+    return asks_a_model and "smollm2" not in words and "localhost" not in words
+
+
+def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    # A cache of its own, so that what the examples clear is no one else's.
+    own = {"VALUEFLOW_CACHE": str(folder / "cache")} if "smollm2" not in " ".join(command) else {}
+    return subprocess.run(command, cwd=folder, env=os.environ | own, capture_output=True, text=True)
 
 
 @pytest.mark.slow

@@ -31,7 +31,7 @@ def judged() -> tuple[Windows, Rankings]:
         anchor_set=pool,
     )
     orders = np.array([[3, 1, 2], [1, 3, 2], [0, 0, 0], [2, 1, 3]])
-    return windows, Rankings(orders, np.array(["", "", "no answer", ""], dtype=object))
+    return windows, Rankings.of(orders, np.array(["", "", "no answer", ""], dtype=object))
 
 
 def test_a_table_written_and_read_back_says_the_same(tmp_path: Path) -> None:
@@ -116,3 +116,58 @@ def test_rankings_of_other_responses_are_told() -> None:
         responses_of(published(row_idx=[0, 0]), "file")
     with pytest.raises(InputError, match="row_idx 1 has no ranking; give the responses file"):
         responses_of(published(row_idx=[0, 2]), "file")
+
+
+def judged_by_a_panel() -> tuple[Windows, Rankings]:
+    """Windows 1 and 2 show the same anchors to the same response in the same order."""
+    windows, one = judged()
+    windows = Windows(
+        responses=windows.responses,
+        anchors=np.array([[0, 1], [2, 3], [4, 5], [4, 5]]),
+        prompt_order=np.array([[3, 1, 2], [1, 2, 3], [2, 3, 1], [2, 3, 1]]),
+        response_texts=windows.response_texts,
+        anchor_set=windows.anchor_set,
+    )
+    orders = np.vstack([one.orders, [[1, 2, 3], [2, 3, 1], [3, 2, 1], [0, 0, 0]]])
+    failures = np.array(["", "", "no answer", "", "", "", "", "cut off"], dtype=object)
+    panel = Rankings(
+        orders, failures, np.tile(np.arange(4), 2), np.repeat([0, 1], 4), ('llm "a", b', "embedding {minilm}")
+    )
+    return windows, panel
+
+
+def test_a_panels_table_has_one_row_a_window_and_judge_and_says_the_same_when_read_back(tmp_path: Path) -> None:
+    windows, rankings = judged_by_a_panel()
+    table = rankings_table(windows, rankings, rows=np.array([1, 0]))
+    assert table["judge"].tolist() == list(rankings.judge_names) * 4
+    assert table["row_idx"].tolist() == [0] * 4 + [1] * 4
+    write_csv(table, tmp_path / "rankings.csv")
+    back = ranked_windows(read_rankings(tmp_path / "rankings.csv"), "file")
+    assert back.judge_names == rankings.judge_names
+    assert back.judges.tolist() == [0, 1] * 4
+    assert back.windows.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    straight = [0, 4, 1, 5, 2, 6, 3, 7]  # window after window
+    np.testing.assert_array_equal(back.orders, rankings.orders[straight])
+    assert back.failures.tolist() == rankings.failures[straight].tolist()
+    np.testing.assert_array_equal(back.intensities, np.repeat(windows.anchor_set.intensities[windows.anchors], 2, 0))
+
+
+def test_rows_of_a_panel_may_come_in_any_order_and_lack_the_prompts() -> None:
+    windows, rankings = judged_by_a_panel()
+    table = rankings_table(windows, rankings, rows=np.array([1, 0])).drop(columns="prompt_order")
+    by_judge = table.sort_values("judge", kind="stable", ignore_index=True)
+    assert ranked_windows(by_judge, "file").windows.tolist() == [0, 1, 2, 3, 0, 1, 2, 3]
+    assert ranked_windows(by_judge, "file").judge_names == ("embedding {minilm}", 'llm "a", b')
+
+
+def test_a_lone_judges_table_names_no_judge() -> None:
+    windows, rankings = judged()
+    assert "judge" not in rankings_table(windows, rankings, rows=np.array([1, 0]))
+    back = ranked_windows(published(), "file")
+    assert len(back.judge_names) == 1
+    assert back.windows.tolist() == [0, 1]
+
+
+def test_a_row_that_names_no_judge_is_told() -> None:
+    with pytest.raises(InputError, match="file, row 2, column 'judge'"):
+        ranked_windows(published(judge=["a", " "]), "file")

@@ -21,6 +21,18 @@ def test_what_is_no_figure_to_compare_is_left_out() -> None:
     assert figures(summary) == {"n": 3}
 
 
+def test_what_stands_in_a_list_is_told_by_name_or_number() -> None:
+    judges = [{"name": "phi-4", "kendall_tau": 0.9, "failures": {"cut": 1}}, {"name": "b", "kendall_tau": 0.5}]
+    summary = {"judges": judges, "judge": {"members": [{"kind": "llm"}, {"kind": "embedding"}]}, "labels_only": ["x"]}
+    assert figures(summary) == {
+        "judges.phi-4.kendall_tau": 0.9,
+        "judges.b.kendall_tau": 0.5,
+        "judge.members.1.kind": "llm",
+        "judge.members.2.kind": "embedding",
+        "labels_only": ["x"],
+    }
+
+
 NAMES = st.text("abcdef", min_size=1)
 
 

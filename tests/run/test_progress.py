@@ -14,8 +14,8 @@ import sys
 from valueflow.run.progress import progress_bar
 with progress_bar("pvq/power", 7, "windows", enabled=sys.argv[1] == "on") as advance:
     advance(3, 0)
-    advance(3, 1)
-    advance(1, 1)
+    advance(3, 1, "100 cached")
+    advance(1, 1, "phi-4: [/b] {x} 512 tokens/s")
 """
 
 
@@ -44,6 +44,10 @@ def test_a_terminal_sees_what_is_done_and_what_failed() -> None:
         assert part in shown
 
 
+def test_a_terminal_sees_the_latest_note_as_it_is() -> None:
+    assert "phi-4: [/b] {x} 512 tokens/s" in shown_on_a_terminal("on")
+
+
 def test_a_terminal_sees_nothing_where_it_is_switched_off() -> None:
     assert "pvq/power" not in shown_on_a_terminal("off")
 
@@ -51,5 +55,5 @@ def test_a_terminal_sees_nothing_where_it_is_switched_off() -> None:
 def test_what_is_no_terminal_sees_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     with progress_bar("title", 2, "windows") as advance:
         advance(1, 0)
-        advance(1, 1)
+        advance(1, 1, "a note")
     assert capfd.readouterr() == ("", "")

@@ -49,11 +49,13 @@ class Evaluation:
     ----------
     scores
         One row a response, in the order given: `query`, `dataset`, `response`, `{value}_score`,
-        `{value}_se`, `{value}_low`, `{value}_high`, `windows`, `windows_failed`.
+        `{value}_se`, `{value}_low`, `{value}_high`, `windows`, `windows_failed`. The last two count
+        rankings: a panel of J judges gives J of each window.
     rankings
-        One row a window; None where saved rankings were scored.
+        One row a window, of a panel one for each window and judge; None where saved rankings were
+        scored.
     summary
-        Figures, counts, judge and its reliability, settings, versions, timings.
+        Figures, counts, judge and its reliability, what judging took, settings, versions, timings.
     """
 
     scores: pd.DataFrame
@@ -134,13 +136,10 @@ def _evaluate(settings: EvaluationSettings) -> Evaluation:
         n_read = len(frame)
         frame = filter_responses(frame, source, theory, value, settings.intensity, settings.model)
     if saved is None:
-        windows, rankings, judge = _judge(settings, value, frame, timings)
+        judged = _judge(settings, value, frame, timings)
     else:
-        windows, rankings, judge = (
-            _saved_windows(saved, str(settings.rankings), frame),
-            None,
-            {"kind": "saved rankings"},
-        )
+        judged = _Judged(_saved_windows(saved, str(settings.rankings), frame), None, {"kind": "saved rankings"}, {})
+    windows = judged.windows
     with timings.stage("score"):
         scores = score_windows(
             windows,
@@ -166,7 +165,9 @@ def _evaluate(settings: EvaluationSettings) -> Evaluation:
         **_figures(scores),
         "failures": dict(Counter(windows.failures[~windows.ranked]).most_common()),
         "reliability": asdict(scores.reliability),
-        "judge": judge,
+        **_of_panel(scores),
+        "judge": judged.description,
+        "judging": dict(judged.report),
         "responses": source,
         "vidb": None if saved is not None else settings.vidb,
         "rankings": settings.rankings,
@@ -183,12 +184,20 @@ def _evaluate(settings: EvaluationSettings) -> Evaluation:
         "started": started.isoformat(timespec="seconds"),
         "timings": timings.as_dict(),
     }
-    return Evaluation(_scores_table(frame, value, scores), rankings, summary)
+    return Evaluation(_scores_table(frame, value, scores), judged.table, summary)
 
 
-def _judge(
-    settings: EvaluationSettings, value: str, frame: pd.DataFrame, timings: Timings
-) -> tuple[RankedWindows, pd.DataFrame, dict[str, object]]:
+@dataclass(frozen=True)
+class _Judged:
+    """Ranked windows, as arrays and as a table, by whom, and what it took."""
+
+    windows: RankedWindows
+    table: pd.DataFrame | None
+    description: Mapping[str, object]
+    report: Mapping[str, object]
+
+
+def _judge(settings: EvaluationSettings, value: str, frame: pd.DataFrame, timings: Timings) -> _Judged:
     """Draw windows, have them ranked, and lay the rankings out in the order of the responses."""
     with timings.stage("load"):
         vidb = load_vidb(settings.vidb, settings.theory, settings.vidb_columns)
@@ -207,21 +216,31 @@ def _judge(
             m=settings.m,
             response_position=settings.response_position,
         )
+    title, times = f"{settings.theory.name}/{value}", settings.judge.rankings_per_window
+    steps = "windows" if times == 1 else "rankings"
     with (
         timings.stage("judge"),
-        progress_bar(f"{settings.theory.name}/{value}", len(windows), "windows", enabled=settings.progress) as advance,
+        progress_bar(title, times * len(windows), steps, enabled=settings.progress) as advance,
     ):
         rankings = checked_rankings(
             settings.judge.rank(Question(settings.theory, value, vidb), windows, advance), windows
         )
     judged = RankedWindows(
-        responses=rows[windows.responses],
+        responses=rows[windows.responses[rankings.windows]],
         orders=rankings.orders,
-        intensities=anchors.intensities[windows.anchors],
+        intensities=anchors.intensities[windows.anchors[rankings.windows]],
         failures=rankings.failures,
+        windows=rankings.windows,
+        judges=rankings.judges,
+        judge_names=rankings.judge_names,
     )
     about_anchors = {"anchors": len(anchors), "anchors_repeated": vidb.n_repeated, "vidb_sha256": vidb.digest}
-    return judged, rankings_table(windows, rankings, rows), {**settings.judge.describe(), **about_anchors}
+    return _Judged(
+        windows=judged,
+        table=rankings_table(windows, rankings, rows),
+        description={**settings.judge.describe(), **about_anchors},
+        report=rankings.report,
+    )
 
 
 def _saved_windows(table: pd.DataFrame, where: str, frame: pd.DataFrame) -> RankedWindows:
@@ -250,6 +269,23 @@ def _figures(scores: Scores) -> dict[str, object]:
         "windows_failed": n_failed,
         "share_failed": n_failed / n_windows if n_windows else np.nan,
     }
+
+
+def _of_panel(scores: Scores) -> dict[str, object]:
+    """Return what is to be said of each judge and of their agreement; nothing where there was one judge."""
+    if scores.agreement is None:
+        return {}
+    judges = [
+        {
+            "name": record.name,
+            "windows": record.windows,
+            "windows_failed": record.windows_failed,
+            **asdict(record.reliability),
+            "failures": record.failures,
+        }
+        for record in scores.judges
+    ]
+    return {"judges": judges, "agreement": asdict(scores.agreement)}
 
 
 def _scores_table(frame: pd.DataFrame, value: str, scores: Scores) -> pd.DataFrame:

@@ -1,14 +1,16 @@
-"""Rankings as a table: one row a window, with all that is needed to score it again."""
+"""Rankings as a table: one row a window and judge, with all that is needed to score it again."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from valueflow.judge import Rankings, Windows
+from valueflow.judge.protocol import LONE_JUDGE, plain_lines
 from valueflow.run.errors import InputError, shorten
 from valueflow.run.tables import number_column, read_table, rename_columns, text_column
 from valueflow.vidb import HIGHEST_INTENSITY, LOWEST_INTENSITY
@@ -16,28 +18,49 @@ from valueflow.vidb import HIGHEST_INTENSITY, LOWEST_INTENSITY
 
 @dataclass(frozen=True)
 class RankedWindows:
-    """What an estimator needs to know of windows.
+    """What an estimator needs to know: R rankings, each of one window by one judge.
 
     Attributes
     ----------
     responses
-        (W,) row of the response.
+        (R,) row of the response.
     orders
-        (W, K) item numbers, most supportive first; zeros in failed windows.
+        (R, K) item numbers, most supportive first; zeros in failed rankings.
     intensities
-        (W, K-1) intensities of the anchors.
+        (R, K-1) intensities of the anchors.
     failures
-        (W,) why a window failed; empty where it did not.
+        (R,) why a ranking failed; empty where it did not.
+    windows
+        (R,) number of the window; judges of a panel share them.
+    judges
+        (R,) which judge, an index into `judge_names`.
+    judge_names
+        Names of the judges.
     """
 
     responses: npt.NDArray[np.int64]
     orders: npt.NDArray[np.int64]
     intensities: npt.NDArray[np.float64]
     failures: npt.NDArray[np.object_]
+    windows: npt.NDArray[np.int64]
+    judges: npt.NDArray[np.int64]
+    judge_names: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls,
+        responses: npt.NDArray[np.int64],
+        orders: npt.NDArray[np.int64],
+        intensities: npt.NDArray[np.float64],
+        failures: npt.NDArray[np.object_],
+    ) -> Self:
+        """Return the rankings of one judge, each of a window of its own."""
+        n = len(responses)
+        return cls(responses, orders, intensities, failures, np.arange(n), np.zeros(n, dtype=np.int64), (LONE_JUDGE,))
 
     @property
     def ranked(self) -> npt.NDArray[np.bool_]:
-        """(W,) whether each window has a ranking."""
+        """(R,) whether each row has a ranking."""
         return np.asarray(self.failures == "", dtype=np.bool_)
 
 
@@ -50,19 +73,30 @@ def rankings_table(windows: Windows, rankings: Rankings, rows: npt.NDArray[np.in
         What was asked and what was answered.
     rows
         (N,) row of each response in the scores table.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a ranking, sorted by response, window and judge. Where there are several judges the
+        column `judge` names them.
     """
+    row_idx = rows[windows.responses[rankings.windows]]
+    # Sorted before the texts are gathered: of several judges, each window's long texts stand there several times.
+    sorting = np.lexsort((rankings.judges, rankings.windows, row_idx))
+    asked = rankings.windows[sorting]
     table = {
-        "row_idx": rows[windows.responses],
-        "target_text": windows.response_texts[windows.responses],
-        "ranking": np.where(rankings.ranked, _json_rows(rankings.orders), ""),
+        "row_idx": row_idx[sorting],
+        "target_text": windows.response_texts[windows.responses[asked]],
+        "ranking": np.where(rankings.ranked, _json_rows(rankings.orders), "")[sorting],
     }
-    for column, anchors in enumerate(windows.anchors.T, start=1):
+    for column, anchors in enumerate(windows.anchors[asked].T, start=1):
         table[f"db_text_{column}"] = windows.anchor_set.texts[anchors]
         table[f"db_score_{column}"] = windows.anchor_set.intensities[anchors]
-    table["prompt_order"] = _json_rows(windows.prompt_order)
-    table["failure"] = rankings.failures
-    frame = pd.DataFrame(table)
-    return frame.sort_values("row_idx", kind="stable", ignore_index=True)
+    table["prompt_order"] = _json_rows(windows.prompt_order)[asked]
+    table["failure"] = rankings.failures[sorting]
+    if len(rankings.judge_names) > 1:
+        table["judge"] = np.array(rankings.judge_names, dtype=object)[rankings.judges[sorting]]
+    return pd.DataFrame(table)
 
 
 def ranked_windows(table: pd.DataFrame, where: str) -> RankedWindows:
@@ -72,7 +106,8 @@ def ranked_windows(table: pd.DataFrame, where: str) -> RankedWindows:
     ----------
     table
         The columns of the contract, of our files or of published ones (which lack `prompt_order`
-        and `failure`), other columns beside them.
+        and `failure`), other columns beside them. A column `judge` tells the judges of a panel
+        apart; rows with the same response, anchors and prompt order are rankings of one window.
     where
         The file, for messages.
 
@@ -97,13 +132,14 @@ def ranked_windows(table: pd.DataFrame, where: str) -> RankedWindows:
     )
     failures = np.full(len(table), "", dtype=object)
     if "failure" in table:
-        failures = table["failure"].fillna("").astype(str).to_numpy(dtype=object)
-    return RankedWindows(
-        responses=numbers.astype(np.int64),
-        orders=_parse_orders(table["ranking"], failures, k, where),
-        intensities=intensities,
-        failures=failures,
-    )
+        failures = plain_lines(table["failure"].fillna("").astype(str).to_numpy(dtype=object))
+    orders = _parse_orders(table["ranking"], failures, k, where)
+    responses = numbers.astype(np.int64)
+    if "judge" not in table:
+        return RankedWindows.of(responses, orders, intensities, failures)
+    judges, names = pd.factorize(text_column(table, "judge", where))
+    windows = _window_numbers(table, k, responses, judges)
+    return RankedWindows(responses, orders, intensities, failures, windows, judges, tuple(plain_lines(names)))
 
 
 def read_rankings(path: Path) -> pd.DataFrame:
@@ -154,6 +190,19 @@ def check_targets(table: pd.DataFrame, responses: npt.NDArray[np.object_], where
             f"{where}, row {row + 1}: target_text '{shorten(str(table['target_text'].iloc[row]))}' is not response "
             f"{rows[row]} ('{shorten(str(responses[rows[row]]))}'); give the responses these rankings were made from"
         )
+
+
+def _window_numbers(
+    table: pd.DataFrame, k: int, responses: npt.NDArray[np.int64], judges: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Tell which rows of a table are rankings of the same window: (R,) numbers from 0."""
+    seen = [f"db_{kind}_{column}" for column in range(1, k) for kind in ("text", "score")] + ["prompt_order"]
+    shown = table[[column for column in seen if column in table]].astype(str).assign(response=responses)
+    alike = shown.groupby(list(shown.columns), sort=False).ngroup()
+    # Equal windows can be drawn twice for a response: a judge's second ranking is then of the second of them.
+    times = pd.DataFrame({"alike": alike, "judge": judges}).groupby(["alike", "judge"]).cumcount()
+    windows = pd.DataFrame({"alike": alike, "times": times}).groupby(["alike", "times"], sort=False).ngroup()
+    return np.asarray(windows, dtype=np.int64)
 
 
 def _json_rows(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.object_]:

@@ -7,6 +7,7 @@ import pandas as pd
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from valueflow.judge import Judge
+from valueflow.llm import CacheMode
 from valueflow.run.config import built
 from valueflow.run.settings import Settings
 from valueflow.theory import Theory, choose_theory, theory_from_mapping
@@ -37,6 +38,9 @@ class EvaluationSettings(Settings):
         description="Where a prompt shows the response: anywhere, drawn for each window, or always first."
     )
     judge: Annotated[Any, BeforeValidator(built)] = Field(description="Ranks the windows.")
+    llm: dict[str, Any] = Field(description="The language model that judge=llm asks.")
+    prompt: dict[str, Any] = Field(description="How judge=llm asks it.")
+    cache: CacheMode = Field(description="Kept answers of language models: `on` uses and adds, `read` only uses.")
     estimator: Literal["map", "window_guarded"] = Field(description="Turns rankings into scores.")
     point: Literal["mean", "mode"] = Field(description="What of the posterior estimator=map reports as the score.")
     solver: Literal["newton", "ascent"] = Field(description="Finds the maximum: Newton, or gradient ascent with lr.")
@@ -55,6 +59,14 @@ class EvaluationSettings(Settings):
             return given | {"theory": theory_from_mapping(theory)}
         return given | {"theory": choose_theory(theory, str(given.get("value")))}
 
+    @field_validator("llm", "prompt", mode="before")
+    @classmethod
+    def _check_option(cls, given: Any) -> Any:
+        # They reach the judge by interpolation, before an object could.
+        if not isinstance(given, Mapping):
+            raise ValueError("takes the name of an option; an object goes into judge=LLMJudge(llm=..., prompt=...)")
+        return given
+
     @field_validator("sampling")
     @classmethod
     def _check_sampling(cls, sampling: Any) -> Sampling:
@@ -65,6 +77,6 @@ class EvaluationSettings(Settings):
     @field_validator("judge")
     @classmethod
     def _check_judge(cls, judge: Any) -> Judge:
-        if not (hasattr(judge, "rank") and hasattr(judge, "describe")):
-            raise ValueError("is no judge (an object with `rank` and `describe`)")
-        return judge  # type: ignore[no-any-return]
+        if not isinstance(judge, Judge):
+            raise ValueError("is no judge (an object with `rank`, `describe` and `rankings_per_window`)")
+        return judge

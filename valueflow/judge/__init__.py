@@ -1,6 +1,21 @@
 """Judges: they rank a response among anchors."""
 
 from valueflow.judge.embedding import EmbeddingJudge
+from valueflow.judge.llm import LLMJudge
+from valueflow.judge.panel import PanelJudge
+from valueflow.judge.prompts import RankingExample, RankingPrompt
 from valueflow.judge.protocol import Judge, Progress, Question, Rankings, Windows, checked_rankings
 
-__all__ = ["EmbeddingJudge", "Judge", "Progress", "Question", "Rankings", "Windows", "checked_rankings"]
+__all__ = [
+    "EmbeddingJudge",
+    "Judge",
+    "LLMJudge",
+    "PanelJudge",
+    "Progress",
+    "Question",
+    "RankingExample",
+    "RankingPrompt",
+    "Rankings",
+    "Windows",
+    "checked_rankings",
+]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +39,8 @@ class EmbeddingJudge:
         Texts the encoder sees at once.
     """
 
+    rankings_per_window: ClassVar[int] = 1
+
     encoder: str = "minilm"
     batch_size: int = 64
 
@@ -61,7 +64,7 @@ class EmbeddingJudge:
         shown = np.take_along_axis(np.round(scores, 9), windows.prompt_order - 1, axis=1)
         places = np.argsort(-shown, axis=1, kind="stable")
         orders = np.take_along_axis(windows.prompt_order, places, axis=1)
-        return Rankings(orders, np.full(len(windows), "", dtype=object))
+        return Rankings.of(orders, np.full(len(windows), "", dtype=object))
 
     def describe(self) -> dict[str, object]:
         """Return kind and encoder."""

@@ -1,17 +1,22 @@
 """What a judge is: something that ranks windows."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from valueflow.run.errors import shorten
+from valueflow.run.progress import Progress as Progress
 from valueflow.theory import Theory
 from valueflow.vidb import Anchors, Vidb
 
-Progress = Callable[[int, int], None]
-"""Called as windows are done: how many more were judged, how many of these failed."""
+LONE_JUDGE = "judge"
+"""Name of a judge that has no other beside it to be told from."""
+
+LONGEST_LINE = 160
+"""Characters that are kept of why a window failed."""
 
 
 @dataclass(frozen=True)
@@ -51,22 +56,48 @@ class Windows:
 
 @dataclass(frozen=True)
 class Rankings:
-    """What a judge says of windows.
+    """What judges say of windows: R rankings, each of one window by one judge.
 
     Attributes
     ----------
     orders
-        (W, K) item numbers, most supportive first; a row of zeros where the judge failed.
+        (R, K) item numbers, most supportive first; a row of zeros where the judge failed.
     failures
-        (W,) why a window failed, an empty string where it did not.
+        (R,) why a ranking failed, an empty string where it did not.
+    windows
+        (R,) which window, an index into the `Windows` asked about.
+    judges
+        (R,) which judge, an index into `judge_names`.
+    judge_names
+        Names of the J judges, no two alike.
+    report
+        What judging took: `calls` (answers asked of a model), `cache_hits` (answers that were kept),
+        `prompt_tokens`, `completion_tokens` and the like; of several judges the sums of all whole
+        numbers, and under `members` each judge's own by name. Empty where there is nothing to tell.
     """
 
     orders: npt.NDArray[np.int64]
     failures: npt.NDArray[np.object_]
+    windows: npt.NDArray[np.int64]
+    judges: npt.NDArray[np.int64]
+    judge_names: tuple[str, ...]
+    report: Mapping[str, object] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        orders: npt.NDArray[np.int64],
+        failures: npt.NDArray[np.object_],
+        *,
+        report: Mapping[str, object] | None = None,
+    ) -> Self:
+        """Return what one judge says of all windows, one row each in their order."""
+        n = len(orders)
+        return cls(orders, failures, np.arange(n), np.zeros(n, dtype=np.int64), (LONE_JUDGE,), report or {})
 
     @property
     def ranked(self) -> npt.NDArray[np.bool_]:
-        """(W,) whether each window has a ranking."""
+        """(R,) whether each row has a ranking."""
         return np.asarray(self.failures == "", dtype=np.bool_)
 
 
@@ -89,20 +120,29 @@ class Question:
     vidb: Vidb
 
 
+@runtime_checkable
 class Judge(Protocol):
     """Ranks the items of windows by how strongly they support a value."""
+
+    @property
+    def rankings_per_window(self) -> int:
+        """How many rankings it gives of each window: 1, or the number of judges in a panel."""
+        ...
 
     def rank(self, question: Question, windows: Windows, progress: Progress) -> Rankings:
         """Rank every window.
 
         A window that cannot be ranked is a failure with a reason, never an exception: one bad
         answer must not cost a run the others. Rankings may not depend on which other windows
-        are asked in the same call.
+        are asked in the same call. Each ranking is told to `progress` once.
         """
         ...
 
     def describe(self) -> dict[str, object]:
-        """Return what identifies the judge in a summary: kind, model, settings; no secrets."""
+        """Return what identifies the judge in a summary: kind, model, settings; no secrets.
+
+        `kind`, and `model` or `encoder` where there is one, are short texts that name it to people.
+        """
         ...
 
 
@@ -111,4 +151,21 @@ def checked_rankings(rankings: Rankings, windows: Windows) -> Rankings:
     items = np.arange(1, windows.k + 1)
     sound = (np.sort(rankings.orders, axis=1) == items).all(axis=1)
     failures = np.where(rankings.ranked & ~sound, "no permutation of the items", rankings.failures)
-    return Rankings(np.where((failures == "")[:, None], rankings.orders, 0), failures)
+    return replace(
+        rankings,
+        orders=np.where((failures == "")[:, None], rankings.orders, 0),
+        failures=plain_lines(failures),
+    )
+
+
+def plain_lines(texts: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
+    """Bring reasons and names, which may quote a model or a file, into a form that files and screens can hold.
+
+    Each becomes one line of at most `LONGEST_LINE` characters, what cannot be printed escaped.
+    """
+    plain = {text: shorten(_printable(shorten(text, LONGEST_LINE)), LONGEST_LINE) for text in set(texts)}
+    return np.array([plain[text] for text in texts], dtype=object)
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)

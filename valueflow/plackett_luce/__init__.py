@@ -6,6 +6,7 @@ window is the response, whose utility is sought; item j + 1 is anchor j, whose u
 numbers, most supportive first. Utilities are in points of the anchors' intensity scale.
 """
 
+from .agreement import kendall_w
 from .anchored import UtilityFit, fit_utilities
 from .discrimination import DiscriminationFit, anchor_kendall_tau, fit_discrimination
 from .guarded import window_guarded
@@ -19,6 +20,7 @@ __all__ = [
     "anchor_kendall_tau",
     "fit_discrimination",
     "fit_utilities",
+    "kendall_w",
     "simulate_rankings",
     "summarise_posterior",
     "window_guarded",

@@ -1,26 +1,35 @@
 """The progress bar of long work."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
+from rich import progress as rich_progress
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 
-class _Rate(ProgressColumn):
+class Progress(Protocol):
+    """What long work calls as it goes on."""
+
+    def __call__(self, done: int, failed: int, note: str = "") -> None:
+        """Tell how many more steps are done, how many of these failed, and what is worth a few words now."""
+        ...
+
+
+class _Rate(rich_progress.ProgressColumn):
     def __init__(self, unit: str) -> None:
         self.unit = unit
         super().__init__()
 
-    def render(self, task: Task) -> Text:
+    def render(self, task: rich_progress.Task) -> Text:
         speed = task.finished_speed or task.speed
         return Text("" if speed is None else f"{speed:,.0f} {self.unit}/s")
 
 
 @contextmanager
-def progress_bar(title: str, total: int, unit: str, *, enabled: bool = True) -> Iterator[Callable[[int, int], None]]:
+def progress_bar(title: str, total: int, unit: str, *, enabled: bool = True) -> Iterator[Progress]:
     """Show a bar on the error stream: how much is done, how fast, how long it will take, how much failed.
 
     Parameters
@@ -36,27 +45,29 @@ def progress_bar(title: str, total: int, unit: str, *, enabled: bool = True) -> 
 
     Yields
     ------
-    Callable[[int, int], None]
-        To be called with the numbers of further steps done and, of these, failed.
+    Progress
+        To be called as steps are done. The note of the latest call stands at the end of the bar.
     """
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn(unit),
+    # Titles and notes name values and models: none of their brackets is markup.
+    bar = rich_progress.Progress(
+        rich_progress.TextColumn("{task.description}", markup=False),
+        rich_progress.BarColumn(),
+        rich_progress.MofNCompleteColumn(),
+        rich_progress.TextColumn(unit, markup=False),
         _Rate(unit),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[failed]}"),
+        rich_progress.TimeRemainingColumn(),
+        rich_progress.TextColumn("{task.fields[failed]}"),
+        rich_progress.TextColumn("{task.fields[note]}", markup=False),
         console=Console(file=sys.stderr),
         disable=not enabled or not sys.stderr.isatty(),
     )
     failures = 0
     with bar:
-        task = bar.add_task(title, total=total, failed="")
+        task = bar.add_task(title, total=total, failed="", note="")
 
-        def advance(done: int, failed: int) -> None:
+        def advance(done: int, failed: int, note: str = "") -> None:
             nonlocal failures
             failures += failed
-            bar.update(task, advance=done, failed=f"{failures} failed" if failures else "")
+            bar.update(task, advance=done, failed=f"{failures} failed" if failures else "", note=note)
 
         yield advance

@@ -1,0 +1,182 @@
+"""A language model as judge."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from pydantic import Field, field_validator
+
+from valueflow.judge.answers import permutation_constraint, read_ranking
+from valueflow.judge.fence import fenced
+from valueflow.judge.prompts import RankingPrompt, ValuePrompt
+from valueflow.judge.protocol import Progress, Question, Rankings, Windows
+from valueflow.llm import CacheMode, Completion, Conversation, PromptTooLong, Sampling, Usage, ask, cache_state
+from valueflow.run.errors import InputError, shorten
+from valueflow.run.settings import Settings
+
+
+class LLMJudge(Settings):
+    """Asks a language model for a ranking of each window, all windows of a run in one batch.
+
+    An answer that cannot be read is asked for once more, with what was wrong; a second such answer
+    is a failure with its reason. With an engine that constrains answers neither happens.
+    """
+
+    rankings_per_window: ClassVar[int] = 1
+
+    llm: Any = Field(description="The model: an object of valueflow.llm, or an option of the group llm.")
+    prompt: RankingPrompt = Field(description="How it is asked.")
+    cache: CacheMode = Field("on", description="Kept answers: `on` uses and adds, `read` only uses, `off` neither.")
+    seed: int = Field(42, ge=0, strict=True, description="Of the draws, where the temperature is above 0.")
+    temperature: float = Field(0.0, ge=0, allow_inf_nan=False, description="0: the likeliest token each time.")
+    max_tokens: int = Field(50, ge=1, strict=True, description="Most tokens of an answer.")
+    max_text_bytes: int = Field(
+        6000,
+        ge=20,
+        strict=True,
+        description="Most bytes of a text that are shown, in UTF-8 with escapes; the rest is cut.",
+    )
+
+    @field_validator("llm")
+    @classmethod
+    def _check_model(cls, llm: Any) -> Any:
+        if not (hasattr(llm, "start") and hasattr(llm, "identity")):
+            raise ValueError("is no chat model (an object with `start` and `identity`)")
+        return llm
+
+    def rank(self, question: Question, windows: Windows, progress: Progress) -> Rankings:
+        """Rank every window.
+
+        Raises
+        ------
+        InputError
+            The model cannot be asked at all, or a prompt is longer than it takes.
+        """
+        prompt = self.prompt.about(question.theory, question.value)
+        conversations, texts_cut = self.conversations(prompt, windows)
+        reading = _Reading(windows, progress)
+        usage = self._ask(windows, range(len(windows)), conversations, reading, is_last=False)
+        again = sorted(reading.faults)
+        repeated = [
+            prompt.again(conversations[window], reading.answers[window], reading.faults[window], windows.k)
+            for window in again
+        ]
+        if again:
+            usage += self._ask(windows, again, repeated, reading, is_last=True)
+        report = {
+            **usage.as_dict(),
+            "asked_again": len(again),
+            "texts_cut": texts_cut,
+            "cache": cache_state(self.cache),
+        }
+        return Rankings.of(reading.orders(), reading.failures, report=report)
+
+    def describe(self) -> dict[str, object]:
+        """Return the model, how it is run and how it is asked."""
+        asked = {"prompt": self.prompt.name, "temperature": self.temperature, "max_tokens": self.max_tokens}
+        return {"kind": "llm", **self.llm.identity(), **asked, "max_text_bytes": self.max_text_bytes}
+
+    def conversations(self, prompt: ValuePrompt, windows: Windows) -> tuple[list[Conversation], int]:
+        """Word the question about each window.
+
+        Returns
+        -------
+        conversations : list of Conversation
+            One a window.
+        texts_cut : int
+            How many different texts had to be cut.
+        """
+        shown: dict[str, tuple[str, bool]] = {}
+
+        def show(text: str) -> str:
+            if text not in shown:
+                shown[text] = fenced(text, self.max_text_bytes)
+            return shown[text][0]
+
+        responses = [show(text) for text in windows.response_texts]
+        anchors = [show(text) for text in windows.anchor_set.texts]
+        conversations: list[Conversation] = []
+        for response, chosen, order in zip(
+            windows.responses.tolist(), windows.anchors.tolist(), windows.prompt_order.tolist(), strict=True
+        ):
+            items = [responses[response], *(anchors[anchor] for anchor in chosen)]
+            conversations.append(prompt.conversation([items[number - 1] for number in order]))
+        return conversations, sum(cut for _, cut in shown.values())
+
+    def _ask(
+        self,
+        windows: Windows,
+        which: Sequence[int],
+        conversations: Sequence[Conversation],
+        reading: "_Reading",
+        *,
+        is_last: bool,
+    ) -> Usage:
+        sampling = Sampling(
+            temperature=self.temperature,
+            max_tokens=self.max_tokens,
+            # It decides nothing at temperature 0; answers kept under one seed serve all.
+            seed=self.seed if self.temperature > 0 else 0,
+            constraint=permutation_constraint(windows.k),
+        )
+
+        def arrived(arrivals: Sequence[tuple[int, Completion]]) -> None:
+            reading.add([(which[index], completion) for index, completion in arrivals], is_last=is_last)
+
+        try:
+            return ask(self.llm, conversations, sampling, cache=self.cache, arrived=arrived, used=reading.used)[1]
+        except PromptTooLong as error:
+            text = windows.response_texts[windows.responses[which[error.index]]]
+            model = self.llm.identity()["model"]
+            raise InputError(
+                f"the prompt about the response '{shorten(text)}' is too long for model '{model}': "
+                f"{error.detail}; set judge.max_text_bytes (now {self.max_text_bytes}) or k (now {windows.k}) lower"
+            ) from error
+
+
+class _Reading:
+    """Rankings as they are read from answers."""
+
+    def __init__(self, windows: Windows, progress: Progress) -> None:
+        self.failures = np.full(len(windows), "", dtype=object)
+        self.answers: dict[int, str] = {}
+        self.faults: dict[int, str] = {}
+        self._shown = np.zeros((len(windows), windows.k), dtype=np.int64)
+        self._windows = windows
+        self._progress = progress
+        self._note = ""
+
+    def used(self, usage: Usage) -> None:
+        """Note for the progress bar what asking has taken so far."""
+        parts = [f"{usage.calls:,} calls", f"{usage.cache_hits:,} cached"]
+        if usage.completion_tokens:
+            parts.append(f"{usage.tokens_per_second:,.0f} tokens/s")
+        self._note = ", ".join(parts)
+
+    def add(self, arrivals: Sequence[tuple[int, Completion]], *, is_last: bool) -> None:
+        """Read answers; a window is told as done once it is ranked or has finally failed."""
+        outcomes = Counter(self._read(window, completion, is_last=is_last) for window, completion in arrivals)
+        self._progress(outcomes["ranked"] + outcomes["failed"], outcomes["failed"], self._note)
+
+    def orders(self) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
+        """Return the item numbers of each window: what a prompt showed first is item `prompt_order[0]`."""
+        items = np.take_along_axis(self._windows.prompt_order, np.maximum(self._shown - 1, 0), axis=1)
+        return np.where(self._shown > 0, items, 0)
+
+    def _read(self, window: int, completion: Completion, *, is_last: bool) -> str:
+        if completion.error:
+            self.failures[window] = completion.error
+            return "failed"
+        order, fault = read_ranking(completion.text, self._windows.k)
+        if order:
+            self._shown[window] = order
+            self.failures[window] = ""
+            return "ranked"
+        if completion.cut:
+            fault = "the answer was cut at its token limit"
+        if is_last:
+            self.failures[window] = fault
+            return "failed"
+        self.answers[window], self.faults[window] = completion.text, fault
+        return "to be asked again"

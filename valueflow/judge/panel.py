@@ -1,0 +1,141 @@
+"""Several judges as one: each ranks every window."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from valueflow.judge.protocol import Judge, Progress, Question, Rankings, Windows, checked_rankings
+from valueflow.run.config import built, compose_node
+from valueflow.run.errors import InputError
+
+
+@dataclass(frozen=True)
+class PanelJudge:
+    """Asks each of its members about all windows, one member after another.
+
+    So each member gets whole batches, and of several large models only one need be loaded at a time.
+
+    Attributes
+    ----------
+    members
+        The judges, two or more; none of them a panel.
+    """
+
+    members: Sequence[Judge]
+
+    def __post_init__(self) -> None:
+        for number, member in enumerate(self.members, start=1):
+            if not isinstance(member, Judge):
+                raise InputError(
+                    f"judge.members, entry {number}: {type(member).__name__} is no judge (an object with `rank`, "
+                    "`describe` and `rankings_per_window`)"
+                )
+            if member.rankings_per_window != 1:
+                raise InputError(f"judge.members, entry {number}: a panel cannot sit in a panel; list its members here")
+        if len(self.members) < 2:
+            raise InputError(f"judge.members: {len(self.members)} given; a panel needs 2 judges or more")
+
+    @property
+    def rankings_per_window(self) -> int:
+        """The number of members."""
+        return len(self.members)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Short names of the members, no two alike: kind and model, such as `llm phi-4`."""
+        return _distinct([_name(member.describe()) for member in self.members])
+
+    def rank(self, question: Question, windows: Windows, progress: Progress) -> Rankings:
+        """Have every member rank every window."""
+        given = [
+            checked_rankings(member.rank(question, windows, _of_member(name, progress)), windows)
+            for name, member in zip(self.names, self.members, strict=True)
+        ]
+        return Rankings(
+            orders=np.concatenate([rankings.orders for rankings in given]),
+            failures=np.concatenate([rankings.failures for rankings in given]),
+            windows=np.concatenate([rankings.windows for rankings in given]),
+            judges=np.repeat(np.arange(len(given)), [len(rankings.orders) for rankings in given]),
+            judge_names=self.names,
+            report=_joint_report(dict(zip(self.names, (rankings.report for rankings in given), strict=True))),
+        )
+
+    def describe(self) -> dict[str, object]:
+        """Return the kind, and what identifies each member."""
+        return {"kind": "panel", "members": [member.describe() for member in self.members]}
+
+
+def panel_of(members: Sequence[str | Mapping[str, object]], common: Mapping[str, object] | None = None) -> PanelJudge:
+    """Build a panel from its settings, as `judge=panel` gives them.
+
+    Parameters
+    ----------
+    members
+        For each judge what one would write on the command line, by key: `{judge: llm, llm: phi4}`,
+        `{judge: embedding, judge.batch_size: 8}`; a mere `embedding` is `{judge: embedding}`.
+    common
+        Settings of the run that all members take over; a member's own entry wins.
+
+    Returns
+    -------
+    PanelJudge
+        The judges in the order given.
+
+    Raises
+    ------
+    InputError
+        There are fewer than two members, or one is no judge, is a panel, or cannot be built.
+    """
+    if not isinstance(members, list | tuple):
+        raise InputError(f"judge.members={members}: give a list, such as [embedding, {{judge: llm, llm: phi4}}]")
+    return PanelJudge([_member(number, entry, common or {}) for number, entry in enumerate(members, start=1)])
+
+
+def _member(number: int, entry: object, common: Mapping[str, object]) -> Judge:
+    own = {"judge": entry} if isinstance(entry, str) else entry
+    if not (isinstance(own, Mapping) and all(isinstance(key, str) for key in own) and "judge" in own):
+        raise InputError(
+            f"judge.members, entry {number}: {entry} names no judge; write it as {{judge: llm, llm: phi4}} or embedding"
+        )
+    try:
+        judge: Judge = built(compose_node("evaluate", "judge", {**common, **own}))
+    except InputError as error:
+        raise InputError(f"judge.members, entry {number}: {error}") from error
+    return judge
+
+
+def _name(description: Mapping[str, object]) -> str:
+    of_what = description.get("model") or description.get("encoder") or ""
+    # Of `organisation/model` and of a folder, the last part says which it is.
+    return " ".join(f"{description.get('kind', 'judge')} {str(of_what).rstrip('/').rpartition('/')[2]}".split())
+
+
+def _distinct(names: Sequence[str]) -> tuple[str, ...]:
+    """Append a number to each name that came before."""
+    distinct: list[str] = []
+    for name in names:
+        number, candidate = 1, name
+        while candidate in distinct:
+            number += 1
+            candidate = f"{name} {number}"
+        distinct.append(candidate)
+    return tuple(distinct)
+
+
+def _of_member(name: str, progress: Progress) -> Progress:
+    def told(done: int, failed: int, note: str = "") -> None:
+        progress(done, failed, f"{name}: {note}" if note else name)
+
+    return told
+
+
+def _joint_report(reports: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
+    """Sum up what whole numbers the members report; shares and rates have no sum."""
+    told = {name: dict(report) for name, report in reports.items() if report}
+    sums: dict[str, object] = {
+        key: sum(count for report in told.values() if isinstance(count := report.get(key), int))
+        for key in dict.fromkeys(key for report in told.values() for key in report)
+        if all(type(report.get(key, 0)) is int for report in told.values())
+    }
+    return {**sums, "members": told} if told else {}

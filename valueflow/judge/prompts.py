@@ -1,0 +1,132 @@
+"""Ranking prompts: the config group `prompt`."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from valueflow.judge.fence import fenced, without_marks
+from valueflow.llm import Message
+from valueflow.run.errors import InputError, nearest
+from valueflow.run.settings import Settings
+from valueflow.theory import Theory
+
+_PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
+_PLACES = {
+    "system": ("theory", "label", "value", "definition", "k"),
+    "user": ("theory", "label", "value", "definition", "k", "items"),
+    "retry": ("theory", "label", "value", "definition", "k", "fault"),
+}
+_LONGEST_QUOTED_ANSWER = 500
+
+
+class RankingExample(BaseModel):
+    """A ranking that is shown to a judge before it is asked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    value: str = Field(description="The value of the theory that the example ranks by.")
+    texts: tuple[str, ...] = Field(min_length=2, description="The texts, in the order shown.")
+    ranking: tuple[int, ...] = Field(description="Their numbers, most supportive first.")
+
+    @model_validator(mode="after")
+    def _check_ranking(self) -> Self:
+        if sorted(self.ranking) != list(range(1, len(self.texts) + 1)):
+            raise ValueError(f"the ranking {list(self.ranking)} does not name each of the {len(self.texts)} texts once")
+        return self
+
+
+class RankingPrompt(Settings):
+    """How a language model is asked to rank the items of a window.
+
+    In the templates, names in braces are filled in: theory, label (what one of its values is
+    called), value, definition, k (how many items), items (the fenced texts, one numbered line each)
+    and fault. Other braces stand for themselves, also those in texts.
+    """
+
+    name: str = Field(description="What runs call it.")
+    system: str = Field(description="Template of the system message; empty for models that take none.")
+    user: str = Field(description="Template of the question; holds {items}.")
+    retry: str = Field(description="Template of the one repeated question; {fault} says what was wrong.")
+    examples: dict[str, RankingExample] = Field(
+        {}, description="By theory: an example shown before the question; empty for none."
+    )
+
+    @model_validator(mode="after")
+    def _check_places(self) -> Self:
+        for field, known in _PLACES.items():
+            for name in _PLACEHOLDER.findall(getattr(self, field)):
+                if name not in known:
+                    raise ValueError(f"{field} holds '{{{name}}}'; {nearest(name, known)}")
+        if self.user.count("{items}") != 1:
+            raise ValueError("user must hold {items} once: there the texts stand")
+        return self
+
+    def about(self, theory: Theory, value: str) -> "ValuePrompt":
+        """Word the prompt for one value.
+
+        Raises
+        ------
+        InputError
+            The prompt shows examples, but has none for this theory.
+        """
+        if self.examples and theory.name not in self.examples:
+            raise InputError(
+                f"prompt '{self.name}' has no example for theory '{theory.name}'; add prompt.examples.{theory.name} "
+                f"or use prompt=default. It has: {', '.join(self.examples)}"
+            )
+        return ValuePrompt(self, theory, value)
+
+
+class ValuePrompt:
+    """A ranking prompt about one value of a theory."""
+
+    def __init__(self, prompt: RankingPrompt, theory: Theory, value: str) -> None:
+        self._prompt = prompt
+        self._theory = theory
+        self._value = value
+        self._shown = self._example()
+
+    def conversation(self, items: Sequence[str]) -> tuple[Message, ...]:
+        """Ask for a ranking of items, given as fenced texts in the order shown."""
+        question = self._filled("user", self._value, len(items), {"items": _numbered(items)})
+        return (*self._system(len(items)), *self._shown, {"role": "user", "content": question})
+
+    def again(self, conversation: Sequence[Message], answer: str, fault: str, k: int) -> tuple[Message, ...]:
+        """Ask once more after an answer that cannot be used."""
+        # Many chat templates refuse an empty turn.
+        said = without_marks(answer.strip()[:_LONGEST_QUOTED_ANSWER]) or "(nothing)"
+        repeated = self._filled("retry", self._value, k, {"fault": fault})
+        return (*conversation, {"role": "assistant", "content": said}, {"role": "user", "content": repeated})
+
+    def _system(self, k: int) -> tuple[Message, ...]:
+        filled = self._filled("system", self._value, k, {})
+        return ({"role": "system", "content": filled},) if filled else ()
+
+    def _example(self) -> tuple[Message, ...]:
+        example = self._prompt.examples.get(self._theory.name)
+        if example is None:
+            return ()
+        value = self._theory.resolve(example.value)
+        items = _numbered([fenced(text, len(text.encode()) * 6)[0] for text in example.texts])
+        question = self._filled("user", value, len(example.texts), {"items": items})
+        answer = f"[{', '.join(map(str, example.ranking))}]"
+        return ({"role": "user", "content": question}, {"role": "assistant", "content": answer})
+
+    def _filled(self, field: str, value: str, k: int, more: Mapping[str, str]) -> str:
+        node = self._theory.nodes[value]
+        words = {
+            "theory": self._theory.title,
+            "label": self._theory.label,
+            "value": node.label,
+            "definition": node.definition,
+            "k": str(k),
+            **more,
+        }
+        # One pass: what is filled in is not looked at again, whatever braces it holds.
+        return _PLACEHOLDER.sub(lambda place: words[place.group(1)], getattr(self._prompt, field)).strip()
+
+
+def _numbered(items: Sequence[str]) -> str:
+    return "\n".join(f"{number}. {item}" for number, item in enumerate(items, start=1))
