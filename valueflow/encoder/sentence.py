@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from valueflow.encoder.vector_cache import VectorCache
 from valueflow.run.errors import InputError, nearest
+from valueflow.run.progress import without_library_bars
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -145,22 +146,16 @@ def load_encoder(name: str) -> SentenceEncoder:
         raise InputError(f"encoder '{name}': there is no such folder")
     # Imported here: it takes seconds, and a run that needs no encoder never waits for it.
     from sentence_transformers import SentenceTransformer
-    from transformers.utils import logging as transformers_logging
 
-    # The libraries announce each load, with a bar of their own, in the midst of the run's lines.
-    logging.getLogger("sentence_transformers").setLevel(logging.WARNING)
-    shows_bars = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.disable_progress_bar()
+    logging.getLogger("sentence_transformers").setLevel(logging.WARNING)  # it announces each load
     try:
-        model = SentenceTransformer(source)
+        with without_library_bars():
+            model = SentenceTransformer(source)
     except Exception as error:  # anything from a hub's HTTP error to a broken folder
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
             f"encoder '{name}' could not be loaded ({reason}); give a folder, a name on the hub, or a packaged one: "
             f"{nearest(name, PACKAGED)}"
         ) from error
-    finally:
-        if shows_bars:
-            transformers_logging.enable_progress_bar()
     _log.info("loaded encoder %s", name)
     return SentenceEncoder(name, model)

