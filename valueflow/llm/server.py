@@ -24,7 +24,7 @@ from valueflow.llm.protocol import (
     Sampling,
     ignore_arrivals,
 )
-from valueflow.llm.reasoning import final_answer
+from valueflow.llm.turns import encodable, final_answer
 from valueflow.run.errors import InputError, nearest, shorten
 from valueflow.run.outputs import plain
 from valueflow.run.settings import Settings
@@ -454,7 +454,7 @@ def _body(
     """Write the body of a request."""
     body = {
         "model": model,
-        "messages": [{"role": turn["role"], "content": _encodable(turn["content"])} for turn in conversation],
+        "messages": [{"role": turn["role"], "content": encodable(turn["content"])} for turn in conversation],
         "temperature": sampling.temperature,
         "seed": sampling.seed,
         settings.token_limit_key: sampling.max_tokens + settings.reasoning_tokens,
@@ -492,7 +492,7 @@ def _completion(text: str, answer_after: str) -> Completion | None:
     if not isinstance(content, str):
         return None
     usage = answer.get("usage")
-    said, reached = final_answer(_encodable(content), answer_after)
+    said, reached = final_answer(encodable(content), answer_after)
     return Completion(
         text=said,
         prompt_tokens=_count(usage, "prompt_tokens"),
@@ -504,11 +504,6 @@ def _completion(text: str, answer_after: str) -> Completion | None:
 def _count(usage: object, name: str) -> int:
     count = usage.get(name) if isinstance(usage, dict) else None
     return count if isinstance(count, int) and count > 0 else 0
-
-
-def _encodable(text: str) -> str:
-    """Put U+FFFD in the place of halves of surrogate pairs, which UTF-8 cannot hold."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _is_too_long(error: "APIStatusError") -> bool:

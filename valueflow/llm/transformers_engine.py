@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from valueflow.llm.protocol import Arrived, Completion, Conversation, PromptTooLong, Sampling, ignore_arrivals
-from valueflow.llm.reasoning import final_answer
+from valueflow.llm.turns import encodable, final_answer
 from valueflow.llm.weights import find_model, model_identity
 from valueflow.run.errors import InputError
 from valueflow.run.progress import without_library_bars
@@ -150,7 +150,7 @@ class TransformersEngine:
             return []
         try:
             encoded = self._tokenizer.apply_chat_template(
-                [[{**turn, "content": _encodable(turn["content"])} for turn in turns] for turns in conversations],
+                [[{**turn, "content": encodable(turn["content"])} for turn in turns] for turns in conversations],
                 add_generation_prompt=True,
                 tokenize=True,
                 return_dict=True,
@@ -278,11 +278,6 @@ def _ends(tokenizer: Any, model: Any) -> set[int]:
     named = model.generation_config.eos_token_id
     ends = {named} if isinstance(named, int) else set(named or ())
     return ends | ({tokenizer.eos_token_id} - {None})
-
-
-def _encodable(text: str) -> str:
-    """Replace halves of surrogate pairs, which no tokenizer takes."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _reason(error: Exception) -> str:

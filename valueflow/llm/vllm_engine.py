@@ -12,7 +12,7 @@ from pydantic import Field
 
 from valueflow.llm.batches import BatchLoop
 from valueflow.llm.protocol import Arrived, Completion, Conversation, PromptTooLong, Sampling, ignore_arrivals
-from valueflow.llm.reasoning import final_answer
+from valueflow.llm.turns import encodable, final_answer
 from valueflow.llm.weights import find_model, model_identity
 from valueflow.run.errors import InputError
 from valueflow.run.settings import Settings
@@ -167,7 +167,7 @@ class VllmEngine:
         tokenizer = self._engine.get_tokenizer()
         try:
             encoded = tokenizer.apply_chat_template(
-                [list(conversation) for conversation in conversations],
+                [[{**turn, "content": encodable(turn["content"])} for turn in turns] for turns in conversations],
                 add_generation_prompt=True,
                 tokenize=True,
                 return_dict=True,

@@ -1,4 +1,4 @@
-"""What a reasoning model says last."""
+"""Texts of turns: what models can be sent, and what of their words is the answer."""
 
 
 def final_answer(text: str, marker: str) -> tuple[str, bool]:
@@ -16,3 +16,8 @@ def final_answer(text: str, marker: str) -> tuple[str, bool]:
         return text, True
     _, found, answer = text.rpartition(marker)
     return (answer.strip(), True) if found else ("", False)
+
+
+def encodable(text: str) -> str:
+    """Put U+FFFD in the place of halves of surrogate pairs, which neither UTF-8 nor tokenizers can hold."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
