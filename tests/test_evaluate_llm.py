@@ -28,6 +28,9 @@ from tests.llm.fault_server import (
     refusal,
     with_faults,
 )
+from valueflow import evaluate_responses
+from valueflow.llm import ServerModel
+from valueflow.run.errors import InputError
 
 ROOT = Path(__file__).parents[1]
 KEY = "sk-test-4f9b1c77aa3e5d20"
@@ -165,8 +168,54 @@ def test_a_sweep_connects_once_and_sums_its_cost_up(work: Path) -> None:
         done = succeeded(run(work, *at(server, "intensity=-2,0,2", "m=1", "-m")))
         assert server.lists == 1
         assert len(server.calls) == 24
-    assert "24" in done.stdout.splitlines()[-3] or "24 asked" in done.stdout
+    assert "judge calls: 24 asked, 0 from the cache; 264 prompt and 168 completion tokens" in done.stdout
     assert done.stderr.count("started openai") + done.stdout.count("started openai") == 1
+
+
+def test_python_callers_choose_models_as_the_command_line_does(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VALUEFLOW_CACHE", str(work))
+    asked: dict[str, Any] = {"value": "power", "intensity": 2, "m": 1, "judge": "llm", "progress": False}
+    with FaultServer(permutation) as server:
+        model = ServerModel(base_url=server.url, model="fault")
+        named = {"llm.base_url": server.url, "llm.model": "fault"}
+        results = [
+            evaluate_responses(**asked, llm=model, prompt="oneshot", cache="off"),
+            evaluate_responses(**asked, llm="openai", **named, prompt="oneshot", cache=False),
+        ]
+        assert len(server.calls) == 12
+        assert all(len(call.body["messages"]) == 4 for call in server.calls)
+    first, second = (result.rankings for result in results)
+    assert first is not None
+    pd.testing.assert_frame_equal(first, second)
+    with pytest.raises(InputError, match=r"'llm\.model' is not set"):
+        evaluate_responses(**asked, llm="openai")
+    with pytest.raises(InputError, match="a\\$\\{b\\}.csv"):
+        evaluate_responses("a${b}.csv", value="power")
+
+
+def test_further_fields_of_requests_are_set_on_the_command_line(work: Path) -> None:
+    with FaultServer(permutation) as server:
+        succeeded(run(work, *at(server, "intensity=2", "m=1", "llm.extra_body={temperature:null,seed:7}")))
+        assert {call.body["seed"] for call in server.calls} == {7}
+        assert not any("temperature" in call.body for call in server.calls)
+
+
+def test_a_panel_s_members_may_be_options_of_one_s_own(work: Path) -> None:
+    with FaultServer(permutation) as server:
+        own = work.parent / "own" / "llm" / "mine.yaml"
+        own.parent.mkdir(parents=True)
+        own.write_text(f"defaults: [openai, _self_]\nbase_url: {server.url}\nmodel: fault\n")
+        members = "judge.members=[{judge:llm,llm:mine},{judge:llm,llm:mine,prompt:oneshot}]"
+        asked = ("value=power", "intensity=2", "m=1", "judge=panel", members, "hydra.run.dir=out")
+        done = succeeded(run(work, *asked, "--config-dir", str(own.parent.parent)))
+        assert len(server.calls) == 12
+    assert "agreement (Kendall's W)" in done.stdout
+    table = rankings_in(work / "out")
+    assert sorted(set(table["judge"])) == ["llm fault", "llm fault 2"]
+    again = succeeded(run(work, "value=power", "rankings=out/rankings.csv", "hydra.run.dir=again"))
+    assert again.returncode == 0
+    scores = [pd.read_csv(work / folder / "scores.csv")["power_score"] for folder in ("out", "again")]
+    assert scores[0].tolist() == scores[1].tolist()
 
 
 # ---- Killed and started again

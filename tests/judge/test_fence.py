@@ -23,6 +23,7 @@ MARKS = [
     "[/INST]",
     "[gMASK]",
     "[TOOL_CALLS]",
+    "[control_8]",
 ]
 
 TEXTS = st.text(st.characters() | st.sampled_from('<>[]{}"\\|/\n\r\u2028\x00\ud800'), max_size=300)

@@ -237,6 +237,31 @@ def test_a_prompt_that_is_too_long_names_the_response() -> None:
         rank(Program(answer), windows(["the first", "the second", "the third"]))
 
 
+def test_a_second_question_that_is_too_long_fails_its_window_and_no_other() -> None:
+    def answer(conversation: Conversation) -> Completion:
+        if conversation[-2]["role"] == "assistant":
+            if "the second" in str(conversation):
+                raise PromptTooLong(1, "9,000 tokens; the model takes 8,192")
+            return by_number(conversation)
+        return Completion("no idea")
+
+    told: list[tuple[int, int]] = []
+    rankings = rank(Program(answer), windows(["the first", "the second", "the third"]), told)
+    assert rankings.failures.tolist() == ["", "the answer holds no ranking", ""]
+    assert rankings.report["asked_again"] == 3
+
+
+def test_an_answer_limit_that_cannot_hold_a_ranking_is_told() -> None:
+    with pytest.raises(InputError, match=r"judge.max_tokens=12 cannot hold a ranking of k=6.*24 or more"):
+        rank(Program(), windows(["at 1"], k=6), max_tokens=12)
+
+
+def test_only_texts_that_are_shown_count_as_cut() -> None:
+    asked = windows(["y" * 7000, "at 2"])
+    asked.anchor_set.texts[:] = "z" * 7000
+    assert rank(Program(), asked).report["texts_cut"] == 2
+
+
 def test_a_judge_describes_model_and_prompt() -> None:
     judge = LLMJudge(llm=Program(), prompt=built(compose_group("prompt", "oneshot")))
     described = judge.describe()

@@ -68,12 +68,14 @@ def test_every_member_ranks_every_window() -> None:
     rankings = panel.rank(QUESTION, WINDOWS, lambda done, failed, note="": told.append((done, failed, note)))
     assert panel.rankings_per_window == 3
     assert rankings.judge_names == ("length one", "length two", "length one 2")
-    assert rankings.judges.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
-    assert rankings.windows.tolist() == [0, 1, 2] * 3
+    assert rankings.judges.tolist() == [0, 1, 2] * 3
+    assert rankings.windows.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     by_hand = [[1, 3, 2], [2, 1, 3], [1, 3, 2]]
-    zeros = [0, 0, 0]
-    assert rankings.orders.tolist() == [*by_hand, zeros, zeros, zeros, by_hand[0], zeros, by_hand[2]]
-    assert rankings.failures.tolist() == [""] * 3 + ["no permutation of the items"] * 3 + ["", "no answer", ""]
+    none = [0, 0, 0]
+    first, second, third = by_hand
+    assert rankings.orders.tolist() == [first, none, first, second, none, none, third, none, third]
+    same_twice = "no permutation of the items"
+    assert rankings.failures.tolist() == ["", same_twice, "", "", same_twice, "no answer", "", same_twice, ""]
     assert sum(done for done, _, _ in told) == 9
     assert [note for _, _, note in told[3:6]] == ["length two", "length one 2", "length one 2: counting"]
 
@@ -170,3 +172,8 @@ def test_members_take_the_prompt_over_from_the_run_unless_they_name_their_own() 
     panel = built(node)
     assert [member.prompt.name for member in panel.members] == ["oneshot", "default"]
     assert [member.cache for member in panel.members] == ["read", "read"]
+
+
+def test_a_member_s_entry_is_about_the_judge() -> None:
+    with pytest.raises(InputError, match="entry 2: 'k' is the run's, not a judge's.*llm.model"):
+        panel_of(["embedding", {"judge": "embedding", "k": 3}])

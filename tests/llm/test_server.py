@@ -213,7 +213,7 @@ def test_a_server_may_give_no_counts_or_nonsense() -> None:
 
 def test_only_what_follows_the_thoughts_is_the_answer() -> None:
     assert ask(lambda _: completion("<think>2 or 1?</think>\n[1, 2]"), answer_after="</think>")[0].text == "[1, 2]"
-    (unfinished,) = ask(lambda _: completion("<think>2 or"), answer_after="</think>")
+    (unfinished,) = ask(lambda _: completion("<think>2 or", "length"), answer_after="</think>")
     assert (unfinished.text, unfinished.cut) == ("", True)
 
 
@@ -564,7 +564,7 @@ def test_identity_holds_what_decides_and_asks_nobody() -> None:
         "token_limit_key": "max_tokens",
         "reasoning_tokens": 0,
         "answer_after": "",
-        "extra_body": {},
+        "extra_body": None,
     }
     assert json.dumps(settings.identity())
 
@@ -763,3 +763,32 @@ def test_a_server_that_has_gone_ends_the_batch_and_keeps_what_it_had_said() -> N
         server.stopping.set()
     assert sum(not completion.error for _, completion in told) == 20
     assert len(told) < 40
+
+
+def test_a_server_that_only_hangs_is_given_up() -> None:
+    with (
+        FaultServer(lambda call: Reply(how="hang")) as server,
+        engine_for(server, concurrency=3, timeout=0.2) as engine,
+    ):
+        conversations = [[{"role": "user", "content": str(n)}] for n in range(200)]
+        with pytest.raises(InputError, match="answered none of the last [4-6] calls .no answer within 0.2 s"):
+            engine.generate(conversations, Sampling())
+        assert len(server.calls) < 20
+
+
+def test_a_used_up_quota_ends_the_run() -> None:
+    def answer(call: Call) -> Reply:
+        return refusal(429, "You exceeded your current quota", "insufficient_quota") if call.number > 4 else echo(call)
+
+    with FaultServer(answer) as server, engine_for(server, concurrency=2) as engine:
+        conversations = [[{"role": "user", "content": str(n)}] for n in range(100)]
+        with pytest.raises(InputError, match="takes no more calls .*insufficient_quota"):
+            engine.generate(conversations, Sampling())
+        assert len(server.calls) < 12
+
+
+@pytest.mark.parametrize("finish", ["error", "content_filter"])
+def test_what_went_wrong_behind_the_server_is_no_answer(finish: str) -> None:
+    with FaultServer(lambda call: completion("", finish)) as server, engine_for(server) as engine:
+        (answer,) = engine.generate([[{"role": "user", "content": "x"}]], Sampling())
+    assert answer.error == f"finish_reason {finish}"

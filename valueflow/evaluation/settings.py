@@ -38,8 +38,8 @@ class EvaluationSettings(Settings):
         description="Where a prompt shows the response: anywhere, drawn for each window, or always first."
     )
     judge: Annotated[Any, BeforeValidator(built)] = Field(description="Ranks the windows.")
-    llm: dict[str, Any] = Field(description="The language model that judge=llm asks.")
-    prompt: dict[str, Any] = Field(description="How judge=llm asks it.")
+    llm: Any = Field(description="The language model that judge=llm asks: an option's settings, or a model object.")
+    prompt: Any = Field(description="How judge=llm asks it: an option's settings, or a prompt object.")
     cache: CacheMode = Field(description="Kept answers of language models: `on` uses and adds, `read` only uses.")
     estimator: Literal["map", "window_guarded"] = Field(description="Turns rankings into scores.")
     point: Literal["mean", "mode"] = Field(description="What of the posterior estimator=map reports as the score.")
@@ -58,14 +58,6 @@ class EvaluationSettings(Settings):
         if "name" in theory:
             return given | {"theory": theory_from_mapping(theory)}
         return given | {"theory": choose_theory(theory, str(given.get("value")))}
-
-    @field_validator("llm", "prompt", mode="before")
-    @classmethod
-    def _check_option(cls, given: Any) -> Any:
-        # They reach the judge by interpolation, before an object could.
-        if not isinstance(given, Mapping):
-            raise ValueError("takes the name of an option; an object goes into judge=LLMJudge(llm=..., prompt=...)")
-        return given
 
     @field_validator("sampling")
     @classmethod

@@ -9,16 +9,22 @@ from typing import Any
 
 from valueflow.llm import Constraint
 
-MOST_ITEMS_IN_GRAMMAR = 10
+MOST_ITEMS_IN_GRAMMAR = 8
 """Windows of more items: the grammar holds the number of items only; its rules double with every item."""
 
 MOST_ITEMS_IN_SCHEMA = 6
 """The same for JSON schemas, which must list every permutation; servers take some 1,000 entries."""
 
-_NUMBERED_LINE = re.compile(r"^\s*(\d+)\s*[.):]\s+(.*)$")
-_LIST = re.compile(r"\[([^\[\]]*)\]")
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _LONGEST_READ = 20_000
+
+_ITEM = r"(?:(?:item|text|no\.?|#)\s*)?(\d{1,5})"
+_BARE_ITEM = _ITEM.replace("(\\d", "(?:\\d")
+_LIST = re.compile(r"\[([^\[\]]*)\]")
+_LISTED = re.compile(rf"\s*[\"']?{_ITEM}[\"']?\s*", re.IGNORECASE)
+_CHAIN = re.compile(rf"{_BARE_ITEM}(?:\s*(?:,?\s*then\s+|->|[,;>\u2192\s-])\s*{_BARE_ITEM})+\s*\.?", re.IGNORECASE)
+_ABOVE = re.compile(rf"{_BARE_ITEM}(?:\s*(?:->|[>\u2192])\s*{_BARE_ITEM})+", re.IGNORECASE)
+_NUMBERED_LINE = re.compile(rf"\s*(\d{{1,5}})\s*[.):]\s*{_ITEM}\s*\.?\s*", re.IGNORECASE)
+_NUMBER = re.compile(r"\d{1,5}")
 
 
 @cache
@@ -60,7 +66,8 @@ def _permutation_grammar(k: int) -> str:
 
 
 def _rule_name(left: tuple[int, ...]) -> str:
-    return "of-" + "-".join(map(str, left))
+    # Servers get the grammar with every call, so names are short: the set as a number, a bit an item.
+    return f"s{sum(1 << item for item in left):x}"
 
 
 def _list_grammar(k: int) -> str:
@@ -80,56 +87,78 @@ def _ranking_schema(k: int) -> dict[str, Any]:
     }
 
 
-def read_ranking(answer: str, k: int) -> tuple[tuple[int, ...], str]:
+def read_ranking(answer: str, k: int, *, cut: bool = False) -> tuple[tuple[int, ...], str]:
     """Read the ranking in an answer.
+
+    Numbers in prose are no ranking: an answer that repeats the texts, or says that it will not rank them, names the
+    items, too.
 
     Parameters
     ----------
     answer
         What the model said. Besides `[2, 1, 3]`, alone or among words, it may be a JSON object with
-        `ranking`, bare numbers (`2 > 1 > 3`), or a numbered list with one item a line.
+        `ranking`, a line of bare numbers (`2 > 1 > 3`, also after a colon), or a numbered list that
+        has nothing but an item's number on each line.
     k
         Items in the window.
+    cut
+        Whether the answer ended at its token limit; then only a whole list counts.
 
     Returns
     -------
     (order, fault)
         The k item numbers and an empty fault; or no numbers and what is wrong with the answer.
     """
-    answer = answer.strip()
-    if not answer:
-        return (), "the answer is empty"
     if len(answer) > _LONGEST_READ:
         return (), "the answer is far too long"
-    candidates = list(_candidates(answer))
+    # Runs of blanks go, since patterns that allow some between items would try every way to part them.
+    answer = re.sub(r"[^\S\n]+", " ", re.sub(r"[*`]", "", answer)).strip()
+    if not answer:
+        return (), "the answer is empty"
+    candidates = [*_lists(answer), *([] if cut else _chains(answer))]
     items = list(range(1, k + 1))
     found = {tuple(numbers) for numbers in candidates if sorted(numbers) == items}
     if len(found) == 1:
         return found.pop(), ""
     if found:
         return (), "the answer holds different rankings"
+    if cut:
+        return (), "the answer was cut at its token limit"
     if any(len(numbers) > 1 for numbers in candidates):
         return (), "the answer does not name each item exactly once"
     return (), "the answer holds no ranking"
 
 
-def _candidates(answer: str) -> Iterator[list[int]]:
-    """Yield the lists of whole numbers that could be meant, the plainest reading first found."""
-    listed = False
+def _lists(answer: str) -> Iterator[list[int]]:
+    """Yield the lists in brackets, but for those that stand in quotes among other words."""
     for match in _LIST.finditer(answer):
-        numbers = _whole_numbers(match.group(1))
-        if numbers:
-            listed = True
-            yield numbers
-    if listed:
+        around = answer[max(match.start() - 1, 0) : match.start()] + answer[match.end() : match.end() + 1]
+        is_quoted = len(around) == 2 and around[0] in "\"'\u201c" and around[1] in "\"'\u201d.,"
+        if is_quoted and len(answer) > len(match.group()) + 2:
+            continue
+        parts = [_LISTED.fullmatch(part) for part in match.group(1).split(",")]
+        if len(parts) > 1 and all(parts):
+            yield [int(part.group(1)) for part in parts if part]
+
+
+def _chains(answer: str) -> Iterator[list[int]]:
+    """Yield rankings without brackets: in an object, in a line or at its end, down the lines, as a numbered list."""
+    ranking = _ranking_in_object(answer)
+    if ranking is not None:
+        yield _numbers(ranking)
         return
-    lines = [_NUMBERED_LINE.match(line) for line in answer.splitlines() if line.strip()]
-    if len(lines) > 1 and all(lines):
-        rows = [(int(line.group(1)), _whole_numbers(line.group(2))) for line in lines if line]
-        if [place for place, _ in rows] == list(range(1, len(rows) + 1)) and all(len(row) == 1 for _, row in rows):
-            yield [row[0] for _, row in rows]
-            return
-    yield _whole_numbers(_ranking_in_object(answer) or answer)
+    # `[2] > [1]` is `2 > 1`.
+    lines = [line.strip() for line in re.sub(r"\[\s*(\d{1,5})\s*\]", r"\1", answer).splitlines() if line.strip()]
+    for line in lines:
+        for part in {line, line.rpartition(":")[2].strip()}:
+            if _CHAIN.fullmatch(part):
+                yield _numbers(part)
+        yield from (_numbers(chain.group()) for chain in _ABOVE.finditer(line) if not _CHAIN.fullmatch(line))
+    if len(lines) > 1 and all(re.fullmatch(_ITEM, line.rstrip("."), re.IGNORECASE) for line in lines):
+        yield _numbers(" ".join(lines))
+    rows = [row for line in lines if (row := _NUMBERED_LINE.fullmatch(line))]
+    if len(rows) > 1 and [int(row.group(1)) for row in rows] == list(range(1, len(rows) + 1)):
+        yield [int(row.group(2)) for row in rows]
 
 
 def _ranking_in_object(answer: str) -> str | None:
@@ -141,7 +170,5 @@ def _ranking_in_object(answer: str) -> str | None:
     return ranking if isinstance(ranking, str) else None
 
 
-def _whole_numbers(text: str) -> list[int]:
-    """Return the numbers in a text, or none where one of them is no small whole number."""
-    found = _NUMBER.findall(text)
-    return [int(number) for number in found] if all(number.isdigit() and len(number) < 6 for number in found) else []
+def _numbers(text: str) -> list[int]:
+    return [int(number) for number in _NUMBER.findall(text)]

@@ -12,10 +12,11 @@ CUT_MARK = " [...]"
 """What follows a text that was cut."""
 
 _ESCAPED = re.compile(
-    "[\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\uffff\ud800-\udfff]"  # unseen, or a line's end
+    # What is not seen, or ends a line
+    "[\x7f-\x9f\u00ad\u034f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\ufff9-\uffff\ud800-\udfff]"
     "|<(?=[/|!?A-Za-z_\uff5c])"  # <|im_end|>, </s>, <start_of_turn>, and with a full-width bar
-    r"|\[(?=/?[A-Za-z_]+\])"  # [INST], [/INST], [gMASK]
-    "|[\U000e0000-\U000e0fff]"  # tags: letters that nobody sees
+    r"|\[(?=/?[A-Za-z_][A-Za-z0-9_]*\])"  # [INST], [/INST], [gMASK], [control_8]
+    "|[\ufe00-\ufe0e\U000e0000-\U000e0fff]"  # tags and variants: letters that nobody sees
 )
 
 

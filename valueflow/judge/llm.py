@@ -25,7 +25,7 @@ class LLMJudge(Settings):
 
     rankings_per_window: ClassVar[int] = 1
 
-    llm: Any = Field(description="The model: an object of valueflow.llm, or an option of the group llm.")
+    llm: Any = Field(description="The model: an object of valueflow.llm.")
     prompt: RankingPrompt = Field(description="How it is asked.")
     cache: CacheMode = Field("on", description="Kept answers: `on` uses and adds, `read` only uses, `off` neither.")
     seed: int = Field(42, ge=0, strict=True, description="Of the draws, where the temperature is above 0.")
@@ -53,20 +53,39 @@ class LLMJudge(Settings):
         InputError
             The model cannot be asked at all, or a prompt is longer than it takes.
         """
+        if self.max_tokens < 2 * windows.k + 1:
+            raise InputError(
+                f"judge.max_tokens={self.max_tokens} cannot hold a ranking of k={windows.k} items: a number and a "
+                f"comma each, and two brackets; give {4 * windows.k} or more"
+            )
         prompt = self.prompt.about(question.theory, question.value)
         conversations, texts_cut = self.conversations(prompt, windows)
         reading = _Reading(windows, progress)
-        usage = self._ask(windows, range(len(windows)), conversations, reading, is_last=False)
-        again = sorted(reading.faults)
-        repeated = [
-            prompt.again(conversations[window], reading.answers[window], reading.faults[window], windows.k)
-            for window in again
-        ]
-        if again:
-            usage += self._ask(windows, again, repeated, reading, is_last=True)
+        try:
+            usage = self._ask(range(len(windows)), conversations, reading, is_last=False)
+        except PromptTooLong as error:
+            text = windows.response_texts[windows.responses[error.index]]
+            raise InputError(
+                f"the prompt about the response '{shorten(text)}' is too long for model "
+                f"'{self.llm.identity()['model']}': {error.detail}; set judge.max_text_bytes (now "
+                f"{self.max_text_bytes}) or k (now {windows.k}) lower"
+            ) from error
+        reading.before = usage
+        asked_again = len(reading.faults)
+        while reading.faults:
+            again = sorted(reading.faults)
+            questions = [
+                prompt.again(conversations[window], reading.answers[window], reading.faults[window], windows.k)
+                for window in again
+            ]
+            try:
+                usage += self._ask(again, questions, reading, is_last=True)
+            except PromptTooLong as error:
+                # The longer question does not fit where the first one did: that window has failed, the others go on.
+                reading.give_up(again[error.index])
         report = {
             **usage.as_dict(),
-            "asked_again": len(again),
+            "asked_again": asked_again,
             "texts_cut": texts_cut,
             "cache": cache_state(self.cache),
         }
@@ -95,7 +114,8 @@ class LLMJudge(Settings):
             return shown[text][0]
 
         responses = [show(text) for text in windows.response_texts]
-        anchors = [show(text) for text in windows.anchor_set.texts]
+        # Only the anchors that some window holds are shown, so only these count as cut.
+        anchors = {anchor: show(windows.anchor_set.texts[anchor]) for anchor in np.unique(windows.anchors).tolist()}
         conversations: list[Conversation] = []
         for response, chosen, order in zip(
             windows.responses.tolist(), windows.anchors.tolist(), windows.prompt_order.tolist(), strict=True
@@ -106,7 +126,6 @@ class LLMJudge(Settings):
 
     def _ask(
         self,
-        windows: Windows,
         which: Sequence[int],
         conversations: Sequence[Conversation],
         reading: "_Reading",
@@ -118,21 +137,13 @@ class LLMJudge(Settings):
             max_tokens=self.max_tokens,
             # It decides nothing at temperature 0; answers kept under one seed serve all.
             seed=self.seed if self.temperature > 0 else 0,
-            constraint=permutation_constraint(windows.k),
+            constraint=permutation_constraint(reading.k),
         )
 
         def arrived(arrivals: Sequence[tuple[int, Completion]]) -> None:
             reading.add([(which[index], completion) for index, completion in arrivals], is_last=is_last)
 
-        try:
-            return ask(self.llm, conversations, sampling, cache=self.cache, arrived=arrived, used=reading.used)[1]
-        except PromptTooLong as error:
-            text = windows.response_texts[windows.responses[which[error.index]]]
-            model = self.llm.identity()["model"]
-            raise InputError(
-                f"the prompt about the response '{shorten(text)}' is too long for model '{model}': "
-                f"{error.detail}; set judge.max_text_bytes (now {self.max_text_bytes}) or k (now {windows.k}) lower"
-            ) from error
+        return ask(self.llm, conversations, sampling, cache=self.cache, arrived=arrived, used=reading.used)[1]
 
 
 class _Reading:
@@ -142,6 +153,7 @@ class _Reading:
         self.failures = np.full(len(windows), "", dtype=object)
         self.answers: dict[int, str] = {}
         self.faults: dict[int, str] = {}
+        self.before = Usage()
         self._shown = np.zeros((len(windows), windows.k), dtype=np.int64)
         self._windows = windows
         self._progress = progress
@@ -149,6 +161,7 @@ class _Reading:
 
     def used(self, usage: Usage) -> None:
         """Note for the progress bar what asking has taken so far."""
+        usage = self.before + usage
         parts = [f"{usage.calls:,} calls", f"{usage.cache_hits:,} cached"]
         if usage.completion_tokens:
             parts.append(f"{usage.tokens_per_second:,.0f} tokens/s")
@@ -159,24 +172,29 @@ class _Reading:
         outcomes = Counter(self._read(window, completion, is_last=is_last) for window, completion in arrivals)
         self._progress(outcomes["ranked"] + outcomes["failed"], outcomes["failed"], self._note)
 
+    def give_up(self, window: int) -> None:
+        """Let a window fail for what was wrong with its first answer."""
+        self.failures[window] = self.faults.pop(window)
+        self._progress(1, 1, self._note)
+
+    @property
+    def k(self) -> int:
+        """Items in a window."""
+        return self._windows.k
+
     def orders(self) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
         """Return the item numbers of each window: what a prompt showed first is item `prompt_order[0]`."""
         items = np.take_along_axis(self._windows.prompt_order, np.maximum(self._shown - 1, 0), axis=1)
         return np.where(self._shown > 0, items, 0)
 
     def _read(self, window: int, completion: Completion, *, is_last: bool) -> str:
-        if completion.error:
-            self.failures[window] = completion.error
-            return "failed"
-        order, fault = read_ranking(completion.text, self._windows.k)
-        if order:
+        order, fault = read_ranking(completion.text, self.k, cut=completion.cut)
+        if not completion.error and not order and not is_last:
+            self.answers[window], self.faults[window] = completion.text, fault
+            return "to be asked again"
+        self.faults.pop(window, None)
+        if order and not completion.error:
             self._shown[window] = order
-            self.failures[window] = ""
             return "ranked"
-        if completion.cut:
-            fault = "the answer was cut at its token limit"
-        if is_last:
-            self.failures[window] = fault
-            return "failed"
-        self.answers[window], self.faults[window] = completion.text, fault
-        return "to be asked again"
+        self.failures[window] = completion.error or fault
+        return "failed"

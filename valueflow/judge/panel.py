@@ -7,7 +7,10 @@ import numpy as np
 
 from valueflow.judge.protocol import Judge, Progress, Question, Rankings, Windows, checked_rankings
 from valueflow.run.config import built, compose_node
-from valueflow.run.errors import InputError
+from valueflow.run.errors import InputError, nearest
+
+_OF_A_JUDGE = ("judge", "llm", "prompt", "cache", "seed")
+"""Keys of the configuration that make a judge."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +55,15 @@ class PanelJudge:
             checked_rankings(member.rank(question, windows, _of_member(name, progress)), windows)
             for name, member in zip(self.names, self.members, strict=True)
         ]
+        windows_of = np.concatenate([rankings.windows for rankings in given])
+        judges = np.repeat(np.arange(len(given)), [len(rankings.orders) for rankings in given])
+        # In the order of a saved table, so that sums over it are the same to the last bit.
+        rows = np.lexsort((judges, windows_of))
         return Rankings(
-            orders=np.concatenate([rankings.orders for rankings in given]),
-            failures=np.concatenate([rankings.failures for rankings in given]),
-            windows=np.concatenate([rankings.windows for rankings in given]),
-            judges=np.repeat(np.arange(len(given)), [len(rankings.orders) for rankings in given]),
+            orders=np.concatenate([rankings.orders for rankings in given])[rows],
+            failures=np.concatenate([rankings.failures for rankings in given])[rows],
+            windows=windows_of[rows],
+            judges=judges[rows],
             judge_names=self.names,
             report=_joint_report(dict(zip(self.names, (rankings.report for rankings in given), strict=True))),
         )
@@ -98,6 +105,12 @@ def _member(number: int, entry: object, common: Mapping[str, object]) -> Judge:
         raise InputError(
             f"judge.members, entry {number}: {entry} names no judge; write it as {{judge: llm, llm: phi4}} or embedding"
         )
+    for key in own:
+        if key.partition(".")[0] not in _OF_A_JUDGE:
+            raise InputError(
+                f"judge.members, entry {number}: '{key}' is the run's, not a judge's; {nearest(key, _OF_A_JUDGE)}, "
+                "and what is in them, as llm.model"
+            )
     try:
         judge: Judge = built(compose_node("evaluate", "judge", {**common, **own}))
     except InputError as error:

@@ -14,9 +14,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from platformdirs import user_cache_dir
+from pydantic import BeforeValidator
 
 from valueflow.llm.protocol import Completion, Conversation, Sampling
 from valueflow.run.errors import InputError
@@ -24,7 +25,11 @@ from valueflow.run.errors import InputError
 if sys.platform != "win32":
     import fcntl
 
-CacheMode = Literal["off", "read", "on"]
+CacheMode = Annotated[
+    Literal["off", "read", "on"],
+    # In YAML the bare words on and off are truth values.
+    BeforeValidator(lambda given: {True: "on", False: "off"}[given] if isinstance(given, bool) else given),
+]
 """Whether kept completions are not used at all, only read, or read and added to."""
 
 _LAYOUT = 1

@@ -109,8 +109,8 @@ class ServerModel(Settings):
     answer_after: str = Field(
         "", description="What a reasoning model writes before its answer, where the server does not part them."
     )
-    extra_body: dict[str, Any] = Field(
-        {}, description="Further fields of each request, as {reasoning_effort: low}; null leaves a field out."
+    extra_body: dict[str, Any] | None = Field(
+        None, description="Further fields of each request, as {reasoning_effort: low}; null leaves a field out."
     )
 
     @field_validator("base_url")
@@ -140,9 +140,9 @@ class ServerModel(Settings):
 
     @field_validator("extra_body")
     @classmethod
-    def _check_body(cls, extra_body: dict[str, Any]) -> dict[str, Any]:
+    def _check_body(cls, extra_body: dict[str, Any] | None) -> dict[str, Any] | None:
         for field in _OURS:
-            if field in extra_body:
+            if field in (extra_body or {}):
                 raise ValueError(f"'{field}' is set for each request by the engine; leave it out")
         try:
             json.dumps(extra_body, allow_nan=False)
@@ -227,7 +227,7 @@ class ServerEngine:
         self._model = model
         self._listed = listed
         self._form: Form = _form(settings, listed)
-        self._dropped_in_a_row = 0
+        self._unanswered_in_a_row = 0
         self._loop = BatchLoop("server")
         self._client = _connect(settings, wording.key)
 
@@ -265,24 +265,30 @@ class ServerEngine:
         except openai.APIStatusError as error:
             return self._judge(index, error)
         except openai.APITimeoutError:
-            return Completion("", error=f"no answer within {self._settings.timeout:g} s")
+            return await self._unanswered(f"no answer within {self._settings.timeout:g} s")
         except openai.APIConnectionError:
-            await self._look_after()
-            return Completion("", error="connection dropped")
+            return await self._unanswered("connection dropped")
 
-    async def _look_after(self) -> None:
-        """Raise if the server has gone, rather than let each of maybe 100,000 calls find out by itself."""
-        self._dropped_in_a_row += 1
-        if self._dropped_in_a_row > self._settings.concurrency:
+    async def _unanswered(self, reason: str) -> Completion:
+        """Return a failed completion, or raise where no call has been answered for long.
+
+        A server that has gone, or hangs, would let each of maybe 100,000 calls run through all its repetitions.
+        """
+        self._unanswered_in_a_row += 1
+        if self._unanswered_in_a_row > self._settings.concurrency:
             await _list_models(self._settings, self._wording)
-            self._dropped_in_a_row = 0
+            raise InputError(
+                f"{self._settings.base_url} has answered none of the last {self._unanswered_in_a_row} calls "
+                f"({reason}); answers that are kept serve when the same command is started again"
+            )
+        return Completion("", error=reason)
 
     async def _ask(self, conversation: Conversation, sampling: Sampling, form: Form) -> Completion:
         body = _body(self._settings, self._model, conversation, sampling, form)
         # An answer that makes no sense mostly comes from something between here and the server: it gets one more try.
         for _ in range(2):
             text = await self._client.post("/chat/completions", cast_to=str, body=body)
-            self._dropped_in_a_row = 0
+            self._unanswered_in_a_row = 0
             completion = _completion(text, self._settings.answer_after)
             if completion is not None:
                 return completion
@@ -300,6 +306,11 @@ class ServerEngine:
         said = self._wording.said(error)
         if _is_too_long(error):
             raise PromptTooLong(index, said or str(error.code)) from None
+        if error.code == "insufficient_quota":
+            raise InputError(
+                f"{self._settings.base_url} takes no more calls ({self._wording.fault(error)}); answers that are kept "
+                "serve when the same command is started again"
+            ) from None
         if error.status_code == 401 or (error.status_code == 403 and not _FLAGGED.search(said)):
             raise self._wording.key_refused(error) from None
         if error.status_code == 404 or (error.status_code == 400 and _NO_SUCH_MODEL.search(f"{error.code} {said}")):
@@ -459,9 +470,9 @@ def _body(
         "seed": sampling.seed,
         settings.token_limit_key: sampling.max_tokens + settings.reasoning_tokens,
         **({} if sampling.constraint is None else _constrained(sampling.constraint, form)),
-        **settings.extra_body,
+        **(settings.extra_body or {}),
     }
-    left_out = [field for field, content in settings.extra_body.items() if content is None]
+    left_out = [field for field, content in (settings.extra_body or {}).items() if content is None]
     return {field: content for field, content in body.items() if field not in left_out}
 
 
@@ -491,13 +502,17 @@ def _completion(text: str, answer_after: str) -> Completion | None:
         content = ""
     if not isinstance(content, str):
         return None
+    finish = choice.get("finish_reason")
+    # Some servers pass on what went wrong behind them as a completion without words.
+    if choice.get("error") or finish in ("error", "content_filter"):
+        return Completion("", error=f"finish_reason {finish}")
     usage = answer.get("usage")
-    said, reached = final_answer(encodable(content), answer_after)
+    said, cut = final_answer(encodable(content), answer_after, cut=finish == "length")
     return Completion(
         text=said,
         prompt_tokens=_count(usage, "prompt_tokens"),
         completion_tokens=_count(usage, "completion_tokens"),
-        cut=choice.get("finish_reason") == "length" or not reached,
+        cut=cut,
     )
 
 

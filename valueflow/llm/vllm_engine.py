@@ -41,12 +41,14 @@ class VllmModel(Settings):
     enable_prefix_caching: bool = Field(True, description="Compute what prompts begin with in common only once.")
     enforce_eager: bool = Field(False, description="No compiled graphs: starts faster, runs slower on a GPU.")
     structured_outputs: bool = Field(True, description="Let only answers of the asked form come back.")
-    chat_template_kwargs: dict[str, Any] = Field({}, description="For the chat template, as {enable_thinking: false}.")
+    chat_template_kwargs: dict[str, Any] | None = Field(
+        None, description="For the chat template, as {enable_thinking: false}."
+    )
     reasoning_tokens: int = Field(
         0, ge=0, strict=True, description="Tokens a reasoning model may think, on top of those of an answer."
     )
     answer_after: str = Field("", description="What a reasoning model writes before its answer, such as </think>.")
-    engine_args: dict[str, Any] = Field({}, description="Any further arguments of vLLM's engine.")
+    engine_args: dict[str, Any] | None = Field(None, description="Any further arguments of vLLM's engine.")
 
     def identity(self) -> dict[str, object]:
         """Return what decides the answers; how many GPUs compute them does not."""
@@ -81,7 +83,7 @@ class VllmModel(Settings):
                 "a machine with a GPU, or ask a server (llm=local, llm=openai), or llm=smollm2 to try things out"
             )
         source = find_model(self.model)
-        if self.engine_args.get("trust_remote_code"):
+        if (self.engine_args or {}).get("trust_remote_code"):
             raise InputError("llm.engine_args.trust_remote_code: code of a model is never run; leave it out")
         # Read when vLLM is imported; a user's own level stands. Its loggers are set up only later.
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
@@ -114,7 +116,7 @@ class VllmModel(Settings):
                         "enforce_eager",
                     }
                 ),
-                **self.engine_args,
+                **(self.engine_args or {}),
             )
             return VllmEngine(self, loop, loop.run(_engine(arguments)))
         except Exception as error:  # a wrong argument, no such model, no GPU, too little memory: all told by vLLM
@@ -171,10 +173,13 @@ class VllmEngine:
                 add_generation_prompt=True,
                 tokenize=True,
                 return_dict=True,
-                **self._settings.chat_template_kwargs,
+                **(self._settings.chat_template_kwargs or {}),
             )
-        except ValueError as error:
-            raise InputError(f"model '{self._settings.model}' takes no conversations: {_reason(error)}") from error
+        except Exception as error:  # what templates raise, and what they trip over
+            raise InputError(
+                f"the chat template of model '{self._settings.model}' does not take these conversations: "
+                f"{_reason(error)}; see llm.chat_template_kwargs, and prompt.system='' where it takes no system message"
+            ) from error
         return list(encoded["input_ids"])
 
     def _parameters(self, sampling: Sampling) -> Any:
@@ -193,12 +198,12 @@ class VllmEngine:
 
     def _completion(self, output: Any) -> Completion:
         (answer,) = output.outputs
-        text, found = final_answer(answer.text, self._settings.answer_after)
+        text, cut = final_answer(answer.text, self._settings.answer_after, cut=answer.finish_reason == "length")
         return Completion(
             text=text,
             prompt_tokens=len(output.prompt_token_ids),
             completion_tokens=len(answer.token_ids),
-            cut=answer.finish_reason == "length" or not found,
+            cut=cut,
         )
 
 

@@ -28,8 +28,10 @@ from valueflow.run.summary import SUMMARY_FILE, fingerprint, read_record
 ERROR_FILE = "error.json"
 EXIT_FAILED, EXIT_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 
-WITHOUT_EFFECT = ("progress",)
-"""Keys that change what is seen of a run, not its result."""
+WITHOUT_EFFECT = ("progress", "cache")
+"""Keys that change what a run shows or costs, not its result; at any depth of the settings."""
+
+_UNSEEN = tuple(f"{key}=" for key in WITHOUT_EFFECT)
 
 USER_FAULTS = (InputError, HydraException, OmegaConfBaseException)
 """What a user can cause and is told in one line."""
@@ -123,7 +125,7 @@ def _run_job(config: DictConfig, load_job: Callable[[], Callable[..., Outcome]])
     options = {key: settings.pop(key, None) for key in RUN_KEYS}
     if not isinstance(options["resume"], bool | None):
         raise InputError(f"resume={options['resume']}: give true or false")
-    mark = fingerprint({key: setting for key, setting in settings.items() if key not in WITHOUT_EFFECT})
+    mark = fingerprint(_decisive(settings))
     if options["resume"] and _is_finished(folder, mark):
         _log.info("%s is done already", folder)
         return
@@ -164,6 +166,12 @@ def _record_failure(folder: Path, fault: str, *, of_input: bool) -> None:
     write_json({"error": fault, "input": of_input}, folder / ERROR_FILE)
 
 
+def _decisive(node: Any) -> Any:
+    if isinstance(node, Mapping):
+        return {key: _decisive(entry) for key, entry in node.items() if key not in WITHOUT_EFFECT}
+    return [_decisive(entry) for entry in node] if isinstance(node, list) else node
+
+
 def _is_finished(folder: Path, mark: str) -> bool:
     recorded = read_record(folder / SUMMARY_FILE)
     return recorded is not None and recorded.get("fingerprint") == mark
@@ -200,7 +208,7 @@ def _own_overrides(arguments: Iterable[str]) -> list[str]:
     return sorted(
         argument
         for argument in arguments
-        if "=" in argument and not argument.startswith(("-", "hydra", "resume=", "logger", "progress="))
+        if "=" in argument and not argument.startswith(("-", "hydra", "resume=", "logger", *_UNSEEN))
     )
 
 

@@ -1,6 +1,7 @@
 """Where the configuration groups lie, and how a Python caller gets the same defaults as the apps."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from pydantic import ValidationError
 
 import valueflow
 from valueflow.run.errors import InputError, nearest
-from valueflow.run.settings import first_fault
+from valueflow.run.settings import Settings, first_fault
 
 _PACKAGE = Path(valueflow.__file__).parent
 # A wheel carries the groups inside the package; a checkout keeps them beside it.
@@ -20,25 +21,40 @@ RUN_KEYS = ("logger", "resume")
 """Keys of every app's YAML that say how to run, not what: no setting of the app's function."""
 
 
+def _config_dirs() -> list[Path]:
+    """Return our groups' folder, and inside an app also the user's own (`--config-dir`)."""
+    from hydra.core.hydra_config import HydraConfig
+
+    sources = HydraConfig.get().runtime.config_sources if HydraConfig.initialized() else []
+    return [CONFIG_DIR, *(Path(source.path) for source in sources if source.provider == "command-line")]
+
+
 @contextmanager
-def _hydra_composer() -> Iterator[None]:
-    """Let Hydra compose from our groups, also inside an app that Hydra runs: its own state is put back."""
-    from hydra import initialize_config_dir
+def _hydra_composer() -> Iterator[Callable[[str | None, list[str]], Any]]:
+    """Let Hydra compose from the groups, also inside an app that Hydra runs: its own state is put back.
+
+    Yields
+    ------
+    Callable
+        Takes the name of the primary YAML, or none, and overrides.
+    """
+    from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
+    searched = ",".join(f"'file://{folder}'" for folder in _config_dirs()[1:])
     state = GlobalHydra.instance()
     outer, state.hydra = state.hydra, None
     try:
         with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
-            yield
+            yield lambda name, overrides: compose(name, overrides=[f"hydra.searchpath=[{searched}]", *overrides])
     finally:
         # Leaving the block above has put another state object in place.
         GlobalHydra.instance().hydra = outer
 
 
 def group_options(group: str) -> list[str]:
-    """Return the names of a config group's options, sorted: the YAML files in `configs/<group>`."""
-    return sorted(path.stem for path in (CONFIG_DIR / group).glob("*.yaml"))
+    """Return the names of a config group's options, sorted: the YAML files in `configs/<group>` and the user's own."""
+    return sorted({path.stem for folder in _config_dirs() for path in (folder / group).glob("*.yaml")})
 
 
 def compose_group(group: str, option: str) -> dict[str, Any]:
@@ -49,13 +65,11 @@ def compose_group(group: str, option: str) -> dict[str, Any]:
     InputError
         The group has no such option.
     """
-    from hydra import compose
     from omegaconf import OmegaConf
 
-    if option not in group_options(group):
-        raise InputError(f"{group} '{option}' is unknown; {nearest(option, group_options(group))}")
-    with _hydra_composer():
-        node = compose(overrides=[f"+{group}={option}"])[group]
+    _check_option(group, option)
+    with _hydra_composer() as compose:
+        node = compose(None, [f"+{group}={option}"])[group]
     return OmegaConf.to_container(node, resolve=True)  # type: ignore[return-value]
 
 
@@ -67,18 +81,25 @@ def compose_settings(config_name: str, given: Mapping[str, Any]) -> dict[str, An
     config_name
         The app's primary YAML, such as `evaluate`.
     given
-        Settings by key. A string for a config group names one of its options; anything else,
-        objects included, is passed on as it is.
+        Settings by key. A string for a config group names one of its options, a dotted key
+        (`llm.model`) sets one of an option's own; anything else, objects included, is passed on as it is.
 
     Returns
     -------
     dict
         Every key of the app's config but Hydra's own and `RUN_KEYS`, the given ones in place of the defaults.
+
+    Raises
+    ------
+    InputError
+        An option or a dotted key is unknown, or what a chosen option needs is not set.
     """
     chosen = {key: option for key, option in given.items() if isinstance(option, str) and _is_group(key)}
     others = {key: setting for key, setting in given.items() if key not in chosen}
-    composed = _compose(config_name, chosen, {key: setting for key, setting in others.items() if _is_plain(setting)})
-    settings: dict[str, Any] = composed | others
+    # What other keys may refer to takes part in composing; tables and the like are only handed on.
+    composing = {key: setting for key, setting in others.items() if _is_plain(setting) or isinstance(setting, Settings)}
+    composed = _compose(config_name, chosen, composing)
+    settings: dict[str, Any] = composed | {key: setting for key, setting in others.items() if "." not in key}
     return {key: setting for key, setting in settings.items() if key not in RUN_KEYS or key in given}
 
 
@@ -97,26 +118,14 @@ def compose_node(config_name: str, key: str, overrides: Mapping[str, Any]) -> An
     Raises
     ------
     InputError
-        A key or option is unknown, or a key that the node needs is not set.
+        A key or option is unknown.
     """
     # A mapping in a group's place is an option that has been composed already.
     chosen = {
         name: str(option) for name, option in overrides.items() if _is_group(name) and not isinstance(option, Mapping)
     }
     others = {name: setting for name, setting in overrides.items() if name not in chosen}
-    node = _compose(config_name, chosen, others, strictly=True)[key]
-    missing = next(_missing(node, key), None)
-    if missing:
-        raise InputError(f"'{missing}' is not set")
-    return node
-
-
-def _missing(node: Any, key: str) -> Iterator[str]:
-    if node == "???":
-        yield key
-    elif isinstance(node, Mapping):
-        for name, entry in node.items():
-            yield from _missing(entry, f"{key}.{name}")
+    return _compose(config_name, chosen, others, strictly=True)[key]
 
 
 def _compose(
@@ -124,27 +133,46 @@ def _compose(
 ) -> dict[str, Any]:
     """Compose with options of groups, then settings by (dotted) key, so that interpolations see both.
 
-    Where it need not be strict, a key that the configuration lacks is left to whoever reads the settings.
+    Where it need not be strict, a key without dots that the configuration lacks is left to whoever reads the settings.
     """
-    from hydra import compose
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
     for group, option in options.items():
-        if option not in group_options(group):
-            raise InputError(f"{group} '{option}' is unknown; {nearest(option, group_options(group))}")
-    with _hydra_composer():
-        composed = compose(config_name, overrides=[f"{group}={option}" for group, option in options.items()])
+        _check_option(group, option)
+    with _hydra_composer() as compose:
+        composed = compose(config_name, [f"{group}={option}" for group, option in options.items()])
+    composed._set_flag("allow_objects", True)
     for key, setting in settings.items():
-        if not strictly and key not in composed:
+        if not strictly and "." not in key and key not in composed:
             continue
         try:
-            OmegaConf.update(composed, key, setting, merge=False)
+            OmegaConf.update(composed, key, _literal(setting), merge=False)
         except OmegaConfBaseException as error:
             parent = OmegaConf.select(composed, key.rpartition(".")[0]) if "." in key else composed
             known = [str(name) for name in parent] if isinstance(parent, Mapping) else []
             raise InputError(f"'{key}' is no setting; {nearest(key.rpartition('.')[2], known)}") from error
-    return OmegaConf.to_container(composed, resolve=True)  # type: ignore[return-value]
+    try:
+        return OmegaConf.to_container(composed, resolve=True)  # type: ignore[return-value]
+    except OmegaConfBaseException as error:
+        unset = sorted(OmegaConf.missing_keys(composed), key=lambda key: "." not in key)
+        raise InputError(f"'{unset[0]}' is not set" if unset else str(error).splitlines()[0]) from error
+
+
+def _check_option(group: str, option: str) -> None:
+    if option not in group_options(group):
+        raise InputError(f"{group} '{option}' is unknown; {nearest(option, group_options(group))}")
+
+
+def _literal(setting: Any) -> Any:
+    """Escape what OmegaConf would take for an interpolation: a user's text is what it is."""
+    if isinstance(setting, str):
+        return re.sub(r"(\\*)\$\{", r"\1\1\\${", setting)
+    if isinstance(setting, Mapping):
+        return {key: _literal(entry) for key, entry in setting.items()}
+    if isinstance(setting, list | tuple):
+        return [_literal(entry) for entry in setting]
+    return setting
 
 
 def _is_group(key: str) -> bool:
@@ -168,17 +196,20 @@ def built(node: object) -> Any:
     Raises
     ------
     InputError
-        The target does not exist or does not take the given arguments.
+        The target does not exist or does not take the given arguments, or one that it needs is not set.
     """
     if not (isinstance(node, Mapping) and "_target_" in node):
         return node
     if node["_target_"] is None:
         return None
+    unset = next(_unset(node), None)
+    if unset is not None:
+        raise InputError(f"'{unset}' is not set")
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate
 
     try:
-        return instantiate(node, _convert_="all")
+        return instantiate(_literal(node), _convert_="all")
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, InputError):
@@ -187,3 +218,11 @@ def built(node: object) -> Any:
             raise InputError(f"{cause.title}: {first_fault(cause)}") from error
         reason = str(cause or error).splitlines()[0]
         raise InputError(f"{node['_target_']} cannot be built: {reason}") from error
+
+
+def _unset(node: Mapping[str, Any]) -> Iterator[str]:
+    for key, entry in node.items():
+        if isinstance(entry, str) and entry == "???":
+            yield key
+        elif isinstance(entry, Mapping):
+            yield from (f"{key}.{name}" for name in _unset(entry))
