@@ -5,6 +5,7 @@ import os
 import random
 import subprocess
 import sys
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from tokenizers.decoders import ByteLevel
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, TokenizersBackend
 
-from valueflow.llm.protocol import Completion, Conversation, PromptTooLong, Sampling
+from valueflow.judge.answers import permutation_constraint, read_ranking
+from valueflow.llm.protocol import Completion, Constraint, Conversation, PromptTooLong, Sampling
 from valueflow.llm.transformers_engine import TransformersEngine, TransformersModel, _draw
 from valueflow.run.errors import InputError
 
@@ -202,6 +204,76 @@ def test_thoughts_are_cut_off(tmp_path: Path) -> None:
     assert answer.text == said.rpartition(marker)[2].strip()
 
 
+PERMUTATIONS = {k: {str(list(order)) for order in permutations(range(1, k + 1))} for k in range(3, 9)}
+
+
+@pytest.fixture(scope="module")
+def talkative(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_model(tmp_path_factory.mktemp("talkative"), ends=[256])
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("k", [3, 5, 8])
+def test_held_to_a_constraint_only_what_it_allows_comes_back(talkative: Path, k: int, temperature: float) -> None:
+    asked = conversations()
+    sampling = Sampling(temperature, max_tokens=30, constraint=permutation_constraint(k))
+    answers = engine_of(talkative, batch_size=5).generate(asked, sampling)
+    assert {answer.text for answer in answers} <= PERMUTATIONS[k]
+    assert len({answer.text for answer in answers}) > 1
+    # A token each byte, and the end.
+    assert {(answer.completion_tokens, answer.cut) for answer in answers} == {(3 * k + 1, False)}
+    alone = [engine_of(talkative, batch_size=1).generate([conversation], sampling)[0] for conversation in asked]
+    assert answers == alone
+
+
+def test_at_temperature_0_the_likeliest_of_what_is_allowed_comes_back(talkative: Path) -> None:
+    tokenizer, model = AutoTokenizer.from_pretrained(talkative), AutoModelForCausalLM.from_pretrained(talkative)
+    asked = conversations()
+    answers = engine_of(talkative).generate(asked, Sampling(max_tokens=30, constraint=permutation_constraint(4)))
+    for conversation, answer in zip(asked, answers, strict=True):
+        tokens = tokenizer.apply_chat_template(list(conversation), tokenize=True, return_dict=True)["input_ids"]
+        said = ""
+        while len(said) < len("[1, 2, 3, 4]"):
+            with torch.inference_mode():
+                scores = model(torch.tensor([tokens])).logits[0, -1]
+            following = {text[len(said)] for text in PERMUTATIONS[4] if text.startswith(said)}
+            best = max(following, key=lambda character: scores[tokenizer.encode(character)[0]].item())
+            said, tokens = said + best, tokens + tokenizer.encode(best)
+        assert answer.text == said
+
+
+def test_a_constraint_holds_one_batch_and_no_other(talkative: Path) -> None:
+    asked = conversations()
+    free = Sampling(max_tokens=30)
+    held = [Sampling(max_tokens=30, constraint=permutation_constraint(k)) for k in (4, 3)]
+    engine = engine_of(talkative)
+    expected = [engine_of(talkative).generate(asked, sampling) for sampling in (free, *held)]
+    got = [engine.generate(asked, sampling) for sampling in (held[0], free, held[1], held[0], free)]
+    assert got == [expected[1], expected[0], expected[2], expected[1], expected[0]]
+    assert engine_of(talkative, structured_outputs=False).generate(asked, held[0]) == expected[0]
+
+
+def test_an_answer_that_is_cut_keeps_to_the_constraint_as_far_as_it_goes(talkative: Path) -> None:
+    sampling = Sampling(max_tokens=7, constraint=permutation_constraint(4))
+    for answer in engine_of(talkative).generate(conversations(), sampling):
+        assert (answer.cut, len(answer.text)) == (True, 7)
+        assert any(text.startswith(answer.text) for text in PERMUTATIONS[4])
+
+
+@pytest.mark.parametrize("grammar", ['root ::= "[', 'root ::= "."'])
+def test_where_a_constraint_cannot_be_kept_answers_come_without_it(
+    tiny: Path, grammar: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Of the second grammar, the one token that could spell it ends an answer.
+    assert AutoTokenizer.from_pretrained(tiny).encode(".") == [13]
+    asked = conversations()
+    engine = engine_of(tiny, batch_size=4)
+    with caplog.at_level(logging.WARNING, "valueflow"):
+        answers = engine.generate(asked, Sampling(max_tokens=12, constraint=Constraint("odd", grammar, {})))
+    assert [record.getMessage().partition(": ")[0] for record in caplog.records] == ["answers are not held to 'odd'"]
+    assert answers == engine.generate(asked, Sampling(max_tokens=12))
+
+
 def test_batches_shrink_where_memory_does_not_suffice(tiny: Path, caplog: pytest.LogCaptureFixture) -> None:
     asked = [user("x" * (40 + j)) for j in range(12)]
     expected = engine_of(tiny).generate(asked, Sampling(max_tokens=4))
@@ -255,6 +327,7 @@ def test_identity_is_what_decides_the_answers(tmp_path: Path) -> None:
     assert plain.identity()["model"] == str(folder)
     for other in (
         {"dtype": "float32"},
+        {"structured_outputs": False},
         {"max_length": 100},
         {"chat_template_kwargs": {"a": 1}},
         {"reasoning_tokens": 5},
@@ -312,7 +385,7 @@ def test_smollm2_says_the_same_in_batches_as_transformers_says_to_one_prompt_at_
     model = AutoModelForCausalLM.from_pretrained(folder)
     words = ["people", "care", "about", "honesty,", "12", "rivers;", "why", "does", "a", "café", "need", "fairness?"]
     rng = random.Random(1)
-    asked = [user(" ".join(rng.choices(words, k=round(1.25**j)))) for j in range(24)]
+    asked = [user(" ".join(rng.choices(words, k=round(1.25**j)))) for j in range(0, 24, 2)]
     answers = TransformersModel(model="smollm2", batch_size=16).start().generate(asked, Sampling(max_tokens=30))
     for conversation, answer in zip(asked, answers, strict=True):
         prompt = tokenizer.apply_chat_template(
@@ -349,3 +422,35 @@ def test_smollm2_stops_by_itself() -> None:
     assert "<|im_end|>" not in answer.text
     assert not answer.cut
     assert answer.completion_tokens < 60
+
+
+def judged(k: int, n: int) -> list[Conversation]:
+    """Prompts as judges word them, of very different lengths."""
+    rng = random.Random(k)
+    words = ["people", "care", "about", "honesty,", "12", "rivers;", "[3, 1]", "does", "café", "fairness?", "\n"]
+    asked = []
+    for _ in range(n):
+        items = (f"{item}. {' '.join(rng.choices(words, k=rng.randint(1, 30)))}" for item in range(1, k + 1))
+        asked.append(
+            user("\n".join(["Rank these texts by how much they speak for honesty. Answer as a list.", *items]))
+        )
+    return asked
+
+
+@needs_smollm2
+@pytest.mark.slow
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_smollm2_held_to_permutations_gives_only_those_alone_and_in_company(temperature: float) -> None:
+    together, alone = (TransformersModel(model="smollm2", batch_size=size).start() for size in (16, 1))
+    free = together.generate(judged(4, 4), Sampling(temperature, 12))
+    for k in (3, 6, 8):
+        asked = judged(k, 6)
+        sampling = Sampling(temperature, constraint=permutation_constraint(k))
+        answers = together.generate(asked, sampling)
+        assert {answer.text for answer in answers} <= PERMUTATIONS[k]
+        assert not any(answer.cut for answer in answers)
+        assert all(read_ranking(answer.text, k)[1] == "" for answer in answers)
+        assert alone.generate(asked, sampling) == answers
+        assert len({answer.text for answer in answers}) > (3 if temperature else 0)
+        assert together.generate(judged(4, 4), Sampling(temperature, 12)) == free
+    assert not {answer.text for answer in free} & PERMUTATIONS[4]

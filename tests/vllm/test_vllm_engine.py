@@ -124,6 +124,20 @@ def test_an_interrupted_batch_leaves_the_engine_working(engine: VllmEngine) -> N
     assert len(engine.generate(QUESTIONS[:2], Sampling(max_tokens=3))) == 2
 
 
+def test_copies_of_a_model_share_a_batch_and_answer_alike(engine: VllmEngine) -> None:
+    """Runs beside the engine of the other tests, so it is counted who has come and who is left."""
+    before = {child.pid for child in multiprocessing.active_children()}
+    copies = VllmModel(**SMALL, data_parallel_size=2).start()
+    try:
+        names = sorted(child.name for child in multiprocessing.active_children() if child.pid not in before)
+        assert sum("EngineCore" in name for name in names) == 2, names
+        answers = copies.generate(QUESTIONS[:16], Sampling(max_tokens=10))
+    finally:
+        copies.close()
+    assert {child.pid for child in multiprocessing.active_children()} == before
+    assert answers == engine.generate(QUESTIONS[:16], Sampling(max_tokens=10))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from valueflow.llm.constrained import Grammars
 from valueflow.llm.protocol import Arrived, Completion, Conversation, PromptTooLong, Sampling, ignore_arrivals
 from valueflow.llm.turns import encodable, final_answer
 from valueflow.llm.weights import find_model, model_identity
@@ -34,7 +35,10 @@ class TransformersModel(Settings):
     max_length: int | None = Field(
         None, ge=1, strict=True, description="Longest prompt with answer, in tokens; None: what the model takes."
     )
-    chat_template_kwargs: dict[str, Any] = Field({}, description="For the chat template, as {enable_thinking: false}.")
+    structured_outputs: bool = Field(True, description="Let only answers of the asked form come back.")
+    chat_template_kwargs: dict[str, Any] | None = Field(
+        None, description="For the chat template, as {enable_thinking: false}."
+    )
     reasoning_tokens: int = Field(
         0, ge=0, strict=True, description="Tokens a reasoning model may think, on top of those of an answer."
     )
@@ -46,7 +50,14 @@ class TransformersModel(Settings):
             "engine": "transformers",
             **model_identity(self.model, self.revision),
             **self.model_dump(
-                include={"dtype", "max_length", "chat_template_kwargs", "reasoning_tokens", "answer_after"}
+                include={
+                    "dtype",
+                    "max_length",
+                    "structured_outputs",
+                    "chat_template_kwargs",
+                    "reasoning_tokens",
+                    "answer_after",
+                }
             ),
         }
 
@@ -97,6 +108,7 @@ class TransformersEngine:
         self._batch_size = settings.batch_size
         self._longest = _longest(settings, tokenizer, model)
         self._ends = _ends(tokenizer, model)
+        self._grammars = Grammars(tokenizer, self._ends)
         self._padding = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else min(self._ends, default=0)
         # A model's own configuration may hold penalties and filters, which would change even the likeliest token.
         model.generation_config = GenerationConfig(eos_token_id=sorted(self._ends), pad_token_id=self._padding)
@@ -110,7 +122,7 @@ class TransformersEngine:
     def generate(
         self, conversations: Sequence[Conversation], sampling: Sampling, arrived: Arrived = ignore_arrivals
     ) -> list[Completion]:
-        """Answer a batch; see `valueflow.llm.protocol.Engine`. A constraint is ignored."""
+        """Answer a batch; see `valueflow.llm.protocol.Engine`."""
         prompts = self._prompts(conversations)
         room = sampling.max_tokens + self._settings.reasoning_tokens
         for index, prompt in enumerate(prompts):
@@ -154,7 +166,7 @@ class TransformersEngine:
                 add_generation_prompt=True,
                 tokenize=True,
                 return_dict=True,
-                **self._settings.chat_template_kwargs,
+                **(self._settings.chat_template_kwargs or {}),
             )
         except Exception as error:  # what templates raise, and what they trip over
             raise InputError(
@@ -172,14 +184,19 @@ class TransformersEngine:
         rows = [[self._padding] * (width - len(prompt)) + prompt for prompt in prompts]
         mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
         device = self._model.device
-        drawn = [_draw(_generators(prompts, sampling.seed), sampling.temperature)] if sampling.temperature > 0 else []
+        processors: list[Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = []
+        if sampling.temperature > 0:
+            processors.append(_draw(_generators(prompts, sampling.seed), sampling.temperature))
+        if sampling.constraint is not None and self._settings.structured_outputs:
+            held = self._grammars.mask(sampling.constraint, len(prompts))
+            processors += [] if held is None else [held]
         try:
             with torch.inference_mode():
                 tokens = self._model.generate(
                     torch.tensor(rows, device=device),
                     attention_mask=torch.tensor(mask, device=device),
                     generation_config=GenerationConfig(do_sample=False, max_new_tokens=room),
-                    logits_processor=drawn,
+                    logits_processor=processors,
                 )
         except torch.OutOfMemoryError:
             return None
@@ -203,13 +220,10 @@ class TransformersEngine:
         length = next((place + 1 for place, token in enumerate(answer) if token in self._ends), len(answer))
         ended = length > 0 and answer[length - 1] in self._ends
         shown = [token for token in answer[:length] if token not in self._hidden]
-        text, found = final_answer(self._tokenizer.decode(shown), self._settings.answer_after)
-        return Completion(
-            text=text,
-            prompt_tokens=prompt_tokens,
-            completion_tokens=length,
-            cut=(length == room and not ended) or not found,
+        text, cut = final_answer(
+            self._tokenizer.decode(shown), self._settings.answer_after, cut=length == room and not ended
         )
+        return Completion(text=text, prompt_tokens=prompt_tokens, completion_tokens=length, cut=cut)
 
 
 def _generators(prompts: Sequence[Sequence[int]], seed: int) -> list[np.random.Generator]:
