@@ -425,15 +425,13 @@ def test_smollm2_stops_by_itself() -> None:
 
 
 def judged(k: int, n: int) -> list[Conversation]:
-    """Prompts as judges word them, of very different lengths."""
+    """Prompts as judges word them, of different lengths."""
     rng = random.Random(k)
     words = ["people", "care", "about", "honesty,", "12", "rivers;", "[3, 1]", "does", "café", "fairness?", "\n"]
     asked = []
     for _ in range(n):
-        items = (f"{item}. {' '.join(rng.choices(words, k=rng.randint(1, 30)))}" for item in range(1, k + 1))
-        asked.append(
-            user("\n".join(["Rank these texts by how much they speak for honesty. Answer as a list.", *items]))
-        )
+        items = (f"{item}. {' '.join(rng.choices(words, k=rng.randint(1, 8)))}" for item in range(1, k + 1))
+        asked.append(user("\n".join(["Rank these texts by honesty, as a list.", *items])))
     return asked
 
 
@@ -442,15 +440,14 @@ def judged(k: int, n: int) -> list[Conversation]:
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_smollm2_held_to_permutations_gives_only_those_alone_and_in_company(temperature: float) -> None:
     together, alone = (TransformersModel(model="smollm2", batch_size=size).start() for size in (16, 1))
-    free = together.generate(judged(4, 4), Sampling(temperature, 12))
-    for k in (3, 6, 8):
-        asked = judged(k, 6)
+    free = together.generate(judged(8, 2), Sampling(temperature, 12))
+    for k in range(3, 9):
+        asked = judged(k, 3)
         sampling = Sampling(temperature, constraint=permutation_constraint(k))
         answers = together.generate(asked, sampling)
         assert {answer.text for answer in answers} <= PERMUTATIONS[k]
         assert not any(answer.cut for answer in answers)
         assert all(read_ranking(answer.text, k)[1] == "" for answer in answers)
         assert alone.generate(asked, sampling) == answers
-        assert len({answer.text for answer in answers}) > (3 if temperature else 0)
-        assert together.generate(judged(4, 4), Sampling(temperature, 12)) == free
-    assert not {answer.text for answer in free} & PERMUTATIONS[4]
+    assert together.generate(judged(8, 2), Sampling(temperature, 12)) == free
+    assert not {answer.text for answer in free} & PERMUTATIONS[8]
