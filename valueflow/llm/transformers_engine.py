@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from valueflow.llm.chat_template import check_lengths, prompt_tokens, reason
 from valueflow.llm.constrained import Grammars
-from valueflow.llm.protocol import Arrived, Completion, Conversation, PromptTooLong, Sampling, ignore_arrivals
-from valueflow.llm.turns import encodable, final_answer
+from valueflow.llm.protocol import Arrived, Completion, Conversation, Sampling, ignore_arrivals
+from valueflow.llm.turns import final_answer
 from valueflow.llm.weights import find_model, model_identity
 from valueflow.run.errors import InputError
 from valueflow.run.progress import without_library_bars
@@ -81,7 +82,7 @@ class TransformersModel(Settings):
                 ).to(device)
             except Exception as error:  # anything from a hub's HTTP error to a broken folder or too little memory
                 raise InputError(
-                    f"model '{self.model}' could not be loaded ({_reason(error)}); give a folder, a name on the hub, "
+                    f"model '{self.model}' could not be loaded ({reason(error)}); give a folder, a name on the hub, "
                     "or smollm2, which comes as a package"
                 ) from error
         if tokenizer.chat_template is None:
@@ -123,12 +124,11 @@ class TransformersEngine:
         self, conversations: Sequence[Conversation], sampling: Sampling, arrived: Arrived = ignore_arrivals
     ) -> list[Completion]:
         """Answer a batch; see `valueflow.llm.protocol.Engine`."""
-        prompts = self._prompts(conversations)
+        prompts = prompt_tokens(
+            self._tokenizer, conversations, self._settings.model, self._settings.chat_template_kwargs
+        )
         room = sampling.max_tokens + self._settings.reasoning_tokens
-        for index, prompt in enumerate(prompts):
-            if self._longest is not None and len(prompt) + room > self._longest:
-                detail = f"{len(prompt):,} tokens and {room:,} for the answer; the model takes {self._longest:,}"
-                raise PromptTooLong(index, detail)
+        check_lengths(prompts, room, self._longest)
         # Prompts of like length share a batch, so that little is padding; what needs most memory comes first.
         waiting = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
         completions: dict[int, Completion] = {}
@@ -156,24 +156,6 @@ class TransformersEngine:
         self._model = None
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-
-    def _prompts(self, conversations: Sequence[Conversation]) -> list[list[int]]:
-        if not conversations:
-            return []
-        try:
-            encoded = self._tokenizer.apply_chat_template(
-                [[{**turn, "content": encodable(turn["content"])} for turn in turns] for turns in conversations],
-                add_generation_prompt=True,
-                tokenize=True,
-                return_dict=True,
-                **(self._settings.chat_template_kwargs or {}),
-            )
-        except Exception as error:  # what templates raise, and what they trip over
-            raise InputError(
-                f"the chat template of model '{self._settings.model}' does not take these conversations: "
-                f"{_reason(error)}; see llm.chat_template_kwargs"
-            ) from error
-        return list(encoded["input_ids"])
 
     def _answers(self, prompts: list[list[int]], room: int, sampling: Sampling) -> list[list[int]] | None:
         """Return the tokens after each prompt, padding included, or None where memory does not suffice."""
@@ -271,7 +253,7 @@ def _device(asked: str | None) -> "torch.device":
         device = torch.device(asked)
         torch.empty(1, device=device)
     except Exception as error:  # no such kind, no such number, no driver: each of its own type
-        raise InputError(f"llm.device={asked}: {_reason(error)}; use cuda, cuda:1, mps or cpu, or null") from error
+        raise InputError(f"llm.device={asked}: {reason(error)}; use cuda, cuda:1, mps or cpu, or null") from error
     return device
 
 
@@ -292,8 +274,3 @@ def _ends(tokenizer: Any, model: Any) -> set[int]:
     named = model.generation_config.eos_token_id
     ends = {named} if isinstance(named, int) else set(named or ())
     return ends | ({tokenizer.eos_token_id} - {None})
-
-
-def _reason(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__

@@ -11,8 +11,9 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from valueflow.llm.batches import BatchLoop
-from valueflow.llm.protocol import Arrived, Completion, Conversation, PromptTooLong, Sampling, ignore_arrivals
-from valueflow.llm.turns import encodable, final_answer
+from valueflow.llm.chat_template import check_lengths, prompt_tokens, reason
+from valueflow.llm.protocol import Arrived, Completion, Conversation, Sampling, ignore_arrivals
+from valueflow.llm.turns import final_answer
 from valueflow.llm.weights import find_model, model_identity
 from valueflow.run.errors import InputError
 from valueflow.run.settings import Settings
@@ -121,7 +122,7 @@ class VllmModel(Settings):
             return VllmEngine(self, loop, loop.run(_engine(arguments)))
         except Exception as error:  # a wrong argument, no such model, no GPU, too little memory: all told by vLLM
             loop.close()
-            raise InputError(f"vLLM cannot run model '{self.model}': {_reason(error)}") from error
+            raise InputError(f"vLLM cannot run model '{self.model}': {reason(error)}") from error
 
 
 class VllmEngine:
@@ -138,15 +139,11 @@ class VllmEngine:
         """Answer a batch; see `valueflow.llm.protocol.Engine`."""
         from vllm.inputs import tokens_input
 
-        prompts = self._prompts(conversations)
+        prompts = prompt_tokens(
+            self._engine.get_tokenizer(), conversations, self._settings.model, self._settings.chat_template_kwargs
+        )
         parameters = self._parameters(sampling)
-        longest = int(self._engine.model_config.max_model_len)
-        for index, prompt in enumerate(prompts):
-            if len(prompt) + parameters.max_tokens > longest:
-                detail = (
-                    f"{len(prompt):,} tokens and {parameters.max_tokens} for the answer; the model takes {longest:,}"
-                )
-                raise PromptTooLong(index, detail)
+        check_lengths(prompts, parameters.max_tokens, int(self._engine.model_config.max_model_len))
         batch = uuid.uuid4().hex
 
         async def complete(index: int) -> Completion:
@@ -164,23 +161,6 @@ class VllmEngine:
         self._engine.shutdown(timeout=_SECONDS_TO_END)
         # Its own finalizer would look for modules that the end of the program may have taken away.
         self._engine = None
-
-    def _prompts(self, conversations: Sequence[Conversation]) -> list[list[int]]:
-        tokenizer = self._engine.get_tokenizer()
-        try:
-            encoded = tokenizer.apply_chat_template(
-                [[{**turn, "content": encodable(turn["content"])} for turn in turns] for turns in conversations],
-                add_generation_prompt=True,
-                tokenize=True,
-                return_dict=True,
-                **(self._settings.chat_template_kwargs or {}),
-            )
-        except Exception as error:  # what templates raise, and what they trip over
-            raise InputError(
-                f"the chat template of model '{self._settings.model}' does not take these conversations: "
-                f"{_reason(error)}; see llm.chat_template_kwargs, and prompt.system='' where it takes no system message"
-            ) from error
-        return list(encoded["input_ids"])
 
     def _parameters(self, sampling: Sampling) -> Any:
         from vllm import SamplingParams
@@ -209,12 +189,8 @@ class VllmEngine:
 
 async def _engine(arguments: Any) -> Any:
     """Start the engine inside the loop that it will be asked from; its own tasks belong to that loop."""
+    from vllm.usage.usage_lib import UsageContext
     from vllm.v1.engine.async_llm import AsyncLLM
 
-    return AsyncLLM.from_engine_args(arguments)
-
-
-def _reason(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    # Of pydantic's findings the first line only says how many there are.
-    return ": ".join(lines[:2]) if lines else type(error).__name__
+    # vLLM sizes its batches by who uses it: whole batches want throughput, as in its own class for them, not latency.
+    return AsyncLLM.from_engine_args(arguments, usage_context=UsageContext.LLM_CLASS)
