@@ -665,6 +665,9 @@ def test_closing_twice_does_no_harm_and_leaves_no_thread() -> None:
 
 
 INTERRUPTED = """
+import signal
+# Where a job is started in the background, shells have it ignore interrupts, and its children too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import sys
 from valueflow.llm.protocol import Sampling
 from valueflow.llm.server import ServerModel

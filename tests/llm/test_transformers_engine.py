@@ -385,13 +385,13 @@ def test_smollm2_says_the_same_in_batches_as_transformers_says_to_one_prompt_at_
     model = AutoModelForCausalLM.from_pretrained(folder)
     words = ["people", "care", "about", "honesty,", "12", "rivers;", "why", "does", "a", "café", "need", "fairness?"]
     rng = random.Random(1)
-    asked = [user(" ".join(rng.choices(words, k=round(1.25**j)))) for j in range(0, 24, 2)]
-    answers = TransformersModel(model="smollm2", batch_size=16).start().generate(asked, Sampling(max_tokens=30))
+    asked = [user(" ".join(rng.choices(words, k=round(1.25**j)))) for j in range(0, 24, 3)]
+    answers = TransformersModel(model="smollm2", batch_size=16).start().generate(asked, Sampling(max_tokens=20))
     for conversation, answer in zip(asked, answers, strict=True):
         prompt = tokenizer.apply_chat_template(
             list(conversation), add_generation_prompt=True, return_tensors="pt", return_dict=True
         )
-        tokens = model.generate(**prompt, max_new_tokens=30, do_sample=False)[0, prompt["input_ids"].shape[1] :]
+        tokens = model.generate(**prompt, max_new_tokens=20, do_sample=False)[0, prompt["input_ids"].shape[1] :]
         assert answer.text == tokenizer.decode(tokens, skip_special_tokens=True)
         assert answer.prompt_tokens == prompt["input_ids"].shape[1]
         assert answer.completion_tokens == len(tokens)
@@ -402,8 +402,8 @@ def test_smollm2_says_the_same_in_batches_as_transformers_says_to_one_prompt_at_
 @pytest.mark.slow
 @pytest.mark.parametrize("temperature", [0.0, 0.8])
 def test_smollm2_says_the_same_alone_and_in_company(temperature: float) -> None:
-    asked = [user("Why? " * n + "Name one virtue.") for n in (0, 1, 2, 3, 5, 8, 13, 21, 34, 55)]
-    sampling = Sampling(temperature=temperature, max_tokens=20)
+    asked = [user("Why? " * n + "Name one virtue.") for n in (0, 2, 8, 21, 55)]
+    sampling = Sampling(temperature=temperature, max_tokens=12)
     engine = TransformersModel(model="smollm2").start()
     alone = [engine.generate([conversation], sampling)[0] for conversation in asked]
     assert engine.generate(asked, sampling) == alone
@@ -441,7 +441,7 @@ def judged(k: int, n: int) -> list[Conversation]:
 def test_smollm2_held_to_permutations_gives_only_those_alone_and_in_company(temperature: float) -> None:
     together, alone = (TransformersModel(model="smollm2", batch_size=size).start() for size in (16, 1))
     free = together.generate(judged(8, 2), Sampling(temperature, 12))
-    for k in range(3, 9):
+    for k in (3, 6, 8):
         asked = judged(k, 3)
         sampling = Sampling(temperature, constraint=permutation_constraint(k))
         answers = together.generate(asked, sampling)
