@@ -78,7 +78,7 @@ def test_prompt_tokens_are_those_of_the_chat_template(engine: VllmEngine) -> Non
     assert counts == [len(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts]
 
 
-@pytest.mark.parametrize("k", [3, 4, 5, 6, 7, 10])
+@pytest.mark.parametrize("k", [3, 4, 5, 6, 7, 8])
 def test_constrained_answers_are_permutations(engine: VllmEngine, k: int) -> None:
     sampling = Sampling(max_tokens=50, constraint=permutation_constraint(k))
     answers = [completion.text for completion in engine.generate(QUESTIONS[:12], sampling)]
