@@ -16,6 +16,7 @@ from valueflow.llm.cache import CacheMode, CompletionCache, cache_file, request_
 from valueflow.llm.protocol import (
     Arrived,
     Completion,
+    Constraint,
     Conversation,
     Engine,
     Message,
@@ -32,10 +33,11 @@ SAMPLING = Sampling(max_tokens=10)
 
 @dataclass(frozen=True)
 class Reversing:
-    """A model that says the last message backwards; what it is asked and does is noted in `log`."""
+    """A model that says the last message backwards; what it is asked and does is noted in `log`, how in `given`."""
 
     occupies_machine: ClassVar[bool] = False
     log: ClassVar[list[str]] = []
+    given: ClassVar[list[Sampling | Sequence[Sampling]]] = []
     before_each: ClassVar[Callable[[int], None]] = staticmethod(lambda place: None)
     model: str = "reversing"
 
@@ -44,19 +46,26 @@ class Reversing:
 
     def start(self) -> Engine:
         self.log.append("start")
-        return ReversingEngine(self.log, type(self).before_each)
+        return ReversingEngine(self.log, self.given, type(self).before_each)
 
 
 class ReversingEngine:
     """Answers from the last conversation to the first, two at a time."""
 
-    def __init__(self, log: list[str], before_each: Callable[[int], None]) -> None:
+    def __init__(
+        self, log: list[str], given: list[Sampling | Sequence[Sampling]], before_each: Callable[[int], None]
+    ) -> None:
         self.log = log
+        self.given = given
         self.before_each = before_each
 
     def generate(
-        self, conversations: Sequence[Conversation], sampling: Sampling, arrived: Arrived = ignore_arrivals
+        self,
+        conversations: Sequence[Conversation],
+        sampling: Sampling | Sequence[Sampling],
+        arrived: Arrived = ignore_arrivals,
     ) -> list[Completion]:
+        self.given.append(sampling)
         for place, conversation in enumerate(conversations):
             if len(conversation[-1]["content"]) > 1000:
                 raise PromptTooLong(place, "too many words")
@@ -85,6 +94,7 @@ def afresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("VALUEFLOW_CACHE", str(tmp_path))
     release()
     Reversing.log.clear()
+    Reversing.given.clear()
     yield
     release()
 
@@ -180,6 +190,42 @@ def test_other_models_and_other_sampling_have_answers_of_their_own() -> None:
     ):
         _, usage = ask(model, asking("a"), sampling, cache="on")
         assert (usage.calls, usage.cache_hits) == (1, 0)
+
+
+def letters(options: str) -> Sampling:
+    return Sampling(max_tokens=4, constraint=Constraint("option", f"root ::= [{options}]"))
+
+
+def test_each_conversation_is_asked_for_and_kept_with_its_own_sampling() -> None:
+    ask(Reversing(), asking("a", "b"), SAMPLING, cache="on")
+    told: list[tuple[int, Completion]] = []
+    texts = ("a", "a", "b", "c", "a", "c", "b")
+    samplings = [letters("AB"), SAMPLING, letters("A-D"), letters("AB"), letters("AB"), letters("A-D"), SAMPLING]
+    completions, usage = ask(Reversing(), asking(*texts), samplings, cache="on", arrived=told.extend)
+    assert completions == [reversed_(conversation) for conversation in asking(*texts)]
+    assert sorted(told) == list(enumerate(completions))
+    # What was kept when one sampling was given for all still serves; equal conversations are apart by theirs.
+    assert (usage.calls, usage.cache_hits, usage.repeated) == (4, 2, 1)
+    assert Reversing.log == ["start", "a", "b", "a", "b", "c", "c"]
+    assert Reversing.given == [SAMPLING, [letters("AB"), letters("A-D"), letters("AB"), letters("A-D")]]
+    for sampling, kept_texts in ((letters("AB"), ["a", "c"]), (letters("A-D"), ["b", "c"])):
+        assert ask(Reversing(), asking(*kept_texts), sampling, cache="read")[1].cache_hits == 2
+
+
+def test_the_index_of_a_long_prompt_is_the_callers_where_samplings_differ() -> None:
+    ask(Reversing(), asking("a"), letters("AB"), cache="on")
+    long = "x" * 1001
+    with pytest.raises(PromptTooLong) as told:
+        ask(Reversing(), asking("a", "a", long), [letters("AB"), SAMPLING, letters("AB")], cache="on")
+    assert told.value.index == 2
+
+
+def test_more_or_fewer_samplings_than_conversations_are_told_before_anything_is_asked() -> None:
+    for n in (0, 1, 3):
+        with pytest.raises(ValueError, match=f"{n} samplings for 2 conversations"):
+            ask(Reversing(), asking("a", "b"), [SAMPLING] * n, cache="on")
+    assert Reversing.log == []
+    assert not cache_file().exists()
 
 
 def test_answers_are_on_the_disk_before_anyone_is_told() -> None:
@@ -392,3 +438,10 @@ def test_usage_adds_up() -> None:
     figures = both.as_dict()
     assert set(figures) == {field.name for field in fields(Usage)} | {"tokens_per_second"}
     assert (figures["calls"], figures["completion_tokens"], figures["tokens_per_second"]) == (11, 660, 165)
+
+
+def test_what_is_noted_beside_a_progress_bar() -> None:
+    assert Usage().note == "0 calls, 0 cached"
+    assert Usage(calls=1234, cache_hits=5, completion_tokens=30_000, seconds=2.0).note == (
+        "1,234 calls, 5 cached, 15,000 tokens/s"
+    )

@@ -100,6 +100,16 @@ print(request_key(IDENTITY, CONVERSATION, Sampling(constraint=CONSTRAINT)))
     assert printed.strip() == request_key(IDENTITY, CONVERSATION, Sampling(constraint=CONSTRAINT)), errors
 
 
+def test_keys_stay_what_they_were() -> None:
+    """With other keys, no answer that users have kept would serve any more."""
+    assert request_key(IDENTITY, CONVERSATION, Sampling()) == (
+        "1cf9532860fe50f37d65797541745fd86e60256528bc32e1e427f34e8676402f"
+    )
+    assert request_key(IDENTITY, CONVERSATION, Sampling(constraint=CONSTRAINT)) == (
+        "82af8f68a3069c04851b2f17b85720e545c45d1f8b79f3dbf017f9af85510714"
+    )
+
+
 def other_requests() -> Iterator[tuple[Mapping[str, object], list[Message], Sampling]]:
     sampling = Sampling(constraint=CONSTRAINT)
     yield IDENTITY, CONVERSATION, sampling
@@ -129,6 +139,8 @@ def other_requests() -> Iterator[tuple[Mapping[str, object], list[Message], Samp
     assert set(constraints) == {field.name for field in fields(Constraint)}
     for name, value in constraints.items():
         yield IDENTITY, CONVERSATION, replace(sampling, constraint=replace(CONSTRAINT, **{name: value}))
+    for schema in (None, {}):
+        yield IDENTITY, CONVERSATION, replace(sampling, constraint=replace(CONSTRAINT, schema=schema))
 
 
 def test_keys_tell_requests_apart_by_everything_in_them() -> None:

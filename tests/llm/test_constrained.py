@@ -80,7 +80,7 @@ def test_exactly_the_tokens_that_some_word_goes_on_with_are_allowed(name: str) -
     complete, met, waiting = set(), {b""}, [(b"", [])]
     while waiting:
         begun, row = waiting.pop()
-        mask = grammars.mask(constraint(grammar), 1)
+        mask = grammars.mask([constraint(grammar)])
         assert mask is not None
         allowed = allowed_after(mask, row, len(words_of))
         going_on = {word[len(begun) :] for word in words if word.startswith(begun)}
@@ -105,7 +105,7 @@ def test_an_end_that_is_a_text_is_allowed_as_an_end_only() -> None:
     grammars = Grammars(words_of, {words_of.eos_token_id, two})
     after_one = {words_of.eos_token_id, two, PIECES.index(b"]"), PIECES.index(b"]]")}
     for row, expected in ([], {one, PIECES.index(b"12")}), ([one], after_one):
-        mask = grammars.mask(every({"1", "12", "2", "1]]"}), 1)
+        mask = grammars.mask([every({"1", "12", "2", "1]]"})])
         assert mask is not None
         assert allowed_after(mask, row, len(words_of)) == expected
 
@@ -113,7 +113,7 @@ def test_an_end_that_is_a_text_is_allowed_as_an_end_only() -> None:
 def test_rows_go_their_own_ways_and_ended_ones_are_left_alone() -> None:
     words_of = tokenizer()
     one, two, comma, end, pad = (words_of.convert_tokens_to_ids(token) for token in ("1", "2", ",", "[END]", "[PAD]"))
-    mask = Grammars(words_of, {end}).mask(every({"1", "12,", "2,"}), 3)
+    mask = Grammars(words_of, {end}).mask([every({"1", "12,", "2,"})] * 3)
     assert mask is not None
     scores = torch.randn(len(words_of), generator=torch.Generator().manual_seed(1))
     first, second, third = scores_after(mask, [[one, end, pad], [one, two, comma], [two, comma, end]], scores)
@@ -123,12 +123,32 @@ def test_rows_go_their_own_ways_and_ended_ones_are_left_alone() -> None:
     assert torch.equal(third, scores)
 
 
+def test_each_row_is_held_to_its_own_constraint(caplog: pytest.LogCaptureFixture) -> None:
+    words_of = tokenizer()
+    one, two, comma, sharp, end = (words_of.convert_tokens_to_ids(token) for token in ("1", "2", ",", "#", "[END]"))
+    scores = torch.randn(len(words_of), generator=torch.Generator().manual_seed(4))
+    # One of the ends is a text, so that the vocabulary cannot spell it.
+    grammars = Grammars(words_of, {end, sharp})
+    stuck, unreadable = Constraint("stuck", 'root ::= "1#"'), Constraint("odd", "root: [")
+    with caplog.at_level(logging.WARNING, "valueflow"):
+        mask = grammars.mask([every({"12", "1,"}), None, every({"1"}), unreadable, stuck])
+        assert mask is not None
+        rows = scores_after(mask, [[one], [two], [one], [comma], [one]], scores)
+        assert grammars.mask([None, unreadable]) is None
+    assert set(rows[0].isfinite().nonzero().flatten().tolist()) == {two, comma}
+    assert set(rows[2].isfinite().nonzero().flatten().tolist()) == {end, sharp}
+    for row in (1, 3, 4):
+        assert torch.equal(rows[row], scores)
+    told = [record.getMessage().partition(": ")[0] for record in caplog.records]
+    assert told == ["answers are not held to 'odd'", "answers are not held to 'stuck'"]
+
+
 def test_what_is_not_allowed_never_wins() -> None:
     words_of = tokenizer()
     one = words_of.convert_tokens_to_ids("1")
     for allowed in (-torch.inf, -1e38, 0.0):
         for other in (torch.inf, 3e38, torch.nan):
-            mask = Grammars(words_of, {words_of.eos_token_id}).mask(every({"1"}), 1)
+            mask = Grammars(words_of, {words_of.eos_token_id}).mask([every({"1"})])
             assert mask is not None
             scores = torch.full((len(words_of) + 40,), other)
             scores[one] = allowed
@@ -140,7 +160,7 @@ def test_what_is_not_allowed_never_wins() -> None:
 @pytest.mark.parametrize("more", [-30, -2, 1, 500])
 def test_a_model_may_score_more_or_fewer_tokens_than_there_are(more: int) -> None:
     words_of = tokenizer()
-    mask = Grammars(words_of, {words_of.eos_token_id, len(words_of) + 10_000}).mask(every({"1"}), 1)
+    mask = Grammars(words_of, {words_of.eos_token_id, len(words_of) + 10_000}).mask([every({"1"})])
     assert mask is not None
     assert allowed_after(mask, [], len(words_of) + more) == {words_of.convert_tokens_to_ids("1")}
 
@@ -150,9 +170,10 @@ def test_draws_are_from_the_models_probabilities_of_what_is_allowed() -> None:
     n, temperature = 4000, 0.7
     scores = torch.randn(len(words_of), generator=torch.Generator().manual_seed(2))
     tokens = [words_of.convert_tokens_to_ids(token) for token in ("1", "12", "[", "[1")]
-    mask = Grammars(words_of, {words_of.eos_token_id}).mask(every({"12", "[1]"}), n)
+    mask = Grammars(words_of, {words_of.eos_token_id}).mask([every({"12", "[1]"})] * n)
     assert mask is not None
-    noisy = _draw([np.random.default_rng(seed) for seed in range(n)], temperature)(torch.empty(0), scores.expand(n, -1))
+    draw = _draw([np.random.default_rng(seed) for seed in range(n)], [temperature] * n)
+    noisy = draw(torch.empty(0), scores.expand(n, -1))
     counts = np.bincount(mask(torch.zeros(n, 1), noisy).argmax(dim=1).numpy(), minlength=len(words_of))
     weights = np.exp(scores[tokens].double().numpy() / temperature)
     assert counts[tokens].sum() == n
@@ -164,19 +185,19 @@ def test_a_grammar_that_cannot_be_read_is_told_once(grammar: str, caplog: pytest
     words_of = tokenizer()
     grammars = Grammars(words_of, {words_of.eos_token_id})
     with caplog.at_level(logging.WARNING, "valueflow"):
-        assert grammars.mask(constraint(grammar), 2) is None
-        assert grammars.mask(constraint(grammar), 1) is None
+        assert grammars.mask([constraint(grammar)] * 2) is None
+        assert grammars.mask([constraint(grammar)]) is None
     (record,) = caplog.records
     assert record.getMessage().startswith("answers are not held to 'small': ")
     assert "\n" not in record.getMessage()
-    assert grammars.mask(every({"1"}), 1) is not None
+    assert grammars.mask([every({"1"})]) is not None
 
 
 def test_a_tokenizer_that_cannot_be_read_is_told(caplog: pytest.LogCaptureFixture) -> None:
     words_of = tokenizer()
     for unknown, ends in ((object(), {1}), (words_of, set())):
         with caplog.at_level(logging.WARNING, "valueflow"):
-            assert Grammars(unknown, ends).mask(every({"1"}), 1) is None
+            assert Grammars(unknown, ends).mask([every({"1"})]) is None
     assert [record.getMessage().partition(": ")[2] for record in caplog.records] == [
         "Only fast tokenizers are supported",
         "the model names no token that ends an answer",
@@ -192,7 +213,7 @@ def test_rows_that_the_vocabulary_cannot_spell_are_left_alone_from_there_on(
     scores = torch.randn(len(words_of), generator=torch.Generator().manual_seed(3))
     with caplog.at_level(logging.WARNING, "valueflow"):
         for _ in range(2):
-            mask = grammars.mask(every({"13", "22"}), 3)
+            mask = grammars.mask([every({"13", "22"})] * 3)
             assert mask is not None
             stuck, held, stuck_too = scores_after(mask, [[one, two], [two, two], [one, one]], scores)
             assert torch.equal(stuck, scores)

@@ -30,7 +30,10 @@ class Echo:
         self.closes = closes
 
     def generate(
-        self, conversations: Sequence[Conversation], sampling: Sampling, arrived: Arrived = ignore_arrivals
+        self,
+        conversations: Sequence[Conversation],
+        sampling: Sampling | Sequence[Sampling],
+        arrived: Arrived = ignore_arrivals,
     ) -> list[Completion]:
         return [Completion(conversation[-1]["content"]) for conversation in conversations]
 

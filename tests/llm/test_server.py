@@ -289,6 +289,63 @@ def test_no_form_is_asked_for_where_none_is_wanted() -> None:
     assert all(not {"structured_outputs", "response_format"} & set(call.body) for call in server.calls)
 
 
+def option(letters: str, tokens: int, schema: dict[str, Any] | None) -> Sampling:
+    return Sampling(0.0, tokens, 0, Constraint(f"one_of_{letters}", f"root ::= [{letters}]", schema))
+
+
+@pytest.mark.parametrize("owner", ["vllm", "somebody"])
+def test_each_request_says_what_is_asked_of_its_own_answer(owner: str) -> None:
+    samplings = [option("AB", 4, {"enum": ["A", "B"]}), option("ABC", 5, {"enum": [*"ABC"]}), Sampling(0.7, 9, 3)] * 5
+    with (
+        FaultServer(
+            lambda call: replace(echo(call), delay=random.random() / 50), models=model_list("m", owned_by=owner)
+        ) as server,
+        engine_for(server) as engine,
+    ):
+        texts = [completion.text for completion in engine.generate(questions(15), samplings)]
+    assert texts == [f"question {i}" for i in range(15)]
+    bodies = {call.question: call.body for call in server.calls}
+    assert len(server.calls) == len(bodies) == 15
+    for i, sampling in enumerate(samplings):
+        body = bodies[f"question {i}"]
+        asked = (body["temperature"], body["max_tokens"], body["seed"])
+        assert asked == (sampling.temperature, sampling.max_tokens, sampling.seed)
+        schema = body.get("response_format", {}).get("json_schema", {}).get("schema")
+        grammar = body.get("structured_outputs", {}).get("grammar")
+        wanted = sampling.constraint
+        assert grammar == (wanted.grammar if wanted and owner == "vllm" else None)
+        assert schema == (wanted.schema if wanted and owner != "vllm" else None)
+
+
+def test_more_or_fewer_samplings_than_conversations_are_told_and_nothing_is_asked() -> None:
+    with FaultServer() as server, engine_for(server) as engine:
+        for n in (0, 1, 3):
+            with pytest.raises(ValueError, match=f"{n} samplings for 2 conversations"):
+                engine.generate(questions(2), [Sampling()] * n)
+    assert server.calls == []
+
+
+def test_an_answer_too_short_for_a_schema_is_held_to_the_grammar_or_to_nothing() -> None:
+    short = option("AB", 4, None)
+    for owner, asked in (("vllm", {"structured_outputs": {"grammar": "root ::= [AB]"}}), ("somebody", {})):
+        with FaultServer(models=model_list("m", owned_by=owner)) as server, engine_for(server) as engine:
+            engine.generate(questions(1), short)
+        (call,) = server.calls
+        assert {key: call.body[key] for key in ("structured_outputs", "response_format") if key in call.body} == asked
+
+
+def test_a_refusal_is_not_blamed_on_a_form_that_was_not_asked_for(caplog: pytest.LogCaptureFixture) -> None:
+    def once(call: Call) -> Reply:
+        return refusal(400, "not now") if call.attempt == 1 and call.question == "question 0" else echo(call)
+
+    samplings = [option("AB", 4, None), Sampling(constraint=RANKING)]
+    with FaultServer(once) as server, engine_for(server, concurrency=1) as engine:
+        completions = engine.generate(questions(2), samplings)
+    assert [completion.error for completion in completions] == ["status 400: not now", ""]
+    assert ["response_format" in call.body for call in server.calls] == [False, True]
+    assert not caplog.records
+
+
 def refuses_forms(status: int) -> Answer:
     def answer(call: Call) -> Reply:
         return refusal(status, "Unknown name") if "response_format" in call.body else echo(call)

@@ -19,6 +19,7 @@ from tokenizers.decoders import ByteLevel
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, TokenizersBackend
 
 from valueflow.judge.answers import permutation_constraint, read_ranking
+from valueflow.llm.constrained import Grammars
 from valueflow.llm.protocol import Completion, Constraint, Conversation, PromptTooLong, Sampling
 from valueflow.llm.transformers_engine import TransformersEngine, TransformersModel, _draw
 from valueflow.run.errors import InputError
@@ -133,13 +134,25 @@ def test_draws_differ_by_seed_and_conversation(tiny: Path) -> None:
 def test_tokens_are_drawn_with_the_probabilities_of_the_model() -> None:
     logits = torch.tensor([2.0, -torch.inf, 0.5, -1.0, 1.5, -torch.inf])
     n, temperature = 10_000, 0.7
-    scores = _draw([np.random.default_rng(seed) for seed in range(n)], temperature)(
-        torch.empty(0), logits.expand(n, -1)
-    )
+    draw = _draw([np.random.default_rng(seed) for seed in range(n)], [temperature] * n)
+    scores = draw(torch.empty(0), logits.expand(n, -1))
     counts = np.bincount(scores.argmax(dim=1).numpy(), minlength=6)
     assert counts[1] == counts[5] == 0
     weights = np.exp(np.array([2.0, 0.5, -1.0, 1.5]) / temperature)
     assert chisquare(counts[[0, 2, 3, 4]], n * weights / weights.sum()).pvalue > 0.01
+
+
+def test_each_row_is_drawn_at_its_own_temperature_and_one_of_0_is_left_alone() -> None:
+    logits = torch.tensor([2.0, -torch.inf, 0.5, -1.0])
+    n = 5000
+    draw = _draw([np.random.default_rng(seed) for seed in range(3 * n)], [0.0, 0.5, 2.0] * n)
+    scores = draw(torch.empty(0), logits.expand(3 * n, -1))
+    assert torch.equal(scores[::3], logits.double().expand(n, -1))
+    for start, temperature in ((1, 0.5), (2, 2.0)):
+        counts = np.bincount(scores[start::3].argmax(dim=1).numpy(), minlength=4)
+        weights = np.exp(logits.double().numpy() / temperature)[[0, 2, 3]]
+        assert counts[1] == 0
+        assert chisquare(counts[[0, 2, 3]], n * weights / weights.sum()).pvalue > 0.01
 
 
 def test_every_answer_is_told_once_batch_by_batch(tiny: Path) -> None:
@@ -253,6 +266,97 @@ def test_a_constraint_holds_one_batch_and_no_other(talkative: Path) -> None:
     assert engine_of(talkative, structured_outputs=False).generate(asked, held[0]) == expected[0]
 
 
+def option(letters: str, temperature: float = 0.0, max_tokens: int = 4, seed: int = 42) -> Sampling:
+    """Let only one of some letters come back."""
+    grammar = "root ::= " + " | ".join(f'"{letter}"' for letter in letters)
+    return Sampling(temperature, max_tokens, seed, Constraint(letters, grammar))
+
+
+def each_alone(engine: TransformersEngine, asked: list[Conversation], samplings: list[Sampling]) -> list[Completion]:
+    """Ask those with the same sampling together, and no others with them."""
+    answers: dict[int, Completion] = {}
+    for sampling in set(samplings):
+        places = [place for place, own in enumerate(samplings) if own == sampling]
+        answers |= zip(places, engine.generate([asked[place] for place in places], sampling), strict=True)
+    return [answers[place] for place in range(len(asked))]
+
+
+@pytest.mark.parametrize("batch_size", [1, 6, 16])
+def test_conversations_with_samplings_of_their_own_are_answered_as_each_sampling_alone(
+    talkative: Path, batch_size: int
+) -> None:
+    asked = conversations(28)
+    samplings = [
+        option("AB"),
+        option("ABCD"),
+        option("ABCD", temperature=2.0),
+        option("ABCD", temperature=2.0, seed=1),
+        option("AB", temperature=0.5, max_tokens=6),
+        Sampling(max_tokens=4),
+        Sampling(temperature=0.8, max_tokens=6),
+    ] * 4
+    told: list[tuple[int, Completion]] = []
+    answers = engine_of(talkative, batch_size=batch_size).generate(asked, samplings, told.extend)
+    assert answers == each_alone(engine_of(talkative), asked, samplings)
+    assert sorted(told, key=lambda news: news[0]) == list(enumerate(answers))
+    for answer, sampling in zip(answers, samplings, strict=True):
+        if sampling.constraint is None:
+            assert (answer.completion_tokens, answer.cut) == (sampling.max_tokens, True)
+        else:
+            assert answer.text in list(sampling.constraint.name)
+    assert len({answer.text for answer in answers}) > 6
+
+
+def test_different_constraints_share_full_batches_and_are_compiled_once_each(
+    talkative: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[str] = []
+    compile_one = Grammars._compile
+
+    def noted(grammars: Grammars, grammar: str) -> Any:
+        compiled.append(grammar)
+        return compile_one(grammars, grammar)
+
+    monkeypatch.setattr(Grammars, "_compile", noted)
+    asked = [user("x" * (40 + j * 3 % 7)) for j in range(40)]
+    samplings = [option("ABCDEF"[: 2 + j % 5]) for j in range(40)]
+    told: list[list[int]] = []
+    engine = engine_of(talkative, batch_size=8)
+    answers = engine.generate(asked, samplings, lambda news: told.append([index for index, _ in news]))
+    assert [len(batch) for batch in told] == [8] * 5
+    lengths = [answers[index].prompt_tokens for batch in told for index in batch]
+    assert lengths == sorted(lengths, reverse=True)
+    assert sorted(compiled) == sorted({sampling.constraint.grammar for sampling in samplings if sampling.constraint})
+
+
+def test_answers_of_different_length_stand_in_batches_of_their_own_the_longest_first(talkative: Path) -> None:
+    asked = [user("x" * (60 + j)) for j in range(12)]
+    samplings = [Sampling(max_tokens=(2, 7)[j % 2]) for j in range(12)]
+    told: list[list[int]] = []
+    engine = engine_of(talkative, batch_size=4)
+    engine.generate(asked, samplings, lambda news: told.append([index for index, _ in news]))
+    assert told == [[11, 9, 7, 5], [10, 8, 6, 4], [3, 1], [2, 0]]
+
+
+def test_each_prompt_needs_room_for_its_own_answer_only(talkative: Path) -> None:
+    # 18 tokens stand around a text; the model takes 300.
+    asked = [user("x" * 270), user("x" * 200)]
+    engine = engine_of(talkative)
+    answers = engine.generate(asked, [Sampling(max_tokens=12), Sampling(max_tokens=82)])
+    assert [answer.completion_tokens for answer in answers] == [12, 82]
+    with pytest.raises(PromptTooLong, match="218 tokens and 83 for the answer") as caught:
+        engine.generate(asked, [Sampling(max_tokens=12), Sampling(max_tokens=83)])
+    assert caught.value.index == 1
+
+
+def test_more_or_fewer_samplings_than_conversations_are_told(tiny: Path) -> None:
+    engine = engine_of(tiny)
+    for n in (0, 1, 3):
+        with pytest.raises(ValueError, match=f"{n} samplings for 2 conversations"):
+            engine.generate([user("a"), user("b")], [Sampling()] * n)
+    assert engine.generate([], []) == []
+
+
 def test_an_answer_that_is_cut_keeps_to_the_constraint_as_far_as_it_goes(talkative: Path) -> None:
     sampling = Sampling(max_tokens=7, constraint=permutation_constraint(4))
     for answer in engine_of(talkative).generate(conversations(), sampling):
@@ -276,7 +380,8 @@ def test_where_a_constraint_cannot_be_kept_answers_come_without_it(
 
 def test_batches_shrink_where_memory_does_not_suffice(tiny: Path, caplog: pytest.LogCaptureFixture) -> None:
     asked = [user("x" * (40 + j)) for j in range(12)]
-    expected = engine_of(tiny).generate(asked, Sampling(max_tokens=4))
+    samplings = [option("AB"), Sampling(max_tokens=4), option("ABCD", temperature=1.0)] * 4
+    expected = engine_of(tiny).generate(asked, samplings)
     settings = TransformersModel(model=str(tiny), batch_size=10, device="cpu")
     model = AutoModelForCausalLM.from_pretrained(tiny)
     most = 3
@@ -289,7 +394,7 @@ def test_batches_shrink_where_memory_does_not_suffice(tiny: Path, caplog: pytest
     engine = TransformersEngine(settings, AutoTokenizer.from_pretrained(tiny), model)
     told: list[list[int]] = []
     with caplog.at_level(logging.WARNING, "valueflow"):
-        answers = engine.generate(asked, Sampling(max_tokens=4), lambda news: told.append([index for index, _ in news]))
+        answers = engine.generate(asked, samplings, lambda news: told.append([index for index, _ in news]))
     assert answers == expected
     assert told == [[11, 10], [9, 8], [7, 6], [5, 4], [3, 2], [1, 0]]
     assert [record.getMessage() for record in caplog.records] == [
@@ -451,3 +556,24 @@ def test_smollm2_held_to_permutations_gives_only_those_alone_and_in_company(temp
         assert alone.generate(asked, sampling) == answers
     assert together.generate(judged(8, 2), Sampling(temperature, 12)) == free
     assert not {answer.text for answer in free} & PERMUTATIONS[8]
+
+
+@needs_smollm2
+@pytest.mark.slow
+def test_smollm2_answers_conversations_with_samplings_of_their_own_as_each_sampling_alone() -> None:
+    samplings = [
+        option("AB"),
+        option("ABCD", temperature=1.0),
+        Sampling(max_tokens=4),
+        option("ABCD"),
+        Sampling(temperature=1.0, max_tokens=6, seed=3),
+        option("AB", temperature=1.0),
+    ] * 2
+    asked = [user(f"Question {j}. {'Is it good? ' * (j * 5 % 7)}Which letter do you choose?") for j in range(12)]
+    engine = TransformersModel(model="smollm2", batch_size=7).start()
+    answers = engine.generate(asked, samplings)
+    assert answers == each_alone(engine, asked, samplings)
+    for answer, sampling in zip(answers, samplings, strict=True):
+        if sampling.constraint is not None:
+            assert answer.text in list(sampling.constraint.name)
+            assert (answer.completion_tokens, answer.cut) == (2, False)

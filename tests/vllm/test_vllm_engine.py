@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from valueflow.judge.answers import permutation_constraint
-from valueflow.llm import Completion, Message, PromptTooLong, Sampling, TransformersModel, VllmModel
+from valueflow.llm import Completion, Constraint, Message, PromptTooLong, Sampling, TransformersModel, VllmModel
 from valueflow.llm.vllm_engine import VllmEngine
 from valueflow.run.errors import InputError
 
@@ -98,6 +98,35 @@ def test_draws_belong_to_the_seed(engine: VllmEngine) -> None:
     )
     assert first == again
     assert first != other
+
+
+def option(letters: str, temperature: float = 0.0) -> Sampling:
+    """Let only one of some letters come back."""
+    grammar = "root ::= " + " | ".join(f'"{letter}"' for letter in letters)
+    return Sampling(temperature, 4, 7, Constraint(letters, grammar))
+
+
+def test_conversations_with_samplings_of_their_own_are_answered_as_each_sampling_alone(engine: VllmEngine) -> None:
+    kinds = [option("AB"), option("ABCD"), option("ABCD", 1.0), Sampling(max_tokens=6), Sampling(1.0, 9)]
+    samplings = kinds * 4
+    together = engine.generate(QUESTIONS[:20], samplings)
+    for start, sampling in enumerate(kinds):
+        assert engine.generate(QUESTIONS[start:20:5], sampling) == together[start::5]
+    for answer, sampling in zip(together, samplings, strict=True):
+        if sampling.constraint is None:
+            assert answer.cut == (answer.completion_tokens == sampling.max_tokens)
+        else:
+            assert answer.text in list(sampling.constraint.name)
+    with pytest.raises(ValueError, match="5 samplings for 4 conversations"):
+        engine.generate(QUESTIONS[:4], kinds)
+
+
+def test_each_prompt_needs_room_for_its_own_answer_only(engine: VllmEngine) -> None:
+    asked = [question("word " * 1500), QUESTIONS[0], question("word " * 1500)]
+    samplings = [Sampling(max_tokens=tokens) for tokens in (2, 1500, 1500)]
+    with pytest.raises(PromptTooLong, match="and 1,500 for the answer") as caught:
+        engine.generate(asked, samplings)
+    assert caught.value.index == 2
 
 
 def test_a_prompt_that_is_too_long_is_told_before_anything_is_generated(engine: VllmEngine) -> None:

@@ -11,11 +11,15 @@ import re
 CUT_MARK = " [...]"
 """What follows a text that was cut."""
 
+_TOKENS = (
+    r"<(?=[/|!?A-Za-z_\uff5c])"  # <|im_end|>, </s>, <start_of_turn>, and with a full-width bar
+    r"|\[(?=/?[A-Za-z_][A-Za-z0-9_]*\])"  # [INST], [/INST], [gMASK], [control_8]
+)
+_TOKEN = re.compile(_TOKENS)
 _ESCAPED = re.compile(
     # What is not seen, or ends a line
     "[\x7f-\x9f\u00ad\u034f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\ufff9-\uffff\ud800-\udfff]"
-    "|<(?=[/|!?A-Za-z_\uff5c])"  # <|im_end|>, </s>, <start_of_turn>, and with a full-width bar
-    r"|\[(?=/?[A-Za-z_][A-Za-z0-9_]*\])"  # [INST], [/INST], [gMASK], [control_8]
+    rf"|{_TOKENS}"
     "|[\ufe00-\ufe0e\U000e0000-\U000e0fff]"  # tags and variants: letters that nobody sees
 )
 
@@ -47,8 +51,13 @@ def fenced(text: str, most_bytes: int) -> tuple[str, bool]:
 
 
 def without_marks(text: str) -> str:
-    """Escape what might be taken for a special token, and nothing else; for a model's own earlier answer."""
+    """Escape what is not seen or might be taken for a special token; for a model's own earlier answer."""
     return _ESCAPED.sub(_escape, text)
+
+
+def without_tokens(text: str) -> str:
+    """Escape what might be taken for a special token, and nothing else; for a question that is put as it is."""
+    return _TOKEN.sub(_escape, text)
 
 
 def _quoted(text: str) -> str:

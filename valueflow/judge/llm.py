@@ -161,11 +161,7 @@ class _Reading:
 
     def used(self, usage: Usage) -> None:
         """Note for the progress bar what asking has taken so far."""
-        usage = self.before + usage
-        parts = [f"{usage.calls:,} calls", f"{usage.cache_hits:,} cached"]
-        if usage.completion_tokens:
-            parts.append(f"{usage.tokens_per_second:,.0f} tokens/s")
-        self._note = ", ".join(parts)
+        self._note = (self.before + usage).note
 
     def add(self, arrivals: Sequence[tuple[int, Completion]], *, is_last: bool) -> None:
         """Read answers; a window is told as done once it is ranked or has finally failed."""

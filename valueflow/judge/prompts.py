@@ -1,6 +1,5 @@
 """Ranking prompts: the config group `prompt`."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Self
 
@@ -8,11 +7,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from valueflow.judge.fence import fenced, without_marks
 from valueflow.llm import Message
-from valueflow.run.errors import InputError, nearest
+from valueflow.llm.templates import check_places, fill
+from valueflow.run.errors import InputError
 from valueflow.run.settings import Settings
 from valueflow.theory import Theory
 
-_PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 _PLACES = {
     "system": ("theory", "label", "value", "definition", "k"),
     "user": ("theory", "label", "value", "definition", "k", "items"),
@@ -56,9 +55,7 @@ class RankingPrompt(Settings):
     @model_validator(mode="after")
     def _check_places(self) -> Self:
         for field, known in _PLACES.items():
-            for name in _PLACEHOLDER.findall(getattr(self, field)):
-                if name not in known:
-                    raise ValueError(f"{field} holds '{{{name}}}'; {nearest(name, known)}")
+            check_places(field, getattr(self, field), known)
         if self.user.count("{items}") != 1:
             raise ValueError("user must hold {items} once: there the texts stand")
         return self
@@ -124,8 +121,7 @@ class ValuePrompt:
             "k": str(k),
             **more,
         }
-        # One pass: what is filled in is not looked at again, whatever braces it holds.
-        return _PLACEHOLDER.sub(lambda place: words[place.group(1)], getattr(self._prompt, field)).strip()
+        return fill(getattr(self._prompt, field), words)
 
 
 def _numbered(items: Sequence[str]) -> str:

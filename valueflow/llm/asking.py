@@ -15,6 +15,7 @@ from valueflow.llm.protocol import (
     PromptTooLong,
     Sampling,
     ignore_arrivals,
+    one_each,
 )
 from valueflow.llm.running import release, running
 from valueflow.run.errors import InputError
@@ -65,6 +66,14 @@ class Usage:
         """Tokens generated a second; 0 where nothing was."""
         return self.completion_tokens / self.seconds if self.seconds > 0 else 0.0
 
+    @property
+    def note(self) -> str:
+        """The figures that are watched while it runs, for a progress bar."""
+        parts = [f"{self.calls:,} calls", f"{self.cache_hits:,} cached"]
+        if self.completion_tokens:
+            parts.append(f"{self.tokens_per_second:,.0f} tokens/s")
+        return ", ".join(parts)
+
     def as_dict(self) -> dict[str, int | float]:
         """Return all figures by name."""
         return {**asdict(self), "tokens_per_second": self.tokens_per_second}
@@ -73,7 +82,7 @@ class Usage:
 def ask(
     model: ChatModel,
     conversations: Sequence[Conversation],
-    sampling: Sampling,
+    sampling: Sampling | Sequence[Sampling],
     *,
     cache: CacheMode,
     arrived: Arrived = ignore_arrivals,
@@ -89,7 +98,7 @@ def ask(
     conversations
         N conversations.
     sampling
-        The same for all of them.
+        One for all of them, or one each.
     cache
         `off`; `read` uses kept completions; `on` also keeps new ones, each as soon as it is
         there. If another process has kept an answer in the meantime, that one is returned. A
@@ -112,9 +121,12 @@ def ask(
         A conversation does not fit into the model; its index is that in `conversations`.
     InputError
         The model or the cache cannot be used.
+    ValueError
+        There are more or fewer samplings than conversations.
     """
+    samplings = one_each(sampling, len(conversations))
     identity = model.identity()
-    keys = [request_key(identity, conversation, sampling) for conversation in conversations]
+    keys = [request_key(identity, turns, drawn) for turns, drawn in zip(conversations, samplings, strict=True)]
     positions: dict[str, list[int]] = {}
     for index, key in enumerate(keys):
         positions.setdefault(key, []).append(index)
@@ -147,10 +159,12 @@ def ask(
                 used(usage)
                 tell(news.items())
 
+            first = [positions[key][0] for key in missing]
+            wanted = sampling if isinstance(sampling, Sampling) else [samplings[index] for index in first]
             engine = running(model)
             begin = time.perf_counter()
             try:
-                generated = engine.generate([conversations[positions[key][0]] for key in missing], sampling, keep)
+                generated = engine.generate([conversations[index] for index in first], wanted, keep)
             except PromptTooLong as error:
                 raise PromptTooLong(positions[missing[error.index]][0], error.detail) from error
             except BaseException:

@@ -47,15 +47,24 @@ def prompt_tokens(
     return list(encoded["input_ids"])
 
 
-def check_lengths(prompts: Sequence[Sequence[int]], room: int, longest: int | None) -> None:
-    """Check that each prompt fits into the model with `room` tokens after it; None: nobody knows a limit.
+def check_lengths(prompts: Sequence[Sequence[int]], rooms: Sequence[int], longest: int | None) -> None:
+    """Check that each prompt fits into the model together with its answer.
+
+    Parameters
+    ----------
+    prompts
+        N prompts.
+    rooms
+        Most tokens of each answer, N.
+    longest
+        What the model takes; None: nobody knows a limit.
 
     Raises
     ------
     PromptTooLong
         The first that does not.
     """
-    for index, prompt in enumerate(prompts):
+    for index, (prompt, room) in enumerate(zip(prompts, rooms, strict=True)):
         if longest is not None and len(prompt) + room > longest:
             detail = f"{len(prompt):,} tokens and {room:,} for the answer; the model takes {longest:,}"
             raise PromptTooLong(index, detail)

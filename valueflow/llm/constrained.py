@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Collection, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,21 +33,36 @@ class Grammars:
         self._compiled: dict[str, llguidance.LLMatcher | None] = {}
         self._told: set[tuple[str, str]] = set()
 
-    def mask(self, constraint: Constraint, rows: int) -> "TokenMask | None":
-        """Return what holds a new batch to a constraint; None, told once in the log, where that cannot be done."""
+    def mask(self, constraints: Sequence[Constraint | None]) -> "TokenMask | None":
+        """Return what holds the rows of a new batch, each to its own constraint; None where none can be held.
+
+        A constraint that cannot be kept is told once in the log, and its rows are left alone.
+
+        Parameters
+        ----------
+        constraints
+            One a row; None: the row may say anything.
+        """
+        starts = [None if constraint is None else self._start(constraint) for constraint in constraints]
+        if self._vocabulary is None or all(start is None for start in starts):
+            return None
+        # What a model's settings name as an end need not be in its vocabulary.
+        ends = [end for end in self._ends if end < self._vocabulary.vocab_size]
+        matchers = [None if start is None else start.deep_copy() for start in starts]
+        names = ["" if constraint is None else constraint.name for constraint in constraints]
+        return TokenMask(
+            matchers, self._vocabulary.vocab_size, ends, lambda row, reason: self._tell(names[row], reason)
+        )
+
+    def _start(self, constraint: Constraint) -> "llguidance.LLMatcher | None":
+        """Return what stands at the start of a constraint's grammar, None where that cannot be read."""
         if constraint.grammar not in self._compiled:
             try:
                 self._compiled[constraint.grammar] = self._compile(constraint.grammar)
             except Exception as error:  # a tokenizer or grammar that llguidance cannot read: each of its own type
                 self._compiled[constraint.grammar] = None
                 self._tell(constraint.name, str(error).partition("\n")[0])
-        start = self._compiled[constraint.grammar]
-        if start is None or self._vocabulary is None:
-            return None
-        # What a model's settings name as an end need not be in its vocabulary.
-        ends = [end for end in self._ends if end < self._vocabulary.vocab_size]
-        tell = partial(self._tell, constraint.name)
-        return TokenMask([start.deep_copy() for _ in range(rows)], self._vocabulary.vocab_size, ends, tell)
+        return self._compiled[constraint.grammar]
 
     def _compile(self, grammar: str) -> "llguidance.LLMatcher":
         from llguidance import LLMatcher, grammar_from
@@ -78,25 +92,25 @@ class TokenMask:
     Parameters
     ----------
     matchers
-        One a row, at the start of its grammar.
+        One a row, at the start of its grammar; None: the row is left alone.
     vocabulary
         How many tokens the matchers know. A model may give scores to more; those are never allowed.
     ends
         Tokens that end an answer, all below `vocabulary`.
     tell
-        Called with the reason where a row can no longer be held.
+        Called with row and reason where one can no longer be held.
     """
 
     def __init__(
         self,
-        matchers: Sequence["llguidance.LLMatcher"],
+        matchers: Sequence["llguidance.LLMatcher | None"],
         vocabulary: int,
         ends: Sequence[int],
-        tell: Callable[[str], None],
+        tell: Callable[[int, str], None],
     ) -> None:
         from llguidance.numpy import allocate_token_bitmask
 
-        self._matchers: list[llguidance.LLMatcher | None] = list(matchers)
+        self._matchers = list(matchers)
         self._bits = allocate_token_bitmask(len(matchers), vocabulary)
         self._vocabulary = vocabulary
         self._ends = list(ends)
@@ -148,5 +162,5 @@ class TokenMask:
         for row in np.flatnonzero(~allowed.any(axis=1)).tolist():
             if self._matchers[row] is not None:
                 self._matchers[row] = None
-                self._tell("no token of the model goes on with an answer")
+                self._tell(row, "no token of the model goes on with an answer")
         return allowed

@@ -1,7 +1,7 @@
 """What a chat model is: something that answers conversations, whole batches at a time."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, TypedDict
 
 
@@ -26,12 +26,14 @@ class Constraint:
     grammar
         GBNF whose start rule is `root`; vLLM takes it, in process and as a server.
     schema
-        JSON schema of an object; other servers take it.
+        JSON schema of an object; other servers take it. None where the answer is too short to be
+        wrapped in an object; they are then not told what it must look like.
     """
 
     name: str
     grammar: str
-    schema: Mapping[str, Any]
+    # Of no use for a hash, as mappings have none; equality looks at it.
+    schema: Mapping[str, Any] | None = field(default=None, hash=False)
 
 
 @dataclass(frozen=True)
@@ -87,11 +89,36 @@ def ignore_arrivals(arrivals: Sequence[tuple[int, Completion]]) -> None:
     """Do nothing; for callers who wait for the whole batch."""
 
 
+def one_each(sampling: Sampling | Sequence[Sampling], n: int) -> Sequence[Sampling]:
+    """Return the sampling of each of n conversations.
+
+    Parameters
+    ----------
+    sampling
+        One for all of them, or one each.
+    n
+        How many there are.
+
+    Raises
+    ------
+    ValueError
+        There are more or fewer samplings than conversations.
+    """
+    if isinstance(sampling, Sampling):
+        return [sampling] * n
+    if len(sampling) != n:
+        raise ValueError(f"{len(sampling)} samplings for {n} conversations; give one each, or one for all of them")
+    return sampling
+
+
 class Engine(Protocol):
     """A running model."""
 
     def generate(
-        self, conversations: Sequence[Conversation], sampling: Sampling, arrived: Arrived = ignore_arrivals
+        self,
+        conversations: Sequence[Conversation],
+        sampling: Sampling | Sequence[Sampling],
+        arrived: Arrived = ignore_arrivals,
     ) -> list[Completion]:
         """Answer a batch.
 
@@ -100,7 +127,7 @@ class Engine(Protocol):
         conversations
             N conversations, given to the model all at once.
         sampling
-            The same for all of them.
+            One for all of them, or one each.
         arrived
             Told of every completion as soon as it is there, in any order, each exactly once.
 
@@ -115,6 +142,8 @@ class Engine(Protocol):
             A conversation does not fit into the model.
         InputError
             The model, or the server, cannot be used at all.
+        ValueError
+            There are more or fewer samplings than conversations.
         """
         ...
 

@@ -23,6 +23,7 @@ from valueflow.llm.protocol import (
     PromptTooLong,
     Sampling,
     ignore_arrivals,
+    one_each,
 )
 from valueflow.llm.turns import encodable, final_answer
 from valueflow.run.errors import InputError, nearest, shorten
@@ -232,12 +233,16 @@ class ServerEngine:
         self._client = _connect(settings, wording.key)
 
     def generate(
-        self, conversations: Sequence[Conversation], sampling: Sampling, arrived: Arrived = ignore_arrivals
+        self,
+        conversations: Sequence[Conversation],
+        sampling: Sampling | Sequence[Sampling],
+        arrived: Arrived = ignore_arrivals,
     ) -> list[Completion]:
         """Answer a batch; see `valueflow.llm.protocol.Engine`."""
+        samplings = one_each(sampling, len(conversations))
 
         async def complete(index: int) -> Completion:
-            return await self._complete(index, conversations[index], sampling)
+            return await self._complete(index, conversations[index], samplings[index])
 
         return self._loop.complete_all(len(conversations), complete, self._settings.concurrency, arrived)
 
@@ -251,14 +256,14 @@ class ServerEngine:
         """Answer one conversation, without structured output where the server refuses that."""
         import openai
 
-        form = self._form if sampling.constraint is not None else "none"
+        form = _form_fields(sampling.constraint, self._form)
         try:
             try:
                 return await self._ask(conversation, sampling, form)
             except openai.APIStatusError as error:
-                if form == "none" or error.status_code not in _MAY_REFUSE_FORM or _is_too_long(error):
+                if not form or error.status_code not in _MAY_REFUSE_FORM or _is_too_long(error):
                     raise
-                completion = await self._ask(conversation, sampling, "none")
+                completion = await self._ask(conversation, sampling, {})
                 if not completion.error:
                     self._refused_form(error)
                 return completion
@@ -283,7 +288,7 @@ class ServerEngine:
             )
         return Completion("", error=reason)
 
-    async def _ask(self, conversation: Conversation, sampling: Sampling, form: Form) -> Completion:
+    async def _ask(self, conversation: Conversation, sampling: Sampling, form: dict[str, object]) -> Completion:
         body = _body(self._settings, self._model, conversation, sampling, form)
         # An answer that makes no sense mostly comes from something between here and the server: it gets one more try.
         for _ in range(2):
@@ -460,31 +465,31 @@ def _form(settings: ServerModel, listed: _Listed) -> Form:
 
 
 def _body(
-    settings: ServerModel, model: str, conversation: Conversation, sampling: Sampling, form: Form
+    settings: ServerModel, model: str, conversation: Conversation, sampling: Sampling, form: dict[str, object]
 ) -> dict[str, object]:
-    """Write the body of a request."""
+    """Write the body of a request; `form` is what it says of the answer's form."""
     body = {
         "model": model,
         "messages": [{"role": turn["role"], "content": encodable(turn["content"])} for turn in conversation],
         "temperature": sampling.temperature,
         "seed": sampling.seed,
         settings.token_limit_key: sampling.max_tokens + settings.reasoning_tokens,
-        **({} if sampling.constraint is None else _constrained(sampling.constraint, form)),
+        **form,
         **(settings.extra_body or {}),
     }
     left_out = [field for field, content in (settings.extra_body or {}).items() if content is None]
     return {field: content for field, content in body.items() if field not in left_out}
 
 
-def _constrained(constraint: Constraint, form: Form) -> dict[str, object]:
-    match form:
-        case "vllm":
-            return {"structured_outputs": {"grammar": constraint.grammar}}
-        case "json_schema":
-            schema = {"name": constraint.name, "strict": True, "schema": plain(constraint.schema)}
-            return {"response_format": {"type": "json_schema", "json_schema": schema}}
-        case "none":
-            return {}
+def _form_fields(constraint: Constraint | None, form: Form) -> dict[str, object]:
+    """Write what a request says of its answer's form; nothing where the server's language has no word for it."""
+    match constraint, form:
+        case Constraint(grammar=grammar), "vllm":
+            return {"structured_outputs": {"grammar": grammar}}
+        case Constraint(name=name, schema=schema), "json_schema" if schema is not None:
+            told = {"name": name, "strict": True, "schema": plain(schema)}
+            return {"response_format": {"type": "json_schema", "json_schema": told}}
+    return {}
 
 
 def _completion(text: str, answer_after: str) -> Completion | None:

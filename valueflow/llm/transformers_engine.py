@@ -10,7 +10,7 @@ from pydantic import Field
 
 from valueflow.llm.chat_template import check_lengths, prompt_tokens, reason
 from valueflow.llm.constrained import Grammars
-from valueflow.llm.protocol import Arrived, Completion, Conversation, Sampling, ignore_arrivals
+from valueflow.llm.protocol import Arrived, Completion, Conversation, Sampling, ignore_arrivals, one_each
 from valueflow.llm.turns import final_answer
 from valueflow.llm.weights import find_model, model_identity
 from valueflow.run.errors import InputError
@@ -121,26 +121,37 @@ class TransformersEngine:
         }
 
     def generate(
-        self, conversations: Sequence[Conversation], sampling: Sampling, arrived: Arrived = ignore_arrivals
+        self,
+        conversations: Sequence[Conversation],
+        sampling: Sampling | Sequence[Sampling],
+        arrived: Arrived = ignore_arrivals,
     ) -> list[Completion]:
         """Answer a batch; see `valueflow.llm.protocol.Engine`."""
+        samplings = one_each(sampling, len(conversations))
         prompts = prompt_tokens(
             self._tokenizer, conversations, self._settings.model, self._settings.chat_template_kwargs
         )
-        room = sampling.max_tokens + self._settings.reasoning_tokens
-        check_lengths(prompts, room, self._longest)
-        # Prompts of like length share a batch, so that little is padding; what needs most memory comes first.
-        waiting = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
+        rooms = [drawn.max_tokens + self._settings.reasoning_tokens for drawn in samplings]
+        check_lengths(prompts, rooms, self._longest)
+        # Prompts of like length share a batch, so that little is padding. Answers in a batch have the same room: one
+        # that may be longer would let all others run on.
+        waiting: dict[int, list[int]] = {}
+        for index in sorted(range(len(prompts)), key=lambda index: -len(prompts[index])):
+            waiting.setdefault(rooms[index], []).append(index)
         completions: dict[int, Completion] = {}
         while waiting:
-            longest = len(prompts[waiting[0]])
+            # What needs most memory comes first.
+            room = max(waiting, key=lambda room: len(prompts[waiting[room][0]]) + room)
+            longest = len(prompts[waiting[room][0]])
             # A prompt of less than half the longest's length would be mostly padding: it waits for its like.
-            batch = [index for index in waiting[: self._batch_size] if 2 * len(prompts[index]) >= longest]
-            answers = self._answers([prompts[index] for index in batch], room, sampling)
+            batch = [index for index in waiting[room][: self._batch_size] if 2 * len(prompts[index]) >= longest]
+            answers = self._answers([prompts[index] for index in batch], [samplings[index] for index in batch], room)
             if answers is None:
                 self._batch_size = self._halved(len(batch), longest + room)
                 continue
-            del waiting[: len(batch)]
+            del waiting[room][: len(batch)]
+            if not waiting[room]:
+                del waiting[room]
             news = [
                 (index, self._completion(len(prompts[index]), answer, room))
                 for index, answer in zip(batch, answers, strict=True)
@@ -157,7 +168,7 @@ class TransformersEngine:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def _answers(self, prompts: list[list[int]], room: int, sampling: Sampling) -> list[list[int]] | None:
+    def _answers(self, prompts: list[list[int]], samplings: list[Sampling], room: int) -> list[list[int]] | None:
         """Return the tokens after each prompt, padding included, or None where memory does not suffice."""
         import torch
         from transformers import GenerationConfig
@@ -167,10 +178,11 @@ class TransformersEngine:
         mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
         device = self._model.device
         processors: list[Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = []
-        if sampling.temperature > 0:
-            processors.append(_draw(_generators(prompts, sampling.seed), sampling.temperature))
-        if sampling.constraint is not None and self._settings.structured_outputs:
-            held = self._grammars.mask(sampling.constraint, len(prompts))
+        temperatures = [drawn.temperature for drawn in samplings]
+        if any(temperature > 0 for temperature in temperatures):
+            processors.append(_draw(_generators(prompts, [drawn.seed for drawn in samplings]), temperatures))
+        if self._settings.structured_outputs:
+            held = self._grammars.mask([drawn.constraint for drawn in samplings])
             processors += [] if held is None else [held]
         try:
             with torch.inference_mode():
@@ -208,14 +220,15 @@ class TransformersEngine:
         return Completion(text=text, prompt_tokens=prompt_tokens, completion_tokens=length, cut=cut)
 
 
-def _generators(prompts: Sequence[Sequence[int]], seed: int) -> list[np.random.Generator]:
+def _generators(prompts: Sequence[Sequence[int]], seeds: Sequence[int]) -> list[np.random.Generator]:
     """Return where each conversation's draws come from, the same whatever stands beside it."""
-    keys = (hashlib.sha256(f"{seed} {list(prompt)}".encode()).digest() for prompt in prompts)
+    pairs = zip(seeds, prompts, strict=True)
+    keys = (hashlib.sha256(f"{seed} {list(prompt)}".encode()).digest() for seed, prompt in pairs)
     return [np.random.default_rng(int.from_bytes(key, "big")) for key in keys]
 
 
 def _draw(
-    generators: Sequence[np.random.Generator], temperature: float
+    generators: Sequence[np.random.Generator], temperatures: Sequence[float]
 ) -> Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]:
     """Return a logits processor after which the highest score is a draw from softmax(logits / temperature).
 
@@ -227,18 +240,23 @@ def _draw(
     ----------
     generators
         One a row.
-    temperature
-        Above 0.
+    temperatures
+        One a row; one of 0 is left alone, its highest score the likeliest token's.
     """
     import torch
 
+    drawn = [row for row, temperature in enumerate(temperatures) if temperature > 0]
+
     def with_noise(_: "torch.Tensor", logits: "torch.Tensor") -> "torch.Tensor":
         # Made on the CPU, so that draws are the same on every device; -log of an exponential draw is a Gumbel draw.
-        waits = np.stack([generator.standard_exponential(logits.shape[-1]) for generator in generators])
+        waits = np.stack([generators[row].standard_exponential(logits.shape[-1]) for row in drawn])
         noise = torch.from_numpy(-np.log(np.maximum(waits, np.finfo(float).tiny)))
         # Apple's GPUs know no double precision.
         precise = torch.float32 if logits.device.type == "mps" else torch.float64
-        return logits.to(precise) / temperature + noise.to(logits.device, precise)
+        scales = torch.tensor([[temperatures[row]] for row in drawn], dtype=precise, device=logits.device)
+        scores = logits.to(precise, copy=True)
+        scores[drawn] = scores[drawn] / scales + noise.to(logits.device, precise)
+        return scores
 
     return with_noise
 

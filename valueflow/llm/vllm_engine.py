@@ -12,7 +12,7 @@ from pydantic import Field
 
 from valueflow.llm.batches import BatchLoop
 from valueflow.llm.chat_template import check_lengths, prompt_tokens, reason
-from valueflow.llm.protocol import Arrived, Completion, Conversation, Sampling, ignore_arrivals
+from valueflow.llm.protocol import Arrived, Completion, Conversation, Sampling, ignore_arrivals, one_each
 from valueflow.llm.turns import final_answer
 from valueflow.llm.weights import find_model, model_identity
 from valueflow.run.errors import InputError
@@ -134,21 +134,27 @@ class VllmEngine:
         self._engine = engine
 
     def generate(
-        self, conversations: Sequence[Conversation], sampling: Sampling, arrived: Arrived = ignore_arrivals
+        self,
+        conversations: Sequence[Conversation],
+        sampling: Sampling | Sequence[Sampling],
+        arrived: Arrived = ignore_arrivals,
     ) -> list[Completion]:
         """Answer a batch; see `valueflow.llm.protocol.Engine`."""
         from vllm.inputs import tokens_input
 
+        samplings = one_each(sampling, len(conversations))
         prompts = prompt_tokens(
             self._engine.get_tokenizer(), conversations, self._settings.model, self._settings.chat_template_kwargs
         )
-        parameters = self._parameters(sampling)
-        check_lengths(prompts, parameters.max_tokens, int(self._engine.model_config.max_model_len))
+        made = {different: self._parameters(different) for different in set(samplings)}
+        parameters = [made[drawn] for drawn in samplings]
+        rooms = [one.max_tokens for one in parameters]
+        check_lengths(prompts, rooms, int(self._engine.model_config.max_model_len))
         batch = uuid.uuid4().hex
 
         async def complete(index: int) -> Completion:
             prompt = tokens_input(prompts[index])
-            async for output in self._engine.generate(prompt, parameters, f"{batch}-{index}"):
+            async for output in self._engine.generate(prompt, parameters[index], f"{batch}-{index}"):
                 last = output
             return self._completion(last)
 
