@@ -114,17 +114,24 @@ def refused(done: Finished, work: Path, *parts: str) -> None:
 # ---- What it says of itself
 
 
-def test_help_names_every_key_and_group_and_option(work: Path) -> None:
-    shown = succeeded(run(work, "--help")).stdout
+def test_help_names_every_key_and_group_and_option(tmp_path: Path, work: Path) -> None:
+    for option in ("theory/mine.yaml", "groups_of_another_app/other.yaml"):
+        (tmp_path / option).parent.mkdir()
+        (tmp_path / option).write_text("x: 1\n")
+    shown = succeeded(run(work, "--help", "--config-dir", str(tmp_path))).stdout
     primary = yaml.safe_load((ROOT / "configs" / "evaluate.yaml").read_text(encoding="utf-8"))
     keys = set(primary) - {"defaults", "hydra"}
     assert len(keys) > 15
     for key in keys:
         assert re.search(rf"^ *{key} ", shown, flags=re.MULTILINE), key
-    for group in (folder for folder in (ROOT / "configs").iterdir() if folder.is_dir() and folder.name != "hydra"):
-        assert re.search(rf"^ *{group.name} ", shown, flags=re.MULTILINE), group.name
-        for option in group.glob("*.yaml"):
-            assert option.stem in shown, option
+    groups = {group for entry in primary["defaults"] if isinstance(entry, dict) for group in entry} - {"hydra"}
+    listed = {line.partition(": ")[0]: line for line in shown.splitlines() if re.match(r"\w+: \w", line)}
+    assert set(listed) == groups
+    for group in groups:
+        assert re.search(rf"^ *{group} ", shown, flags=re.MULTILINE), group
+        options = {file.stem for file in (ROOT / "configs" / group).glob("*.yaml")}
+        options |= {"mine"} if group == "theory" else set()
+        assert listed[group] == f"{group}: {', '.join(sorted(options))}"
     for default in ("[6]", "[3]", "[50]", "[0.1]", "[42]", "[map]"):
         assert default in shown
     assert list(work.iterdir()) == []
@@ -333,7 +340,7 @@ ANCHORS = "theory,value,text,final_rating\n" + "".join(f"pvq,power,anchor {i},{i
         ("responses", "column.csv", b"query,dataset,respons\nq,d,r\n", ["'response' is missing", "'respons'"]),
         ("responses", "blank.csv", b"query,dataset,response\nq,d,one\nq,d,\n", ["row 2", "text is missing"]),
         ("responses", "latin.csv", b"query,dataset,response\nq,d,caf\xe9\n", ["not UTF-8"]),
-        ("responses", "folder", "folder", ["is a folder"]),
+        ("responses", "folder", "folder", ["holds no file named responses.csv"]),
         ("vidb", "none.csv", None, ["vidb:", "does not exist"]),
         ("vidb", "empty.csv", b"", ["is empty"]),
         ("vidb", "folder", "folder", ["holds no file named"]),
@@ -425,26 +432,40 @@ def test_a_sweep_ends_with_one_table(work: Path, rankings: Path) -> None:
     assert "failed:" not in shown
 
 
-def test_a_steered_sweep_of_saved_rankings_is_drawn(work: Path, tmp_path: Path) -> None:
-    table = rankings_of(n=3)
+def test_one_intensity_is_no_dose_response(work: Path, tmp_path: Path) -> None:
+    rankings_of(n=3).to_csv(tmp_path / "rankings.csv", index=False)
     pd.DataFrame(
         {"query": "q", "dataset": "d", "response": [f"response {row}" for row in range(3)], "intensity": "-2"}
     ).to_csv(tmp_path / "responses.csv", index=False)
-    table.to_csv(tmp_path / "rankings.csv", index=False)
     files = (f"rankings={tmp_path / 'rankings.csv'}", f"responses={tmp_path / 'responses.csv'}")
-    done = run(work, "value=power", "intensity=-2,2", *files, "-m")
-    assert done.returncode == 2
-    assert not (only_sweep(work) / "dose_response.png").exists()  # one intensity is no dose-response
-    (tmp_path / "responses.csv").write_text(
-        "\n".join(line.removesuffix(",-2") for line in (tmp_path / "responses.csv").read_text().splitlines())
-        .replace(",intensity", "")
-        .strip()
-        + "\n"
-    )
-    shown = succeeded(run(work, "value=power", "intensity=-2,2", *files, "hydra.sweep.dir=drawn", "-m")).stdout
-    assert (work / "drawn" / "dose_response.png").read_bytes().startswith(b"\x89PNG")
-    assert "<svg" in (work / "drawn" / "dose_response.svg").read_text(encoding="utf-8")
+    assert run(work, "value=power", "intensity=-2,2", *files, "-m").returncode == 2
+    assert not (only_sweep(work) / "dose_response.png").exists()
+
+
+def test_a_sweep_of_steered_responses_is_scored_and_drawn_by_method_and_intensity(
+    work: Path, tmp_path: Path, rankings: Path
+) -> None:
+    """The folder of a steering sweep; its methods are told apart in table and picture."""
+    texts = [f"response {row}" for row in range(8)]
+    steered = tmp_path / "steered"
+    for job, (method, intensity) in enumerate([("prompt", "-2|0"), ("prompt", "2|0"), ("none", "")]):
+        (steered / str(job)).mkdir(parents=True)
+        pd.DataFrame({"query": "q", "dataset": "d", "response": texts, "theory": "pvq" if intensity else ""}).assign(
+            value="power|face" if intensity else "", intensity=intensity, steering=method, model="m"
+        ).to_csv(steered / str(job) / "responses.csv", index=False)
+    command = ("value=power", "steered_by=prompt,none", "intensity=-2,2", f"rankings={rankings}", "-m")
+    shown = succeeded(run(work, f"responses={steered}", *command)).stdout
+    sweep = only_sweep(work)
+    table = pd.read_csv(sweep / "sweep.csv", keep_default_na=False)
+    assert table["steered_by"].tolist() == ["prompt", "prompt", "none", "none"]
+    assert table["responses"].tolist() == [str(steered)] * 4
+    assert table[["read", "n"]].to_numpy().tolist() == [[24, 8]] * 4
+    assert [read_json(sweep / str(job) / "summary.json")["labels_only"] for job in (0, 2)] == [[], ["intensity"]]
+    assert (sweep / "dose_response.png").read_bytes().startswith(b"\x89PNG")
     assert "dose_response.png" in shown
+    for method in ("prompt", "none"):
+        assert shown.count(f"steered_by={method}") == 2
+        assert f"power steered_by={method}" in (sweep / "dose_response.svg").read_text(encoding="utf-8")
 
 
 def test_a_job_that_fails_leaves_the_others_running_and_is_named(work: Path, rankings: Path) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.command import Finished, environment, refused, succeeded, summary_in
 from tests.llm.fault_server import (
     Call,
     FaultServer,
@@ -35,19 +36,12 @@ from valueflow.run.errors import InputError
 ROOT = Path(__file__).parents[1]
 KEY = "sk-test-4f9b1c77aa3e5d20"
 
-Finished = subprocess.CompletedProcess[str]
-
 
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
     folder = tmp_path / "work"
     folder.mkdir()
     return folder
-
-
-def environment(cache: Path, **more: str) -> dict[str, str]:
-    kept = {key: entry for key, entry in os.environ.items() if not key.startswith(("WANDB_", "HYDRA_", "OPENAI_"))}
-    return {**kept, "VALUEFLOW_CACHE": str(cache), **more}
 
 
 def run(work: Path, *arguments: str, **more: str) -> Finished:
@@ -66,27 +60,6 @@ def at(server: FaultServer, *more: str) -> tuple[str, ...]:
     """Ask this server about benevolence; little is waited for where it fails."""
     patience = ("llm.timeout=1", "llm.max_retries=4", "llm.concurrency=16")
     return ("value=benevolence", "llm=openai", "llm.model=fault", f"llm.base_url={server.url}", *patience, *more)
-
-
-def succeeded(done: Finished) -> Finished:
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done
-
-
-def refused(done: Finished, work: Path, *parts: str) -> None:
-    """One line, exit code 2, nothing left behind."""
-    assert done.returncode == 2, done.stdout + done.stderr
-    lines = done.stderr.splitlines()
-    assert lines[-1].startswith("error: "), done.stderr
-    assert len(lines) == 1, done.stderr
-    for part in parts:
-        assert part in lines[0]
-    assert list(work.iterdir()) == []
-
-
-def summary_in(folder: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-    return content
 
 
 def rankings_in(folder: Path) -> pd.DataFrame:

@@ -9,7 +9,15 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from valueflow.run.config import CONFIG_DIR, RUN_KEYS, built, compose_group, compose_settings, group_options
+from valueflow.run.config import (
+    CONFIG_DIR,
+    RUN_KEYS,
+    built,
+    compose_group,
+    compose_settings,
+    group_lines,
+    group_options,
+)
 from valueflow.run.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -119,6 +127,7 @@ def test_options_are_the_files_of_a_group() -> None:
     for group in ("theory", "sampling", "judge", "logger", "experiment"):
         assert group_options(group) == sorted(file.stem for file in (CONFIG_DIR / group).iterdir())
     assert group_options("no_such_group") == []
+    assert group_lines("sampling", "prompt") == "sampling: bucket, fixed, random\nprompt: default, oneshot"
 
 
 def test_nodes_with_a_target_are_built_and_all_else_is_left() -> None:

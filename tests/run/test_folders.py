@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from valueflow.run.folders import RunFolder
+from valueflow.run.folders import RunFolder, by_number, files_named
 
 
 @pytest.fixture(autouse=True)
@@ -72,3 +72,18 @@ def test_without_a_run_nothing_is_discarded(tmp_path: Path) -> None:
     (tmp_path / "keep").mkdir()
     RunFolder.discard()
     assert (tmp_path / "keep").is_dir()
+
+
+def test_jobs_go_by_their_numbers_after_other_names() -> None:
+    names = ["10", "2", "b", "0", "1", "a", "²"]
+    assert sorted(names, key=by_number) == ["a", "b", "²", "0", "1", "2", "10"]
+
+
+def test_files_of_a_name_are_found_at_any_depth_but_in_hidden_folders(tmp_path: Path) -> None:
+    there = ["r.csv", "10/r.csv", "2/r.csv", "2/deep/er/r.csv", "a/1/r.csv", ".hidden/r.csv", "2/.hydra/in/r.csv"]
+    for name in (*there, "2/other.csv", "3/r.csv.bak"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    (tmp_path / "4" / "r.csv").mkdir(parents=True)
+    found = [str(file.relative_to(tmp_path)) for file in files_named(tmp_path, "r.csv")]
+    assert found == ["a/1/r.csv", "r.csv", "2/deep/er/r.csv", "2/r.csv", "10/r.csv"]

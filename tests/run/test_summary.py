@@ -52,6 +52,16 @@ def test_fingerprint_follows_files_named_inside_lists_and_absolute_paths(tmp_pat
     assert all(fingerprint(config) != mark for config, mark in zip(configs, before, strict=True))
 
 
+def test_fingerprint_follows_the_jobs_of_a_sweep_folder(tmp_path: Path) -> None:
+    marks = []
+    for content in ("one", "two!"):
+        for job in ("0", "1"):
+            (tmp_path / job).mkdir(exist_ok=True)
+            (tmp_path / job / "responses.csv").write_text(content)
+            marks.append(fingerprint({"responses": str(tmp_path)}))
+    assert len(set(marks)) == 4
+
+
 def test_fingerprint_follows_a_dataset_on_disk(tmp_path: Path) -> None:
     (tmp_path / "train.parquet").write_text("one")
     before = fingerprint({"vidb": f"hf://{tmp_path}"})

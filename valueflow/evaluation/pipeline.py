@@ -79,8 +79,9 @@ def evaluate_responses(
     Parameters
     ----------
     responses
-        CSV or Parquet file or table with `query`, `dataset` and `response`; None for the packaged
-        demo responses. Columns `value`, `intensity` and `model`, where present, filter.
+        CSV or Parquet file or table with `query`, `dataset` and `response`, or a folder with files
+        `responses.csv`; None for the packaged demo responses. Columns `theory`, `value`, `intensity`,
+        `steering` and `model`, where present, filter.
     output_dir
         Folder for `scores.csv`, `rankings.csv` and `summary.json`; None writes nothing.
     **settings
@@ -134,7 +135,15 @@ def _evaluate(settings: EvaluationSettings) -> Evaluation:
         else:
             frame, source = load_responses(settings.responses, settings.response_columns)
         n_read = len(frame)
-        frame = filter_responses(frame, source, theory, value, settings.intensity, settings.model)
+        frame, labels = filter_responses(
+            frame,
+            source,
+            theory,
+            value,
+            intensity=settings.intensity,
+            model=settings.model,
+            steered_by=settings.steered_by,
+        )
     if saved is None:
         judged = _judge(settings, value, frame, timings)
     else:
@@ -150,16 +159,16 @@ def _evaluate(settings: EvaluationSettings) -> Evaluation:
             max_iter=settings.iter,
             learning_rate=settings.lr,
         )
-    # With no such column nothing was selected: the setting only names the run.
-    labels = [key for key in ("intensity", "model") if getattr(settings, key) is not None and key not in frame]
     for key in labels:
-        _log.warning("the responses have no column '%s': %s=%s is a label only", key, key, getattr(settings, key))
+        column = "steering" if key == "steered_by" else key
+        _log.warning("the responses have no '%s': %s=%s is a label only", column, key, getattr(settings, key))
     summary = {
         "theory": theory.name,
         "value": value,
         "label": theory.nodes[value].label,
         "intensity": settings.intensity,
         "model": settings.model,
+        "steered_by": settings.steered_by,
         "labels_only": labels,
         "read": n_read,
         **_figures(scores),

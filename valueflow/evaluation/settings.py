@@ -10,7 +10,7 @@ from valueflow.judge import Judge
 from valueflow.llm import CacheMode
 from valueflow.run.config import built
 from valueflow.run.settings import Settings
-from valueflow.theory import Theory, choose_theory, theory_from_mapping
+from valueflow.theory import Theory, theory_of
 from valueflow.vidb import Sampling
 
 
@@ -23,9 +23,12 @@ class EvaluationSettings(Settings):
         description="Score only responses steered to this target (-2..2); None: all."
     )
     model: str | None = Field(description="Score only responses of this model; None: all.")
+    steered_by: str | None = Field(
+        description="Score only responses steered this way, an entry of their column `steering`; None: all."
+    )
     responses: str | pd.DataFrame | None = Field(
-        description="CSV or Parquet file or table with query, dataset, response; None: the demo responses, or "
-        "with `rankings` the responses in that file."
+        description="CSV or Parquet file or table with query, dataset, response, or a folder with files "
+        "responses.csv; None: the demo responses, or with `rankings` the responses in that file."
     )
     response_columns: dict[str, str] = Field(description="Our column name -> the file's, where they differ.")
     vidb: str = Field(description="Anchors: demo, a folder, a CSV or Parquet file, or hf://NAME.")
@@ -52,12 +55,9 @@ class EvaluationSettings(Settings):
     @model_validator(mode="before")
     @classmethod
     def _find_theory(cls, given: dict[str, Any]) -> dict[str, Any]:
-        theory = given.get("theory")
-        if not isinstance(theory, Mapping):
+        if not isinstance(given.get("theory"), Mapping):
             return given
-        if "name" in theory:
-            return given | {"theory": theory_from_mapping(theory)}
-        return given | {"theory": choose_theory(theory, str(given.get("value")))}
+        return given | {"theory": theory_of(given["theory"], str(given.get("value")))}
 
     @field_validator("sampling")
     @classmethod

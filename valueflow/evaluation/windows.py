@@ -6,39 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from valueflow.judge import Windows
+from valueflow.run.draws import keyed_uniforms, split_keys
 from valueflow.vidb import Anchors, Sampling, check_count
-
-
-def split_keys(keys: npt.NDArray[np.uint64], n: int) -> npt.NDArray[np.uint64]:
-    """Derive n keys from each key.
-
-    Parameters
-    ----------
-    keys
-        (N,) 64-bit keys.
-    n
-        How many a key. The first ones do not depend on how many are asked for.
-
-    Returns
-    -------
-    (N, n) array
-        Well-mixed 64-bit keys.
-
-    Notes
-    -----
-    SplitMix64 (Steele, Lea & Flood 2014, Fast splittable pseudorandom number generators) with the
-    key as its state: based on a counter, so that all rows are drawn at once.
-    """
-    with np.errstate(over="ignore"):
-        state = keys[:, None] + np.arange(1, n + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-        state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray(state ^ (state >> np.uint64(31)), dtype=np.uint64)
-
-
-def keyed_uniforms(keys: npt.NDArray[np.uint64], n: int) -> npt.NDArray[np.float64]:
-    """Return (N, n) uniform numbers in [0, 1), of 53 bits, that depend on nothing but key and column."""
-    return np.asarray((split_keys(keys, n) >> np.uint64(11)) * 2.0**-53, dtype=np.float64)
 
 
 def build_windows(

@@ -19,7 +19,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from valueflow.run.config import CONFIG_DIR, RUN_KEYS, built
+from valueflow.run.config import CONFIG_DIR, RUN_KEYS, built, group_lines
 from valueflow.run.errors import InputError, nearest
 from valueflow.run.folders import RunFolder
 from valueflow.run.outputs import write_json
@@ -88,6 +88,7 @@ def run_app(config_name: str, load_job: Callable[[], Callable[..., Outcome]]) ->
     os.environ["HYDRA_FULL_ERROR"] = "1"
     sys.argv[1:] = _overrides_first(sys.argv[1:])
     _continue_sweep(sys.argv)
+    OmegaConf.register_new_resolver("groups", group_lines, replace=True)
     faults: list[Exception] = []
 
     @hydra_main(version_base="1.3", config_path=str(CONFIG_DIR), config_name=config_name)  # type: ignore[untyped-decorator]

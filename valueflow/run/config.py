@@ -57,6 +57,11 @@ def group_options(group: str) -> list[str]:
     return sorted({path.stem for folder in _config_dirs() for path in (folder / group).glob("*.yaml")})
 
 
+def group_lines(*groups: str) -> str:
+    """Word one line a group, `theory: any, duty, ...`: what `${groups:theory,...}` in a help template becomes."""
+    return "\n".join(f"{group}: {', '.join(group_options(group))}" for group in groups)
+
+
 def compose_group(group: str, option: str) -> dict[str, Any]:
     """Compose one option of a config group, as `group=option` would on the command line.
 

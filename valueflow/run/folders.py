@@ -1,11 +1,39 @@
-"""The output folder of a run that could not even begin is taken away again."""
+"""Folders of runs: their order, the files in them, and how one that could not even begin is taken away again."""
 
+import os
 import shutil
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
+
+from valueflow.run.errors import InputError
+
+
+def by_number(name: str) -> tuple[int, str]:
+    """Sort names of files and folders by this: the jobs of a sweep by their numbers, after all other names."""
+    return (int(name), "") if name.isdecimal() else (-1, name)
+
+
+def files_named(folder: Path, name: str) -> list[Path]:
+    """Find the files of a name in a folder, at any depth but for hidden folders, sorted by job.
+
+    Raises
+    ------
+    InputError
+        A folder may not be read.
+    """
+    found = []
+    for inside, folders, files in os.walk(folder, onerror=_refuse):
+        folders[:] = [inner for inner in folders if not inner.startswith(".")]
+        if name in files:
+            found.append(Path(inside, name))
+    return sorted(found, key=lambda file: [by_number(part) for part in file.relative_to(folder).parts])
+
+
+def _refuse(error: OSError) -> NoReturn:
+    raise InputError(f"the folder {error.filename} cannot be read: {error.strerror}") from error
 
 
 class RunFolder(Callback):  # type: ignore[misc]

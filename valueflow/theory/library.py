@@ -84,3 +84,18 @@ def choose_theory(candidates: Mapping[str, Mapping[str, Any]], value: str) -> Th
         )
     known = [known_value for theory in theories for known_value in theory.values]
     raise InputError(f"value '{value}' is in no theory; {nearest(value, known)}")
+
+
+def theory_of(fields: Mapping[str, Any], value: str | None) -> Theory:
+    """Return the theory that a composed `theory` node stands for: one theory, or that of `theory=any` with a value.
+
+    Raises
+    ------
+    InputError
+        The node is no valid theory, or it is a collection and no value, or one of none or several, is named.
+    """
+    if "name" in fields:
+        return theory_from_mapping(fields)
+    if value is None:
+        raise InputError("theory=any finds the theory of a value, and none is named; give the theory: theory=pvq")
+    return choose_theory(fields, value)

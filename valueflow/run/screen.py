@@ -1,0 +1,57 @@
+"""What runs print for people: tables and lines in which names from files stay what they are."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from rich.console import Console
+
+_WIDTH_WITHOUT_TERMINAL = 120
+
+_MOST_REASONS = 5
+
+
+def screen() -> Console:
+    """Return where to print.
+
+    Names come from files and folders, so none of their brackets is markup. A table that is piped into a file or read by
+    a machine gets room for all its columns.
+    """
+    console = Console(markup=False, highlight=False)
+    return console if console.is_terminal else Console(markup=False, highlight=False, width=_WIDTH_WITHOUT_TERMINAL)
+
+
+def number(value: float | None, form: str) -> str:
+    """Word a figure; one that is not known is a dash."""
+    return "-" if value is None or math.isnan(value) else format(value, form)
+
+
+def failure_lines(failures: Iterable[Mapping[str, int]]) -> list[str]:
+    """Word the most common reasons of failures, over all runs; each run gives its counts by reason."""
+    reasons: Counter[str] = Counter()
+    for counts in failures:
+        reasons.update(counts)
+    lines = [f"{count:,} failed: {reason}" for reason, count in reasons.most_common(_MOST_REASONS)]
+    left = reasons.total() - sum(count for _, count in reasons.most_common(_MOST_REASONS))
+    return lines + ([f"{left:,} failed for other reasons; see summary.json"] if left else [])
+
+
+def cost_lines(what: str, usages: Iterable[Mapping[str, int]]) -> list[str]:
+    """Word what a model's calls cost, over all runs; nothing where no model was asked.
+
+    Parameters
+    ----------
+    what
+        What the calls are, such as `judge calls`.
+    usages
+        Figures of `valueflow.llm.Usage` of each run; empty where no model was asked.
+    """
+    told = list(usages)
+    keys = ("calls", "cache_hits", "prompt_tokens", "completion_tokens")
+    sums = {key: sum(usage.get(key, 0) for usage in told) for key in keys}
+    if not (sums["calls"] or sums["cache_hits"]):
+        return []
+    return [
+        f"{what}: {sums['calls']:,} asked, {sums['cache_hits']:,} from the cache; "
+        f"{sums['prompt_tokens']:,} prompt and {sums['completion_tokens']:,} completion tokens"
+    ]
