@@ -14,7 +14,19 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "valueflow"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
-ROOMS = ("plackett_luce", "run", "theory", "llm", "encoder", "vidb", "judge", "evaluation", "reporting", "apps")
+ROOMS = (
+    "plackett_luce",
+    "run",
+    "theory",
+    "llm",
+    "encoder",
+    "vidb",
+    "judge",
+    "evaluation",
+    "steering",
+    "reporting",
+    "apps",
+)
 """From the ground up: a room imports only rooms before it."""
 
 HEAVY = (
@@ -127,12 +139,12 @@ def loaded_after(script: str, folder: Path) -> set[str]:
     return set(json.loads(done.stdout.splitlines()[-1])) & set(LOADED_BY_APPS)
 
 
-def app_script(*arguments: str) -> str:
+def app_script(*arguments: str, app: str = "evaluate.py") -> str:
     return f"""
 import runpy, sys
-sys.argv = ["evaluate.py", *{arguments!r}]
+sys.argv = [{app!r}, *{arguments!r}]
 try:
-    runpy.run_path({str(ROOT / "evaluate.py")!r}, run_name="__main__")
+    runpy.run_path({str(ROOT)!r} + "/" + {app!r}, run_name="__main__")
 except SystemExit as end:
     assert not end.code, end.code
 """
@@ -142,8 +154,9 @@ def test_importing_the_package_loads_nothing_heavy(tmp_path: Path) -> None:
     assert loaded_after("import valueflow", tmp_path) == set()
 
 
-def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
-    assert loaded_after(app_script("--help"), tmp_path) == set()
+@pytest.mark.parametrize("app", ["evaluate.py", "steer.py"])
+def test_help_loads_nothing_heavy(app: str, tmp_path: Path) -> None:
+    assert loaded_after(app_script("--help", app=app), tmp_path) == set()
 
 
 def test_a_run_that_needs_no_encoder_loads_none(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Measure and steer the human values that a language model expresses.
 
->>> from valueflow import evaluate_responses
+>>> from valueflow import evaluate_responses, steer
+>>> steered = steer(theory="pvq", value="benevolence", intensity=2)  # doctest: +SKIP
 >>> result = evaluate_responses(theory="pvq", value="benevolence", intensity=2)  # doctest: +SKIP
 """
 
@@ -9,15 +10,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from valueflow.evaluation import Evaluation, EvaluationSettings, evaluate_responses
+    from valueflow.steering import SteeredResponses, SurveyAnswers, steer
 
-__all__ = ["Evaluation", "EvaluationSettings", "evaluate_responses"]
+_ROOMS = {
+    "Evaluation": "evaluation",
+    "EvaluationSettings": "evaluation",
+    "evaluate_responses": "evaluation",
+    "SteeredResponses": "steering",
+    "SurveyAnswers": "steering",
+    "steer": "steering",
+}
+
+__all__ = ["Evaluation", "EvaluationSettings", "SteeredResponses", "SurveyAnswers", "evaluate_responses", "steer"]
 __version__ = version("valueflow")
 
 
 def __getattr__(name: str) -> Any:
     # `import valueflow` and every --help stay fast: pandas and what stands on it load on first use.
-    if name in __all__:
-        from valueflow import evaluation
+    if name in _ROOMS:
+        from importlib import import_module
 
-        return getattr(evaluation, name)
+        return getattr(import_module(f"valueflow.{_ROOMS[name]}"), name)
     raise AttributeError(f"module 'valueflow' has no attribute '{name}'")

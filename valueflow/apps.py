@@ -16,6 +16,17 @@ def evaluate() -> None:
     run_app("evaluate", load)
 
 
+def steer() -> None:
+    """Steer a model to values, or let it answer a survey: `python steer.py`, installed as `valueflow-steer`."""
+
+    def load() -> Callable[..., Outcome]:
+        from valueflow.steering import steer
+
+        return steer
+
+    run_app("steer", load)
+
+
 def cache() -> None:
     """Show or clear the kept answers of language models: installed as `valueflow-cache`."""
     from valueflow.llm.cache_cli import main

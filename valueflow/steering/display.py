@@ -1,0 +1,128 @@
+"""Steered runs and surveys as tables on the screen."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+
+from valueflow.run.screen import cost_lines, failure_lines, number, screen
+from valueflow.steering.targets import joined
+
+
+def show_steering(summaries: Sequence[Mapping[str, Any]], title: str | None = None, others: Sequence[str] = ()) -> None:
+    """Print one row a run: what was steered to, how, responses, failures, refusals, words.
+
+    Parameters
+    ----------
+    summaries
+        Summaries of steered runs.
+    title
+        Heading of the table.
+    others
+        For each run, the settings that tell it from the others and have no column; a column where there are any.
+    """
+    console = screen()
+    table = Table(title=title, title_justify="left")
+    for heading in ("value", *(["settings"] if any(others) else []), "steering"):
+        table.add_column(heading)
+    for heading in ("intensity", "responses", "failed", "refused", "words", "cut", "seconds"):
+        table.add_column(heading, justify="right")
+    for place, summary in enumerate(summaries):
+        table.add_row(
+            f"{summary['theory']}/{joined(summary['labels'])}" if summary["labels"] else "-",
+            *([others[place]] if any(others) else []),
+            summary["steering"],
+            joined([f"{intensity:+d}" for intensity in summary["intensities"]]) or "-",
+            str(summary["responses"]),
+            str(summary["failed"]),
+            str(summary["refused"]),
+            number(summary["mean_words"], ".0f"),
+            str(summary["cut"]),
+            f"{summary['timings']['total']:.1f}",
+        )
+    console.print(table)
+    failures = failure_lines(summary["failures"] for summary in summaries)
+    for line in (*_refusals_by_intensity(summaries), *failures, *_costs(summaries)):
+        console.print(line, soft_wrap=True)
+
+
+def show_survey(summary: Mapping[str, Any]) -> None:
+    """Print a survey's accuracy by attribute group and overall, both passes side by side."""
+    console = screen()
+    table = Table(title=f"{summary['preset']}: {summary['model']}, {summary['theory']}", title_justify="left")
+    table.add_column("group")
+    for heading in ("n", "default", "profile", "difference", "95% interval", "McNemar p"):
+        table.add_column(heading, justify="right")
+    for row in (*summary["groups"], {"name": "overall", **summary["overall"]}):
+        table.add_row(row["name"], *_accuracies(row))
+    console.print(table)
+    console.print(
+        f"profile used for {summary['profile_used']:,} of {summary['n']:,} questions (relevance from "
+        f"{summary['threshold']:g}; {summary['relevance']})",
+        soft_wrap=True,
+    )
+    for name in ("default", "profile"):
+        lost = summary["passes"][name]
+        if lost["unparsable"] or lost["failed"]:
+            console.print(
+                f"{name} pass: {lost['unparsable']:,} answers name no option and {lost['failed']:,} calls failed; "
+                "all count as wrong",
+                soft_wrap=True,
+            )
+            for line in failure_lines([lost["failures"]]):
+                console.print(f"  {line}", soft_wrap=True)
+    for line in _costs([summary]):
+        console.print(line, soft_wrap=True)
+
+
+def show_surveys(summaries: Sequence[Mapping[str, Any]], title: str, others: Sequence[str]) -> None:
+    """Print one row a survey of a sweep: preset, model, both accuracies, their difference."""
+    console = screen()
+    table = Table(title=title, title_justify="left")
+    for heading in ("preset", *(["settings"] if any(others) else []), "model", "theory"):
+        table.add_column(heading)
+    for heading in ("n", "default", "profile", "difference", "95% interval", "McNemar p"):
+        table.add_column(heading, justify="right")
+    for place, summary in enumerate(summaries):
+        table.add_row(
+            summary["preset"],
+            *([others[place]] if any(others) else []),
+            summary["model"],
+            summary["theory"],
+            *_accuracies(summary["overall"]),
+        )
+    console.print(table)
+    for line in _costs(summaries):
+        console.print(line, soft_wrap=True)
+
+
+def _accuracies(row: Mapping[str, Any]) -> list[str]:
+    """Word the columns from n to p of one comparison."""
+    low, high = (number(row[key], "+.1%") for key in ("difference_low", "difference_high"))
+    return [
+        str(row["n"]),
+        f"{row['default_accuracy']:.1%}",
+        f"{row['profile_accuracy']:.1%}",
+        f"{row['difference']:+.1%}",
+        "-" if low == "-" else f"{low} to {high}",
+        number(row["mcnemar_p"], ".3f"),
+    ]
+
+
+def _refusals_by_intensity(summaries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Word how many responses were refusals at each intensity; nothing where none was."""
+    refused: Counter[str] = Counter()
+    asked: Counter[str] = Counter()
+    for summary in summaries:
+        intensity = joined(summary["intensities"]) or "none"
+        refused[intensity] += summary["refused"]
+        asked[intensity] += summary["responses"]
+    if not refused.total():
+        return []
+    counts = [f"{refused[intensity]} of {asked[intensity]} at {intensity}" for intensity in asked]
+    return [f"refused: {', '.join(counts)} (kept among the responses)"]
+
+
+def _costs(summaries: Sequence[Mapping[str, Any]]) -> list[str]:
+    return cost_lines("calls", (summary["asking"] for summary in summaries))

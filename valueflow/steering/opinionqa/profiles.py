@@ -1,0 +1,126 @@
+"""Value profiles of groups: what is said of a group's values in a prompt."""
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from valueflow.run.errors import InputError, nearest
+from valueflow.run.settings import first_fault
+from valueflow.steering.opinionqa.questions import DEMO, read_json
+from valueflow.theory import Theory, normalise_name
+
+DEMO_FOLDER = Path(__file__).parents[2] / "assets" / "opinionqa" / "profiles"
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+class ProfileLine(BaseModel):
+    """What a profile says of one value."""
+
+    model_config = ConfigDict(frozen=True)
+
+    score: float = Field(ge=-1, le=1, description="How much the group holds the value.")
+    definition_prompt: Text = Field(description="The line that a prompt shows.")
+    value_key: Text = Field(description="The value.")
+
+
+class _Bands(BaseModel):
+    very_high: list[ProfileLine] = []
+    high: list[ProfileLine] = []
+    medium: list[ProfileLine] = []
+    low: list[ProfileLine] = []
+    very_low: list[ProfileLine] = []
+
+    def lines(self) -> list[ProfileLine]:
+        return [*self.very_high, *self.high, *self.medium, *self.low, *self.very_low]
+
+
+class _Profile(BaseModel):
+    attribute: Text
+    theories: dict[str, _Bands]
+
+
+def profile_file_name(attribute: str) -> str:
+    """Return the name of an attribute's profile file.
+
+    Every run of characters other than letters, digits, `_` and `-` becomes one `_`: `RELIG_Nothing in particular` ->
+    `RELIG_Nothing_in_particular.json`.
+    """
+    return f"{_plain(attribute)}.json"
+
+
+def load_profiles(source: str, attributes: Iterable[str], theory: Theory) -> dict[str, list[ProfileLine]]:
+    """Read what the profiles of groups say of a theory's values.
+
+    Parameters
+    ----------
+    source
+        Folder of profile files, or `demo`.
+    attributes
+        The groups, as the survey names them.
+    theory
+        Whose values.
+
+    Returns
+    -------
+    dict
+        For each attribute the lines of its file, in the file's order.
+
+    Raises
+    ------
+    InputError
+        A file is missing, is another group's, lacks the theory, or is not a profile.
+    """
+    folder = DEMO_FOLDER if source == DEMO else Path(source)
+    if not folder.is_dir():
+        raise InputError(f"opinionqa.profiles: there is no folder {folder}")
+    return {attribute: _lines(folder, attribute, theory) for attribute in dict.fromkeys(attributes)}
+
+
+def select_lines(lines: Sequence[ProfileLine], n: int) -> list[ProfileLine]:
+    """Return the lines of the ceil(n/2) highest values, then those of the floor(n/2) lowest.
+
+    Parameters
+    ----------
+    lines
+        What a profile says of a theory's values.
+    n
+        How many lines; where there are fewer values, all of them, each once.
+
+    Returns
+    -------
+    list of ProfileLine
+        From the highest score to the lowest. Where scores are equal, the line that stands first in the file counts as
+        the higher one.
+    """
+    ordered = sorted(lines, key=lambda line: -line.score)
+    highest = (n + 1) // 2
+    return ordered[:highest] + ordered[max(highest, len(ordered) - n // 2) :]
+
+
+def _lines(folder: Path, attribute: str, theory: Theory) -> list[ProfileLine]:
+    path = folder / profile_file_name(attribute)
+    if not path.is_file():
+        there = sorted(file.stem for file in folder.glob("*.json"))
+        raise InputError(
+            f"opinionqa.profiles: the profile of '{attribute}' is missing; looked for {path}; "
+            f"{nearest(path.stem, there)}"
+        )
+    try:
+        profile = _Profile.model_validate(read_json(path, "opinionqa.profiles"))
+    except ValidationError as error:
+        raise InputError(f"{path}: {first_fault(error)}") from error
+    if _plain(profile.attribute) != path.stem:
+        raise InputError(f"{path}: this is the profile of '{profile.attribute}', not of '{attribute}'")
+    wanted = {normalise_name(theory.name), normalise_name(theory.name + "s")}
+    for name, bands in profile.theories.items():
+        if normalise_name(name) in wanted and bands.lines():
+            return bands.lines()
+    raise InputError(f"{path}: it says nothing of theory '{theory.name}'; {nearest(theory.name, profile.theories)}")
+
+
+def _plain(attribute: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", attribute)
