@@ -32,8 +32,9 @@ format: .venv/.installed-dev ## Rewrite the sources in the house format
 bench: .venv/.installed-dev ## Run every benchmark; results go to benchmarks/results/
 	@set -e; for script in $(filter-out benchmarks/record.py, $(wildcard benchmarks/*.py)); do echo "== $$script"; $(BIN)/python $$script; done
 
-bench-vllm: .venv-vllm/.installed ## Compare the judging stage with raw vLLM on the same prompts
+bench-vllm: .venv-vllm/.installed ## Compare the judging stage and a survey with raw vLLM on the same prompts
 	VLLM_CPU_KVCACHE_SPACE=2 .venv-vllm/bin/python benchmarks/judging.py
+	VLLM_CPU_KVCACHE_SPACE=2 .venv-vllm/bin/python benchmarks/survey.py
 
 clean: ## Remove the environment and what the tools left; results stay
 	rm -rf .venv .venv-vllm .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build

@@ -57,6 +57,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize(("document", "command"), COMMANDS, ids=[command for _, command in COMMANDS])
 def test_commands_run(document: str, command: str, folder: Path) -> None:
+    for part in command.split(" && "):
+        run_part(document, part, folder)
+
+
+def run_part(document: str, command: str, folder: Path) -> None:
     program, *arguments = shlex.split(command)
     if program == "make":
         # They run the tests, or are run beside them by CI; here it must do that they exist.
@@ -68,24 +73,25 @@ def test_commands_run(document: str, command: str, folder: Path) -> None:
         # There is nothing of that model to clear.
         assert done.returncode == (2 if "--model" in arguments else 0), done.stdout + done.stderr
         return
-    assert (program, arguments[0]) == ("python", "evaluate.py"), f"{document}: nothing here knows how to run {command}"
-    app = (sys.executable, str(ROOT / "evaluate.py"))
+    assert program == "python", f"{document}: nothing here knows how to run {command}"
+    results = {"evaluate.py": ("scores.csv",), "steer.py": ("responses.csv", "accuracy.csv")}[arguments[0]]
+    app = (sys.executable, str(ROOT / arguments[0]))
     if needs_more_than_this_machine(arguments):
         composed = run(folder, *app, *arguments[1:], "--cfg", "job", "--resolve")
         assert composed.returncode == 0, composed.stdout + composed.stderr
-        assert "_target_: valueflow.judge" in composed.stdout
+        assert re.search(r"_target_: valueflow\.(judge|steering)", composed.stdout)
         return
     with FaultServer(permutation) as server:
         here = [argument.replace("http://localhost:8000/v1", server.url) for argument in arguments[1:]]
         done = run(folder, *app, *here)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert list(folder.glob("*/*/*/**/scores.csv"))
+    assert [file for result in results for file in folder.glob(f"*/*/*/**/{result}")]
 
 
 def needs_more_than_this_machine(arguments: list[str]) -> bool:
     """Large models and paid servers: such a command is composed, as far as a machine without them goes."""
     words = " ".join(arguments)
-    asks_a_model = "judge=llm" in words or "judge=panel" in words
+    asks_a_model = arguments[0] == "steer.py" or "judge=llm" in words or "judge=panel" in words
     return asks_a_model and "smollm2" not in words and "localhost" not in words
 
 
