@@ -1,10 +1,10 @@
 """One pass of a survey with vLLM, against vLLM itself on the very same prompts: one raw batch of `LLM.chat`.
 
-The pass is all that `steer.py preset=...` does with questions: reading and checking the files, wording prompts, asking
-the engine, keeping every answer in the cache, reading options, accuracies. The peer gets the finished conversations with
-the same constraints and does nothing with its answers. Both engines are loaded beforehand and take turns, each turn with
-prompts that neither has seen. The model is the packaged SmolLM2: the smaller the model, the more shows what a call takes
-beside it.
+The pass is all that `steer.py preset=...` does with questions: reading and checking the files, wording prompts,
+asking the engine, keeping every answer in the cache, reading options, accuracies. The peer gets the finished
+conversations with the same constraints and does nothing with its answers. Both engines are loaded beforehand and
+take turns, each turn with prompts that neither has seen. The model is the packaged SmolLM2: the smaller the model,
+the more shows what a call takes beside it.
 """
 
 import argparse

@@ -45,4 +45,4 @@ def first_fault(error: ValidationError, model: type[BaseModel] | None = None) ->
             reason = str(fault["ctx"]["error"])
             return f"{place}: {reason}" if place else reason
     message = fault["msg"][0].lower() + fault["msg"][1:]
-    return f"{place}={shorten(str(fault['input']))}: {message}"
+    return f"{place}={shorten(str(fault['input']))}: {message}" if place else message

@@ -60,6 +60,7 @@ def check(got: Comparison, default: Flags, profile: Flags) -> None:
         assert got.mcnemar_p == 1
 
 
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60))
 def test_figures_are_those_of_statsmodels(pairs: list[tuple[bool, bool]]) -> None:
     default, profile = np.array(pairs).T
@@ -114,7 +115,7 @@ def test_one_question_tells_nothing_of_how_far_differences_vary() -> None:
     assert math.isnan(got.difference_high)
 
 
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=30))
 def test_the_passes_traded_give_the_figures_traded(pairs: list[tuple[bool, bool]]) -> None:
     default, profile = np.array(pairs).T

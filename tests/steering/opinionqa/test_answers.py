@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from valueflow.steering.opinionqa.answers import letter_constraint, read_option
@@ -222,6 +222,7 @@ def test_a_letter_with_a_sign_is_its_option_whatever_follows(options: list[str],
         assert read_option(form.format(LETTERS[option], options[option]), options) == option, form
 
 
+@settings(max_examples=30)
 @given(OPTIONS, st.sampled_from(["{}.", "{}", "({})", "{}. Yes", "Answer: {}"]))
 def test_letters_beyond_the_options_are_none(options: list[str], form: str) -> None:
     texts = [f"text {option}" for option in options]
@@ -249,7 +250,13 @@ def test_the_longest_text_that_an_answer_begins_with_is_meant(order: tuple[int, 
     assert read_option("No, they are not.", options) == options.index("No")
 
 
-@pytest.mark.parametrize("answer", ["No", "no", "No opin", "No o"])
+@pytest.mark.parametrize("answer", ["No opin", "No o", "no opini"])
+def test_a_cut_answer_that_begins_one_option_alone_is_that_option(answer: str) -> None:
+    assert read_option(answer, YES_NO, cut=True) == 2
+    assert read_option(answer, YES_NO) is None
+
+
+@pytest.mark.parametrize("answer", ["No", "no"])
 def test_a_cut_answer_that_may_be_two_options_is_neither(answer: str) -> None:
     assert read_option(answer, YES_NO, cut=True) is None
 
@@ -372,6 +379,7 @@ def test_no_answer_that_looks_like_one_is_more_than_unreadable(answer: str, cut:
         assert read is None or 0 <= read < len(options)
 
 
+@settings(max_examples=40)
 @given(st.recursive(st.none() | st.integers() | st.text(max_size=3), lambda inner: st.lists(inner, max_size=2)
                     | st.dictionaries(st.text(max_size=3), inner, max_size=2), max_leaves=5))  # fmt: skip
 def test_no_json_is_more_than_unreadable(content: object) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from valueflow.run.errors import InputError
@@ -318,6 +318,7 @@ JSON = st.recursive(
 )
 
 
+@settings(max_examples=50)
 @given(st.one_of(JSON, JSON.map(lambda inner: {"attribute": "SEX_Male", "theories": inner})))
 def test_no_json_is_more_than_a_fault(tmp_path_factory: pytest.TempPathFactory, content: Any) -> None:
     folder = tmp_path_factory.getbasetemp() / "any_json"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from valueflow.steering.opinionqa.profiles import ProfileLine
@@ -26,13 +26,13 @@ PLAIN = {
 ITEM = Item("Do you agree?", ("Yes", "No", "It depends"), "INCOME_$100,000 or more", (0.5, 0.25, 0.25))
 
 
-def settings(**changes: str) -> OpinionQASettings:
+def shipped(**changes: str) -> OpinionQASettings:
     return OpinionQASettings.checked(SHIPPED | changes)
 
 
 def plain(**changes: str) -> OpinionQASettings:
     changed = PLAIN | changes
-    return settings(**{key: template.replace(" {of} {}", "") for key, template in changed.items()})
+    return shipped(**{key: template.replace(" {of} {}", "") for key, template in changed.items()})
 
 
 def line(text: str) -> ProfileLine:
@@ -74,8 +74,8 @@ def test_a_profile_is_put_as_bullets_in_order() -> None:
 def test_the_shipped_prompts_hold_all_of_it_once_and_in_order() -> None:
     options = "A. Yes\nB. No\nC. It depends\n"
     bullets = "- You prize care.\n- You prize fairness.\n- You shun power.\n"
-    (default,) = default_conversation(settings(), ITEM)
-    (profiled,) = profile_conversation(settings(), ITEM, PROFILE)
+    (default,) = default_conversation(shipped(), ITEM)
+    (profiled,) = profile_conversation(shipped(), ITEM, PROFILE)
     for message in (default, profiled):
         assert message["role"] == "user"
         content = message["content"]
@@ -89,8 +89,8 @@ def test_the_shipped_prompts_hold_all_of_it_once_and_in_order() -> None:
 
 
 def test_without_the_profile_the_shipped_prompts_are_one() -> None:
-    (default,) = default_conversation(settings(), ITEM)
-    (profiled,) = profile_conversation(settings(), ITEM, PROFILE)
+    (default,) = default_conversation(shipped(), ITEM)
+    (profiled,) = profile_conversation(shipped(), ITEM, PROFILE)
     bullets = "".join(f"\n- {value.definition_prompt}" for value in PROFILE)
     assert profiled["content"].replace(" What you care about:" + bullets, "") == default["content"]
 
@@ -195,6 +195,7 @@ MARKS = st.sampled_from(
 TEXTS = st.lists(WORDS | MARKS, min_size=1, max_size=6).map("".join).filter(str.strip)
 
 
+@settings(max_examples=50)
 @given(TEXTS, st.lists(TEXTS, min_size=1, max_size=4), TEXTS, st.lists(TEXTS, min_size=1, max_size=4))
 def test_any_text_stays_in_its_line(question: str, options: list[str], member: str, profile: list[str]) -> None:
     check(question, options, member, profile)

@@ -8,8 +8,18 @@ from functools import cache
 from valueflow.llm import Constraint
 from valueflow.steering.opinionqa.questions import LETTERS
 
+_LONGEST_READ = 10_000
+
+_MARKUP = re.compile(r"[*`\"\u201c\u201d]+")
+_INTRODUCTION = re.compile(
+    r"(?:the\s+)?(?:final\s+)?answer\b(?:\s+is\b)?\s*[:-]?\s*|option\s+(?=\W?[A-Z]\b)", re.IGNORECASE
+)
+
 # A letter is one by what follows it: nothing or a sign, or else the text of its own option.
-_ALONE = re.compile(r"\(?\s*([A-Z](?=\s*(?:$|[.:](?!\w)|\)|\n|-\s))|[a-z](?=\s*(?:$|[.:](?!\w)|\))))")
+_ALONE = re.compile(
+    r"[\[(']?\s*([A-Z])\s*(?=$|[.:](?!\w)|[)\]\n]|'(?!\w)|[-\u2013\u2014]\s|,(?!\s*(?:or\b|and\b)?\s*[A-Z]\b))"
+    r"|[\[(']?\s*([a-z])\s*(?=$|[.:](?!\w)|[)\]\n])"
+)
 _BEFORE_ITS_TEXT = re.compile(r"([A-Z])[\s.:)-]+(.+)", re.DOTALL)
 
 
@@ -30,46 +40,54 @@ def read_option(answer: str, options: Sequence[str], *, cut: bool = False) -> in
     Parameters
     ----------
     answer
-        What the model said: a letter by itself (`B`), with a sign after it (`B. Very likely`, `(B)`), after `Answer:`,
-        or an option's own text. A letter that begins a sentence (`A Democrat`, `I am`) is a word and no option.
+        What the model said: a letter by itself (`B`), with a sign after it (`B. Very likely`, `(B)`), before the text
+        of its option (`B Very likely`), or an option's own text with nothing or a sign after it; each of these also
+        after `Answer:`. A letter that begins a sentence (`A Democrat`, `I am`) is a word and no option.
     options
         The texts of the options, in the order of their letters.
     cut
-        Whether the answer ended at its token limit; then the beginning of two options is neither.
+        Whether the answer ended at its token limit; then the beginning of one option alone is that option.
 
     Returns
     -------
     int or None
         Index of the option; None where the start of the answer names none.
     """
-    text = re.sub(r"[*`\"\u201c\u201d]+", "", _unwrapped(answer)).strip()
-    text = re.sub(r"^(?:the\s+)?(?:final\s+)?answer(?:\s+is)?\s*[:\-]?\s*", "", text, flags=re.IGNORECASE)
-    text = re.sub(r"^option\s+(?=\(?[A-Za-z]\b)", "", text, flags=re.IGNORECASE)
-    named = _letter(text, options)
-    return named if named is not None else _own_text(text, options, cut=cut)
+    text = re.sub(r"[^\S\n]+", " ", _MARKUP.sub("", _unwrapped(answer)).strip())[:_LONGEST_READ]
+    for said in (text, _INTRODUCTION.sub("", text, count=1)):
+        index = _letter(said, options)
+        if index is None:
+            index = _own_text(said, options, cut=cut)
+        if index is not None:
+            return index
+    return None
 
 
 def _letter(text: str, options: Sequence[str]) -> int | None:
     match = _ALONE.match(text)
     if match is not None:
-        return _index(match[1], options)
+        return _index(match[1] or match[2], options)
     match = _BEFORE_ITS_TEXT.match(text)
     index = None if match is None else _index(match[1], options)
     if match is None or index is None:
         return None
     own, rest = _folded(options[index]), _folded(match[2])
-    return index if rest and (own.startswith(rest) or rest.startswith(own)) else None
+    return index if rest and own.startswith(rest) else None
 
 
 def _own_text(text: str, options: Sequence[str], *, cut: bool) -> int | None:
-    said = _folded(text)
+    said = _folded(text.partition("\n")[0])
     own = [_folded(option) for option in options]
-    # The longest first: "No opinion" begins with "No".
-    for index in sorted(range(len(own)), key=lambda index: -len(own[index])):
-        if re.match(rf"{re.escape(own[index])}(?!\w)", said) and own[index]:
-            longer = [other for other in own if other != own[index] and other.startswith(said)]
-            return None if (cut and longer) or own.count(own[index]) > 1 else index
-    return None
+    begun = [index for index, option in enumerate(own) if said and option.startswith(said)]
+    if cut and begun:
+        # The answer may have been about to name any of these.
+        return begun[0] if len(begun) == 1 else None
+    named = [
+        index for index, option in enumerate(own) if option and re.match(rf"{re.escape(option)}(?=$|[.,;:!?)])", said)
+    ]
+    # "No, not at all" may be an option beside "No": the longest counts.
+    longest = [index for index in named if len(own[index]) == max(len(own[other]) for other in named)]
+    return longest[0] if len(longest) == 1 else None
 
 
 def _index(letter: str, options: Sequence[str]) -> int | None:
@@ -78,15 +96,15 @@ def _index(letter: str, options: Sequence[str]) -> int | None:
 
 
 def _folded(text: str) -> str:
-    return " ".join(text.split()).casefold().strip(" .")
+    return " ".join(_MARKUP.sub("", text).split()).casefold().strip(" .")
 
 
 def _unwrapped(answer: str) -> str:
-    """Return what a JSON object with one text holds; anything else as it is."""
+    """Return the answer in a JSON object, or its only text; anything else as it is."""
     try:
         content = json.loads(answer)
     except (ValueError, RecursionError):
         return answer
-    if isinstance(content, dict) and len(content) == 1:
-        (content,) = content.values()
+    if isinstance(content, dict):
+        content = content.get("answer", next(iter(content.values()), None) if len(content) == 1 else None)
     return content if isinstance(content, str) else answer

@@ -1,5 +1,6 @@
 """Value profiles of groups: what is said of a group's values in a prompt."""
 
+import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from valueflow.run.errors import InputError, nearest
+from valueflow.run.errors import InputError, nearest, shorten
 from valueflow.run.settings import first_fault
 from valueflow.steering.opinionqa.questions import DEMO, read_json
 from valueflow.theory import Theory, normalise_name
@@ -22,12 +23,14 @@ class ProfileLine(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    score: float = Field(ge=-1, le=1, description="How much the group holds the value.")
+    score: float = Field(ge=-1, le=1, strict=True, description="How much the group holds the value.")
     definition_prompt: Text = Field(description="The line that a prompt shows.")
     value_key: Text = Field(description="The value.")
 
 
 class _Bands(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
     very_high: list[ProfileLine] = []
     high: list[ProfileLine] = []
     medium: list[ProfileLine] = []
@@ -46,8 +49,8 @@ class _Profile(BaseModel):
 def profile_file_name(attribute: str) -> str:
     """Return the name of an attribute's profile file.
 
-    Every run of characters other than letters, digits, `_` and `-` becomes one `_`: `RELIG_Nothing in particular` ->
-    `RELIG_Nothing_in_particular.json`.
+    Every run of characters other than the letters A to Z and a to z, digits, `_` and `-` becomes one `_`:
+    `RELIG_Nothing in particular` -> `RELIG_Nothing_in_particular.json`.
     """
     return f"{_plain(attribute)}.json"
 
@@ -75,8 +78,8 @@ def load_profiles(source: str, attributes: Iterable[str], theory: Theory) -> dic
         A file is missing, is another group's, lacks the theory, or is not a profile.
     """
     folder = DEMO_FOLDER if source == DEMO else Path(source)
-    if not folder.is_dir():
-        raise InputError(f"opinionqa.profiles: there is no folder {folder}")
+    if not os.path.isdir(folder):  # unlike Path's own, it also answers for names that no file system can hold
+        raise InputError(f"opinionqa.profiles: there is no folder {shorten(str(folder), 200)}")
     return {attribute: _lines(folder, attribute, theory) for attribute in dict.fromkeys(attributes)}
 
 
@@ -103,11 +106,11 @@ def select_lines(lines: Sequence[ProfileLine], n: int) -> list[ProfileLine]:
 
 def _lines(folder: Path, attribute: str, theory: Theory) -> list[ProfileLine]:
     path = folder / profile_file_name(attribute)
-    if not path.is_file():
+    if not os.path.isfile(path):
         there = sorted(file.stem for file in folder.glob("*.json"))
         raise InputError(
-            f"opinionqa.profiles: the profile of '{attribute}' is missing; looked for {path}; "
-            f"{nearest(path.stem, there)}"
+            f"opinionqa.profiles: the profile of '{shorten(attribute)}' is missing; looked for "
+            f"{shorten(str(path), 200)}; {nearest(path.stem, there)}"
         )
     try:
         profile = _Profile.model_validate(read_json(path, "opinionqa.profiles"))

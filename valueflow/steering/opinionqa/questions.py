@@ -79,7 +79,7 @@ def stem(question: str) -> str:
     `Question: Do you?\nOptions: A. Yes B. No\nAnswer:` becomes `Do you?`; another text stays as it is, without the
     blanks around it.
     """
-    text = re.sub(r"^\s*Question:\s*", "", question)
+    text = re.sub(r"^\s*Question:[^\S\n]*", "", question)
     text = re.sub(r"\n\s*Options:.*\Z", "", text, flags=re.DOTALL)
     return text.strip()
 
@@ -137,16 +137,14 @@ def _item(entry: object, where: str) -> Item:
         raise InputError(f"{where}: gold_distribution has {found} entries for {len(options)} options; give one each")
     if not all(isinstance(share, int | float) and not isinstance(share, bool) for share in gold):
         raise InputError(f"{where}: gold_distribution holds something that is no number: {shorten(str(gold))}")
-    shares = tuple(float(share) for share in gold)
-    if not all(0 <= share <= 1 for share in shares) or abs(math.fsum(shares) - 1) > _MOST_ASTRAY:
+    if not all(0 <= share <= 1 for share in gold) or abs(math.fsum(gold) - 1) > _MOST_ASTRAY:
         raise InputError(
-            f"{where}: gold_distribution {shorten(str(gold))} is no distribution; shares lie in [0, 1] and add up to 1 "
-            f"(here {math.fsum(shares):g})"
+            f"{where}: gold_distribution {shorten(str(gold))} is no distribution; shares lie in [0, 1] and add up to 1"
         )
     bare = stem(question)
     if not bare:
         raise InputError(f"{where}: 'question' holds no question")
-    return Item(bare, texts, attribute, shares)
+    return Item(bare, texts, attribute, tuple(map(float, gold)))
 
 
 def _text(content: object, where: str) -> str:

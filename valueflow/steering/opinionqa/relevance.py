@@ -11,6 +11,9 @@ from valueflow.run.tables import number_column, read_table, rename_columns, text
 from valueflow.steering.opinionqa.questions import Item, stem
 from valueflow.theory import Theory
 
+_BOUND = 1e6
+"""Scores are similarities, logits or the like; nothing that reaches this is one."""
+
 
 def read_relevance(path: Path, items: Sequence[Item]) -> npt.NDArray[np.float64]:
     """Look the relevance of each question up in a CSV file with `question` and `top_score`.
@@ -28,7 +31,7 @@ def read_relevance(path: Path, items: Sequence[Item]) -> npt.NDArray[np.float64]
         The file cannot be read, holds no score for a question, or two different ones.
     """
     frame = rename_columns(read_table(path, "opinionqa.relevance"), {}, ["question", "top_score"], str(path))
-    scores = number_column(frame, "top_score", str(path), lowest=-np.inf, highest=np.inf)
+    scores = number_column(frame, "top_score", str(path), lowest=-_BOUND, highest=_BOUND)
     known: dict[str, float] = {}
     for row, (text, score) in enumerate(zip(text_column(frame, "question", str(path)), scores, strict=True), start=1):
         question = stem(text)
