@@ -170,10 +170,35 @@ def test_several_values_share_their_responses(work: Path) -> None:
     }
 
 
+def test_one_study_s_conditions_are_scored_apart(work: Path) -> None:
+    with FaultServer(speak) as server:
+        sweep = ("steering=multi_anchor", "values=[power,universalism],[universalism,face]", "intensities=[2,2],[1,2]")
+        succeeded(run(work, *sweep, "limit=2", "-m", "hydra.sweep.dir=steered", *at(server)))
+    said = {
+        (tuple(summary["values"]), tuple(summary["intensities"])): responses_in(job)["response"].tolist()
+        for job in (work / "steered").iterdir()
+        if job.is_dir()
+        for summary in [summary_in(job)]
+    }
+    asked: dict[str, Any] = {"value": "universalism", "values": ["Power", "universalism"], "m": 1}
+    one = evaluate_responses(str(work / "steered"), **asked, intensities=[1, 2])
+    assert one.scores["response"].tolist() == said[("power", "universalism"), (1, 2)]
+    both = evaluate_responses(str(work / "steered"), **asked)
+    assert len(both.scores) == 4
+    with pytest.raises(
+        InputError, match=r"exactly power\|face; of several values at once it holds:.*power\|universalism"
+    ):
+        evaluate_responses(str(work / "steered"), **(asked | {"values": ["power", "face"]}))
+    with pytest.raises(InputError, match="2 values and 1 intensities"):
+        evaluate_responses(str(work / "steered"), **asked, intensities=[1])
+
+
 def test_plain_responses_belong_to_every_value(work: Path) -> None:
     with FaultServer(speak) as server:
         succeeded(run(work, "steering=none", "limit=2", "hydra.run.dir=plain", *at(server)))
-        succeeded(run(work, "steering=none", "value=power", "limit=2", "hydra.run.dir=named", *at(server)))
+        named = ("steering=none", "value=power", "intensity=2", "limit=2", "hydra.run.dir=named")
+        done = succeeded(run(work, *named, *at(server)))
+        assert "asks for no intensity; intensity=2 has no effect" in done.stdout + done.stderr
         assert len(server.calls) == 2
     assert responses_in(work / "plain").iloc[0, 3:].tolist() == ["", "", "", "none", "fault"]
     assert responses_in(work / "named").iloc[0, 3:].tolist() == ["pvq", "power", "", "none", "fault"]
@@ -222,6 +247,56 @@ def test_failures_and_refusals_are_kept_apart_and_counted(work: Path) -> None:
     assert summary["share_refused"] == 0.25
     assert "refused: 1 of 4 at -2, 1 of 4 at 2" in done.stdout
     assert "2 failed: the answer is empty" in done.stdout
+
+
+def test_what_failed_leaves_nothing_for_evaluate_to_take_for_its_own(work: Path) -> None:
+    """A job whose every call fails, one that fails over its earlier results, and a survey over a steered run."""
+    broken = False
+
+    def answer(call: Call) -> Reply:
+        return refusal(400, "flagged") if broken and "strongly value" in call.question else speak(call)
+
+    sweep = ("value=power", "limit=2", "-m", "hydra.sweep.dir=steered", "cache=off")
+    with FaultServer(answer) as server:
+        succeeded(run(work, *sweep, "intensity=1,2", *at(server)))
+        broken = True
+        done = succeeded(run(work, *sweep, "intensity=1,2", *at(server)))
+        assert "2 failed: status 400: flagged" in done.stdout
+        assert not (work / "steered" / "1" / "responses.csv").exists()
+        assert len(evaluate_responses(str(work / "steered"), value="power", m=1).scores) == 2
+        broken = False
+        failed = run(work, *sweep, "intensity=1", "queries=no.csv,[valueflow]", *at(server))
+        assert failed.returncode == 2
+        with pytest.raises(InputError, match="every run in the folder .* has failed"):
+            evaluate_responses(str(work / "steered"), value="power", m=1)
+        succeeded(run(work, "value=power", "intensity=1", "limit=2", "hydra.run.dir=one", *at(server)))
+        succeeded(run(work, "preset=phi4", "limit=2", "hydra.run.dir=one", *at(server)))
+    assert {path.suffix and path.name for path in (work / "one").iterdir() if path.is_file()} == {
+        "steer.log",
+        "details.csv",
+        "accuracy.csv",
+        "relevance.csv",
+        "summary.json",
+    }
+
+
+def test_what_asking_took_is_told_whole_where_prompts_are_too_long(work: Path) -> None:
+    def answer(call: Call) -> Reply:
+        if "long" in call.question.split()[-1]:
+            return refusal(400, "This model's maximum context length is 4096 tokens.", "context_length_exceeded")
+        return speak(call)
+
+    queries = [f"question {n} {'long' if n % 8 == 5 else 'short'}?" for n in range(40)]
+    pd.DataFrame({"query": queries}).to_csv(work.parent / "q.csv", index=False)
+    with FaultServer(answer) as server:
+        asked = ("value=power", "intensity=1", f"queries={work.parent / 'q.csv'}", "hydra.run.dir=out")
+        succeeded(run(work, *at(server), "llm.concurrency=4", *asked))
+        answered = [call for call in server.calls if "short" in call.question.split()[-1]]
+    asking = summary_in(work / "out")["asking"]
+    assert len(responses_in(work / "out")) == asking["calls"] == 35
+    assert asking["prompt_tokens"] == 35 * 11
+    # Only what was on its way at one of the five refusals is asked twice.
+    assert len(answered) <= 35 + 5 * 4
 
 
 def test_hostile_queries_break_no_prompt_and_no_file(work: Path) -> None:
@@ -349,12 +424,17 @@ def test_answers_that_name_no_option_are_wrong_and_shown(work: Path) -> None:
 
 
 def test_a_sweep_over_presets_is_one_table(work: Path) -> None:
-    with FaultServer(speak) as server:
-        done = succeeded(run(work, "preset=qwen3,phi4,glm4", "-m", "hydra.sweep.dir=out", *at(server)))
+    def answer(call: Call) -> Reply:
+        return completion("I do not know") if "bread" in call.question else speak(call)
+
+    with FaultServer(answer) as server:
+        more = ("llm.max_retries=0", "hydra.sweep.dir=out")
+        done = succeeded(run(work, "preset=qwen3,phi4,glm4", "-m", *at(server), *more))
     settings = [summary_in(work / "out" / str(job)) for job in range(3)]
     published = [(one["preset"], one["theory"], one["num_prompts"], one["threshold"]) for one in settings]
     assert published == [("qwen3", "duty", 4, 0.65), ("phi4", "pvq", 6, 0.17), ("glm4", "duty", 4, 0.5)]
     assert "3 of 3 jobs" in done.stdout
+    assert len(re.findall(r"^phi4, default pass: [1-9] answers name no option and 0 calls", done.stdout, re.M)) == 1
     assert len(pd.read_csv(work / "out" / "sweep.csv")) == 3
 
 
@@ -503,7 +583,10 @@ def test_python_callers_get_what_the_command_gives(work: Path, monkeypatch: pyte
         (("intensity=1",), ("steering=anchor", "'value' is not set")),
         (("value=power", "intensity=3"), ("intensity=3", "less than or equal to 2")),
         (("value=power", "intensity=1", "values=[security]"), ("'values' does not belong here", "multi_anchor")),
-        (("steering=none", "intensity=1"), ("steering=none", "'intensity' does not belong here")),
+        (("steering=none", "values=[power]"), ("steering=none", "'values' does not belong here")),
+        (("preset=null",), ("preset=null", "did you mean 'none'")),
+        (("value=2", "intensity=1", "theory=any"), ("value '2' is in no theory",)),
+        (("value=power", "intensity=1", "queries=5"), ("queries=5", "valid list")),
         (("steering=multi_anchor", "value=power", "intensity=1"), ("'value' does not belong here", "values=[")),
         (("steering=multi_anchor",), ("'values' is not set",)),
         (("steering=multi_anchor", "values=[power,face]", "intensities=[1]"), ("2 values and 1 intensities",)),

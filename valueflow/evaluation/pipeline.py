@@ -143,6 +143,8 @@ def _evaluate(settings: EvaluationSettings) -> Evaluation:
             intensity=settings.intensity,
             model=settings.model,
             steered_by=settings.steered_by,
+            values=[theory.resolve(name) for name in settings.values] if settings.values is not None else None,
+            intensities=settings.intensities,
         )
     if saved is None:
         judged = _judge(settings, value, frame, timings)
@@ -169,6 +171,8 @@ def _evaluate(settings: EvaluationSettings) -> Evaluation:
         "intensity": settings.intensity,
         "model": settings.model,
         "steered_by": settings.steered_by,
+        "values": settings.values,
+        "intensities": settings.intensities,
         "labels_only": labels,
         "read": n_read,
         **_figures(scores),

@@ -1,8 +1,9 @@
 """Responses to score: reading, filtering, and what identifies one."""
 
+import logging
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pandas as pd
 from valueflow.run.draws import row_keys
 from valueflow.run.errors import InputError, nearest, shorten
 from valueflow.run.folders import files_named
+from valueflow.run.summary import ERROR_FILE
 from valueflow.run.tables import as_texts, read_table, rename_columns, text_column
 from valueflow.theory import Theory, normalise_name
 
@@ -32,6 +34,8 @@ JOINT = "|"
 
 _JOINT_PATTERN = re.escape(JOINT)
 
+_log = logging.getLogger(__name__)
+
 
 def load_responses(source: str | pd.DataFrame | None, columns: Mapping[str, str]) -> tuple[pd.DataFrame, str]:
     """Read a table of responses and check it.
@@ -41,7 +45,7 @@ def load_responses(source: str | pd.DataFrame | None, columns: Mapping[str, str]
     source
         Path of a CSV or Parquet file, a folder, a table, or None for the demo responses. Of a folder every
         `responses.csv` is read, at any depth but for hidden folders, those of a sweep in the order of its jobs; a
-        column that only some of them have is empty in the others.
+        column that only some of them have is empty in the others. Folders of failed runs are left out, with a warning.
     columns
         Our column name -> the table's, for those that differ.
 
@@ -73,7 +77,15 @@ def load_responses(source: str | pd.DataFrame | None, columns: Mapping[str, str]
     files = files_named(Path(source), RESPONSES_FILE)
     if not files:
         raise InputError(f"responses: the folder {source} holds no file named {RESPONSES_FILE}, at no depth")
-    return pd.concat([_read(file, columns) for file in files], ignore_index=True).fillna(""), source
+    # Where a run has failed, what lies in its folder is an earlier run's.
+    whole = [file for file in files if not (file.parent / ERROR_FILE).exists()]
+    if len(whole) < len(files):
+        _log.warning(
+            "responses: %d of %d runs in %s have failed; left out", len(files) - len(whole), len(files), source
+        )
+    if not whole:
+        raise InputError(f"responses: every run in the folder {source} has failed")
+    return pd.concat([_read(file, columns) for file in whole], ignore_index=True).fillna(""), source
 
 
 def _read(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
@@ -112,6 +124,8 @@ def filter_responses(
     intensity: int | None = None,
     model: str | None = None,
     steered_by: str | None = None,
+    values: Sequence[str] | None = None,
+    intensities: Sequence[int] | None = None,
 ) -> tuple[pd.DataFrame, list[str]]:
     """Keep the responses a run is about: those steered this way, of this model, to this theory, value and intensity.
 
@@ -129,6 +143,8 @@ def filter_responses(
         The theory, and the id of the value.
     intensity, model, steered_by
         Entries of the columns `intensity`, `model` and `steering`; None takes all.
+    values, intensities
+        Ids of all values that a response was steered to, and its intensity on each, in their order; None takes all.
 
     Returns
     -------
@@ -153,6 +169,12 @@ def filter_responses(
         names, entries = named(values), intensities.split(JOINT)
         return entries[names.index(value)] if len(names) == len(entries) else ""
 
+    if values is not None:
+        frame = _steered_to(frame, where, [named(cell) == list(values) for cell in _cells(frame, "value")], values)
+    if intensities is not None:
+        wanted_cell = JOINT.join(map(str, intensities))
+        fitting = [cell.replace(" ", "") == wanted_cell for cell in _cells(frame, "intensity")]
+        frame = _steered_to(frame, where, fitting, intensities)
     filters: tuple[tuple[str, str, object, Callable[[str], bool]], ...] = (
         ("steered_by", "steering", steered_by, lambda cell: cell == steered_by),
         ("model", "model", model, lambda cell: cell == model),
@@ -164,7 +186,7 @@ def filter_responses(
     for setting, column, wanted, fits in filters:
         if wanted is None:
             continue
-        cells = kept[column].tolist() if column in kept else []
+        cells = _cells(kept, column)
         if not any(cell.strip() for cell in cells):
             idle.append(setting)
             continue
@@ -177,6 +199,21 @@ def filter_responses(
             raise InputError(f"{where}: no response has {column} '{wanted}'; {nearest(str(wanted), held[:40])}")
         kept = left
     return kept.reset_index(drop=True), [setting for setting in idle if setting not in ("theory", "value")]
+
+
+def _cells(frame: pd.DataFrame, column: str) -> list[str]:
+    return frame[column].tolist() if column in frame else [""] * len(frame)
+
+
+def _steered_to(frame: pd.DataFrame, where: str, fitting: list[bool], wanted: Sequence[object]) -> pd.DataFrame:
+    """Keep the rows that fit, of those steered to several values at once."""
+    if not any(fitting):
+        held = sorted({cell for column in ("value", "intensity") for cell in _cells(frame, column) if JOINT in cell})
+        raise InputError(
+            f"{where}: no response was steered to exactly {JOINT.join(map(str, wanted))}; of several values at once it "
+            f"holds: {', '.join(held[:20]) or 'none'}"
+        )
+    return frame[fitting]
 
 
 def response_keys(frame: pd.DataFrame, seed: int) -> npt.NDArray[np.uint64]:

@@ -1,7 +1,7 @@
 """The settings of an evaluation; `configs/evaluate.yaml` holds their defaults."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import pandas as pd
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -23,6 +23,12 @@ class EvaluationSettings(Settings):
         description="Score only responses steered to this target (-2..2); None: all."
     )
     model: str | None = Field(description="Score only responses of this model; None: all.")
+    values: list[str] | None = Field(
+        description="Score only responses steered to exactly these values at once, in this order; None: all."
+    )
+    intensities: list[Annotated[int, Field(ge=-2, le=2, strict=True)]] | None = Field(
+        description="The intensity of each of `values` in these responses; None: any."
+    )
     steered_by: str | None = Field(
         description="Score only responses steered this way, an entry of their column `steering`; None: all."
     )
@@ -58,6 +64,15 @@ class EvaluationSettings(Settings):
         if not isinstance(given.get("theory"), Mapping):
             return given
         return given | {"theory": theory_of(given["theory"], str(given.get("value")))}
+
+    @model_validator(mode="after")
+    def _check_lists(self) -> Self:
+        if self.intensities is not None and len(self.values or []) != len(self.intensities):
+            raise ValueError(
+                f"{len(self.values or [])} values and {len(self.intensities)} intensities; give lists of equal length, "
+                "as values=[benevolence,power] intensities=[2,-1]"
+            )
+        return self
 
     @field_validator("sampling")
     @classmethod

@@ -11,8 +11,8 @@ from valueflow.reporting.sweep import SWEEP_FILE, SweepEnd, distinguishing_setti
 from valueflow.run.outputs import write_csv
 from valueflow.steering.display import show_steering, show_surveys
 
-_OF_STEERING = ("theory", "value", "values", "intensity", "intensities", "steering")
-_OF_SURVEYS = ("preset", "theory", "llm")
+_COLUMNS_OF_STEERING = ("theory", "value", "values", "intensity", "intensities", "steering")
+_COLUMNS_OF_SURVEYS = ("preset", "theory", "llm")
 
 
 class SteeringSweepEnd(SweepEnd):
@@ -26,10 +26,10 @@ class SteeringSweepEnd(SweepEnd):
         steered = {job: summary for job, summary in summaries.items() if job not in surveys}
         title = f"{len(summaries)} of {n_jobs} jobs"
         if steered:
-            show_steering(list(steered.values()), title, distinguishing_settings(list(steered), _OF_STEERING))
+            show_steering(list(steered.values()), title, distinguishing_settings(list(steered), _COLUMNS_OF_STEERING))
             console.print(
                 f"responses: one folder a job; python evaluate.py responses={folder} value=...", soft_wrap=True
             )
         if surveys:
-            show_surveys(list(surveys.values()), title, distinguishing_settings(list(surveys), _OF_SURVEYS))
+            show_surveys(list(surveys.values()), title, distinguishing_settings(list(surveys), _COLUMNS_OF_SURVEYS))
         console.print(f"tables:    {folder / SWEEP_FILE} and one folder a job beside it", soft_wrap=True)

@@ -10,9 +10,9 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from valueflow.run.app import ERROR_FILE, EXIT_FAILED, EXIT_INPUT
+from valueflow.run.app import EXIT_FAILED, EXIT_INPUT
 from valueflow.run.folders import by_number
-from valueflow.run.summary import SUMMARY_FILE, read_record
+from valueflow.run.summary import ERROR_FILE, SUMMARY_FILE, read_record
 
 SWEEP_FILE = "sweep.csv"
 """The table over the jobs of a sweep, in its folder."""

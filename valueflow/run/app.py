@@ -19,13 +19,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from valueflow.run.config import CONFIG_DIR, RUN_KEYS, built, group_lines
+from valueflow.run.config import CONFIG_DIR, RUN_KEYS, built, group_lines, group_options
 from valueflow.run.errors import InputError, nearest
 from valueflow.run.folders import RunFolder
 from valueflow.run.outputs import write_json
-from valueflow.run.summary import SUMMARY_FILE, fingerprint, read_record
+from valueflow.run.summary import ERROR_FILE, SUMMARY_FILE, fingerprint, read_record
 
-ERROR_FILE = "error.json"
 EXIT_FAILED, EXIT_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 
 WITHOUT_EFFECT = ("progress", "cache")
@@ -88,6 +87,7 @@ def run_app(config_name: str, load_job: Callable[[], Callable[..., Outcome]]) ->
     os.environ["HYDRA_FULL_ERROR"] = "1"
     sys.argv[1:] = _overrides_first(sys.argv[1:])
     _continue_sweep(sys.argv)
+    _refuse_null_options(sys.argv[1:])
     OmegaConf.register_new_resolver("groups", group_lines, replace=True)
     faults: list[Exception] = []
 
@@ -176,6 +176,15 @@ def _decisive(node: Any) -> Any:
 def _is_finished(folder: Path, mark: str) -> bool:
     recorded = read_record(folder / SUMMARY_FILE)
     return recorded is not None and recorded.get("fingerprint") == mark
+
+
+def _refuse_null_options(arguments: Iterable[str]) -> None:
+    """Stop at `group=null`, of which Hydra makes a traceback."""
+    for argument in arguments:
+        group, given, option = argument.partition("=")
+        options = group_options(group) if given and option == "null" and group.isidentifier() else []
+        if options:
+            _stop(f"{argument}: a group takes one of its options; {nearest('none', options)}", EXIT_INPUT)
 
 
 def _overrides_first(arguments: list[str]) -> list[str]:

@@ -15,6 +15,8 @@ from typing import Any
 from valueflow.run.outputs import plain
 
 SUMMARY_FILE = "summary.json"
+ERROR_FILE = "error.json"
+"""What a job of a sweep leaves instead where it failed."""
 
 _PACKAGES = (
     "valueflow",

@@ -4,9 +4,17 @@ import os
 from pathlib import Path
 from typing import Any
 
+from valueflow.evaluation.responses import RESPONSES_FILE
 from valueflow.run.config import compose_settings
-from valueflow.steering.opinionqa.survey import SurveyAnswers, answer_survey
-from valueflow.steering.pipeline import SteeredResponses, steer_responses
+from valueflow.run.summary import SUMMARY_FILE
+from valueflow.steering.opinionqa.survey import (
+    ACCURACY_FILE,
+    DETAILS_FILE,
+    RELEVANCE_FILE,
+    SurveyAnswers,
+    answer_survey,
+)
+from valueflow.steering.pipeline import FAILURES_FILE, SteeredResponses, steer_responses
 from valueflow.steering.settings import SteeringSettings
 
 
@@ -37,11 +45,23 @@ def steer(*, output_dir: str | Path | None = None, **settings: Any) -> SteeredRe
     >>> result = steer(value="benevolence", intensity=2, llm="smollm2", limit=3)  # doctest: +SKIP
     >>> result.responses["response"]  # doctest: +SKIP
     """
-    given = {key: os.fspath(entry) if isinstance(entry, os.PathLike) else entry for key, entry in settings.items()}
+    given = {key: _plain(entry) for key, entry in settings.items()}
     if SteeringSettings.model_fields.keys() - given.keys():
         given = compose_settings("steer", given)
     checked = SteeringSettings.checked(given)
     result = answer_survey(checked) if checked.preset is not None else steer_responses(checked)
     if output_dir is not None:
-        result.write(Path(output_dir))
+        folder = Path(output_dir)
+        # Nothing of an earlier run may stand beside the new tables; its summary goes first, so that a run which is
+        # interrupted here does not count as finished.
+        for name in (SUMMARY_FILE, RESPONSES_FILE, FAILURES_FILE, DETAILS_FILE, ACCURACY_FILE, RELEVANCE_FILE):
+            (folder / name).unlink(missing_ok=True)
+        result.write(folder)
     return result
+
+
+def _plain(entry: Any) -> Any:
+    """Turn paths into texts, also those in a list."""
+    if isinstance(entry, list | tuple):
+        return [_plain(part) for part in entry]
+    return os.fspath(entry) if isinstance(entry, os.PathLike) else entry

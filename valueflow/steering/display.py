@@ -62,17 +62,7 @@ def show_survey(summary: Mapping[str, Any]) -> None:
         f"{summary['threshold']:g}; {summary['relevance']})",
         soft_wrap=True,
     )
-    for name in ("default", "profile"):
-        lost = summary["passes"][name]
-        if lost["unparsable"] or lost["failed"]:
-            console.print(
-                f"{name} pass: {lost['unparsable']:,} answers name no option and {lost['failed']:,} calls failed; "
-                "all count as wrong",
-                soft_wrap=True,
-            )
-            for line in failure_lines([lost["failures"]]):
-                console.print(f"  {line}", soft_wrap=True)
-    for line in _costs([summary]):
+    for line in (*_lost(summary), *_costs([summary])):
         console.print(line, soft_wrap=True)
 
 
@@ -93,7 +83,8 @@ def show_surveys(summaries: Sequence[Mapping[str, Any]], title: str, others: Seq
             *_accuracies(summary["overall"]),
         )
     console.print(table)
-    for line in _costs(summaries):
+    lost = [f"{summary['preset']}, {line}" for summary in summaries for line in _lost(summary)]
+    for line in (*lost, *_costs(summaries)):
         console.print(line, soft_wrap=True)
 
 
@@ -108,6 +99,19 @@ def _accuracies(row: Mapping[str, Any]) -> list[str]:
         "-" if low == "-" else f"{low} to {high}",
         number(row["mcnemar_p"], ".3f"),
     ]
+
+
+def _lost(summary: Mapping[str, Any]) -> list[str]:
+    """Word the answers of each pass that count as wrong for want of an option."""
+    lines = []
+    for name, lost in summary["passes"].items():
+        if lost["unparsable"] or lost["failed"]:
+            lines.append(
+                f"{name} pass: {lost['unparsable']:,} answers name no option and {lost['failed']:,} calls failed; "
+                "all count as wrong"
+            )
+            lines += [f"{name} pass: {line}" for line in failure_lines([lost["failures"]])]
+    return lines
 
 
 def _refusals_by_intensity(summaries: Sequence[Mapping[str, Any]]) -> list[str]:

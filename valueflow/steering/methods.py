@@ -3,9 +3,10 @@
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from pydantic import Field, model_validator
 
@@ -18,6 +19,9 @@ from valueflow.run.settings import Settings
 from valueflow.steering.targets import INTENSITIES, Target, intensity_bins
 from valueflow.theory import Theory
 from valueflow.vidb import Anchors
+
+_LARGEST_BLOCK = 2_000_000
+"""Random numbers that are drawn at once, about."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +72,6 @@ class SteeringMethod(Settings):
     Other braces stand for themselves, also those in texts.
     """
 
-    takes_condition: ClassVar[bool] = True
-
     name: str = Field(description="What the column `steering` of responses says.")
     system: str = Field("", description="Template of the system message; empty for models that take none.")
     user: str = Field(description="Template of the user's message; holds {query}.")
@@ -93,12 +95,13 @@ class SteeringMethod(Settings):
 
     @model_validator(mode="after")
     def _check_places(self) -> Self:
-        known = ("query", "condition") if self.takes_condition else ("query",)
+        is_steered = self.takes != "nothing"
+        known = ("query", "condition") if is_steered else ("query",)
         for field in ("system", "user"):
             check_places(field, getattr(self, field), known)
         if self.user.count("{query}") != 1 or "{query}" in self.system:
             raise ValueError("user must hold {query} once: there the question stands")
-        if self.takes_condition and (self.user + self.system).count("{condition}") != 1:
+        if is_steered and (self.user + self.system).count("{condition}") != 1:
             raise ValueError("user or system must hold {condition} once: there stands what is steered to")
         return self
 
@@ -127,8 +130,6 @@ class SteeringMethod(Settings):
 
 class PlainSteering(SteeringMethod):
     """No steering: the query alone, to compare with."""
-
-    takes_condition: ClassVar[bool] = False
 
     @property
     def takes(self) -> Literal["nothing"]:
@@ -169,16 +170,21 @@ class Stances(Settings):
         }[intensity]
 
 
-class AnchorSteering(SteeringMethod):
-    """The value's definition, phrased at the intensity asked for; for several values one sentence each."""
+class _Targeted(SteeringMethod):
+    """Base of methods that steer to one value or, where the YAML says so, to several at once."""
 
     several: bool = Field(description="false: one value (value=, intensity=); true: lists (values=, intensities=).")
-    stances: Stances = Field(description="What is said of a value at each intensity.")
 
     @property
     def takes(self) -> Literal["one", "several"]:
         """One value, or several at once."""
         return "several" if self.several else "one"
+
+
+class AnchorSteering(_Targeted):
+    """The value's definition, phrased at the intensity asked for; for several values one sentence each."""
+
+    stances: Stances = Field(description="What is said of a value at each intensity.")
 
     def conditions(self, request: Request) -> tuple[Sequence[str], dict[str, object]]:
         """Return the same stance, or stances, for each query."""
@@ -199,14 +205,13 @@ class AnchorSteering(SteeringMethod):
         return [condition] * len(request.queries), {}
 
 
-class UserTextsSteering(SteeringMethod):
+class UserTextsSteering(_Targeted):
     """Anchors of the intensity asked for, as things the user has said; for several values n texts each.
 
     Each query gets a draw of its own among the anchors of the bin, which neither the other queries nor their order
     change. A bin of fewer than n texts is shown whole.
     """
 
-    several: bool = Field(description="false: one value (value=, intensity=); true: lists (values=, intensities=).")
     n: int = Field(3, ge=1, strict=True, description="Texts a value.")
     slight_from: float = Field(3.0, ge=0, le=10, description="Absolute intensity from which an anchor is slight.")
     strong_beyond: float = Field(6.5, ge=0, le=10, description="Absolute intensity beyond which it is strong.")
@@ -218,11 +223,6 @@ class UserTextsSteering(SteeringMethod):
             raise ValueError(f"slight_from={self.slight_from:g} lies above strong_beyond={self.strong_beyond:g}")
         return self
 
-    @property
-    def takes(self) -> Literal["one", "several"]:
-        """One value, or several at once."""
-        return "several" if self.several else "one"
-
     def conditions(self, request: Request) -> tuple[Sequence[str], dict[str, object]]:
         """Return the drawn texts of each query, one JSON string a line."""
         drawn: list[list[str]] = [[] for _ in range(len(request.queries))]
@@ -233,8 +233,7 @@ class UserTextsSteering(SteeringMethod):
             cut += sum(was_cut for _, was_cut in shown)
             sizes[target.value] = len(texts)
             keyed = request.queries.assign(value=target.value, intensity=str(target.intensity))
-            order = np.argsort(keyed_uniforms(row_keys(keyed, request.seed), len(texts)), axis=1, kind="stable")
-            for lines, chosen in zip(drawn, order[:, : self.n].tolist(), strict=True):
+            for lines, chosen in zip(drawn, _draws(row_keys(keyed, request.seed), len(texts), self.n), strict=True):
                 lines += [f"- {shown[text][0]}" for text in chosen]
         return ["\n".join(lines) for lines in drawn], {"texts_in_bin": sizes, "texts_cut": cut}
 
@@ -258,3 +257,14 @@ class UserTextsSteering(SteeringMethod):
             -1: f"{-strong:g} to {-slight:g}",
             -2: f"below {-strong:g}",
         }[intensity]
+
+
+def _draws(keys: npt.NDArray[np.uint64], n_texts: int, n: int) -> list[list[int]]:
+    """Draw n of so many texts, or all where there are fewer, without replacement for each of N keys."""
+    # In blocks, so that many queries and many texts never make one matrix.
+    blocks = np.array_split(keys, max(1, len(keys) * n_texts // _LARGEST_BLOCK))
+    return [
+        chosen
+        for block in blocks
+        for chosen in np.argsort(keyed_uniforms(block, n_texts), axis=1, kind="stable")[:, :n].tolist()
+    ]

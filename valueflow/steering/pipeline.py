@@ -22,7 +22,7 @@ from valueflow.steering.queries import load_queries
 from valueflow.steering.refusals import is_refusal
 from valueflow.steering.settings import SteeringSettings
 from valueflow.steering.targets import Target, joined
-from valueflow.vidb import load_vidb
+from valueflow.vidb import Anchors, load_vidb
 
 FAILURES_FILE = "failures.csv"
 
@@ -57,13 +57,10 @@ class SteeredResponses:
         show_steering([self.summary])
 
     def write(self, folder: Path) -> None:
-        """Write `responses.csv`, `failures.csv` where there are any, and `summary.json`."""
-        # An older summary must not stand beside newer tables, should writing them be interrupted.
-        for name in (SUMMARY_FILE, FAILURES_FILE):
-            (folder / name).unlink(missing_ok=True)
-        if not self.failures.empty:
-            write_csv(self.failures, folder / FAILURES_FILE)
-        write_csv(self.responses, folder / RESPONSES_FILE)
+        """Write `responses.csv` and `failures.csv`, each where it has rows, and `summary.json`."""
+        for table, name in ((self.failures, FAILURES_FILE), (self.responses, RESPONSES_FILE)):
+            if not table.empty:
+                write_csv(table, folder / name)
         write_json(self.summary, folder / SUMMARY_FILE)
 
 
@@ -79,14 +76,20 @@ def steer_responses(settings: SteeringSettings) -> SteeredResponses:
     timings = Timings()
     theory, targets = settings.theory, settings.targets()
     with timings.stage("load"):
-        files = settings.files_of_queries()
-        queries = load_queries(files, settings.limit)
+        queries = load_queries(settings.queries, settings.limit)
     with timings.stage("prompts"):
+        digests: dict[str, str] = {}
+
+        def anchors(value: str) -> Anchors:
+            vidb = load_vidb(settings.vidb, theory, settings.vidb_columns)
+            digests["vidb_sha256"] = vidb.digest
+            return vidb.of(theory, value)
+
         request = Request(
             theory,
             targets,
             queries,
-            anchors=lambda value: load_vidb(settings.vidb, theory, settings.vidb_columns).of(theory, value),
+            anchors=anchors,
             seed=settings.seed,
         )
         steered = settings.steering.steer(request)
@@ -121,12 +124,14 @@ def steer_responses(settings: SteeringSettings) -> SteeredResponses:
     failures = table[~answered].drop(columns="response").assign(failure=[shorten(r, 300) for r in reasons[~answered]])
     refused = responses["response"].map(is_refusal).to_numpy(dtype=bool)
     words = responses["response"].str.split().str.len()
+    named = [theory.resolve(settings.value)] if settings.value and not targets else []
+    values = named or [target.value for target in targets]
     summary = {
         "task": "steering",
         "theory": theory.name,
         "steering": settings.steering.name,
-        "values": [target.value for target in targets] or ([theory.resolve(settings.value)] if settings.value else []),
-        "labels": [theory.nodes[target.value].label for target in targets],
+        "values": values,
+        "labels": [theory.nodes[value].label for value in values],
         "intensities": [target.intensity for target in targets],
         "model": identity["model"],
         "queries": len(queries),
@@ -140,11 +145,12 @@ def steer_responses(settings: SteeringSettings) -> SteeredResponses:
         "cut": sum(completion.cut for completion in completions if completion.text),
         "mean_words": float(words.mean()) if len(words) else None,
         **steered.report,
+        **digests,
         "llm": identity,
         "asking": {**usage.as_dict(), "cache": cache_state(settings.cache)},
         "settings": {
-            **settings.model_dump(include={"temperature", "max_tokens", "limit", "vidb"}),
-            "query_files": files,
+            **settings.model_dump(include={"temperature", "max_tokens", "limit", "vidb", "queries"}),
+            "method": settings.steering.model_dump(),
         },
         "seed": settings.seed,
         "versions": versions(),

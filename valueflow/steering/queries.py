@@ -32,8 +32,8 @@ def load_queries(files: Sequence[str] | None, limit: int | None) -> pd.DataFrame
     InputError
         A file cannot be read, has no column `query`, or a query is missing or blank.
     """
-    if files is not None and not files:
-        raise InputError("queries=[]: name one file or more, or leave queries out for the packaged set")
+    if files is not None and not all(file.strip() for file in files or [""]):
+        raise InputError("queries: name one file or more, or leave queries out for the packaged set")
     sets = [_read(Path(file)) for file in ([PACKAGED_FILE] if files is None else files)]
     return pd.concat(sets, ignore_index=True).head(limit if limit is not None else sum(map(len, sets)))
 

@@ -1,5 +1,6 @@
 """The settings of `steer.py`; `configs/steer.yaml` holds their defaults."""
 
+import logging
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
@@ -14,9 +15,11 @@ from valueflow.steering.opinionqa.settings import OpinionQASettings
 from valueflow.steering.targets import Target
 from valueflow.theory import Theory, theory_of
 
+_log = logging.getLogger(__name__)
+
 Intensity = Annotated[int, Field(ge=-2, le=2, strict=True)]
 
-_OF_STEERING = ("value", "intensity", "values", "intensities", "queries")
+_NOT_OF_A_SURVEY = ("value", "intensity", "values", "intensities", "queries")
 """Settings that say nothing about a survey."""
 
 
@@ -29,7 +32,9 @@ class SteeringSettings(Settings):
     intensity: Intensity | None = Field(description="From -2 (strongly rejected) to 2 (strongly valued).")
     values: list[str] | None = Field(description="Several values at once, for the multi methods.")
     intensities: list[Intensity] | None = Field(description="The intensity of each of them.")
-    queries: list[str] | str | None = Field(description="Files of queries; None: the packaged 50 open questions.")
+    queries: Annotated[
+        list[str] | None, BeforeValidator(lambda given: [given] if isinstance(given, str) else given)
+    ] = Field(description="File or files of queries; None: the packaged 50 open questions.")
     limit: Annotated[int, Field(ge=1, strict=True)] | None = Field(
         description="Only the first so many queries, or survey questions, in all; None: all."
     )
@@ -50,8 +55,8 @@ class SteeringSettings(Settings):
         if not isinstance(given.get("theory"), Mapping):
             return given
         several = given.get("values")
-        named = given.get("value") or (several[0] if isinstance(several, list) and several else None)
-        return given | {"theory": theory_of(given["theory"], named)}
+        named = [given.get("value"), *(several if isinstance(several, list | tuple) else ())]
+        return given | {"theory": theory_of(given["theory"], next((name for name in named if name is not None), None))}
 
     @field_validator("steering")
     @classmethod
@@ -69,14 +74,10 @@ class SteeringSettings(Settings):
 
     @model_validator(mode="after")
     def _check_survey(self) -> Self:
-        given = [key for key in _OF_STEERING if getattr(self, key) is not None]
+        given = [key for key in _NOT_OF_A_SURVEY if getattr(self, key) is not None]
         if self.preset is not None and given:
             raise ValueError(f"preset={self.preset} answers a survey, where '{given[0]}' has no meaning; leave it out")
         return self
-
-    def files_of_queries(self) -> list[str] | None:
-        """Return the files as a list; a single one may be given bare."""
-        return [self.queries] if isinstance(self.queries, str) else self.queries
 
     def targets(self) -> tuple[Target, ...]:
         """Return what is steered to, checked against what the method takes.
@@ -89,10 +90,11 @@ class SteeringSettings(Settings):
         method, takes = f"steering={self.steering.name}", self.steering.takes
         of_one, of_several = ("value", "intensity"), ("values", "intensities")
         needed = {"nothing": (), "one": of_one, "several": of_several}[takes]
-        allowed = {"nothing": ("value",), "one": of_one, "several": of_several}[takes]
+        allowed = {"nothing": of_one, "one": of_one, "several": of_several}[takes]
         hints = {
-            "nothing": "it takes no intensity, and at most value=... as a name for the run",
-            "one": "it takes value=... and intensity=..., one each; several values are for steering=multi_anchor",
+            "nothing": "it takes at most value=..., as a name for the run",
+            "one": "it takes value=... and intensity=..., one each; several values are for steering=multi_anchor, and "
+            "a survey is answered with preset=...",
             "several": "it takes lists of equal length, as values=[benevolence,power] intensities=[2,-1]",
         }
         for key in (*of_one, *of_several):
@@ -102,6 +104,8 @@ class SteeringSettings(Settings):
             if not is_given and key in needed:
                 raise InputError(f"{method}: '{key}' is not set; {hints[takes]}")
         if takes == "nothing":
+            if self.intensity is not None:
+                _log.warning("%s asks for no intensity; intensity=%s has no effect", method, self.intensity)
             return ()
         values = self.values if self.values is not None else [str(self.value)]
         intensities = self.intensities if self.intensities is not None else [int(self.intensity or 0)]

@@ -86,7 +86,7 @@ def choose_theory(candidates: Mapping[str, Mapping[str, Any]], value: str) -> Th
     raise InputError(f"value '{value}' is in no theory; {nearest(value, known)}")
 
 
-def theory_of(fields: Mapping[str, Any], value: str | None) -> Theory:
+def theory_of(fields: Mapping[str, Any], value: object) -> Theory:
     """Return the theory that a composed `theory` node stands for: one theory, or that of `theory=any` with a value.
 
     Raises
@@ -98,4 +98,4 @@ def theory_of(fields: Mapping[str, Any], value: str | None) -> Theory:
         return theory_from_mapping(fields)
     if value is None:
         raise InputError("theory=any finds the theory of a value, and none is named; give the theory: theory=pvq")
-    return choose_theory(fields, value)
+    return choose_theory(fields, str(value))

@@ -401,3 +401,37 @@ def test_a_hundred_kilobytes_of_nothing_are_none(answer: str) -> None:
 def test_a_hundred_kilobytes_after_a_letter_are_no_hindrance() -> None:
     for answer in ("B. " + "word " * 20_000, "\n" * 100_000 + "B", "B" + " " * 100_000, "**" * 50_000 + "B"):
         assert read_option(answer, YES_NO) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "B (No)",
+        "B (",
+        "Option: B",
+        "Choice B",
+        "\\boxed{B}",
+        "$B$",
+        "B; for sure",
+        "- B",
+        "<answer>B",
+        "The correct answer is B",
+        "\uff22",
+        "B\uff09",
+        "B\u3002",
+        "[B]",
+        "B, because",
+    ],
+)
+def test_letters_as_models_dress_them(answer: str) -> None:
+    assert read_option(answer, YES_NO) == 1
+
+
+@pytest.mark.parametrize("answer", ["A. or B.", "A. B. C.", "A\nB\nC", "A, B", "A or B", "A) and B)", "A/B"])
+def test_several_letters_are_no_choice(answer: str) -> None:
+    assert read_option(answer, YES_NO) is None
+
+
+def test_an_option_that_begins_with_a_letter_of_its_own_is_no_second_choice() -> None:
+    assert read_option("A. A lot", ("A lot", "A little")) == 0
+    assert read_option("(B) A little", ("A lot", "A little")) == 1

@@ -54,7 +54,7 @@ def chosen_by_hand(scores: Sequence[float], n: int) -> list[int]:
 
 
 def line(score: object = 0.5, **other: object) -> dict[str, object]:
-    return {"score": score, "definition_prompt": "You care.", "value_key": "care"} | other
+    return {"score": score, "definition_prompt": "You care.", "value_key": "power"} | other
 
 
 def profile(attribute: str = "SEX_Male", theory: str = "pvq", **bands: object) -> dict[str, object]:
@@ -179,7 +179,11 @@ def test_every_attribute_of_the_real_survey_finds_its_profile() -> None:
 
 
 def test_lines_come_band_by_band_as_they_stand_in_the_file(tmp_path: Path, write: Write) -> None:
-    bands = {band: [line(definition_prompt=f"{band} {place}") for place in range(2)] for band in reversed(BANDS)}
+    values = iter(load_theory("pvq").values)
+    bands = {
+        band: [line(definition_prompt=f"{band} {place}", value_key=next(values)) for place in range(2)]
+        for band in reversed(BANDS)
+    }
     write(profile(**bands))
     (lines,) = load_profiles(str(tmp_path), ["SEX_Male"] * 2, load_theory("pvq")).values()
     assert [read.definition_prompt for read in lines] == [f"{band} {place}" for band in BANDS for place in range(2)]
@@ -195,9 +199,24 @@ def test_a_file_may_name_its_group_as_the_survey_or_as_the_file_does(tmp_path: P
 @pytest.mark.parametrize("name", ["right", "rights", "Rights", "RIGHT"])
 @pytest.mark.parametrize("asked", ["right", "rights"])
 def test_right_finds_rights(tmp_path: Path, write: Write, name: str, asked: str) -> None:
-    write(profile(theory=name))
+    write(profile(theory=name, high=[line(value_key="Civil Rights")]))
     (lines,) = load_profiles(str(tmp_path), ["SEX_Male"], load_theory(asked)).values()
-    assert lines == [ProfileLine(score=0.5, definition_prompt="You care.", value_key="care")]
+    assert lines == [ProfileLine(score=0.5, definition_prompt="You care.", value_key="Civil Rights")]
+
+
+def test_a_profile_speaks_of_each_value_of_the_theory_once(tmp_path: Path, write: Write) -> None:
+    write(profile(high=[line(value_key="pwr")]))
+    assert "theories.pvq: value 'pwr' is not in it; did you mean 'power'?" in fault(tmp_path, "SEX_Male")
+    write(profile(high=[line()], low=[line(value_key="Power")]))
+    assert "theories.pvq: value 'Power' stands twice" in fault(tmp_path, "SEX_Male")
+    write(profile(hgih=[line()]))
+    assert "theories.pvq: 'hgih' is no band; did you mean 'high'?" in fault(tmp_path, "SEX_Male")
+
+
+def test_two_groups_never_share_a_file(tmp_path: Path, write: Write) -> None:
+    write(profile("INCOME_<$30,000"), "INCOME__30_000.json")
+    with pytest.raises(InputError, match=r"'INCOME_<\$30,000' and 'INCOME_>\$30,000' would share the file"):
+        load_profiles(str(tmp_path), ["INCOME_<$30,000", "INCOME_>$30,000"], load_theory("pvq"))
 
 
 def test_the_packaged_profiles_are_read_by_name() -> None:

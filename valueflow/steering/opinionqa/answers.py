@@ -2,6 +2,7 @@
 
 import json
 import re
+import unicodedata
 from collections.abc import Sequence
 from functools import cache
 
@@ -10,15 +11,18 @@ from valueflow.steering.opinionqa.questions import LETTERS
 
 _LONGEST_READ = 10_000
 
-_MARKUP = re.compile(r"[*`\"\u201c\u201d]+")
+_MARKUP = re.compile(r"[*`$\"\u201c\u201d]+|\\boxed\{|</?[a-z]+>")
 _INTRODUCTION = re.compile(
-    r"(?:the\s+)?(?:final\s+)?answer\b(?:\s+is\b)?\s*[:-]?\s*|option\s+(?=\W?[A-Z]\b)", re.IGNORECASE
+    r"(?:the\s+)?(?:(?:final|best|correct)\s+)?(?:answer|option|choice)\b(?:\s+is\b)?\s*[:-]?\s*", re.IGNORECASE
 )
 
 # A letter is one by what follows it: nothing or a sign, or else the text of its own option.
 _ALONE = re.compile(
-    r"[\[(']?\s*([A-Z])\s*(?=$|[.:](?!\w)|[)\]\n]|'(?!\w)|[-\u2013\u2014]\s|,(?!\s*(?:or\b|and\b)?\s*[A-Z]\b))"
-    r"|[\[(']?\s*([a-z])\s*(?=$|[.:](?!\w)|[)\]\n])"
+    r"(?:-\s+)?[\[(']?\s*(?:([A-Z])\s*(?=$|[.:](?!\w)|[)\]};\n\u3002]|\s\(|'(?!\w)|[-\u2013\u2014]\s|,)"
+    r"|([a-z])\s*(?=$|[.:](?!\w)|[)\]}\n]))"
+)
+_ANOTHER = re.compile(
+    r"[\s.,:;/)\]}]*(?:(?:or|and)\s+[(\[]?([A-Z])\b|[(\[]?([A-Z])(?=[.,:;)\]}\n]|\s*$))",
 )
 _BEFORE_ITS_TEXT = re.compile(r"([A-Z])[\s.:)-]+(.+)", re.DOTALL)
 
@@ -53,7 +57,9 @@ def read_option(answer: str, options: Sequence[str], *, cut: bool = False) -> in
     int or None
         Index of the option; None where the start of the answer names none.
     """
-    text = re.sub(r"[^\S\n]+", " ", _MARKUP.sub("", _unwrapped(answer)).strip())[:_LONGEST_READ]
+    # Models that think in Chinese write letters and signs in full width.
+    text = _MARKUP.sub("", unicodedata.normalize("NFKC", _unwrapped(answer))).strip()
+    text = re.sub(r"[^\S\n]+", " ", text)[:_LONGEST_READ]
     for said in (text, _INTRODUCTION.sub("", text, count=1)):
         index = _letter(said, options)
         if index is None:
@@ -66,7 +72,10 @@ def read_option(answer: str, options: Sequence[str], *, cut: bool = False) -> in
 def _letter(text: str, options: Sequence[str]) -> int | None:
     match = _ALONE.match(text)
     if match is not None:
-        return _index(match[1] or match[2], options)
+        another = _ANOTHER.match(text, match.end())
+        # Whoever lists several letters has chosen none.
+        hedged = another is not None and _index(another[1] or another[2], options) is not None
+        return None if hedged else _index(match[1] or match[2], options)
     match = _BEFORE_ITS_TEXT.match(text)
     index = None if match is None else _index(match[1], options)
     if match is None or index is None:

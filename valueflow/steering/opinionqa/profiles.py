@@ -2,11 +2,11 @@
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
 from valueflow.run.errors import InputError, nearest, shorten
 from valueflow.run.settings import first_fault
@@ -28,22 +28,15 @@ class ProfileLine(BaseModel):
     value_key: Text = Field(description="The value.")
 
 
-class _Bands(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    very_high: list[ProfileLine] = []
-    high: list[ProfileLine] = []
-    medium: list[ProfileLine] = []
-    low: list[ProfileLine] = []
-    very_low: list[ProfileLine] = []
-
-    def lines(self) -> list[ProfileLine]:
-        return [*self.very_high, *self.high, *self.medium, *self.low, *self.very_low]
-
-
 class _Profile(BaseModel):
     attribute: Text
-    theories: dict[str, _Bands]
+    theories: dict[str, dict[str, Any]]
+
+
+_CONTENT = TypeAdapter(dict[str, dict[str, dict[str, list[ProfileLine]]]])
+
+BANDS = ("very_high", "high", "medium", "low", "very_low")
+"""How a profile groups a theory's values, from the highest scores to the lowest."""
 
 
 def profile_file_name(attribute: str) -> str:
@@ -80,7 +73,15 @@ def load_profiles(source: str, attributes: Iterable[str], theory: Theory) -> dic
     folder = DEMO_FOLDER if source == DEMO else Path(source)
     if not os.path.isdir(folder):  # unlike Path's own, it also answers for names that no file system can hold
         raise InputError(f"opinionqa.profiles: there is no folder {shorten(str(folder), 200)}")
-    return {attribute: _lines(folder, attribute, theory) for attribute in dict.fromkeys(attributes)}
+    names: dict[str, str] = {}
+    for attribute in dict.fromkeys(attributes):
+        other = names.setdefault(profile_file_name(attribute), attribute)
+        if other != attribute:
+            raise InputError(
+                f"opinionqa.profiles: the attributes '{shorten(other)}' and '{shorten(attribute)}' would share the "
+                f"file {shorten(profile_file_name(attribute))}; rename one of them"
+            )
+    return {attribute: _lines(folder, attribute, theory) for attribute in names.values()}
 
 
 def select_lines(lines: Sequence[ProfileLine], n: int) -> list[ProfileLine]:
@@ -120,9 +121,37 @@ def _lines(folder: Path, attribute: str, theory: Theory) -> list[ProfileLine]:
         raise InputError(f"{path}: this is the profile of '{profile.attribute}', not of '{attribute}'")
     wanted = {normalise_name(theory.name), normalise_name(theory.name + "s")}
     for name, bands in profile.theories.items():
-        if normalise_name(name) in wanted and bands.lines():
-            return bands.lines()
+        if normalise_name(name) in wanted:
+            lines = _lines_of(name, bands, str(path))
+            _check_values(lines, theory, f"{path}, theories.{name}")
+            if lines:
+                return lines
     raise InputError(f"{path}: it says nothing of theory '{theory.name}'; {nearest(theory.name, profile.theories)}")
+
+
+def _lines_of(name: str, bands: Mapping[str, Any], where: str) -> list[ProfileLine]:
+    for band in bands:
+        if band not in BANDS:
+            raise InputError(f"{where}, theories.{name}: '{band}' is no band; {nearest(band, BANDS)}")
+    try:
+        # Wrapped as it stands in the file, so that a fault is told with its place.
+        checked = _CONTENT.validate_python({"theories": {name: bands}})["theories"][name]
+    except ValidationError as error:
+        raise InputError(f"{where}: {first_fault(error)}") from error
+    return [line for band in BANDS for line in checked.get(band, [])]
+
+
+def _check_values(lines: Sequence[ProfileLine], theory: Theory, where: str) -> None:
+    seen: set[str] = set()
+    for line in lines:
+        value = theory.find(line.value_key)
+        if value is None:
+            raise InputError(
+                f"{where}: value '{line.value_key}' is not in it; {nearest(line.value_key, theory.values)}"
+            )
+        if value in seen:
+            raise InputError(f"{where}: value '{line.value_key}' stands twice")
+        seen.add(value)
 
 
 def _plain(attribute: str) -> str:

@@ -80,7 +80,7 @@ def stem(question: str) -> str:
     blanks around it.
     """
     text = re.sub(r"^\s*Question:[^\S\n]*", "", question)
-    text = re.sub(r"\n\s*Options:.*\Z", "", text, flags=re.DOTALL)
+    text = re.sub(r"\n\s*(?:Options:.*|Answer:\s*)\Z", "", text, flags=re.DOTALL)
     return text.strip()
 
 

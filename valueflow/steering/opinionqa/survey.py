@@ -65,8 +65,6 @@ class SurveyAnswers:
 
     def write(self, folder: Path) -> None:
         """Write `details.csv`, `accuracy.csv`, `relevance.csv` where it was computed, and `summary.json`."""
-        for name in (SUMMARY_FILE, RELEVANCE_FILE):
-            (folder / name).unlink(missing_ok=True)
         write_csv(self.details, folder / DETAILS_FILE)
         write_csv(self.accuracy, folder / ACCURACY_FILE)
         if self.relevance is not None:
@@ -162,7 +160,7 @@ def answer_survey(settings: SteeringSettings) -> SurveyAnswers:
         "llm": identity,
         "asking": {**usage.as_dict(), "cache": cache_state(settings.cache)},
         "settings": {
-            **survey.model_dump(include={"questions", "profiles", "encoder", "max_tokens"}),
+            **survey.model_dump(),
             **settings.model_dump(include={"temperature", "limit"}),
         },
         "seed": settings.seed,
