@@ -30,6 +30,7 @@ from valueflow.steering.opinionqa.questions import DEMO_FILE, load_questions
 from valueflow.steering.opinionqa.settings import OpinionQASettings
 
 TURNS = 3
+WARM_UP = 40
 BAR_RATIO = 0.95
 REAL = Path(__file__).parents[2] / "shared" / "data"
 
@@ -76,18 +77,18 @@ def main() -> int:
                 "default_prompt": f"Turn {turn}. {own['default_prompt']}",
             }
 
-        def pass_seconds(turn: int) -> float:
+        def pass_seconds(turn: int, limit: int | None = None) -> float:
             settings = turn_settings(turn)
             start = time.perf_counter()
-            result = steer(preset="phi4", llm=model, opinionqa=settings, progress=False)
+            result = steer(preset="phi4", llm=model, opinionqa=settings, limit=limit, progress=False)
             seconds = time.perf_counter() - start
             assert isinstance(result, SurveyAnswers)
             assert result.summary["passes"]["default"]["unparsable"] == 0
             return seconds
 
-        def raw_seconds(turn: int) -> float:
+        def raw_seconds(turn: int, limit: int | None = None) -> float:
             settings = OpinionQASettings.checked(turn_settings(turn))
-            items = load_questions(settings.questions, None)
+            items = load_questions(settings.questions, limit)
             conversations = [list(default_conversation(settings, item)) for item in items]
             sampling = [
                 SamplingParams(
@@ -101,7 +102,7 @@ def main() -> int:
             raw.chat(conversations, sampling, use_tqdm=False)
             return float(time.perf_counter() - start)
 
-        pass_seconds(0), raw_seconds(0)  # the first turn of an engine compiles its grammars
+        pass_seconds(0, WARM_UP), raw_seconds(0, WARM_UP)  # the first turn of an engine compiles its grammars
         # Who goes first changes from turn to turn.
         turns = [
             (pass_seconds(turn), raw_seconds(turn)) if turn % 2 else (raw_seconds(turn), pass_seconds(turn))[::-1]
