@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from tests.llm.fault_server import FaultServer, permutation
 from valueflow import evaluate_responses
@@ -77,9 +78,10 @@ def run_part(document: str, command: str, folder: Path) -> None:
     results = {"evaluate.py": ("scores.csv",), "steer.py": ("responses.csv", "accuracy.csv")}[arguments[0]]
     app = (sys.executable, str(ROOT / arguments[0]))
     if needs_more_than_this_machine(arguments):
-        composed = run(folder, *app, *arguments[1:], "--cfg", "job", "--resolve")
-        assert composed.returncode == 0, composed.stdout + composed.stderr
-        assert re.search(r"_target_: valueflow\.(judge|steering)", composed.stdout)
+        for job in first_and_last_job(arguments[1:]):
+            composed = run(folder, *app, *job, "--cfg", "job", "--resolve")
+            assert composed.returncode == 0, composed.stdout + composed.stderr
+            assert re.search(r"_target_: valueflow\.(judge|steering)", composed.stdout)
         return
     with FaultServer(permutation) as server:
         here = [argument.replace("http://localhost:8000/v1", server.url) for argument in arguments[1:]]
@@ -93,6 +95,19 @@ def needs_more_than_this_machine(arguments: list[str]) -> bool:
     words = " ".join(arguments)
     asks_a_model = arguments[0] == "steer.py" or "judge=llm" in words or "judge=panel" in words
     return asks_a_model and "smollm2" not in words and "localhost" not in words
+
+
+def first_and_last_job(arguments: list[str]) -> list[list[str]]:
+    """Return how two jobs of a sweep would be started singly: Hydra shows the settings of single runs only."""
+    overrides = OverridesParser.create().parse_overrides([argument for argument in arguments if argument != "-m"])
+    choices = [
+        [f"{override.key_or_group}={choice}" for choice in override.sweep_string_iterator()]
+        if override.is_sweep_override()
+        else [override.input_line]
+        for override in overrides
+    ]
+    jobs = [[choice[place] for choice in choices] for place in (0, -1)]
+    return jobs if jobs[0] != jobs[1] else jobs[:1]
 
 
 def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
