@@ -587,41 +587,52 @@ def test_python_callers_get_what_the_command_gives(work: Path, monkeypatch: pyte
 # ---- What cannot be used is told in one line
 
 
+UNUSABLE: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
+    (("preset=phi5",), ("preset 'phi5' is unknown", "did you mean 'phi4'")),
+    (("steering=ancor",), ("steering 'ancor' is unknown", "did you mean 'anchor'")),
+    (("value=benevolense", "intensity=1"), ("'benevolense'", "did you mean 'benevolence'")),
+    (("value=power",), ("steering=anchor", "'intensity' is not set")),
+    (("intensity=1",), ("steering=anchor", "'value' is not set")),
+    (("value=power", "intensity=3"), ("intensity=3", "less than or equal to 2")),
+    (("value=power", "intensity=1", "values=[security]"), ("'values' does not belong here", "multi_anchor")),
+    (("steering=none", "values=[power]"), ("steering=none", "'values' does not belong here")),
+    (("value=2", "intensity=1", "theory=any"), ("value '2' is in no theory",)),
+    (("value=power", "intensity=1", "queries=5"), ("queries=5", "valid list")),
+    (("steering=multi_anchor", "value=power", "intensity=1"), ("'value' does not belong here", "values=[")),
+    (("steering=multi_anchor",), ("'values' is not set",)),
+    (("steering=multi_anchor", "values=[power,face]", "intensities=[1]"), ("2 values and 1 intensities",)),
+    (("steering=multi_anchor", "values=[]", "intensities=[]"), ("0 values and 0 intensities",)),
+    (("steering=multi_anchor", "values=[power,Power]", "intensities=[1,2]"), ("'power' stands twice",)),
+    (("steering=multi_anchor", "values=[power,pwr]", "intensities=[1,2]"), ("value 'pwr' is not in theory 'pvq'",)),
+    (("theory=any", "steering=none"), ("theory=any", "none is named")),
+    (("value=power", "intensity=1", "queries=no.csv"), ("queries: no.csv does not exist",)),
+    (("value=power", "intensity=1", "limit=0"), ("limit=0",)),
+    (("value=power", "intensity=1", "max_tokens=0"), ("max_tokens=0",)),
+    (("value=power", "intensity=1", "steering.user=hello"), ("{query}",)),
+    (("preset=phi4", "value=power"), ("preset=phi4", "'value' has no meaning")),
+    (("preset=phi4", "opinionqa.treshold=1"), ("treshold", "did you mean 'threshold'")),
+    (("preset=phi4", "opinionqa.num_prompts=0"), ("num_prompts=0",)),
+    (("preset=phi4", "opinionqa.questions=no.json"), ("there is no file no.json",)),
+    (("preset=phi4", "opinionqa.profiles=nowhere"), ("there is no folder nowhere",)),
+    (("preset=phi4", "opinionqa.relevance=no.csv"), ("no.csv does not exist",)),
+    (("preset=phi4", "theory=mft", "opinionqa.default_prompt=hi"), ("default_prompt", "{question}")),
+]
+"""Arguments, and what the line must say."""
+
+
+@pytest.mark.parametrize(("arguments", "parts"), UNUSABLE)
+def test_what_cannot_be_used_is_told_in_one_line(arguments: tuple[str, ...], parts: tuple[str, ...]) -> None:
+    given = {key: yaml.safe_load(entry) for key, _, entry in (argument.partition("=") for argument in arguments)}
+    with pytest.raises(InputError) as caught:
+        steer(**given, llm="smollm2")
+    assert "\n" not in str(caught.value)
+    assert all(part in str(caught.value) for part in parts), caught.value
+
+
 @pytest.mark.parametrize(
-    ("arguments", "parts"),
-    [
-        (("preset=phi5",), ("preset 'phi5' is unknown", "did you mean 'phi4'")),
-        (("steering=ancor",), ("steering 'ancor' is unknown", "did you mean 'anchor'")),
-        (("value=benevolense", "intensity=1"), ("'benevolense'", "did you mean 'benevolence'")),
-        (("value=power",), ("steering=anchor", "'intensity' is not set")),
-        (("intensity=1",), ("steering=anchor", "'value' is not set")),
-        (("value=power", "intensity=3"), ("intensity=3", "less than or equal to 2")),
-        (("value=power", "intensity=1", "values=[security]"), ("'values' does not belong here", "multi_anchor")),
-        (("steering=none", "values=[power]"), ("steering=none", "'values' does not belong here")),
-        (("preset=null",), ("preset=null", "did you mean 'none'")),
-        (("value=2", "intensity=1", "theory=any"), ("value '2' is in no theory",)),
-        (("value=power", "intensity=1", "queries=5"), ("queries=5", "valid list")),
-        (("steering=multi_anchor", "value=power", "intensity=1"), ("'value' does not belong here", "values=[")),
-        (("steering=multi_anchor",), ("'values' is not set",)),
-        (("steering=multi_anchor", "values=[power,face]", "intensities=[1]"), ("2 values and 1 intensities",)),
-        (("steering=multi_anchor", "values=[]", "intensities=[]"), ("0 values and 0 intensities",)),
-        (("steering=multi_anchor", "values=[power,Power]", "intensities=[1,2]"), ("'power' stands twice",)),
-        (("steering=multi_anchor", "values=[power,pwr]", "intensities=[1,2]"), ("value 'pwr' is not in theory 'pvq'",)),
-        (("theory=any", "steering=none"), ("theory=any", "none is named")),
-        (("value=power", "intensity=1", "queries=no.csv"), ("queries: no.csv does not exist",)),
-        (("value=power", "intensity=1", "limit=0"), ("limit=0",)),
-        (("value=power", "intensity=1", "max_tokens=0"), ("max_tokens=0",)),
-        (("value=power", "intensity=1", "steering.user=hello"), ("{query}",)),
-        (("preset=phi4", "value=power"), ("preset=phi4", "'value' has no meaning")),
-        (("preset=phi4", "opinionqa.treshold=1"), ("treshold", "did you mean 'threshold'")),
-        (("preset=phi4", "opinionqa.num_prompts=0"), ("num_prompts=0",)),
-        (("preset=phi4", "opinionqa.questions=no.json"), ("there is no file no.json",)),
-        (("preset=phi4", "opinionqa.profiles=no"), ("there is no folder no",)),
-        (("preset=phi4", "opinionqa.relevance=no.csv"), ("no.csv does not exist",)),
-        (("preset=phi4", "theory=mft", "opinionqa.default_prompt=hi"), ("default_prompt", "{question}")),
-    ],
+    ("arguments", "parts"), [*UNUSABLE[::6], (("preset=null",), ("preset=null", "did you mean 'none'"))]
 )
-def test_what_cannot_be_used_is_told_in_one_line(
+def test_the_command_tells_it_and_leaves_nothing(
     work: Path, arguments: tuple[str, ...], parts: tuple[str, ...]
 ) -> None:
     refused(run(work, *arguments, "llm=smollm2"), work, *parts)
