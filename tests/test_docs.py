@@ -12,6 +12,8 @@ import pandas as pd
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from tests.command import run as run_app
+from tests.command import succeeded
 from tests.llm.fault_server import FaultServer, permutation
 from valueflow import evaluate_responses
 
@@ -70,23 +72,29 @@ def run_part(document: str, command: str, folder: Path) -> None:
         assert re.search(rf"^{arguments[0]}:", makefile, re.MULTILINE), document
         return
     if program == "valueflow-cache":
-        done = run(folder, str(Path(sys.executable).with_name(program)), *arguments)
+        # A cache of its own, so that what the examples clear is no one else's.
+        done = subprocess.run(
+            [str(Path(sys.executable).with_name(program)), *arguments],
+            env=os.environ | {"VALUEFLOW_CACHE": str(folder / "cache")},
+            capture_output=True,
+            text=True,
+        )
         # There is nothing of that model to clear.
         assert done.returncode == (2 if "--model" in arguments else 0), done.stdout + done.stderr
         return
     assert program == "python", f"{document}: nothing here knows how to run {command}"
     results = {"evaluate.py": ("scores.csv",), "steer.py": ("responses.csv", "accuracy.csv")}[arguments[0]]
-    app = (sys.executable, str(ROOT / arguments[0]))
+    app = ROOT / arguments[0]
     if needs_more_than_this_machine(arguments):
         for job in first_and_last_job(arguments[1:]):
-            composed = run(folder, *app, *job, "--cfg", "job", "--resolve")
-            assert composed.returncode == 0, composed.stdout + composed.stderr
+            composed = succeeded(run_app(app, *job, "--cfg", "job", "--resolve", folder=folder, env=os.environ))
             assert re.search(r"_target_: valueflow\.(judge|steering)", composed.stdout)
         return
     with FaultServer(permutation) as server:
         here = [argument.replace("http://localhost:8000/v1", server.url) for argument in arguments[1:]]
-        done = run(folder, *app, *here)
-    assert done.returncode == 0, done.stdout + done.stderr
+        # What a server at that port has answered to others is not asked again; anchors are embedded once for all.
+        own = {"VALUEFLOW_CACHE": str(folder / "cache")} if server.url in " ".join(here) else {}
+        succeeded(run_app(app, *here, folder=folder, env=os.environ | own))
     assert [file for result in results for file in folder.glob(f"*/*/*/**/{result}")]
 
 
@@ -108,12 +116,6 @@ def first_and_last_job(arguments: list[str]) -> list[list[str]]:
     ]
     jobs = [[choice[place] for choice in choices] for place in (0, -1)]
     return jobs if jobs[0] != jobs[1] else jobs[:1]
-
-
-def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    # A cache of its own, so that what the examples clear is no one else's.
-    own = {"VALUEFLOW_CACHE": str(folder / "cache")} if "smollm2" not in " ".join(command) else {}
-    return subprocess.run(command, cwd=folder, env=os.environ | own, capture_output=True, text=True)
 
 
 @pytest.mark.slow

@@ -16,6 +16,8 @@ import pandas as pd
 import pytest
 import yaml
 
+from tests.command import Finished
+from tests.command import run as run_app
 from valueflow import evaluate_responses
 from valueflow.encoder import load_encoder
 from valueflow.judge import EmbeddingJudge
@@ -24,19 +26,12 @@ from valueflow.vidb import FixedSampling
 ROOT = Path(__file__).parents[1]
 PARITY = ROOT.parent / "shared" / "data" / "parity"
 
-Finished = subprocess.CompletedProcess[str]
 
-
-def run(folder: Path, *arguments: str, program: Path = ROOT / "evaluate.py", **environment: str) -> Finished:
+def run(
+    folder: Path, *arguments: str, program: Path = ROOT / "evaluate.py", fresh: bool = False, **environment: str
+) -> Finished:
     inherited = {key: entry for key, entry in os.environ.items() if not key.startswith(("WANDB_", "HYDRA_"))}
-    return subprocess.run(
-        [sys.executable, str(program), *arguments],
-        cwd=folder,
-        env=inherited | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return run_app(program, *arguments, folder=folder, env=inherited | environment, fresh=fresh)
 
 
 @pytest.fixture
@@ -118,7 +113,7 @@ def test_help_names_every_key_and_group_and_option(tmp_path: Path, work: Path) -
     for option in ("theory/mine.yaml", "groups_of_another_app/other.yaml"):
         (tmp_path / option).parent.mkdir()
         (tmp_path / option).write_text("x: 1\n")
-    shown = succeeded(run(work, "--help", "--config-dir", str(tmp_path))).stdout
+    shown = succeeded(run(work, "--help", "--config-dir", str(tmp_path), fresh=True)).stdout
     primary = yaml.safe_load((ROOT / "configs" / "evaluate.yaml").read_text(encoding="utf-8"))
     keys = set(primary) - {"defaults", "hydra"}
     assert len(keys) > 15
@@ -141,7 +136,7 @@ def test_help_names_every_key_and_group_and_option(tmp_path: Path, work: Path) -
 
 
 def test_a_run_writes_scores_and_a_summary(work: Path, rankings: Path) -> None:
-    done = succeeded(run(work, "value=power", f"rankings={rankings}"))
+    done = succeeded(run(work, "value=power", f"rankings={rankings}", fresh=True))
     assert done.stderr == ""
     folder = only_run(work)
     assert {path.name for path in folder.iterdir()} == {".hydra", "evaluate.log", "scores.csv", "summary.json"}
@@ -407,7 +402,7 @@ def test_files_that_were_there_before_stay(tmp_path: Path, work: Path) -> None:
 
 
 def test_hydra_full_error_shows_the_trace_to_those_who_ask_for_it(work: Path) -> None:
-    done = run(work, "value=powr", HYDRA_FULL_ERROR="1")
+    done = run(work, "value=powr", fresh=True, HYDRA_FULL_ERROR="1")
     assert done.returncode != 0
     assert "Traceback" in done.stderr
 
@@ -469,7 +464,7 @@ def test_a_sweep_of_steered_responses_is_scored_and_drawn_by_method_and_intensit
 
 
 def test_a_job_that_fails_leaves_the_others_running_and_is_named(work: Path, rankings: Path) -> None:
-    done = run(work, "value=power,powr,face", f"rankings={rankings}", "-m")
+    done = run(work, "value=power,powr,face", f"rankings={rankings}", "-m", fresh=True)
     sweep = only_sweep(work)
     assert done.returncode == 2
     assert pd.read_csv(sweep / "sweep.csv")["value"].tolist() == ["power", "face"]
@@ -489,7 +484,7 @@ def test_a_job_that_fails_leaves_the_others_running_and_is_named(work: Path, ran
 def test_a_fault_of_the_program_in_a_job_exits_with_1(work: Path, rankings: Path) -> None:
     """A logger that breaks stands for any fault that is not the input's."""
     broken = "logger._target_=types.SimpleNamespace"
-    done = run(work, "value=power,face", f"rankings={rankings}", "logger=csv", broken, "-m")
+    done = run(work, "value=power,face", f"rankings={rankings}", "logger=csv", broken, "-m", fresh=True)
     assert done.returncode == 1
     for job in ("0", "1"):
         fault = read_json(only_sweep(work) / job / "error.json")
@@ -498,7 +493,7 @@ def test_a_fault_of_the_program_in_a_job_exits_with_1(work: Path, rankings: Path
 
 
 def test_a_sweep_that_cannot_be_composed_leaves_nothing(work: Path) -> None:
-    refused(run(work, "value=power,face", "kk=2", "-m"), work, "'kk' is no setting; did you mean 'k'?")
+    refused(run(work, "value=power,face", "kk=2", "-m", fresh=True), work, "'kk' is no setting; did you mean 'k'?")
 
 
 def test_csv_logger_records_every_job_of_a_sweep(work: Path, rankings: Path) -> None:
@@ -618,7 +613,7 @@ def judged(folder: Path, **settings: Any) -> pd.DataFrame:
 
 @pytest.mark.slow
 def test_the_demo_sweep_rises_with_the_steering(work: Path) -> None:
-    done = succeeded(run(work, "theory=pvq", "value=benevolence", "intensity=-2,0,2", "-m"))
+    done = succeeded(run(work, "theory=pvq", "value=benevolence", "intensity=-2,0,2", "-m", fresh=True))
     sweep = only_sweep(work)
     table = pd.read_csv(sweep / "sweep.csv").set_index("intensity")
     assert table["mean"][-2] < table["mean"][0] < table["mean"][2]
@@ -748,9 +743,10 @@ def test_the_wheel_carries_configs_and_assets_and_runs_on_its_own(tmp_path: Path
     assert not (unpacked / "tests").exists()
     environment = {"PYTHONPATH": str(unpacked)}
     (work / "where.py").write_text("from valueflow.run.config import CONFIG_DIR\nprint(CONFIG_DIR)\n")
-    found = succeeded(run(work, program=work / "where.py", **environment)).stdout.strip()
+    found = succeeded(run(work, program=work / "where.py", fresh=True, **environment)).stdout.strip()
     assert Path(found) == unpacked / "valueflow" / "configs"
     (work / "app.py").write_text("from valueflow.apps import evaluate\nevaluate()\n")
-    assert "theory" in succeeded(run(work, "--help", program=work / "app.py", **environment)).stdout
-    succeeded(run(work, "value=power", f"rankings={rankings}", program=work / "app.py", **environment))
+    installed: dict[str, Any] = {"program": work / "app.py", "fresh": True, **environment}
+    assert "theory" in succeeded(run(work, "--help", **installed)).stdout
+    succeeded(run(work, "value=power", f"rankings={rankings}", **installed))
     assert len(scores_in(only_run(work))) == 8

@@ -6,10 +6,10 @@ import random
 import re
 import signal
 import sqlite3
-import subprocess
 import sys
 import time
 from collections import Counter
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.command import Finished, environment, refused, succeeded, summary_in
+from tests.command import Finished, environment, refused, start, succeeded, summary_in
+from tests.command import run as run_app
 from tests.llm.fault_server import (
     Call,
     FaultServer,
@@ -44,16 +45,9 @@ def work(tmp_path: Path) -> Path:
     return folder
 
 
-def run(work: Path, *arguments: str, **more: str) -> Finished:
-    return subprocess.run(
-        [sys.executable, str(ROOT / "evaluate.py"), "judge=llm", *arguments],
-        cwd=work,
-        env=environment(work.parent / "cache", **more),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+def run(work: Path, *arguments: str, fresh: bool = False, **more: str) -> Finished:
+    env = environment(work.parent / "cache", **more)
+    return run_app(ROOT / "evaluate.py", "judge=llm", *arguments, folder=work, env=env, fresh=fresh)
 
 
 def at(server: FaultServer, *more: str) -> tuple[str, ...]:
@@ -78,7 +72,7 @@ def responses(path: Path, texts: list[str]) -> str:
 
 def test_a_run_asks_once_for_each_window_and_says_what_it_took(work: Path) -> None:
     with FaultServer(permutation) as server:
-        done = succeeded(run(work, *at(server, "intensity=2", "hydra.run.dir=out")))
+        done = succeeded(run(work, *at(server, "intensity=2", "hydra.run.dir=out"), fresh=True))
         assert len(server.calls) == 24
         bodies = [call.body for call in server.calls]
     summary = summary_in(work / "out")
@@ -200,22 +194,21 @@ def test_a_run_killed_ten_times_repeats_no_call_whose_answer_had_arrived(work: P
     total, at_once = 600, 8
     texts = [f"response {n} of two hundred" for n in range(200)]
     draw = random.Random(5)
+    screen = work.parent / "screen.txt"
     with FaultServer(delayed(permutation, 0.01)) as server:
         asked = at(server, responses(work.parent / "r.csv", texts), "k=4", "seed=1", f"llm.concurrency={at_once}")
 
-        def command(folder: str, cache: Path) -> subprocess.Popen[str]:
-            return subprocess.Popen(
-                [sys.executable, str(ROOT / "evaluate.py"), "judge=llm", *asked, f"hydra.run.dir={folder}"],
-                cwd=work,
-                env=environment(cache),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                start_new_session=True,
+        def command(folder: str, cache: Path) -> BaseProcess:
+            arguments = ("judge=llm", *asked, f"hydra.run.dir={folder}")
+            return start(
+                ROOT / "evaluate.py", *arguments, folder=work, env=environment(cache), output=screen, errors=screen
             )
 
-        undisturbed = command("undisturbed", work.parent / "one")
-        assert undisturbed.wait(120) == 0, undisturbed.communicate()[0]
+        def ended(process: BaseProcess) -> int | None:
+            process.join(120)
+            return process.exitcode
+
+        assert ended(command("undisturbed", work.parent / "one")) == 0, screen.read_text()
         assert len(server.calls) == total
 
         server.calls.clear()
@@ -226,12 +219,11 @@ def test_a_run_killed_ten_times_repeats_no_call_whose_answer_had_arrived(work: P
             process = command("killed", cache)
             # A random share of what a tenth of the run would be; one of them before any call, one shortly after.
             more = [0, 1][number] if number < 2 else draw.randint(5, 90)
-            while len(server.calls) < before + more and process.poll() is None:
+            while len(server.calls) < before + more and process.is_alive():
                 time.sleep(0.002)
             time.sleep(draw.random() * 0.02)
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-            assert process.returncode == -signal.SIGKILL
+            process.kill()
+            assert ended(process) == -signal.SIGKILL
             now = _kept(cache)
             assert kept <= now, "what was kept stays"
             kept = now
@@ -240,8 +232,7 @@ def test_a_run_killed_ten_times_repeats_no_call_whose_answer_had_arrived(work: P
         killed_with = len(kept)
         assert 0 < killed_with < total
         before = len(server.calls)
-        last = command("killed", cache)
-        assert last.wait(120) == 0, last.communicate()[0]
+        assert ended(command("killed", cache)) == 0, screen.read_text()
         assert len(server.calls) - before == total - killed_with, "no kept answer is asked for again"
         times = Counter(call.digest for call in server.calls)
     assert len(times) == total
@@ -410,7 +401,7 @@ def test_the_key_is_in_no_file_and_on_no_screen(work: Path) -> None:
 
 
 def test_a_missing_key_variable_is_named(work: Path) -> None:
-    refused(run(work, "value=power", "llm=gpt"), work, "OPENAI_API_KEY")
+    refused(run(work, "value=power", "llm=gpt", fresh=True), work, "OPENAI_API_KEY")
 
 
 def test_a_server_that_is_not_there_is_told_with_what_was_tried(work: Path) -> None:
@@ -472,7 +463,11 @@ def test_an_engine_that_is_not_installed_names_the_extra(work: Path) -> None:
 @pytest.mark.slow
 def test_smollm2_judges_without_network(work: Path) -> None:
     done = run(
-        work, "value=benevolence", "intensity=2", "m=1", "k=3", "llm=smollm2", "hydra.run.dir=out", "llm.batch_size=4"
+        work,
+        *("value=benevolence", "intensity=2", "m=1", "k=3", "llm=smollm2", "hydra.run.dir=out", "llm.batch_size=4"),
+        "cache=off",
+        fresh=True,
+        VALUEFLOW_CACHE=os.environ["VALUEFLOW_CACHE"],
     )
     succeeded(done)
     summary = summary_in(work / "out")

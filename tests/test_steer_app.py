@@ -4,10 +4,9 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from tests.command import Finished, environment, refused, succeeded, summary_in
+from tests.command import Finished, environment, refused, start, succeeded, summary_in
+from tests.command import run as run_app
 from tests.llm.fault_server import Call, FaultServer, Reply, completion, delayed, refusal, with_faults
 from valueflow import evaluate_responses, steer
 from valueflow.llm import ServerModel
@@ -39,16 +39,9 @@ def work(tmp_path: Path) -> Path:
     return folder
 
 
-def run(work: Path, *arguments: str, app: str = "steer.py", **more: str) -> Finished:
-    return subprocess.run(
-        [sys.executable, str(ROOT / app), *arguments],
-        cwd=work,
-        env=environment(work.parent / "cache", **more),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-    )
+def run(work: Path, *arguments: str, app: str = "steer.py", fresh: bool = False, **more: str) -> Finished:
+    env = environment(work.parent / "cache", **more)
+    return run_app(ROOT / app, *arguments, folder=work, env=env, fresh=fresh)
 
 
 def at(server: FaultServer, *more: str) -> tuple[str, ...]:
@@ -94,7 +87,7 @@ def test_help_names_every_key_and_group_and_option(work: Path) -> None:
 def test_a_run_writes_one_row_a_query(work: Path) -> None:
     with FaultServer(speak) as server:
         asked = ("theory=mft", "value=Care_Harm", "intensity=-2", "limit=5", "hydra.run.dir=out")
-        done = succeeded(run(work, *asked, *at(server)))
+        done = succeeded(run(work, *asked, *at(server), fresh=True))
         questions = [call.question for call in server.calls]
         bodies = [call.body for call in server.calls]
     table = responses_in(work / "out")
@@ -473,38 +466,31 @@ def test_each_preset_names_its_model(preset: str, model: str, work: Path) -> Non
 @needs_survey
 def test_a_survey_killed_four_times_repeats_no_call_whose_answer_had_arrived(work: Path) -> None:
     at_once = 8
+    screen = work.parent / "screen.txt"
     with FaultServer(delayed(speak, 0.005)) as server:
         relevance = pd.DataFrame({"question": _questions(), "top_score": 1.0})
         relevance.to_csv(work.parent / "relevance.csv", index=False)
         asked = (*REAL_SURVEY, f"opinionqa.relevance={work.parent / 'relevance.csv'}", "preset=phi4", *at(server))
 
-        def start(folder: str, cache: str) -> subprocess.Popen[bytes]:
-            return subprocess.Popen(
-                [
-                    sys.executable,
-                    str(ROOT / "steer.py"),
-                    *asked,
-                    f"llm.concurrency={at_once}",
-                    f"hydra.run.dir={folder}",
-                ],
-                cwd=work,
-                env=environment(work.parent / cache),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
+        def survey(folder: str, cache: str) -> BaseProcess:
+            arguments = (*asked, f"llm.concurrency={at_once}", f"hydra.run.dir={folder}")
+            env = environment(work.parent / cache)
+            return start(ROOT / "steer.py", *arguments, folder=work, env=env, output=screen, errors=screen)
 
-        assert start("whole", "one").wait(120) == 0
+        def ended(process: BaseProcess) -> int | None:
+            process.join(120)
+            return process.exitcode
+
+        assert ended(survey("whole", "one")) == 0, screen.read_text()
         once = Counter(call.digest for call in server.calls)
         server.calls.clear()
         for goal in (3, 250, 700, 1000):
-            process = start("killed", "two")
-            while len(server.calls) < goal and process.poll() is None:
+            process = survey("killed", "two")
+            while len(server.calls) < goal and process.is_alive():
                 time.sleep(0.002)
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            assert process.returncode == -signal.SIGKILL
-        assert start("killed", "two").wait(120) == 0
+            process.kill()
+            assert ended(process) == -signal.SIGKILL
+        assert ended(survey("killed", "two")) == 0, screen.read_text()
         again = Counter(call.digest for call in server.calls)
     assert again.keys() == once.keys()
     assert max(once.values()) == 1
@@ -649,7 +635,7 @@ def test_a_bin_without_texts_is_named(work: Path) -> None:
 
 def test_a_missing_profile_names_its_attribute_and_file(work: Path) -> None:
     (work.parent / "profiles").mkdir()
-    done = run(work, "preset=phi4", f"opinionqa.profiles={work.parent / 'profiles'}", "llm=smollm2")
+    done = run(work, "preset=phi4", f"opinionqa.profiles={work.parent / 'profiles'}", "llm=smollm2", fresh=True)
     refused(done, work, "'CREGION_Harbour side'", "CREGION_Harbour_side.json")
 
 
@@ -680,7 +666,7 @@ def test_more_than_a_few_prompts_too_long_end_the_run_in_one_line(work: Path) ->
 def test_smollm2_is_steered_and_scored_without_network(work: Path) -> None:
     own = os.environ["VALUEFLOW_CACHE"]
     sweep = ("value=benevolence", "intensity=-2,0,2", "llm=smollm2", "limit=3", "-m", "hydra.sweep.dir=steered")
-    succeeded(run(work, *sweep, "max_tokens=24", VALUEFLOW_CACHE=own))
+    succeeded(run(work, *sweep, "max_tokens=24", fresh=True, VALUEFLOW_CACHE=own))
     tables = [responses_in(work / "steered" / str(job)) for job in range(3)]
     assert [table["intensity"].tolist() for table in tables] == [["-2"] * 3, ["0"] * 3, ["2"] * 3]
     assert all(table["response"].str.len().gt(20).all() for table in tables)

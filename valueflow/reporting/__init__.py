@@ -4,5 +4,6 @@ from valueflow.reporting.evaluation_sweep import EvaluationSweepEnd
 from valueflow.reporting.loggers import CsvLogger, WandbLogger
 from valueflow.reporting.steering_sweep import SteeringSweepEnd
 from valueflow.reporting.sweep import SweepEnd
+from valueflow.reporting.training_sweep import TrainingSweepEnd
 
-__all__ = ["CsvLogger", "EvaluationSweepEnd", "SteeringSweepEnd", "SweepEnd", "WandbLogger"]
+__all__ = ["CsvLogger", "EvaluationSweepEnd", "SteeringSweepEnd", "SweepEnd", "TrainingSweepEnd", "WandbLogger"]

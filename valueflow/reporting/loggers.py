@@ -1,5 +1,6 @@
 """Where finished runs are recorded besides their folder: the config group `logger`."""
 
+import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,6 +35,10 @@ class CsvLogger:
                 row = pd.concat([pd.read_csv(path, dtype=str, keep_default_na=False), row], ignore_index=True)
             write_csv(row, path)
 
+    def curves(self, *, config: Mapping[str, Any], name: str, folder: Path, sweep_folder: Path | None) -> None:
+        """Return no logger: a training leaves its curve in its folder."""
+        del config, name, folder, sweep_folder
+
 
 @dataclass(frozen=True)
 class WandbLogger:
@@ -67,23 +72,43 @@ class WandbLogger:
     def log(
         self, outcome: Outcome, *, config: Mapping[str, Any], name: str, folder: Path, sweep_folder: Path | None
     ) -> None:
-        """Record a run."""
+        """Record a run; one that shows a training's curves already is finished."""
         import wandb
 
-        with wandb.init(
-            project=self.project,
-            entity=self.entity,
-            mode=self.mode,  # type: ignore[arg-type]
-            group=_group(sweep_folder) or None,
-            name=name,
+        settings = self._settings(name, folder, sweep_folder)
+        shown = wandb.run is not None and wandb.run.id == settings["id"]
+        with wandb.run if shown and wandb.run else wandb.init(**settings, reinit="finish_previous") as run:
             # The hierarchy is the same in every run of a theory; its name says it.
-            config={key: entry for key, entry in config.items() if key != "theory"} | {"theory": _theory_name(outcome)},
-            dir=folder,
-            reinit="finish_previous",
-            settings=wandb.Settings(silent=True),
-        ) as run:
+            run.config.update(
+                {key: entry for key, entry in config.items() if key != "theory"} | {"theory": _theory_name(outcome)},
+                allow_val_change=True,
+            )
             run.log({title: wandb.Table(dataframe=table) for title, table in outcome.tables().items()})
             run.summary.update(figures(outcome.summary))
+
+    def curves(self, *, config: Mapping[str, Any], name: str, folder: Path, sweep_folder: Path | None) -> Any:
+        """Return a Lightning logger for the curves of a training."""
+        del config  # `log` records it
+        from lightning.pytorch.loggers import WandbLogger as LightningLogger
+
+        settings = self._settings(name, folder, sweep_folder)
+        return LightningLogger(save_dir=settings.pop("dir"), log_model=False, **settings)
+
+    def _settings(self, name: str, folder: Path, sweep_folder: Path | None) -> dict[str, Any]:
+        import wandb
+
+        return {
+            # Of its folder: a training that is resumed there goes on with its curves.
+            "id": hashlib.blake2b(str(folder.absolute()).encode(), digest_size=8).hexdigest(),
+            "resume": "allow",
+            "project": self.project,
+            "entity": self.entity,
+            "mode": self.mode,
+            "group": _group(sweep_folder) or None,
+            "name": name,
+            "dir": folder,
+            "settings": wandb.Settings(silent=True),
+        }
 
 
 def _group(sweep_folder: Path | None) -> str:

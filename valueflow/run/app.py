@@ -64,8 +64,12 @@ class RunLogger(Protocol):
         """Record a run under its name, grouped with the other jobs of its sweep if it is part of one."""
         ...
 
+    def curves(self, *, config: Mapping[str, Any], name: str, folder: Path, sweep_folder: Path | None) -> Any:
+        """Return a Lightning logger that shows a training as it goes on, in the run that `log` will finish; or None."""
+        ...
 
-def run_app(config_name: str, load_job: Callable[[], Callable[..., Outcome]]) -> None:
+
+def run_app(config_name: str, load_job: Callable[[], Callable[..., Outcome]], *, trains: bool = False) -> None:
     """Run an app from the command line and exit.
 
     Parameters
@@ -75,6 +79,9 @@ def run_app(config_name: str, load_job: Callable[[], Callable[..., Outcome]]) ->
     load_job
         Imports and returns the app's function; called only once there is work, so that `--help`
         need not wait for heavy libraries.
+    trains
+        Whether a job is a training: its function also takes `resume`, and a Lightning logger as `curves`; with
+        resume=true, a single run goes on in the folder of the newest one that has the same overrides.
 
     Notes
     -----
@@ -86,7 +93,7 @@ def run_app(config_name: str, load_job: Callable[[], Callable[..., Outcome]]) ->
     wants_traces = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"
     sys.argv[1:] = _overrides_first(sys.argv[1:])
-    _continue_sweep(sys.argv)
+    _continue_earlier(sys.argv, config_name if trains else None)
     _refuse_null_options(sys.argv[1:])
     OmegaConf.register_new_resolver("groups", group_lines, replace=True)
     faults: list[Exception] = []
@@ -94,10 +101,10 @@ def run_app(config_name: str, load_job: Callable[[], Callable[..., Outcome]]) ->
     @hydra_main(version_base="1.3", config_path=str(CONFIG_DIR), config_name=config_name)  # type: ignore[untyped-decorator]
     def app(config: DictConfig) -> None:
         if HydraConfig.get().mode == RunMode.MULTIRUN:
-            _run_sweep_job(config, load_job)
+            _run_sweep_job(config, load_job, trains)
             return
         try:
-            _run_job(config, load_job)
+            _run_job(config, load_job, trains)
         except USER_FAULTS as error:
             # Hydra would print a line of its own for an error that leaves this function.
             faults.append(error)
@@ -115,7 +122,7 @@ def run_app(config_name: str, load_job: Callable[[], Callable[..., Outcome]]) ->
         _stop(one_line(error), EXIT_INPUT)
 
 
-def _run_job(config: DictConfig, load_job: Callable[[], Callable[..., Outcome]]) -> None:
+def _run_job(config: DictConfig, load_job: Callable[[], Callable[..., Outcome]], trains: bool) -> None:
     """Run one job in Hydra's output folder: a single run, or a job of a sweep."""
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
@@ -131,28 +138,31 @@ def _run_job(config: DictConfig, load_job: Callable[[], Callable[..., Outcome]])
         _log.info("%s is done already", folder)
         return
     logger: RunLogger | None = built(options["logger"])
-    outcome = load_job()(**settings, output_dir=folder)
     is_sweep = hydra.mode == RunMode.MULTIRUN
+    place: dict[str, Any] = {
+        "config": settings,
+        "name": hydra.job.override_dirname or hydra.job.name,
+        "folder": folder,
+        "sweep_folder": Path(hydra.sweep.dir) if is_sweep else None,
+    }
+    more: dict[str, Any] = {}
+    if trains:
+        more = {"resume": bool(options["resume"]), "curves": logger.curves(**place) if logger is not None else None}
+    outcome = load_job()(**settings, **more, output_dir=folder)
     if not is_sweep:
         outcome.show()
     if logger is not None:
-        logger.log(
-            outcome,
-            config=settings,
-            name=hydra.job.override_dirname or hydra.job.name,
-            folder=folder,
-            sweep_folder=Path(hydra.sweep.dir) if is_sweep else None,
-        )
+        logger.log(outcome, **place)
     # Written last: its presence is what makes a job count as finished.
     (folder / ERROR_FILE).unlink(missing_ok=True)
     write_json({**outcome.summary, "job": hydra.job.override_dirname, "fingerprint": mark}, folder / SUMMARY_FILE)
 
 
-def _run_sweep_job(config: DictConfig, load_job: Callable[[], Callable[..., Outcome]]) -> None:
+def _run_sweep_job(config: DictConfig, load_job: Callable[[], Callable[..., Outcome]], trains: bool) -> None:
     """Run one job of a sweep; what fails is recorded in its folder, and the other jobs go on."""
     folder = Path(HydraConfig.get().runtime.output_dir)
     try:
-        _run_job(config, load_job)
+        _run_job(config, load_job, trains)
     except USER_FAULTS as error:
         _log.error("%s", one_line(error))
         _record_failure(folder, one_line(error), of_input=True)
@@ -193,24 +203,49 @@ def _overrides_first(arguments: list[str]) -> list[str]:
     return overrides + [argument for argument in arguments if argument not in overrides]
 
 
-def _continue_sweep(arguments: list[str]) -> None:
-    """With resume=true, point Hydra at the newest sweep folder that the same overrides made.
+def _continue_earlier(arguments: list[str], job: str | None) -> None:
+    """With resume=true, point Hydra at the newest folder that the same overrides made.
 
     The folder is named on the command line itself (`hydra.sweep.dir=...`), so that jobs that a
     launcher runs in other processes get it too. Where the user names a folder, that one is used.
+
+    Parameters
+    ----------
+    arguments
+        Of the command line; changed in place.
+    job
+        The app, where its single runs can be resumed too; None: sweeps alone.
     """
     if "resume=true" not in [argument.lower() for argument in arguments]:
         return
-    if not {"-m", "--multirun"} & set(arguments) and not any("experiment=" in argument for argument in arguments):
-        return
     if any(argument.startswith(("hydra.sweep.dir=", "hydra.run.dir=")) for argument in arguments):
         return
+    is_sweep = bool({"-m", "--multirun"} & set(arguments))
+    may_be_sweep = is_sweep or any("experiment=" in argument for argument in arguments)
     wanted = _own_overrides(arguments[1:])
+    found = _earlier_run(wanted, job) if job and not is_sweep else None
+    found = found or (_earlier_sweep(wanted) if may_be_sweep else None)
+    if found:
+        arguments.insert(1, found)
+    elif may_be_sweep or job:
+        print(
+            f"nothing to resume: no earlier {'sweep' if may_be_sweep else 'run'} has these overrides", file=sys.stderr
+        )
+
+
+def _earlier_sweep(wanted: list[str]) -> str | None:
     for file in sorted(Path("multirun").glob("*/*/multirun.yaml"), reverse=True):
         if _own_overrides(OmegaConf.load(file).hydra.overrides.task) == wanted:
-            arguments.insert(1, f"hydra.sweep.dir={file.parent}")
-            return
-    print("nothing to resume: no earlier sweep has these overrides", file=sys.stderr)
+            return f"hydra.sweep.dir={file.parent}"
+    return None
+
+
+def _earlier_run(wanted: list[str], job: str) -> str | None:
+    for file in sorted(Path("outputs").glob("*/*/.hydra/overrides.yaml"), reverse=True):
+        is_ours = OmegaConf.load(file.with_name("hydra.yaml")).hydra.job.name == job
+        if is_ours and _own_overrides(OmegaConf.load(file)) == wanted:
+            return f"hydra.run.dir={file.parents[1]}"
+    return None
 
 
 def _own_overrides(arguments: Iterable[str]) -> list[str]:

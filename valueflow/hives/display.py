@@ -1,0 +1,108 @@
+"""What a training, a measurement and a conversion look like on the screen."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+
+from valueflow.run.screen import number, screen
+
+_METRICS = {
+    "ranking_accuracy": "ranking accuracy",
+    "strict_accuracy": "strict ranking accuracy",
+    "similarity_correlation": "similarity correlation",
+    "orthogonality": "orthogonality of values",
+    "anchor_retrieval": "cross-theory retrieval",
+    "anchor_retrieval_chance": "  (by chance)",
+}
+
+
+def show_training(summary: Mapping[str, Any]) -> None:
+    """Print the held-out metrics before and after a training, and where the model is."""
+    console = screen()
+    before, after = summary["before"], summary["after"]
+    if after is not None:
+        table = Table(title=_title(summary), title_justify="left")
+        table.add_column("held-out texts")
+        for heading in ("before", "after", "difference"):
+            table.add_column(heading, justify="right")
+        for name, label in _named(after):
+            old, new = (metrics["overall"].get(name) if metrics else None for metrics in (before, after))
+            change = new - old if old is not None and new is not None else None
+            table.add_row(label, number(old, ".3f"), number(new, ".3f"), number(change, "+.3f"))
+        console.print(table)
+    data = summary["data"]
+    console.print(
+        f"{data['training']:,} training and {data['held_out']:,} held-out texts; {summary['steps']:,} steps, the weights of "
+        f"step {summary['best_step']:,}; {summary['timings']['total']:.0f} s",
+        soft_wrap=True,
+    )
+    console.print(f"model: {summary['export']}", soft_wrap=True)
+
+
+def show_trainings(summaries: Sequence[Mapping[str, Any]], title: str, others: Sequence[str]) -> None:
+    """Print one row a training of a sweep: ranking accuracy and similarity correlation before and after."""
+    console = screen()
+    table = Table(title=title, title_justify="left")
+    for heading in ("stage", "loss", *(["settings"] if any(others) else [])):
+        table.add_column(heading)
+    for heading in ("steps", "ranking before", "after", "correlation before", "after", "retrieval", "seconds"):
+        table.add_column(heading, justify="right")
+    for place, summary in enumerate(summaries):
+        figures = [
+            number((summary[when] or {}).get("overall", {}).get(name), ".3f")
+            for name in ("ranking_accuracy", "similarity_correlation")
+            for when in ("before", "after")
+        ]
+        retrieval = (summary["after"] or {}).get("overall", {}).get("anchor_retrieval")
+        table.add_row(
+            summary["stage"],
+            summary["settings"]["loss"],
+            *([others[place]] if any(others) else []),
+            str(summary["best_step"]),
+            *figures,
+            number(retrieval, ".3f"),
+            f"{summary['timings']['total']:.0f}",
+        )
+    console.print(table)
+
+
+def show_metrics(summary: Mapping[str, Any]) -> None:
+    """Print the metrics of an encoder, overall and by theory."""
+    console = screen()
+    figures = summary["after"]
+    table = Table(title=f"{summary['model']}, {summary['data']['texts']:,} texts", title_justify="left")
+    table.add_column("metric")
+    table.add_column("all", justify="right")
+    for theory in figures["theories"]:
+        table.add_column(theory, justify="right")
+    for name, label in _named(figures):
+        table.add_row(
+            label,
+            number(figures["overall"].get(name), ".3f"),
+            *[number(own.get(name), ".3f") for own in figures["theories"].values()],
+        )
+    console.print(table)
+
+
+def show_conversion(summary: Mapping[str, Any]) -> None:
+    """Print what a training table holds."""
+    data = summary["data"]
+    console = screen()
+    console.print(f"{data['rows']:,} rows of {data['texts']:,} texts", soft_wrap=True)
+    for kind in ("theories", "directions"):
+        console.print(", ".join(f"{name}: {count:,}" for name, count in data[kind].items()), soft_wrap=True)
+
+
+def _title(summary: Mapping[str, Any]) -> str:
+    return f"stage {summary['stage']}, loss {summary['settings']['loss']}, from {summary['model']}"
+
+
+def _named(figures: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the metrics that are there, with labels; the neighbours' votes by level among them."""
+    overall = figures["overall"]
+    labels = dict(_METRICS)
+    for name in overall:
+        if name.startswith("knn_level_"):
+            labels[name] = f"kNN accuracy, level {name.removeprefix('knn_level_')}"
+    return [(name, label) for name, label in labels.items() if overall.get(name) is not None]

@@ -1,0 +1,92 @@
+"""What is known of each text of a training table, as arrays: hierarchy paths, direction, ids that span theories."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+DIRECTIONS = ("support", "neutral", "oppose")
+"""Names of the direction codes 0, 1 and 2."""
+
+NONE = -1
+"""Stands where a text has no further path, or no id."""
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """Labels of N texts.
+
+    Attributes
+    ----------
+    theories
+        (N,) numbers of `theory_names`.
+    paths
+        (N, W, L) hierarchy paths: `paths[i, w, l]` is the number (in `prefix_names`) of path w of text i, cut after level
+        l. A prefix holds all names above it, so two texts that agree at a level agree at all levels before it. A text
+        has one path for each of its values and for each parent of them; `NONE` fills up to W. A path that ends before
+        level L repeats its last number, so two texts on the same short path share all L levels. No number stands in two
+        theories.
+    directions
+        (N,) codes of `DIRECTIONS`.
+    individuals, anchors
+        (N,) ids of stage 2 (`selected_individual`, `selected_anchor`), `NONE` where a text has none.
+    theory_names, prefix_names
+        What the numbers stand for; a prefix is named `theory/name/name`.
+    """
+
+    theories: IntArray
+    paths: IntArray
+    directions: IntArray
+    individuals: IntArray
+    anchors: IntArray
+    theory_names: tuple[str, ...]
+    prefix_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.theories)
+
+    @property
+    def depth(self) -> int:
+        """Number of levels L."""
+        return self.paths.shape[2]
+
+    def take(self, rows: npt.NDArray[np.integer] | BoolArray) -> "Labels":
+        """Return the labels of some texts, in the order of `rows` (row numbers, or a mask)."""
+        return Labels(
+            self.theories[rows],
+            self.paths[rows],
+            self.directions[rows],
+            self.individuals[rows],
+            self.anchors[rows],
+            self.theory_names,
+            self.prefix_names,
+        )
+
+
+def agree(paths: IntArray, others: IntArray) -> BoolArray:
+    """Tell for each pair of texts and each level whether any of their paths agree down to that level.
+
+    Parameters
+    ----------
+    paths, others
+        (N, W, L) and (M, V, L) paths as in `Labels.paths`.
+
+    Returns
+    -------
+    (L, N, M) bool array
+    """
+    n, _, depth = paths.shape
+    result = np.zeros((depth, n, len(others)), dtype=bool)
+    for w in range(paths.shape[1]):
+        own = paths[:, w, :].T[:, :, None]
+        for v in range(others.shape[1]):
+            result |= (own == others[:, v, :].T[:, None, :]) & (own != NONE)
+    return result
+
+
+def shared_levels(paths: IntArray, others: IntArray) -> IntArray:
+    """Return for each pair of texts the number of levels that they share: (N, M), from 0 to L."""
+    return agree(paths, others).sum(axis=0, dtype=np.int64)
