@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from valueflow.run.errors import InputError
 from valueflow.run.outputs import plain
+from valueflow.run.progress import without_library_bars
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -35,7 +36,8 @@ def export_model(model: "SentenceTransformer", folder: Path, summary: Mapping[st
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
     try:
-        model.save_pretrained(str(temporary), create_model_card=False)
+        with without_library_bars():
+            model.save_pretrained(str(temporary), create_model_card=False)
         (temporary / CARD_FILE).write_text(model_card(summary), encoding="utf-8")
         temporary.chmod(0o755)
         if folder.exists():

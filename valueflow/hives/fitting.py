@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -51,6 +52,8 @@ class Fit:
         Whether held-out texts had no new best for `patience` measurements.
     is_main
         Whether this is the process that reports; of several processes one does.
+    unusable
+        How many texts (or ids) could not be what a batch is built around, by reason.
     """
 
     curve: pd.DataFrame
@@ -59,6 +62,7 @@ class Fit:
     resumed_from: int
     stopped_early: bool
     is_main: bool
+    unusable: dict[str, int]
 
 
 def build_batches(settings: TrainSettings, table: TrainingTable) -> IntraTheoryBatches | InterTheoryBatches:
@@ -198,7 +202,7 @@ def fit(
             callbacks=callbacks,
             logger=curves if curves is not None else False,
             log_every_n_steps=10,
-            enable_progress_bar=settings.progress,
+            enable_progress_bar=_shows(settings),
         )
         if before is not None:
             before(trainer)
@@ -210,7 +214,7 @@ def fit(
         _run(
             trainer,
             module,
-            train_dataloaders=_training_loader(settings, training, batches, encoder, range(start, steps), share),
+            train_dataloaders=_training_loader(settings, training, batches, encoder, _Steps(start, steps), share),
             val_dataloaders=_held_out_loader(settings, validation, encoder, share),
             ckpt_path=str(checkpoint) if start else None,
             weights_only=True,
@@ -231,7 +235,12 @@ def fit(
         resumed_from=start,
         stopped_early=trainer.global_step < steps,
         is_main=trainer.is_global_zero,
+        unusable=batches.unusable,
     )
+
+
+def _shows(settings: TrainSettings) -> bool:
+    return settings.progress and sys.stdout.isatty()
 
 
 def _run(trainer: pl.Trainer, module: HivesModule, **loaders: Any) -> None:
@@ -262,11 +271,25 @@ def _callbacks(
     callbacks: list[Callback] = [curve, saver]
     if is_measured and settings.patience is not None:
         callbacks.append(EarlyStopping(monitor=RANKING, mode="max", patience=settings.patience, verbose=False))
-    if settings.progress:
+    if _shows(settings):
         callbacks.append(RichProgressBar())
     if logs:
         callbacks.append(LearningRateMonitor(logging_interval="step"))
     return callbacks, saver
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """Numbers of the steps still to make. Lightning counts the steps of an interrupted training, too, as its length."""
+
+    start: int
+    stop: int
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.start, self.stop))
+
+    def __len__(self) -> int:
+        return self.stop
 
 
 def _training_loader(
@@ -274,7 +297,7 @@ def _training_loader(
     table: TrainingTable,
     batches: Batches,
     encoder: SentenceTransformer,
-    steps: range,
+    steps: _Steps,
     share: dict[str, int],
 ) -> "DataLoader[Any]":
     data = TrainingSteps(table, batches, encoder.preprocess, chunk_size=settings.chunk_size, **share)

@@ -121,6 +121,7 @@ def train_encoder(settings: TrainSettings, folder: Path, *, resume: bool, curves
         "best_step": result.best_step,
         "resumed_from": result.resumed_from,
         "stopped_early": result.stopped_early,
+        "unusable": result.unusable,
         "before": before or None,
         "after": after,
         "started": started.isoformat(timespec="seconds"),

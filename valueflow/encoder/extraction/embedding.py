@@ -1,5 +1,6 @@
 """A SentenceTransformer on the devices that a user names, as one function from texts to vectors."""
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -111,7 +112,7 @@ def embedder(
     pool = None
     try:
         if several:
-            with _unmoved_by_interrupts():
+            with _starting_quietly():
                 pool = loaded.start_multi_process_pool(list(devices or ()))
             where = {"pool": pool}
 
@@ -120,7 +121,10 @@ def embedder(
                 texts, batch_size=batch_size, convert_to_numpy=True, show_progress_bar=False, **where
             )
             singles: Vectors = np.asarray(vectors, dtype=np.float32)
-            return singles / np.maximum(np.linalg.norm(singles, axis=1, keepdims=True), 1e-12) if normalize else singles
+            if normalize:
+                with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is counted later
+                    singles = singles / np.maximum(np.linalg.norm(singles, axis=1, keepdims=True), 1e-12)
+            return singles
 
         window = getattr(loaded, "max_seq_length", None)
         yield Embedder(
@@ -152,13 +156,23 @@ def _check_devices(devices: Sequence[str]) -> None:
 
 
 @contextmanager
-def _unmoved_by_interrupts() -> Iterator[None]:
-    """Let processes that are started meanwhile ignore Ctrl-C: who started them ends them, without tracebacks."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _starting_quietly() -> Iterator[None]:
+    """Let processes that are started meanwhile say nothing of how they end; who started them ends them.
+
+    They ignore Ctrl-C, which would have each of them print a traceback. They are terminated at work, so locks that
+    progress bars made in them are left to Python's resource tracker, which would warn of each although it frees them.
+    """
+    warnings = os.environ.get("PYTHONWARNINGS")
+    own = "ignore:resource_tracker:UserWarning"
+    os.environ["PYTHONWARNINGS"] = f"{warnings},{own}" if warnings else own
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if in_main_thread else None
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        if in_main_thread:
+            signal.signal(signal.SIGINT, handler)
+        if warnings is None:
+            del os.environ["PYTHONWARNINGS"]
+        else:
+            os.environ["PYTHONWARNINGS"] = warnings

@@ -1,0 +1,186 @@
+"""Training with a tiny encoder: it learns, it is the same after an interruption, in chunks, and in several processes."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from tests.command import environment, succeeded
+from tests.hives.tiny import save_tiny_encoder, training_rows
+from valueflow.hives.backbone import load_backbone
+from valueflow.hives.curve import Curve
+from valueflow.hives.dataset import TrainingSteps
+from valueflow.hives.fitting import CHECKPOINTS, build_batches, build_objective, fit
+from valueflow.hives.held_out import is_held_out, measured
+from valueflow.hives.module import HivesModule
+from valueflow.hives.settings import TrainSettings
+from valueflow.hives.table import TrainingTable, checked_frame, training_table
+from valueflow.run.config import compose_settings
+from valueflow.run.errors import InputError
+
+ROOT = Path(__file__).parents[2]
+
+
+def settings_of(tiny: Path, **more: Any) -> TrainSettings:
+    given = {"backbone": "any", "backbone.model": str(tiny), "trainer": "cpu", "data.train": "unread", "progress": False}
+    batch = {"stage.batch_size": 24, "stage.anchors_per_batch": 4, "stage.positives_per_anchor": 2, "chunk_size": 6}
+    course = {"optimiser.learning_rate": 3e-3, "max_steps": 30, "epochs": 5, "validate_every": 10}
+    return TrainSettings.checked(compose_settings("train", {**given, **batch, **course, **more}))
+
+
+@pytest.fixture(scope="module")
+def table() -> TrainingTable:
+    return training_table([checked_frame(training_rows(), "table")])
+
+
+def parted(table: TrainingTable) -> tuple[TrainingTable, TrainingTable]:
+    held = is_held_out(table.texts, 0.3, 1)
+    return table.take(~held), table.take(held)
+
+
+def test_the_same_texts_are_held_out_wherever_they_stand(table: TrainingTable) -> None:
+    held = is_held_out(table.texts, 0.3, 1)
+    assert 0.15 < held.mean() < 0.45
+    order = np.random.default_rng(0).permutation(len(table))
+    assert is_held_out(table.texts[order], 0.3, 1).tolist() == held[order].tolist()
+    assert set(np.flatnonzero(is_held_out(table.texts, 0.1, 1))) < set(np.flatnonzero(held))
+    assert is_held_out(table.texts, 0.3, 2).tolist() != held.tolist()
+    assert not is_held_out(table.texts, 0.0, 1).any()
+
+
+@pytest.mark.slow
+def test_it_learns_and_keeps_the_best_weights(tiny: Path, table: TrainingTable, tmp_path: Path) -> None:
+    training, held = parted(table)
+    settings = settings_of(tiny)
+    encoder = load_backbone(settings.backbone)
+    before = measured(encoder, held, seed=42)["overall"]
+    result = fit(encoder, training, held, settings, folder=tmp_path)
+    after = measured(encoder, held, seed=42)["overall"]
+    assert after["ranking_accuracy"] > before["ranking_accuracy"] + 0.1
+    assert after["similarity_correlation"] > before["similarity_correlation"] + 0.2
+    curve = pd.read_csv(tmp_path / "curve.csv")
+    watched = curve.dropna(subset="held_out/ranking_accuracy")
+    assert watched["step"].tolist() == [10, 20, 30]
+    best = watched.loc[watched["held_out/ranking_accuracy"].idxmax()]
+    assert result.best_step == best["step"]
+    assert after["ranking_accuracy"] == pytest.approx(best["held_out/ranking_accuracy"], abs=1e-4)
+    assert result.steps == 30
+    assert not (tmp_path / CHECKPOINTS).exists()
+    assert curve["train/loss"].iloc[-1] < curve["train/loss"].iloc[0]
+
+
+@pytest.mark.slow
+def test_after_an_interruption_it_ends_the_same(
+    tiny: Path, table: TrainingTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training, held = parted(table)
+    settings = settings_of(tiny)
+    whole = load_backbone(settings.backbone)
+    undisturbed = fit(whole, training, held, settings, folder=tmp_path / "whole")
+
+    original = Curve.on_train_batch_end
+
+    def breaks(self: Curve, trainer: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, trainer, *args, **kwargs)
+        if trainer.global_step == 17:
+            raise ConnectionAbortedError
+
+    monkeypatch.setattr(Curve, "on_train_batch_end", breaks)
+    with pytest.raises(ConnectionAbortedError):
+        fit(load_backbone(settings.backbone), training, held, settings, folder=tmp_path / "broken")
+    monkeypatch.undo()
+    encoder = load_backbone(settings.backbone)
+    resumed = fit(encoder, training, held, settings, folder=tmp_path / "broken", resume=True)
+    assert resumed.resumed_from == 10
+    pd.testing.assert_frame_equal(resumed.curve, undisturbed.curve)
+    assert resumed.best_step == undisturbed.best_step
+    for name, weights in whole.state_dict().items():
+        torch.testing.assert_close(encoder.state_dict()[name], weights, msg=name)
+
+
+@pytest.mark.slow
+def test_early_stopping(tiny: Path, table: TrainingTable, tmp_path: Path) -> None:
+    training, held = parted(table)
+    settings = settings_of(tiny, patience=1, validate_every=5, **{"optimiser.learning_rate": 1e-12})
+    result = fit(load_backbone(settings.backbone), training, held, settings, folder=tmp_path)
+    # Nothing changes, so the second measurement is no new best.
+    assert result.stopped_early
+    assert result.steps == 10
+
+
+def gradients(module: HivesModule, settings: TrainSettings, table: TrainingTable) -> dict[str, torch.Tensor]:
+    data = TrainingSteps(table, build_batches(settings, table), module.encoder.preprocess, chunk_size=6)
+    module.zero_grad()
+    module.train()
+    torch.manual_seed(1)
+    module.objective(module.embed(data[0].chunks), data[0].labels)["loss"].backward()
+    return {name: part.grad.clone() for name, part in module.named_parameters() if part.grad is not None}
+
+
+def test_gradient_caching_changes_no_gradient(tiny: Path, table: TrainingTable) -> None:
+    settings = settings_of(tiny)
+    encoder = load_backbone(settings.backbone)
+    plain, cached = (
+        HivesModule(encoder, build_objective(settings), settings.optimiser, steps=1, gradient_caching=caching)
+        for caching in (False, True)
+    )
+    expected = gradients(plain, settings, table)
+    assert len(expected) > 20
+    for name, gradient in gradients(cached, settings, table).items():
+        torch.testing.assert_close(gradient, expected[name], msg=name)
+
+
+def test_embeddings_are_the_encoders_own_in_any_chunks(tiny: Path, table: TrainingTable) -> None:
+    settings = settings_of(tiny)
+    encoder = load_backbone(settings.backbone)
+    module = HivesModule(encoder, build_objective(settings), settings.optimiser, steps=1).eval()
+    batches = build_batches(settings, table)
+    expected = encoder.encode(table.texts[batches.batch(0, 0).rows].tolist(), normalize_embeddings=True)
+    for size in (1, 7, 100):
+        data = TrainingSteps(table, batches, encoder.preprocess, chunk_size=size)
+        with torch.no_grad():
+            np.testing.assert_allclose(module.embed(data[0].chunks).numpy(), expected, atol=2e-6)
+
+
+@pytest.mark.slow
+def test_two_processes_have_loss_and_gradients_of_one(table_file: Path, tmp_path: Path) -> None:
+    tiny = save_tiny_encoder(tmp_path, dropout=0.0)
+    found = []
+    for devices in ("1", "2"):
+        out = tmp_path / f"{devices}.npz"
+        succeeded(
+            subprocess.run(
+                [sys.executable, "-m", "tests.hives.one_step", str(tiny), str(table_file), devices, str(out)],
+                cwd=ROOT,
+                env=environment(tmp_path / "cache", OMP_NUM_THREADS="1"),
+                capture_output=True,
+                text=True,
+                timeout=300,
+            )
+        )
+        found.append(np.load(out, allow_pickle=False))
+    one, two = found
+    assert [int(each["world_size"]) for each in found] == [1, 2]
+    assert one["batch"] % 2 == 1  # one process has a text less
+    # Processes of DDP fill in zeros for parameters that have no part in the loss.
+    assert set(one.files) <= set(two.files)
+    assert len(one.files) > 20
+    for name in one.files:
+        np.testing.assert_allclose(two[name], one[name] if name != "world_size" else 2, atol=1e-5, err_msg=name)
+    for name in set(two.files) - set(one.files):
+        assert not two[name].any(), name
+
+
+def test_a_machine_without_a_gpu_is_told_in_one_line(
+    tiny: Path, table: TrainingTable, tmp_path: Path
+) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    settings = settings_of(tiny, trainer="gpu", **{"trainer.workers": 0})
+    with pytest.raises(InputError, match="on a machine without a GPU give trainer=cpu"):
+        fit(load_backbone(settings.backbone), table, None, settings, folder=tmp_path)

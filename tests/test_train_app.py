@@ -1,0 +1,262 @@
+"""`python train.py` as a person runs it, with a tiny encoder; and what it leaves, used by the other apps."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from tests.command import Finished, environment, refused, succeeded, summary_in
+from tests.hives.tiny import save_tiny_encoder, training_rows
+from valueflow import train
+from valueflow.hives import MeasuredEncoder, TrainedEncoder
+from valueflow.run.errors import InputError
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_encoder(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="module")
+def table_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "table.csv"
+    training_rows().to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return folder
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, str(ROOT / "train.py"), *arguments]
+
+
+def run(work: Path, *arguments: str) -> Finished:
+    return subprocess.run(
+        command(*arguments),
+        cwd=work,
+        env=environment(work.parent / "cache", OMP_NUM_THREADS="1"),
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+
+
+def small(tiny: Path, table_file: Path, *more: str) -> tuple[str, ...]:
+    model = ("backbone=any", f"backbone.model={tiny}", "trainer=cpu", f"data.train={table_file}", "data.held_out=0.3")
+    batch = ("stage.batch_size=24", "stage.anchors_per_batch=4", "stage.positives_per_anchor=2", "progress=false")
+    course = ("optimiser.learning_rate=3e-3", "max_steps=12", "epochs=5", "validate_every=4")
+    return (*model, *batch, *course, *more)
+
+
+# ---- What it says of itself
+
+
+def test_help_names_every_key_and_group(work: Path) -> None:
+    shown = succeeded(run(work, "--help")).stdout
+    primary = yaml.safe_load((ROOT / "configs" / "train.yaml").read_text(encoding="utf-8"))
+    groups = {name for entry in primary["defaults"] if isinstance(entry, dict) for name in entry} - {"hydra"}
+    assert groups == {"stage", "backbone", "trainer", "logger", "experiment"}
+    for key in set(primary) - {"defaults", "hydra"}:
+        assert re.search(rf"^  {key}\b", shown, re.MULTILINE), key
+    for group in groups:
+        options = {path.stem for path in (ROOT / "configs" / group).glob("*.yaml")}
+        listed = re.search(rf"^  {group}: (.+)$", shown, re.MULTILINE)
+        assert listed
+        assert set(listed[1].split(", ")) == options
+
+
+# ---- Both stages, and what uses the result
+
+
+@pytest.mark.slow
+def test_both_stages_and_what_uses_them(tiny: Path, table_file: Path, work: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    done = succeeded(run(work, *small(tiny, table_file, "hydra.run.dir=first", "logger=csv")))
+    assert "ranking accuracy" in done.stdout
+    first = summary_in(work / "first")
+    assert first["data"]["training"] + first["data"]["held_out"] == first["data"]["texts"] == 108
+    assert first["steps"] == 12
+    assert first["after"]["overall"]["ranking_accuracy"] > first["before"]["overall"]["ranking_accuracy"]
+    assert first["versions"]["lightning"]
+    assert {path.name for path in (work / "first").iterdir()} >= {"model", "curve.csv", "summary.json", "runs.csv"}
+
+    second = succeeded(
+        run(work, *small(tiny, table_file, "stage=inter", "model=first/model", "hydra.run.dir=second"))
+    )
+    assert "cross-theory retrieval" in second.stdout
+    after = summary_in(work / "second")
+    # Both stages hold out the same texts, so stage 2 begins where stage 1 ended.
+    assert after["before"]["overall"] == pytest.approx(first["after"]["overall"], abs=1e-6)
+    curve = pd.read_csv(work / "second" / "curve.csv")
+    assert {"train/hierarchy", "train/individual", "train/anchor", "held_out/anchor_retrieval"} <= set(curve)
+    total = curve["train/hierarchy"] + 0.5 * curve["train/individual"] + curve["train/anchor"]
+    np.testing.assert_allclose(curve["train/loss"].dropna(), total.dropna(), rtol=1e-5)
+
+    folder = work / "second" / "model"
+    assert sorted(path.suffix for path in folder.rglob("*") if path.suffix in (".bin", ".pt", ".pkl")) == []
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    metadata = yaml.safe_load(card.split("---")[1])
+    assert metadata["library_name"] == "sentence-transformers"
+    assert "stage 2" in card
+    assert str(table_file) in card
+    settings = json.loads(re.search(r"```json\n(.*?)```", card, re.DOTALL)[1])  # type: ignore[index]
+    assert settings["stage"]["anchor_weight"] == 1.0
+    model = SentenceTransformer(str(folder), device="cpu")
+    assert model.encode(["A promise is a promise."]).shape == (1, 32)
+
+    # It measures as it was measured, embeds, and judges.
+    held = train(task="test", model=folder, output_dir=work / "test", **{"data.train": table_file, "data.held_out": 0.3})
+    assert isinstance(held, MeasuredEncoder)
+    assert held.summary["after"]["overall"] == pytest.approx(after["after"]["overall"], abs=1e-6)
+    assert (work / "test" / "metrics.csv").is_file()
+
+
+@pytest.mark.slow
+def test_a_kill_in_mid_epoch_and_resume(tiny: Path, table_file: Path, work: Path) -> None:
+    arguments = small(tiny, table_file, "max_steps=60", "validate_every=5")
+    undisturbed = succeeded(run(work, *arguments, "hydra.run.dir=whole"))
+    assert undisturbed.returncode == 0
+    process = subprocess.Popen(
+        command(*arguments, "resume=true"), cwd=work, env=environment(work.parent / "cache", OMP_NUM_THREADS="1")
+    )
+    deadline = time.monotonic() + 300
+    while not list(work.glob("outputs/*/*/checkpoints/last.ckpt")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    (killed,) = work.glob("outputs/*/*")
+    assert not (killed / "summary.json").exists()
+    done = succeeded(run(work, *arguments, "resume=true"))
+    assert "going on from step" in done.stdout + done.stderr
+    assert list(work.glob("outputs/*/*")) == [killed]
+    resumed, whole = summary_in(killed), summary_in(work / "whole")
+    assert resumed["resumed_from"] > 0
+    for key in ("steps", "best_step", "before", "after"):
+        assert resumed[key] == whole[key], key
+    pd.testing.assert_frame_equal(pd.read_csv(killed / "curve.csv"), pd.read_csv(work / "whole" / "curve.csv"))
+    # Asked once more, it is done already.
+    again = succeeded(run(work, *arguments, "resume=true"))
+    assert "is done already" in again.stdout + again.stderr
+
+
+@pytest.mark.slow
+def test_a_sweep_over_losses(tiny: Path, table_file: Path, work: Path) -> None:
+    done = succeeded(run(work, *small(tiny, table_file, "loss=hmc,hce", "max_steps=4", "-m", "hydra.sweep.dir=sweep")))
+    assert "2 of 2 jobs" in done.stdout
+    table = pd.read_csv(work / "sweep" / "sweep.csv")
+    assert len(table) == 2
+    assert "after.overall.ranking_accuracy" in table
+
+
+@pytest.mark.slow
+def test_wandb_gets_curve_and_summary_in_one_run(
+    tiny: Path, table_file: Path, work: Path
+) -> None:
+    done = run(work, *small(tiny, table_file, "logger=wandb", "logger.mode=offline", "hydra.run.dir=run"))
+    succeeded(done)
+    runs = list((work / "run" / "wandb").glob("offline-run-*"))
+    assert len(runs) == 1
+    content = next(runs[0].glob("*.wandb")).read_bytes()
+    for key in (b"train/loss", b"held_out/ranking_accuracy", b"after.overall.ranking_accuracy"):
+        assert key in content
+
+
+# ---- Other tasks
+
+
+def test_convert_writes_a_table_that_trains_the_same(work: Path) -> None:
+    converted = train(task="convert", output_dir=work, **{"data.train": "demo"})
+    table = pd.read_csv(work / "training.csv", keep_default_na=False)
+    assert len(table) == converted.summary["data"]["rows"]
+    assert set(table["direction"]) == {"support", "neutral", "oppose"}
+    again = train(task="convert", **{"data.train": str(work / "training.csv")})
+    pd.testing.assert_frame_equal(again.table, table)  # type: ignore[union-attr]
+    # Two parents, two rows.
+    both = table[table["level_3"] == "hedonism"].groupby("text")["level_1"].apply(set)
+    assert all(parents == {"growth", "self-protection"} for parents in both)
+
+
+# ---- What cannot be used
+
+
+def test_bad_input_is_one_line(work: Path, table_file: Path) -> None:
+    refused(run(work, "trainer=cpu", "backbone=minilm", "data.train=tabel.csv"), work, "tabel.csv does not exist")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({}, "data.train is not set"),
+        ({"task": "test"}, "data.test is not set"),
+        ({"task": "embed"}, "task=embed"),
+        ({"loss": "hcme"}, "loss=hcme"),
+        ({"stage": "intro"}, "stage 'intro' is unknown; did you mean 'intra'?"),
+        ({"stage.temperature": 0}, "stage.temperature=0"),
+        ({"trainer": "cpu", "trainer.precision": "16-mixed"}, "precision=16-mixed needs a GPU"),
+        ({"data.train": "demo", "stage.batch_siez": 3}, "'stage.batch_siez' is no setting"),
+        ({"backbone": "any", "data.train": "demo"}, "'backbone.model' is not set"),
+        ({"data.train": []}, "data.train is not set"),
+    ],
+)
+def test_settings_that_cannot_be(change: dict[str, object], message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as error:
+        train(output_dir=tmp_path / "out", **change)
+    assert message in str(error.value)
+    assert not (tmp_path / "out" / "summary.json").exists()
+
+
+def test_data_that_cannot_train(tmp_path: Path, table_file: Path) -> None:
+    rows = training_rows()
+    given = {"backbone": "minilm", "trainer": "cpu", "output_dir": tmp_path / "out"}
+
+    def message(frame: pd.DataFrame, **more: object) -> str:
+        frame.to_csv(tmp_path / "t.csv", index=False)
+        with pytest.raises(InputError) as error:
+            train(**given, **more, **{"data.train": str(tmp_path / "t.csv"), "data.held_out": 0.0})
+        return str(error.value)
+
+    without = rows.drop(columns=["selected_individual", "selected_anchor"])
+    assert "need the columns selected_individual and selected_anchor" in message(without, stage="inter")
+    one_theory = rows.assign(theory="pvq")
+    assert "selected_anchor" in message(one_theory, stage="inter")
+    singletons = rows.assign(level_3=[f"v{n}" for n in range(len(rows))])
+    assert "alone with its path and direction" in message(singletons)
+
+
+def test_one_theory_and_a_few_singletons_train(tiny: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = training_rows().assign(theory="mine").drop(columns=["selected_individual", "selected_anchor"])
+    rows.loc[:2, "level_3"] = ["alone", "lonely", "solitary"]
+    rows.to_csv(tmp_path / "t.csv", index=False)
+    result = train(
+        backbone="any",
+        trainer="cpu",
+        output_dir=tmp_path / "out",
+        progress=False,
+        max_steps=2,
+        **{"data.train": str(tmp_path / "t.csv"), "backbone.model": str(tiny), "data.held_out": 0.0},
+        **{"stage.batch_size": 24, "stage.anchors_per_batch": 4, "stage.positives_per_anchor": 2},
+    )
+    assert isinstance(result, TrainedEncoder)
+    assert "alone with its path and direction: 3 of 108" in caplog.text
+    assert result.summary["unusable"] == {"alone with its path and direction": 3}
+    assert result.summary["after"] is None
+    assert "nothing is held out" in caplog.text
