@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-vllm lint format bench bench-vllm clean
+.PHONY: help install demo train-demo test test-vllm lint format bench bench-vllm clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -13,6 +13,16 @@ install: .venv/.installed ## Make .venv and install the package with its tested 
 
 demo: .venv/.installed ## Score the demo responses at three intensities and print the sweep
 	$(BIN)/python evaluate.py theory=pvq value=benevolence intensity=-2,0,2 -m
+
+# The arguments and anchors beside the checkout, if they are there; else the packaged anchors, which teach less.
+REAL := ../shared/data
+, := ,
+TRAIN_DATA := $(if $(wildcard $(REAL)/valueeval23_arguments_train.tsv),[$(REAL)/valueeval23_arguments_train.tsv$(,)$(REAL)/vidb_sample],demo)
+
+train-demo: .venv/.installed ## Train MiniLM in both stages on the CPU, and print held-out metrics before and after
+	@echo "training data: $(if $(filter demo,$(TRAIN_DATA)),the packaged demo anchors (no $(REAL) here),$(TRAIN_DATA))"
+	$(BIN)/python train.py experiment=train_demo 'data.train=$(TRAIN_DATA)' hydra.run.dir=outputs/train-demo/intra
+	$(BIN)/python train.py experiment=train_demo stage=inter max_steps=60 validate_every=30 optimiser.learning_rate=3e-5 model=outputs/train-demo/intra/model 'data.train=$(TRAIN_DATA)' hydra.run.dir=outputs/train-demo/inter
 
 test: .venv/.installed-dev ## Run every test, slow ones too
 	$(BIN)/python -m pytest -n auto --dist worksteal -m ""

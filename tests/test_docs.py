@@ -14,6 +14,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from tests.command import run as run_app
 from tests.command import succeeded
+from tests.hives.tiny import training_rows
 from tests.llm.fault_server import FaultServer, permutation
 from valueflow import evaluate_responses
 
@@ -54,6 +55,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         | {"db_text_2": "b", "db_score_2": -5}
     ]
     pd.DataFrame(rows).to_csv("rankings.csv", index=False)
+    training_rows().to_csv("table.csv", index=False)
+    pd.DataFrame({"text": texts}).to_csv("texts.csv", index=False)
     return tmp_path
 
 
@@ -83,12 +86,17 @@ def run_part(document: str, command: str, folder: Path) -> None:
         assert done.returncode == (2 if "--model" in arguments else 0), done.stdout + done.stderr
         return
     assert program == "python", f"{document}: nothing here knows how to run {command}"
-    results = {"evaluate.py": ("scores.csv",), "steer.py": ("responses.csv", "accuracy.csv")}[arguments[0]]
+    results = {
+        "evaluate.py": ("scores.csv",),
+        "steer.py": ("responses.csv", "accuracy.csv"),
+        "train.py": ("model/README.md", "metrics.csv", "training.csv"),
+        "extract.py": ("embedding_pvq.npz",),
+    }[arguments[0]]
     app = ROOT / arguments[0]
     if needs_more_than_this_machine(arguments):
         for job in first_and_last_job(arguments[1:]):
             composed = succeeded(run_app(app, *job, "--cfg", "job", "--resolve", folder=folder, env=os.environ))
-            assert re.search(r"_target_: valueflow\.(judge|steering)", composed.stdout)
+            assert re.search(r"_target_: valueflow\.(judge|steering)|^backbone:$", composed.stdout, re.MULTILINE)
         return
     with FaultServer(permutation) as server:
         here = [argument.replace("http://localhost:8000/v1", server.url) for argument in arguments[1:]]
@@ -101,6 +109,8 @@ def run_part(document: str, command: str, folder: Path) -> None:
 def needs_more_than_this_machine(arguments: list[str]) -> bool:
     """Large models and paid servers: such a command is composed, as far as a machine without them goes."""
     words = " ".join(arguments)
+    if arguments[0] == "train.py":
+        return "trainer=cpu" not in words and "task=convert" not in words
     asks_a_model = arguments[0] == "steer.py" or "judge=llm" in words or "judge=panel" in words
     return asks_a_model and "smollm2" not in words and "localhost" not in words
 
