@@ -1,14 +1,15 @@
 """Whether training helps the judge: held-out anchors scored with a trained encoder and with the untrained one.
 
-The anchors of each value are parted into folds. For each fold MiniLM is trained in both stages on the ValueEval arguments
-and on the anchors of the other folds; then the embedding judge, fitted on the anchors of the other folds alone, scores the
-anchors of the fold, once with the trained encoder and once with the untrained one, in the same windows. Figures are means
-over all values of Spearman's correlation of scores and intensities.
+The anchors of each value are parted into folds. For each fold MiniLM is trained in both stages on the ValueEval
+arguments and on the anchors of the other folds; then the embedding judge, fitted on the anchors of the other folds
+alone, scores the anchors of the fold, once with the trained encoder and once with the untrained one, in the same
+windows. Figures are means over all values of Spearman's correlation of scores and intensities.
 """
 
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -72,13 +73,14 @@ def _trained(folder: Path, steps: list[int]) -> Path:
     sources = [str(DATA / "valueeval23_arguments_train.tsv"), str(folder / "anchors.csv")]
     model: Path | None = None
     for stage, most in zip(("intra", "inter"), steps, strict=True):
+        settings: dict[str, Any] = {"data.train": sources}
         result = train(
             experiment="train_demo",
             stage=stage,
             model=str(model) if model else None,
             max_steps=most,
             output_dir=folder / stage,
-            **{"data.train": sources},
+            **settings,
         )
         result.show()
         model = result.model  # type: ignore[union-attr]

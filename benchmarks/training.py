@@ -1,8 +1,8 @@
 """What the framework costs in training, and what padding to the batch alone saves.
 
-A training of MiniLM on the ValueEval arguments by `fit`, against a bare PyTorch loop that is fed the same tensors: the same
-chunks, loss, clipping, optimiser and schedule, without Lightning, checkpoints, logging or tokenising. And against the same
-bare loop with every text padded to 256 tokens. All three in one process, in turns.
+A training of MiniLM on the ValueEval arguments by `fit`, against a bare PyTorch loop that is fed the same tensors: the
+same chunks, loss, clipping, optimiser and schedule, without Lightning, checkpoints, logging or tokenising. And against
+the same bare loop with every text padded to 256 tokens. All three in one process, in turns.
 """
 
 import argparse
@@ -72,7 +72,10 @@ def main() -> int:
         print(f"{name:<10}{rate:8.1f} texts/s")
     print(f"the framework reaches {overhead:.1%} of a bare loop on the same tensors (bar {BAR_OVERHEAD:.0%})")
     print(f"and is {saved:.1f} times as fast as with every text padded to 256 tokens (bar {BAR_PADDING:.0f})")
-    record(options.out, {"texts_per_second": rates, "turns": {"ours": ours, "bare": bare}} | {"of_bare": overhead, "of_padded": saved})
+    record(
+        options.out,
+        {"texts_per_second": rates, "turns": {"ours": ours, "bare": bare}} | {"of_bare": overhead, "of_padded": saved},
+    )
     return 0 if overhead >= BAR_OVERHEAD and saved >= BAR_PADDING else 1
 
 

@@ -97,9 +97,7 @@ def test_both_stages_and_what_uses_them(tiny: Path, table_file: Path, work: Path
     assert first["versions"]["lightning"]
     assert {path.name for path in (work / "first").iterdir()} >= {"model", "curve.csv", "summary.json", "runs.csv"}
 
-    second = succeeded(
-        run(work, *small(tiny, table_file, "stage=inter", "model=first/model", "hydra.run.dir=second"))
-    )
+    second = succeeded(run(work, *small(tiny, table_file, "stage=inter", "model=first/model", "hydra.run.dir=second")))
     assert "cross-theory retrieval" in second.stdout
     after = summary_in(work / "second")
     # Both stages hold out the same texts, so stage 2 begins where stage 1 ended.
@@ -122,7 +120,9 @@ def test_both_stages_and_what_uses_them(tiny: Path, table_file: Path, work: Path
     assert model.encode(["A promise is a promise."]).shape == (1, 32)
 
     # It measures as it was measured, embeds, and judges.
-    held = train(task="test", model=folder, output_dir=work / "test", **{"data.train": table_file, "data.held_out": 0.3})
+    held = train(
+        task="test", model=folder, output_dir=work / "test", **{"data.train": table_file, "data.held_out": 0.3}
+    )
     assert isinstance(held, MeasuredEncoder)
     assert held.summary["after"]["overall"] == pytest.approx(after["after"]["overall"], abs=1e-6)
     assert (work / "test" / "metrics.csv").is_file()
@@ -168,9 +168,7 @@ def test_a_sweep_over_losses(tiny: Path, table_file: Path, work: Path) -> None:
 
 
 @pytest.mark.slow
-def test_wandb_gets_curve_and_summary_in_one_run(
-    tiny: Path, table_file: Path, work: Path
-) -> None:
+def test_wandb_gets_curve_and_summary_in_one_run(tiny: Path, table_file: Path, work: Path) -> None:
     done = run(work, *small(tiny, table_file, "logger=wandb", "logger.mode=offline", "hydra.run.dir=run"))
     succeeded(done)
     runs = list((work / "run" / "wandb").glob("offline-run-*"))

@@ -51,7 +51,11 @@ def main(encoder_folder: str, table_file: str, devices: str, out: str) -> None:
     module = HivesModule(encoder, build_objective(settings), settings.optimiser, steps=1)
     gradients = Gradients()
     trainer = build_trainer(
-        settings.trainer, max_steps=1, callbacks=[gradients], logger=False, enable_checkpointing=False,
+        settings.trainer,
+        max_steps=1,
+        callbacks=[gradients],
+        logger=False,
+        enable_checkpointing=False,
         enable_progress_bar=False,
     )
     share = {"rank": trainer.global_rank, "world_size": trainer.world_size}

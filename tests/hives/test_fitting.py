@@ -1,4 +1,4 @@
-"""Training with a tiny encoder: it learns, it is the same after an interruption, in chunks, and in several processes."""
+"""Training with a tiny encoder: it learns, and is the same after an interruption, in chunks, in several processes."""
 
 import subprocess
 import sys
@@ -27,7 +27,13 @@ ROOT = Path(__file__).parents[2]
 
 
 def settings_of(tiny: Path, **more: Any) -> TrainSettings:
-    given = {"backbone": "any", "backbone.model": str(tiny), "trainer": "cpu", "data.train": "unread", "progress": False}
+    given = {
+        "backbone": "any",
+        "backbone.model": str(tiny),
+        "trainer": "cpu",
+        "data.train": "unread",
+        "progress": False,
+    }
     batch = {"stage.batch_size": 24, "stage.anchors_per_batch": 4, "stage.positives_per_anchor": 2, "chunk_size": 6}
     course = {"optimiser.learning_rate": 3e-3, "max_steps": 30, "epochs": 5, "validate_every": 10}
     return TrainSettings.checked(compose_settings("train", {**given, **batch, **course, **more}))
@@ -176,9 +182,7 @@ def test_two_processes_have_loss_and_gradients_of_one(table_file: Path, tmp_path
         assert not two[name].any(), name
 
 
-def test_a_machine_without_a_gpu_is_told_in_one_line(
-    tiny: Path, table: TrainingTable, tmp_path: Path
-) -> None:
+def test_a_machine_without_a_gpu_is_told_in_one_line(tiny: Path, table: TrainingTable, tmp_path: Path) -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here")
     settings = settings_of(tiny, trainer="gpu", **{"trainer.workers": 0})

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from valueflow.hives.labels import NONE, shared_levels
-from valueflow.hives.sources import load_frames
+from valueflow.hives.sources import load_rows
 from valueflow.hives.table import checked_frame, training_table
 from valueflow.run.errors import InputError
 
@@ -75,9 +75,7 @@ def test_ids_of_stage_2() -> None:
 
 @given(st.permutations(range(8)), st.integers(0, 8))
 def test_neither_order_of_rows_nor_files_count(order: list[int], cut: int) -> None:
-    rows = frame(
-        *[(f"text {n % 4}", "pvq", f"v{n % 3}", f"w{n % 2}", ("support", "oppose")[n % 2]) for n in range(8)]
-    )
+    rows = frame(*[(f"text {n % 4}", "pvq", f"v{n % 3}", f"w{n % 2}", ("support", "oppose")[n % 2]) for n in range(8)])
     checked = checked_frame(rows, "t.csv")
     expected = training_table([checked])
     shuffled = checked.iloc[order]
@@ -91,7 +89,10 @@ def test_neither_order_of_rows_nor_files_count(order: list[int], cut: int) -> No
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (frame(("a", "pvq", "x", "y", "supports")), "row 1, column 'direction': 'supports' is no direction; did you mean"),
+        (
+            frame(("a", "pvq", "x", "y", "supports")),
+            "row 1, column 'direction': 'supports' is no direction; did you mean",
+        ),
         (frame(("a", "pvq", "", "y", "support")), "row 1, column 'level_1': the value is missing"),
         (frame(("a", "pvq", "x", "", "support"), ("  ", "pvq", "x", "", "support")), "row 2, column 'text'"),
         (frame(("a", " ", "x", "", "support")), "row 1, column 'theory'"),
@@ -119,12 +120,12 @@ def test_what_is_wrong_is_told_in_one_line(rows: pd.DataFrame, message: str) -> 
 
 
 def test_files(tmp_path: Path) -> None:
-    rows = frame(("a {b}\n, \"c\"", "pvq", "x", "y", "support"), ("NA", "pvq", "null", "", "oppose"))
+    rows = frame(('a {b}\n, "c"', "pvq", "x", "y", "support"), ("NA", "pvq", "null", "", "oppose"))
     rows.to_csv(tmp_path / "t.csv", index=False)
     rows.to_parquet(tmp_path / "t.parquet")
     for name in ("t.csv", "t.parquet"):
-        (read,) = load_frames([str(tmp_path / name)])
-        assert read["text"].tolist() == ["a {b}\n, \"c\"", "NA"]
+        read = load_rows([str(tmp_path / name)])[0].rows
+        assert read["text"].tolist() == ['a {b}\n, "c"', "NA"]
         assert read["level_1"].tolist() == ["x", "null"]
     with pytest.raises(InputError, match="does not exist"):
-        load_frames([str(tmp_path / "no.csv")])
+        load_rows([str(tmp_path / "no.csv")])

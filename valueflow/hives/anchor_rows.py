@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from valueflow.hives.labels import DIRECTIONS
+from valueflow.hives.table import level_columns
 from valueflow.theory import Theory, find_theory
 from valueflow.vidb import Vidb
 
@@ -27,8 +28,8 @@ def anchor_rows(vidb: Vidb) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        `text`, `theory`, `level_1` and so on, `direction` (support from an intensity of 1, oppose from -1 downwards, else
-        neutral), and the columns of stage 2.
+        `text`, `theory`, `level_1` and so on, `direction` (support from an intensity of 1, oppose from -1 downwards,
+        else neutral), and the columns of stage 2.
     """
     parts = []
     for anchors in vidb.anchors:
@@ -62,7 +63,7 @@ def with_stage_2(rows: pd.DataFrame) -> pd.DataFrame:
     (`assets/concepts.csv`), with the direction; it is empty for values that no other theory has a counterpart of.
     """
     concepts = _concepts()
-    levels = sorted(column for column in rows if column.startswith("level_"))
+    levels = level_columns(rows)
     individuals, anchors = [], []
     for row in rows[["theory", *levels, "direction"]].to_numpy(dtype=str):
         path = [name for name in row[1:-1] if name]

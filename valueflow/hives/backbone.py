@@ -64,4 +64,6 @@ def _set_pooling(model: "SentenceTransformer", settings: BackboneSettings) -> No
         if isinstance(module, Pooling):
             model[place] = Pooling(model[0].get_embedding_dimension(), pooling_mode=settings.pooling)
             return
-    raise InputError(f"backbone.pooling={settings.pooling}: model '{settings.model}' has no pooling of its own; give null")
+    raise InputError(
+        f"backbone.pooling={settings.pooling}: model '{settings.model}' has no pooling of its own; give null"
+    )

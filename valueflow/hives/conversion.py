@@ -10,8 +10,8 @@ import pandas as pd
 
 from valueflow.hives.display import show_conversion
 from valueflow.hives.settings import TrainSettings
-from valueflow.hives.sources import load_frames
-from valueflow.hives.table import training_table
+from valueflow.hives.sources import left_out, load_rows
+from valueflow.hives.table import level_columns, training_table
 from valueflow.run.outputs import write_csv, write_json
 from valueflow.run.summary import SUMMARY_FILE, Timings, versions
 
@@ -59,9 +59,10 @@ def convert_sources(settings: TrainSettings) -> ConvertedTable:
     timings = Timings()
     sources = settings.data.train or []
     with timings.stage("convert"):
-        frames = load_frames(sources)
+        loaded = load_rows(sources)
+        frames = [source.rows for source in loaded]
         table = pd.concat(frames, ignore_index=True).fillna("")
-        levels = sorted(column for column in table if column.startswith("level_"))
+        levels = level_columns(table)
         rest = [column for column in table if column not in ("text", "theory", "direction", *levels)]
         table = table[["text", "theory", *levels, "direction", *rest]]
     summary = {
@@ -70,6 +71,7 @@ def convert_sources(settings: TrainSettings) -> ConvertedTable:
             "sources": sources,
             "rows": len(table),
             "texts": len(training_table(frames)),
+            "left_out": left_out(loaded),
             "theories": {str(name): int(n) for name, n in table["theory"].value_counts().sort_index().items()},
             "directions": {str(name): int(n) for name, n in table["direction"].value_counts().sort_index().items()},
         },

@@ -57,7 +57,7 @@ class Curve(pl.Callback):
         row.update({name: float(figure) for name, figure in trainer.callback_metrics.items() if wanted(name)})
         row["learning_rate"] = float(trainer.optimizers[0].param_groups[0]["lr"])
 
-    @rank_zero_only  # type: ignore[untyped-decorator]
+    @rank_zero_only
     def write(self) -> None:
         """Write the file anew."""
         if self._path is not None and self._rows:

@@ -152,7 +152,7 @@ class TrainingSteps(Dataset[TrainingBatch]):
 def own_share(rows: npt.NDArray[np.int64], rank: int, world_size: int) -> npt.NDArray[np.int64]:
     """Return the rows of one process: every world_size-th from its rank on, as many in every process.
 
-    Where the batch does not divide, the last process repeat its first row; `whole_batch` drops what stands past the end.
+    Where the batch does not divide, the last processes repeat its first row; `whole_batch` drops what is past the end.
     """
     each = -(-len(rows) // world_size)
     own = rows[rank::world_size]

@@ -33,8 +33,8 @@ def show_training(summary: Mapping[str, Any]) -> None:
         console.print(table)
     data = summary["data"]
     console.print(
-        f"{data['training']:,} training and {data['held_out']:,} held-out texts; {summary['steps']:,} steps, the weights of "
-        f"step {summary['best_step']:,}; {summary['timings']['total']:.0f} s",
+        f"{data['training']:,} training and {data['held_out']:,} held-out texts; {summary['steps']:,} steps, the "
+        f"weights of step {summary['best_step']:,}; {summary['timings']['total']:.0f} s",
         soft_wrap=True,
     )
     console.print(f"model: {summary['export']}", soft_wrap=True)

@@ -60,8 +60,8 @@ def model_card(summary: Mapping[str, Any]) -> str:
         "",
         f"# HIVES value embedding, stage {1 if stage == 'intra' else 2}",
         "",
-        f"A sentence encoder that places texts by the human values they express ({', '.join(data['theories'])}). It was "
-        f"trained with ValueFlow from `{summary['model']}`; loss `{summary['settings']['loss']}`, "
+        f"A sentence encoder that places texts by the human values they express ({', '.join(data['theories'])}). It "
+        f"was trained with ValueFlow from `{summary['model']}`; loss `{summary['settings']['loss']}`, "
         f"{summary['steps']:,} steps, the weights of step {summary['best_step']:,}.",
         "",
         "```python",

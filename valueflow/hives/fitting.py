@@ -13,8 +13,8 @@ from typing import Any
 import lightning.pytorch as pl
 import pandas as pd
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateMonitor, ModelCheckpoint, RichProgressBar
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from sentence_transformers import SentenceTransformer
 from torch import nn
 from torch.utils.data import DataLoader
@@ -318,8 +318,8 @@ def _step_of(checkpoint: Path) -> int:
         return int(torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["global_step"])
     except Exception as error:  # torch raises a dozen types for a file that is cut short
         raise InputError(
-            f"{checkpoint} is no checkpoint that can be read ({type(error).__name__}); remove it, or start anew without "
-            "resume=true"
+            f"{checkpoint} is no checkpoint that can be read ({type(error).__name__}); remove it, or start anew "
+            "without resume=true"
         ) from error
 
 

@@ -24,11 +24,11 @@ class Labels:
     theories
         (N,) numbers of `theory_names`.
     paths
-        (N, W, L) hierarchy paths: `paths[i, w, l]` is the number (in `prefix_names`) of path w of text i, cut after level
-        l. A prefix holds all names above it, so two texts that agree at a level agree at all levels before it. A text
-        has one path for each of its values and for each parent of them; `NONE` fills up to W. A path that ends before
-        level L repeats its last number, so two texts on the same short path share all L levels. No number stands in two
-        theories.
+        (N, W, L) hierarchy paths: `paths[i, w, l]` is the number (in `prefix_names`) of path w of text i, cut after
+        level l. A prefix holds all names above it, so two texts that agree at a level agree at all levels before it. A
+        text has one path for each of its values and for each parent of them; `NONE` fills up to W. A path that ends
+        before level L repeats its last number, so two texts on the same short path share all L levels. No number stands
+        in two theories.
     directions
         (N,) codes of `DIRECTIONS`.
     individuals, anchors
@@ -51,7 +51,7 @@ class Labels:
     @property
     def depth(self) -> int:
         """Number of levels L."""
-        return self.paths.shape[2]
+        return int(self.paths.shape[2])
 
     def take(self, rows: npt.NDArray[np.integer] | BoolArray) -> "Labels":
         """Return the labels of some texts, in the order of `rows` (row numbers, or a mask)."""
@@ -89,4 +89,4 @@ def agree(paths: IntArray, others: IntArray) -> BoolArray:
 
 def shared_levels(paths: IntArray, others: IntArray) -> IntArray:
     """Return for each pair of texts the number of levels that they share: (N, M), from 0 to L."""
-    return agree(paths, others).sum(axis=0, dtype=np.int64)
+    return np.asarray(agree(paths, others).sum(axis=0, dtype=np.int64))

@@ -1,6 +1,6 @@
 """The LightningModule of both stages: a sentence encoder, an objective, an optimiser, held-out metrics."""
 
-from typing import Any
+from typing import Any, cast
 
 import lightning.pytorch as pl
 import torch
@@ -87,7 +87,9 @@ class HivesModule(pl.LightningModule):
         """Return the loss of the whole batch, whichever processes hold its texts."""
         torch.manual_seed(_mixed(self._seed, batch.step, self.global_rank))
         own = self.embed(batch.chunks)
-        shares = self.all_gather(own, sync_grads=True) if self.trainer.world_size > 1 else own[None]
+        shares = own[None]
+        if self.trainer.world_size > 1:
+            shares = cast(Tensor, self.all_gather(own, sync_grads=True))
         losses: dict[str, Tensor] = self.objective(whole_batch(shares, len(batch.labels)), batch.labels)
         self.log_dict({f"train/{name}": loss.detach() for name, loss in losses.items()}, batch_size=len(batch.labels))
         self.log("loss", losses["loss"].detach(), prog_bar=True, logger=False, batch_size=len(batch.labels))

@@ -41,7 +41,9 @@ class StageSettings(Settings):
 
     name: Literal["intra", "inter"] = Field(description="intra: within theories. inter: across them, after intra.")
     temperature: float = Field(gt=0, allow_inf_nan=False, description="tau of the hierarchical loss.")
-    base_temperature: float = Field(gt=0, allow_inf_nan=False, description="tau_base: the loss is scaled by tau over it.")
+    base_temperature: float = Field(
+        gt=0, allow_inf_nan=False, description="tau_base: the loss is scaled by tau over it."
+    )
     direction_penalty: float = Field(ge=0, allow_inf_nan=False, description="Similarity lost by another direction.")
     id_temperature: float = Field(gt=0, allow_inf_nan=False, description="tau of the two losses by ids (inter).")
     individual_weight: float = Field(ge=0, allow_inf_nan=False, description="Weight of the individual loss (inter).")

@@ -1,7 +1,10 @@
 """What `data.train` and its like may name: training tables, VIDB anchors, ValueEval arguments."""
 
+import logging
 import os
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -15,9 +18,35 @@ from valueflow.theory import load_theory
 from valueflow.vidb import load_vidb
 from valueflow.vidb.loading import DEMO, HUGGING_FACE
 
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SourceRows:
+    """What a source holds.
+
+    Attributes
+    ----------
+    rows
+        Checked rows of a training table.
+    left_out
+        What of the source has no row, by reason.
+    """
+
+    rows: pd.DataFrame
+    left_out: dict[str, int] = field(default_factory=dict)
+
 
 def load_table(sources: Sequence[str]) -> TrainingTable:
-    """Read training data of any kind into one table.
+    """Read training data of any kind into one table; what is left out is told.
+
+    Parameters and errors are those of `load_rows`.
+    """
+    return training_table([source.rows for source in load_rows(sources)])
+
+
+def load_rows(sources: Sequence[str]) -> list[SourceRows]:
+    """Read training data of any kind.
 
     Parameters
     ----------
@@ -27,30 +56,35 @@ def load_table(sources: Sequence[str]) -> TrainingTable:
         - a CSV or Parquet file with the columns of a training table;
         - VIDB anchors: `demo`, a folder of `VALUE_THEORY_flag_aggregated.csv` files, a CSV or Parquet file with
           `final_rating`, `theory` and `value`, or `hf://NAME`;
-        - the arguments file of Touché-ValueEval (`.tsv`), its labels file beside it under the same name with `labels` in
-          the place of `arguments`.
+        - the arguments file of Touché-ValueEval (`.tsv`), its labels file beside it under the same name with `labels`
+          in the place of `arguments`.
 
     Raises
     ------
     InputError
         A source is missing or cannot be used; with file, row and column.
     """
-    return training_table(load_frames(sources))
-
-
-def load_frames(sources: Sequence[str]) -> list[pd.DataFrame]:
-    """Read each source into a checked frame with the columns of a training table."""
     if not sources:
         raise InputError("data.train is not set; give a file, a folder of anchors, a ValueEval file, or demo")
-    return [_load(source) for source in sources]
+    loaded = [_load(source) for source in sources]
+    for name, source in zip(sources, loaded, strict=True):
+        for reason, count in source.left_out.items():
+            _log.warning("%s: %s %s are left out", name, f"{count:,}", reason)
+    return loaded
 
 
-def _load(source: str) -> pd.DataFrame:
+def left_out(loaded: Sequence[SourceRows]) -> dict[str, int]:
+    """Return what of several sources has no row, by reason."""
+    return dict(sum((Counter(source.left_out) for source in loaded), Counter[str]()))
+
+
+def _load(source: str) -> SourceRows:
     if source.lower().endswith(VALUEEVAL_SUFFIX):
-        return checked_frame(valueeval_rows(Path(source)), source)
+        rows, left_out = valueeval_rows(Path(source))
+        return SourceRows(checked_frame(rows, source), left_out)
     is_vidb = source == DEMO or source.startswith(HUGGING_FACE) or os.path.isdir(source)
     table = None if is_vidb else read_table(Path(source), "data")
     if table is None or ("final_rating" in table and "direction" not in table):
         # Which theory is asked about decides nothing but the spelling of names that several theories share.
-        return checked_frame(anchor_rows(load_vidb(source, load_theory("pvq"))), source)
-    return checked_frame(table, source)
+        return SourceRows(checked_frame(anchor_rows(load_vidb(source, load_theory("pvq"))), source))
+    return SourceRows(checked_frame(table, source))

@@ -66,18 +66,22 @@ def checked_frame(frame: pd.DataFrame, where: str) -> pd.DataFrame:
     Raises
     ------
     InputError
-        A column is missing, a text, theory or level 1 is blank, a level is missing in the middle, or a direction is none
-        of the three; with row and column.
+        A column is missing, a text, theory or level 1 is blank, a level is missing in the middle, or a direction is
+        none of the three; with row and column.
     """
     frame = rename_columns(frame, {}, COLUMNS, where).reset_index(drop=True)
-    levels = _level_columns([str(column) for column in frame.columns], where)
+    levels = _checked_levels(frame, where)
     checked = pd.DataFrame(
         {
             "text": text_column(frame, "text", where),
             "theory": _canonical(text_column(frame, "theory", where), _theory_name),
             **{level: [name.strip() for name in as_texts(frame[level], where)] for level in levels},
             "direction": _canonical(text_column(frame, "direction", where), str.casefold),
-            **{column: [name.strip() for name in as_texts(frame[column], where)] for column in STAGE_2 if column in frame},
+            **{
+                column: [name.strip() for name in as_texts(frame[column], where)]
+                for column in STAGE_2
+                if column in frame
+            },
         }
     )
     _check_levels(checked, levels, where)
@@ -107,7 +111,7 @@ def training_table(frames: Sequence[pd.DataFrame]) -> TrainingTable:
         several ids of stage 2, the first by name counts.
     """
     rows = pd.concat(frames, ignore_index=True).fillna("")
-    levels = sorted((column for column in rows if column.startswith("level_")), key=_level_number)
+    levels = level_columns(rows)
     prefixes = _prefixes(rows, levels)
     keys = ["theory", "text", "direction"]
     # Sorted, so that neither the order of rows nor that of sources decides anything.
@@ -129,8 +133,14 @@ def training_table(frames: Sequence[pd.DataFrame]) -> TrainingTable:
     return TrainingTable(texts, labels, len(rows), held)
 
 
-def _level_columns(columns: Sequence[str], where: str) -> list[str]:
-    numbers = sorted(_level_number(column) for column in columns if column.startswith("level_"))
+def level_columns(frame: pd.DataFrame) -> list[str]:
+    """Return `level_1`, `level_2`, ... as a table has them, from the top down."""
+    columns = [str(column) for column in frame.columns if str(column).startswith("level_")]
+    return sorted(columns, key=_level_number)
+
+
+def _checked_levels(frame: pd.DataFrame, where: str) -> list[str]:
+    numbers = [_level_number(column) for column in level_columns(frame)]
     for place, number in enumerate(numbers, start=1):
         if number != place:
             raise InputError(f"{where}: column 'level_{place}' is missing, though there is 'level_{numbers[-1]}'")
@@ -172,12 +182,7 @@ def _check_levels(frame: pd.DataFrame, levels: Sequence[str], where: str) -> Non
 
 def _prefixes(rows: pd.DataFrame, levels: Sequence[str]) -> npt.NDArray[np.object_]:
     """Return (R, L) names of the path of each row down to each level; a path that ends early repeats its last."""
-    spelling = {
-        name: normalise_name(name) or name
-        for level in levels
-        for name in sorted(set(rows[level]))
-        if name
-    }
+    spelling = {name: normalise_name(name) or name for level in levels for name in sorted(set(rows[level])) if name}
     current = rows["theory"].to_numpy(dtype=object)
     columns = []
     for level in levels:

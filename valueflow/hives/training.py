@@ -14,8 +14,8 @@ from valueflow.hives.display import show_training
 from valueflow.hives.held_out import is_held_out, measured
 from valueflow.hives.labels import DIRECTIONS
 from valueflow.hives.settings import TrainSettings
-from valueflow.hives.sources import load_table
-from valueflow.hives.table import STAGE_2, TrainingTable
+from valueflow.hives.sources import left_out, load_rows, load_table
+from valueflow.hives.table import STAGE_2, TrainingTable, training_table
 from valueflow.run.errors import InputError
 from valueflow.run.outputs import write_json
 from valueflow.run.summary import SUMMARY_FILE, Timings, versions
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import lightning.pytorch as pl
 
 _log = logging.getLogger(__name__)
+
+_TEST_TEXTS = "training texts that are test texts too"
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,9 @@ def train_encoder(settings: TrainSettings, folder: Path, *, resume: bool, curves
         if settings.stage.name == "inter":
             _check_stage_2(settings, training)
             if settings.model is None:
-                _log.warning("stage=inter goes on from an encoder of stage=intra: model=FOLDER; starting from the backbone")
+                _log.warning(
+                    "stage=inter goes on from an encoder of stage=intra: model=FOLDER; starting from the backbone"
+                )
     # Imported here: what stands above tells most mistakes before torch has loaded.
     from valueflow.hives.backbone import load_backbone
     from valueflow.hives.export import MODEL_FOLDER, export_model, push
@@ -133,7 +137,9 @@ def train_encoder(settings: TrainSettings, folder: Path, *, resume: bool, curves
         if settings.push_to_hub is not None:
             summary["pushed_to"] = push(encoder, settings.push_to_hub, folder / MODEL_FOLDER)
     return TrainedEncoder(
-        folder / MODEL_FOLDER, result.curve, summary | {"export": str(folder / MODEL_FOLDER), "timings": timings.as_dict()}
+        folder / MODEL_FOLDER,
+        result.curve,
+        summary | {"export": str(folder / MODEL_FOLDER), "timings": timings.as_dict()},
     )
 
 
@@ -143,7 +149,8 @@ def _load(
     """Return texts to train on, to watch and to test on, and what the summary says of them."""
     given = settings.data
     sources = given.train or []
-    table = load_table(sources)
+    loaded = load_rows(sources)
+    table = training_table([source.rows for source in loaded])
     held = np.zeros(len(table), dtype=bool)
     if given.validation is None and given.held_out > 0:
         held = is_held_out(table.texts, given.held_out, settings.seed)
@@ -162,11 +169,13 @@ def _load(
         raise InputError("data: no text is left to train on; hold out less, or test on other texts")
     if validation is None:
         _log.warning("nothing is held out: the last weights count, and there are no metrics")
-    return training, validation, test, _described(sources, table, training, test, int(seen.sum()))
+    described = _described(sources, table, training, test)
+    lost = left_out(loaded) | ({_TEST_TEXTS: int(seen.sum())} if seen.any() else {})
+    return training, validation, test, described | {"left_out": lost}
 
 
 def _described(
-    sources: list[str], table: TrainingTable, training: TrainingTable, test: TrainingTable | None, n_seen: int
+    sources: list[str], table: TrainingTable, training: TrainingTable, test: TrainingTable | None
 ) -> dict[str, Any]:
     labels = training.labels
     return {
@@ -175,11 +184,8 @@ def _described(
         "texts": len(table),
         "training": len(training),
         "held_out": len(test) if test is not None else 0,
-        "left_out_as_test_texts": n_seen,
         "levels": labels.depth,
-        "theories": {
-            name: int((labels.theories == number).sum()) for number, name in enumerate(labels.theory_names)
-        },
+        "theories": {name: int((labels.theories == number).sum()) for number, name in enumerate(labels.theory_names)},
         "directions": {name: int((labels.directions == code).sum()) for code, name in enumerate(DIRECTIONS)},
     }
 

@@ -1,8 +1,11 @@
 """Arguments of Touché-ValueEval as rows of a training table."""
 
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from valueflow.hives.anchor_rows import level_rows, with_stage_2
@@ -12,6 +15,10 @@ from valueflow.theory import Theory, load_theory
 
 VALUEEVAL_SUFFIX = ".tsv"
 
+WITHOUT_LABEL = "arguments without any value"
+WITHOUT_BRANCH = "arguments whose values share no branch"
+"""Why an argument has no row."""
+
 _ARGUMENTS, _LABELS = "arguments", "labels"
 _ID, _CONCLUSION, _STANCE, _PREMISE = "Argument ID", "Conclusion", "Stance", "Premise"
 _STANCES = {"in favor of": "For", "in favour of": "For", "against": "Against"}
@@ -20,8 +27,12 @@ _WITHOUT_NODE = {"Universalism: objectivity": "universalism"}
 """Refined values of the task that the theory's hierarchy has no node for -> the node above."""
 
 
-def valueeval_rows(arguments: Path) -> pd.DataFrame:
-    """Read arguments and their labels into rows of a training table, one for each path of each value.
+def valueeval_rows(arguments: Path) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Read arguments and their labels into rows of a training table.
+
+    An argument resorts to three values on the mean, and the table places a text in one branch of a hierarchy. So it
+    stands at the deepest node that all its values share: `Benevolence: caring` and `Universalism: concern` make it an
+    argument of self-transcendence. One whose values share no node has no place, and is left out.
 
     Parameters
     ----------
@@ -31,9 +42,11 @@ def valueeval_rows(arguments: Path) -> pd.DataFrame:
 
     Returns
     -------
-    pandas.DataFrame
-        `text` ("conclusion. stance: premise"), `theory` (pvq), `level_1` to `level_4`, `direction` (support: a label says
-        that the argument resorts to the value) and the columns of stage 2. Arguments without any label have no row.
+    rows
+        `text` ("conclusion. stance: premise"), `theory` (pvq), `level_1` to `level_4`, `direction` (support: a label
+        says that the argument resorts to the value) and the columns of stage 2; a row for each path to the node.
+    left_out
+        Arguments without a row, by reason.
 
     Raises
     ------
@@ -51,7 +64,9 @@ def valueeval_rows(arguments: Path) -> pd.DataFrame:
     unlabelled = ~table[_ID].isin(labels.index).to_numpy()
     if unlabelled.any():
         row = int(np.flatnonzero(unlabelled)[0])
-        raise InputError(f"{arguments}, row {row + 1}: argument '{table[_ID].iloc[row]}' has no labels in {labels_path}")
+        raise InputError(
+            f"{arguments}, row {row + 1}: argument '{table[_ID].iloc[row]}' has no labels in {labels_path}"
+        )
     marks = labels.loc[table[_ID]].to_numpy()
     wrong = ~np.isin(marks, ("0", "1"))
     if wrong.any():
@@ -61,25 +76,33 @@ def valueeval_rows(arguments: Path) -> pd.DataFrame:
             f"'{marks[row, column]}' is no label; give 0 or 1"
         )
     texts = _texts(table, arguments)
-    places = [level_rows(theory, node) for node in nodes]
-    import os
-    rule=os.environ.get("VE_RULE","sets")
-    rows=[]
-    for row in range(len(texts)):
-        held=[nodes[c] for c in np.flatnonzero(marks[row]=="1")]
-        if rule=="sets":
-            ps=[q for n in held for q in theory.paths(n)]
-        elif rule=="major":
-            q=majority(theory,held); ps=[q] if q else []
-        elif rule=="lca":
-            q=common(theory,held); ps=[q] if q else []
-        for q in ps:
-            rows.append({"text": texts[row], "theory": theory.name, **{f"level_{i}":x for i,x in enumerate(q,1)}, "direction":"support"})
-    if os.environ.get("VE_FORM")=="premise":
-        pass
+    common = {key: shared_nodes(theory, key) for key in {_held(mark, nodes) for mark in marks}}
+    rows, left_out = [], Counter[str]()
+    for text, mark in zip(texts, marks, strict=True):
+        held = _held(mark, nodes)
+        if not common[held]:
+            left_out[WITHOUT_LABEL if not held else WITHOUT_BRANCH] += 1
+        rows += [
+            {"text": text, "theory": theory.name, **levels, "direction": "support"}
+            for node in common[held]
+            for levels in level_rows(theory, node)
+        ]
     if not rows:
-        raise InputError(f"{labels_path}: no argument has a label 1")
-    return with_stage_2(pd.DataFrame(rows).fillna(""))
+        raise InputError(f"{labels_path}: no argument has a label 1, or all have values without a common branch")
+    return with_stage_2(pd.DataFrame(rows).fillna("")), dict(left_out)
+
+
+def shared_nodes(theory: Theory, nodes: Iterable[str]) -> tuple[str, ...]:
+    """Return the deepest nodes of a theory that all given nodes stand under or are: one, rarely two, or none."""
+    above = [{ancestor for path in theory.paths(node) for ancestor in path} for node in nodes]
+    shared = set.intersection(*above) if above else set()
+    depths = {node: max(map(len, theory.paths(node))) for node in shared}
+    return tuple(sorted(node for node in shared if depths[node] == max(depths.values())))
+
+
+def _held(marks: npt.NDArray[np.object_], nodes: Sequence[str]) -> tuple[str, ...]:
+    """Return the nodes that an argument is marked for."""
+    return tuple(node for node, mark in zip(nodes, marks, strict=True) if mark == "1")
 
 
 def _texts(table: pd.DataFrame, where: Path) -> list[str]:
@@ -93,7 +116,7 @@ def _texts(table: pd.DataFrame, where: Path) -> list[str]:
 
 
 def _node(theory: Theory, value: str, where: Path) -> str:
-    """Return the node of a refined value such as `Benevolence: caring`: its full name, its second part, or its first."""
+    """Return the node of a refined value like `Benevolence: caring`: by its full name, its second part, or its first."""
     first, _, second = value.partition(":")
     candidates = (_WITHOUT_NODE.get(value, ""), value.replace(":", ""), second.strip(), first if not second else "")
     found = next((node for name in candidates if name and (node := theory.find(name)) is not None), None)
@@ -114,27 +137,3 @@ def _read_tsv(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
         if column not in table:
             raise InputError(f"{path}: column '{column}' is missing; {nearest(column, map(str, table.columns))}")
     return table
-
-
-def majority(th,ns):
-    if len(ns)==1: return th.paths(ns[0])[0] if len(th.paths(ns[0]))==1 else th.paths(ns[0])[0]
-    ps=[(p,1/len(th.paths(n))) for n in ns for p in th.paths(n)]
-    pre=()
-    while True:
-        v={}
-        for p,w_ in ps:
-            if p[:len(pre)]==pre and len(p)>len(pre): v[p[len(pre)]]=v.get(p[len(pre)],0)+w_
-        if not v: return pre
-        top=sorted(v.items(),key=lambda x:-x[1])
-        if len(top)>1 and top[0][1]-top[1][1]<1e-9: return pre
-        pre=pre+(top[0][0],)
-
-
-def common(th,ns):
-    best=()
-    for q in [p for n in ns for p in th.paths(n)]:
-        for l in range(len(q),0,-1):
-            if all(any(pp[:l]==q[:l] for pp in th.paths(n)) for n in ns):
-                if l>len(best): best=q[:l]
-                break
-    return best

@@ -7,4 +7,12 @@ from valueflow.reporting.steering_sweep import SteeringSweepEnd
 from valueflow.reporting.sweep import SweepEnd
 from valueflow.reporting.training_sweep import TrainingSweepEnd
 
-__all__ = ["CsvLogger", "EvaluationSweepEnd", "ExtractionSweepEnd", "SteeringSweepEnd", "SweepEnd", "TrainingSweepEnd", "WandbLogger"]
+__all__ = [
+    "CsvLogger",
+    "EvaluationSweepEnd",
+    "ExtractionSweepEnd",
+    "SteeringSweepEnd",
+    "SweepEnd",
+    "TrainingSweepEnd",
+    "WandbLogger",
+]
