@@ -59,8 +59,13 @@ def run(work: Path, *arguments: str) -> Finished:
 
 def small(tiny: Path, table_file: Path, *more: str) -> tuple[str, ...]:
     model = ("backbone=any", f"backbone.model={tiny}", "trainer=cpu", f"data.train={table_file}", "data.held_out=0.3")
-    batch = ("stage.batch_size=24", "stage.anchors_per_batch=4", "stage.positives_per_anchor=2", "progress=false")
-    course = ("optimiser.learning_rate=3e-3", "max_steps=12", "epochs=5", "validate_every=4")
+    batch = (
+        "stage.batch_size=24",
+        "stage.anchors_per_batch=4",
+        "stage.positives_per_anchor=2",
+        "stage.members_per_id=2",
+    )
+    course = ("progress=false", "optimiser.learning_rate=3e-3", "max_steps=12", "epochs=5", "validate_every=4")
     return (*model, *batch, *course, *more)
 
 
@@ -73,10 +78,10 @@ def test_help_names_every_key_and_group(work: Path) -> None:
     groups = {name for entry in primary["defaults"] if isinstance(entry, dict) for name in entry} - {"hydra"}
     assert groups == {"stage", "backbone", "trainer", "logger", "experiment"}
     for key in set(primary) - {"defaults", "hydra"}:
-        assert re.search(rf"^  {key}\b", shown, re.MULTILINE), key
+        assert re.search(rf"^{key}\b", shown, re.MULTILINE), key
     for group in groups:
         options = {path.stem for path in (ROOT / "configs" / group).glob("*.yaml")}
-        listed = re.search(rf"^  {group}: (.+)$", shown, re.MULTILINE)
+        listed = re.search(rf"^{group}: (.+)$", shown, re.MULTILINE)
         assert listed
         assert set(listed[1].split(", ")) == options
 

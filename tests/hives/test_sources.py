@@ -90,7 +90,7 @@ def test_arguments_become_rows(tmp_path: Path) -> None:
     assert set(frame["theory"]) == {"pvq"}
     by_text = dict(list(frame.groupby("text")))
     stances = ("For", "Against")
-    assert list(by_text) == [f'We should "ban {n}. {stances[n % 2]}: it\'s {{bad}} {n}' for n in (0, 1, 3, 4)]
+    assert list(by_text) == [f"We should \"ban {n}. {stances[n % 2]}: it's {{bad}} {n}" for n in (0, 1, 3, 4)]
     caring, hedonism, universalism, both = by_text.values()
     assert caring[["level_3", "level_4"]].to_numpy().tolist() == [["benevolence", "caring"]]
     assert universalism[["level_3", "level_4"]].to_numpy().tolist() == [["universalism", ""]]

@@ -35,6 +35,13 @@ class BackboneSettings(Settings):
         description="auto: flash attention where it is installed and there is a GPU, else the library's choice."
     )
 
+    @field_validator("model")
+    @classmethod
+    def _check_model(cls, model: str) -> str:
+        if model in ("", "???"):
+            raise ValueError("'backbone.model' is not set; give the name or folder of an encoder")
+        return model
+
 
 class StageSettings(Settings):
     """What a stage of training descends, and what its batches hold."""

@@ -116,7 +116,7 @@ def _texts(table: pd.DataFrame, where: Path) -> list[str]:
 
 
 def _node(theory: Theory, value: str, where: Path) -> str:
-    """Return the node of a refined value like `Benevolence: caring`: by its full name, its second part, or its first."""
+    """Return the node of a refined value like `Benevolence: caring`: by full name, second part, or first."""
     first, _, second = value.partition(":")
     candidates = (_WITHOUT_NODE.get(value, ""), value.replace(":", ""), second.strip(), first if not second else "")
     found = next((node for name in candidates if name and (node := theory.find(name)) is not None), None)
