@@ -100,6 +100,9 @@ def test_after_an_interruption_it_ends_the_same(
     with pytest.raises(ConnectionAbortedError):
         fit(load_backbone(settings.backbone), training, held, settings, folder=tmp_path / "broken")
     monkeypatch.undo()
+    others = settings_of(tiny, **{"optimiser.learning_rate": 1e-3})
+    with pytest.raises(InputError, match=r"last\.ckpt is of a training with other settings or other data"):
+        fit(load_backbone(settings.backbone), training, held, others, folder=tmp_path / "broken", resume=True)
     encoder = load_backbone(settings.backbone)
     resumed = fit(encoder, training, held, settings, folder=tmp_path / "broken", resume=True)
     assert resumed.resumed_from == 10

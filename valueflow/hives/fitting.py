@@ -1,5 +1,7 @@
 """One training: batches, module and Lightning's trainer put together, with checkpoints that it can go on from."""
 
+import hashlib
+import json
 import logging
 import shutil
 import sys
@@ -23,7 +25,7 @@ from valueflow.hives.batches import InterTheoryBatches, IntraTheoryBatches
 from valueflow.hives.curve import CURVE_FILE, Curve
 from valueflow.hives.dataset import Batches, HeldOutChunks, TrainingSteps
 from valueflow.hives.losses import HierarchicalLoss, IdContrastiveLoss, InterTheoryObjective, IntraTheoryObjective
-from valueflow.hives.module import RANKING, HivesModule
+from valueflow.hives.module import MARK, RANKING, HivesModule
 from valueflow.hives.settings import TrainerSettings, TrainSettings
 from valueflow.hives.table import TrainingTable
 from valueflow.run.errors import InputError
@@ -186,6 +188,7 @@ def fit(
         held_out=validation.labels if validation is not None else None,
         gradient_caching=settings.gradient_caching,
         seed=settings.seed,
+        mark=(mark := _mark(settings, training)),
     )
     curve = Curve(folder / CURVE_FILE)
     checkpoints = folder / CHECKPOINTS
@@ -207,7 +210,7 @@ def fit(
         if before is not None:
             before(trainer)
         checkpoint = checkpoints / f"{LAST}.ckpt"
-        start = _step_of(checkpoint) if resume and checkpoint.is_file() else 0
+        start = _step_of(checkpoint, mark) if resume and checkpoint.is_file() else 0
         if start:
             _log.info("going on from step %d of %d", start, steps)
         share = {"rank": trainer.global_rank, "world_size": trainer.world_size}
@@ -313,14 +316,33 @@ def _held_out_loader(
     return DataLoader(data, batch_size=None, num_workers=0)
 
 
-def _step_of(checkpoint: Path) -> int:
+def _mark(settings: TrainSettings, training: TrainingTable) -> str:
+    """Digest what decides the course of a training."""
+    decisive = settings.model_dump(mode="json", exclude={"progress", "push_to_hub", "data", "trainer"})
+    digest = hashlib.blake2b(json.dumps(decisive, sort_keys=True).encode(), digest_size=16)
+    digest.update("\0".join(training.texts).encode("utf-8", "surrogatepass"))
+    labels = training.labels
+    for part in (labels.paths, labels.directions, labels.individuals, labels.anchors):
+        digest.update(part.tobytes())
+    return digest.hexdigest()
+
+
+def _step_of(checkpoint: Path, mark: str) -> int:
+    """Return the step of a checkpoint, if it is one of this training."""
     try:
-        return int(torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["global_step"])
+        kept = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+        step, found = int(kept["global_step"]), kept[MARK]
     except Exception as error:  # torch raises a dozen types for a file that is cut short
         raise InputError(
             f"{checkpoint} is no checkpoint that can be read ({type(error).__name__}); remove it, or start anew "
             "without resume=true"
         ) from error
+    if found != mark:
+        raise InputError(
+            f"{checkpoint} is of a training with other settings or other data; resume with those, or start anew "
+            "without resume=true"
+        )
+    return step
 
 
 def _report_unusable(unusable: dict[str, int], n: int) -> None:

@@ -37,9 +37,17 @@ def is_held_out(texts: npt.NDArray[np.object_], share: float, seed: int) -> npt.
     return np.asarray(keyed_uniforms(keys, 1)[:, 0] < share)
 
 
-def measured(model: "SentenceTransformer", table: TrainingTable, *, seed: int) -> dict[str, Any]:
-    """Embed texts and return all metrics, as `held_out_metrics` does."""
+def measured(model: "SentenceTransformer", table: TrainingTable, *, seed: int, on_gpu: bool = False) -> dict[str, Any]:
+    """Embed texts, on a GPU if there is one and it may be used, and return all metrics as `held_out_metrics` does."""
+    import torch
+
     texts = sorted(set(table.texts))
-    vectors = model.encode(texts, batch_size=_BATCH, convert_to_numpy=True, show_progress_bar=False)
+    vectors = model.encode(
+        texts,
+        batch_size=_BATCH,
+        convert_to_numpy=True,
+        show_progress_bar=False,
+        device="cuda" if on_gpu and torch.cuda.is_available() else "cpu",
+    )
     places = {text: place for place, text in enumerate(texts)}
     return held_out_metrics(vectors[[places[text] for text in table.texts]], table.labels, seed=seed)

@@ -18,6 +18,9 @@ from valueflow.hives.settings import OptimiserSettings
 HELD_OUT = "held_out/"
 """Under this prefix metrics of held-out texts are logged."""
 
+MARK = "training"
+"""Under this key a checkpoint tells which training it is of."""
+
 RANKING = f"{HELD_OUT}ranking_accuracy"
 """What early stopping and the best checkpoint go by."""
 
@@ -45,6 +48,8 @@ class HivesModule(pl.LightningModule):
         about a third more, and gradients the same (the method of Gao et al., 2021, arXiv:2101.06983).
     seed
         The one seed.
+    mark
+        What tells this training from others; checkpoints carry it.
     """
 
     def __init__(
@@ -57,6 +62,7 @@ class HivesModule(pl.LightningModule):
         held_out: Labels | None = None,
         gradient_caching: bool = False,
         seed: int = 0,
+        mark: str = "",
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -66,6 +72,7 @@ class HivesModule(pl.LightningModule):
         self._held_out = held_out
         self._gradient_caching = gradient_caching
         self._seed = seed
+        self._mark = mark
         self._held_out_vectors: Tensor | None = None
 
     def embed(self, chunks: Chunks) -> Tensor:
@@ -118,6 +125,10 @@ class HivesModule(pl.LightningModule):
         self.log_dict(figures)
         if RANKING in figures:
             self.log("ranking", figures[RANKING], prog_bar=True, logger=False)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the mark to a checkpoint."""
+        checkpoint[MARK] = self._mark
 
     def configure_optimizers(self) -> Any:
         """Return AdamW, without decay on vectors and biases, and the course of the learning rate."""

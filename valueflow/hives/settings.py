@@ -81,6 +81,11 @@ class TrainerSettings(Settings):
     gradient_clip: float | None = Field(gt=0, description="Longest gradient; None: not clipped.")
     workers: int = Field(ge=0, strict=True, description="Processes that tokenise ahead; 0: none.")
 
+    @property
+    def may_use_gpu(self) -> bool:
+        """Whether a GPU may be used where there is one."""
+        return self.accelerator != "cpu"
+
 
 class TrainSettings(Settings):
     """What is trained, on what, how, and what is measured."""

@@ -71,7 +71,7 @@ def measure_encoder(settings: TrainSettings) -> MeasuredEncoder:
 
         encoder = load_backbone(settings.backbone, settings.model)
     with timings.stage("measure"):
-        figures = measured(encoder, table, seed=settings.seed)
+        figures = measured(encoder, table, seed=settings.seed, on_gpu=settings.trainer.may_use_gpu)
     rows = [{"theory": "all", **figures["overall"]}]
     rows += [{"theory": name, **own} for name, own in figures["theories"].items()]
     summary = {

@@ -102,7 +102,7 @@ def train_encoder(settings: TrainSettings, folder: Path, *, resume: bool, curves
     def measure_before(trainer: "pl.Trainer") -> None:
         if trainer.is_global_zero and test is not None:
             with timings.stage("measure"):
-                before.update(measured(encoder, test, seed=settings.seed))
+                before.update(measured(encoder, test, seed=settings.seed, on_gpu=settings.trainer.may_use_gpu))
 
     measuring = timings.seconds.get("measure", 0.0)
     with timings.stage("train"):
@@ -115,7 +115,7 @@ def train_encoder(settings: TrainSettings, folder: Path, *, resume: bool, curves
     after: dict[str, Any] | None = None
     if test is not None:
         with timings.stage("measure"):
-            after = measured(encoder, test, seed=settings.seed)
+            after = measured(encoder, test, seed=settings.seed, on_gpu=settings.trainer.may_use_gpu)
     summary = {
         "task": "train",
         "stage": settings.stage.name,
