@@ -606,7 +606,7 @@ print(sorted((key, kept.prompt_tokens) for key, kept in agreed.items()))
 
 @pytest.mark.slow
 def test_eight_processes_on_a_new_file_lose_and_spoil_nothing(path: Path) -> None:
-    n, writers = 5000, 8
+    n, writers = 1000, 8
     start = time.time() + 1.5
     processes = [python(WRITER, path, number, start, n) for number in range(writers)]
     ends = [process.communicate() for process in processes]

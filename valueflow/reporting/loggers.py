@@ -75,26 +75,23 @@ class WandbLogger:
         """Record a run; one that shows a training's curves already is finished."""
         import wandb
 
-        settings = self._settings(name, folder, sweep_folder)
+        settings = self._settings(config, name, folder, sweep_folder)
+        settings["config"] |= {"theory": _theory_name(outcome)}
         shown = wandb.run is not None and wandb.run.id == settings["id"]
         with wandb.run if shown and wandb.run else wandb.init(**settings, reinit="finish_previous") as run:
-            # The hierarchy is the same in every run of a theory; its name says it.
-            run.config.update(
-                {key: entry for key, entry in config.items() if key != "theory"} | {"theory": _theory_name(outcome)},
-                allow_val_change=True,
-            )
             run.log({title: wandb.Table(dataframe=table) for title, table in outcome.tables().items()})
             run.summary.update(figures(outcome.summary))
 
     def curves(self, *, config: Mapping[str, Any], name: str, folder: Path, sweep_folder: Path | None) -> Any:
         """Return a Lightning logger for the curves of a training."""
-        del config  # `log` records it
         from lightning.pytorch.loggers import WandbLogger as LightningLogger
 
-        settings = self._settings(name, folder, sweep_folder)
+        settings = self._settings(config, name, folder, sweep_folder)
         return LightningLogger(save_dir=settings.pop("dir"), log_model=False, **settings)
 
-    def _settings(self, name: str, folder: Path, sweep_folder: Path | None) -> dict[str, Any]:
+    def _settings(
+        self, config: Mapping[str, Any], name: str, folder: Path, sweep_folder: Path | None
+    ) -> dict[str, Any]:
         import wandb
 
         return {
@@ -106,6 +103,8 @@ class WandbLogger:
             "mode": self.mode,
             "group": _group(sweep_folder) or None,
             "name": name,
+            # The hierarchy is the same in every run of a theory; its name, which `log` adds, says it.
+            "config": {key: entry for key, entry in config.items() if key != "theory"},
             "dir": folder,
             "settings": wandb.Settings(silent=True),
         }
