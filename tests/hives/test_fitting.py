@@ -113,13 +113,25 @@ def test_after_an_interruption_it_ends_the_same(
 
 
 @pytest.mark.slow
-def test_early_stopping(tiny: Path, table: TrainingTable, tmp_path: Path) -> None:
+def test_early_stopping_and_dropout(
+    tiny: Path, table: TrainingTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     training, held = parted(table)
+    modes = []
+    original = HivesModule._embed_chunk
+
+    def noted(self: HivesModule, features: Any) -> torch.Tensor:
+        modes.append((torch.is_grad_enabled(), self.encoder[0].training))
+        return original(self, features)
+
+    monkeypatch.setattr(HivesModule, "_embed_chunk", noted)
     settings = settings_of(tiny, patience=1, validate_every=5, **{"optimiser.learning_rate": 1e-12})
     result = fit(load_backbone(settings.backbone), training, held, settings, folder=tmp_path)
     # Nothing changes, so the second measurement is no new best.
     assert result.stopped_early
     assert result.steps == 10
+    # Dropout while training, none while measuring.
+    assert set(modes) == {(True, True), (False, False)}
 
 
 def gradients(module: HivesModule, settings: TrainSettings, table: TrainingTable) -> dict[str, torch.Tensor]:

@@ -90,6 +90,10 @@ class HivesModule(pl.LightningModule):
         vectors: Tensor = self.encoder(dict(features))["sentence_embedding"]
         return functional.normalize(vectors.float(), dim=-1)
 
+    def on_train_start(self) -> None:
+        """Switch dropout on: an encoder is loaded for use, and Lightning leaves modules as they are."""
+        self.train()
+
     def training_step(self, batch: TrainingBatch, batch_idx: int) -> Tensor:
         """Return the loss of the whole batch, whichever processes hold its texts."""
         torch.manual_seed(_mixed(self._seed, batch.step, self.global_rank))
