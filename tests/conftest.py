@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,3 +22,21 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 # Anchors are embedded once for all tests, the ones in processes of their own too. Entries are told apart by model and
 # texts, so an old one can only be right.
 os.environ["VALUEFLOW_CACHE"] = str(ROOT / ".pytest_cache" / "valueflow")
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a tiny encoder with dropout."""
+    from tests.hives.tiny import save_tiny_encoder  # loads torch, which most tests do without
+
+    return save_tiny_encoder(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def table_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a training table of 108 sentences."""
+    from tests.hives.tiny import training_rows
+
+    path = tmp_path_factory.mktemp("data") / "table.csv"
+    training_rows().to_csv(path, index=False)
+    return path

@@ -15,24 +15,12 @@ import pytest
 import yaml
 
 from tests.command import Finished, environment, refused, succeeded, summary_in
-from tests.hives.tiny import save_tiny_encoder, training_rows
+from tests.hives.tiny import training_rows
 from valueflow import train
 from valueflow.hives import MeasuredEncoder, TrainedEncoder
 from valueflow.run.errors import InputError
 
 ROOT = Path(__file__).parents[1]
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_tiny_encoder(tmp_path_factory.mktemp("tiny"))
-
-
-@pytest.fixture(scope="module")
-def table_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("data") / "table.csv"
-    training_rows().to_csv(path, index=False)
-    return path
 
 
 @pytest.fixture
