@@ -2,7 +2,8 @@
 
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,21 @@ def read_table(path: Path, what: str) -> pd.DataFrame:
     InputError
         The file is missing, empty, a folder, not UTF-8, or not a table.
     """
+    check_there(path, what)
+    with reading_faults(path, what):
+        if path.suffix.lower() in PARQUET_SUFFIXES:
+            frame = pd.read_parquet(path)
+        else:
+            frame = pd.read_csv(
+                path, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False, compression=None
+            )
+    if frame.empty:
+        raise InputError(f"{what}: {path} has no rows below its header")
+    return frame
+
+
+def check_there(path: Path, what: str) -> None:
+    """Stop where a path is no file with content; `what` names it in the error."""
     # These two, unlike Path's own, also answer for names that no file system can hold.
     if os.path.isdir(path):
         raise InputError(f"{what}: {path} is a folder; give a CSV or Parquet file")
@@ -42,16 +58,16 @@ def read_table(path: Path, what: str) -> pd.DataFrame:
         raise InputError(f"{what}: {shorten(str(path), 200)} does not exist{_neighbours(path)}")
     if path.stat().st_size == 0:
         raise InputError(f"{what}: {path} is empty")
+
+
+@contextmanager
+def reading_faults(path: Path, what: str) -> Iterator[None]:
+    """Word what reading a table can raise as an InputError."""
     try:
-        if path.suffix.lower() in PARQUET_SUFFIXES:
-            frame = pd.read_parquet(path)
-        else:
-            with warnings.catch_warnings():
-                # A row with more cells than the header would otherwise lose them with only a warning.
-                warnings.simplefilter("error", pd.errors.ParserWarning)
-                frame = pd.read_csv(
-                    path, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False, compression=None
-                )
+        with warnings.catch_warnings():
+            # A row with more cells than the header would otherwise lose them with only a warning.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            yield
     except UnicodeDecodeError as error:
         raise InputError(
             f"{what}: {path} is not UTF-8 (byte {error.object[error.start]:#04x} at position {error.start} "
@@ -61,9 +77,6 @@ def read_table(path: Path, what: str) -> pd.DataFrame:
         raise InputError(f"{what}: {path} may not be read (permission denied)") from error
     except (pd.errors.ParserWarning, pd.errors.ParserError, pd.errors.EmptyDataError, OSError, ValueError) as error:
         raise InputError(f"{what}: {path} is not a readable table: {error}") from error
-    if frame.empty:
-        raise InputError(f"{what}: {path} has no rows below its header")
-    return frame
 
 
 def rename_columns(

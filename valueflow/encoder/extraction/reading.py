@@ -2,7 +2,6 @@
 
 import os
 import re
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ import pyarrow.parquet as pq
 
 from valueflow.run.config import group_options
 from valueflow.run.errors import InputError, nearest, shorten
-from valueflow.run.tables import PARQUET_SUFFIXES, rename_columns
+from valueflow.run.tables import PARQUET_SUFFIXES, reading_faults, rename_columns
 from valueflow.theory import find_theory
 
 if TYPE_CHECKING:
@@ -265,20 +264,9 @@ def _check_there(path: Path) -> None:
 
 @contextmanager
 def _told(path: Path) -> Iterator[None]:
-    """Word what reading a file can raise as `read_table` does."""
+    """Word what reading a file can raise as `read_table` does, pyarrow's own faults too."""
     try:
-        with warnings.catch_warnings():
-            # A row with more cells than the header would otherwise lose them with only a warning.
-            warnings.simplefilter("error", pd.errors.ParserWarning)
+        with reading_faults(path, "input"):
             yield
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"input: {path} is not UTF-8 (byte {error.object[error.start]:#04x} at position {error.start} of a block); "
-            "save it as UTF-8"
-        ) from error
-    except PermissionError as error:
-        raise InputError(f"input: {path} may not be read (permission denied)") from error
-    except (pd.errors.ParserWarning, pd.errors.ParserError, pd.errors.EmptyDataError, OSError, ValueError) as error:
-        raise InputError(f"input: {path} is not a readable table: {error}") from error
     except pa.ArrowException as error:
         raise InputError(f"input: {path} is not a readable table: {error}") from error
