@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from valueflow.run.config import group_options
 from valueflow.run.errors import InputError, nearest, shorten
-from valueflow.run.tables import PARQUET_SUFFIXES, reading_faults, rename_columns
+from valueflow.run.tables import PARQUET_SUFFIXES, check_there, reading_faults, rename_columns
 from valueflow.theory import find_theory
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class TextFile:
     """
 
     def __init__(self, path: Path, columns: Mapping[str, str], theory: str | None, rows_per_chunk: int) -> None:
-        _check_there(path)
+        check_there(path, "input")
         self.path = path
         self._state = _state(path)
         self.rows = 0
@@ -248,18 +248,6 @@ def _csv(path: Path, rows: int) -> "TextFileReader":
         compression=None,
         chunksize=rows,
     )
-
-
-def _check_there(path: Path) -> None:
-    # These two, unlike Path's own, also answer for names that no file system can hold.
-    if os.path.isdir(path):
-        raise InputError(f"input: {path} is a folder; give a CSV or Parquet file")
-    if not os.path.exists(path):
-        names = sorted(entry.name for entry in path.parent.iterdir()) if os.path.isdir(path.parent) else []
-        near = nearest(path.name, [name for name in names if not name.startswith(".")][:40])
-        raise InputError(f"input: {shorten(str(path), 200)} does not exist; {near}")
-    if path.stat().st_size == 0:
-        raise InputError(f"input: {path} is empty")
 
 
 @contextmanager
