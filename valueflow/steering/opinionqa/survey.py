@@ -17,7 +17,7 @@ from valueflow.llm import Completion, Conversation, Sampling, Usage, cache_state
 from valueflow.run.errors import shorten
 from valueflow.run.outputs import write_csv, write_json
 from valueflow.run.summary import SUMMARY_FILE, Timings, versions
-from valueflow.steering.answering import answer_all
+from valueflow.llm.answering import answer_all
 from valueflow.steering.display import show_survey
 from valueflow.steering.opinionqa.accuracy import accuracy_table
 from valueflow.steering.opinionqa.answers import letter_constraint, read_option
