@@ -12,10 +12,10 @@ import pandas as pd
 
 from valueflow.evaluation.responses import RESPONSES_FILE
 from valueflow.llm import Sampling, cache_state
+from valueflow.llm.answering import answer_all
 from valueflow.run.errors import shorten
 from valueflow.run.outputs import write_csv, write_json
 from valueflow.run.summary import SUMMARY_FILE, Timings, versions
-from valueflow.llm.answering import answer_all
 from valueflow.steering.display import show_steering
 from valueflow.steering.methods import Request
 from valueflow.steering.queries import load_queries

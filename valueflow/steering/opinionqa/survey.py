@@ -14,10 +14,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from valueflow.llm import Completion, Conversation, Sampling, Usage, cache_state
+from valueflow.llm.answering import answer_all
 from valueflow.run.errors import shorten
 from valueflow.run.outputs import write_csv, write_json
 from valueflow.run.summary import SUMMARY_FILE, Timings, versions
-from valueflow.llm.answering import answer_all
 from valueflow.steering.display import show_survey
 from valueflow.steering.opinionqa.accuracy import accuracy_table
 from valueflow.steering.opinionqa.answers import letter_constraint, read_option
