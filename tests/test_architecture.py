@@ -25,6 +25,7 @@ ROOMS = (
     "evaluation",
     "steering",
     "hives",
+    "categorization",
     "reporting",
     "apps",
 )
@@ -50,7 +51,7 @@ _OF_TRAINING = (
     "hives/module.py",
 )
 AT_HOME = {
-    "matplotlib": ("reporting/dose_response.py",),
+    "matplotlib": ("reporting/dose_response.py", "categorization/picture.py"),
     "torch": _OF_TRAINING,
     "lightning": _OF_TRAINING,
     "sentence_transformers": _OF_TRAINING,

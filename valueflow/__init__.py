@@ -9,12 +9,15 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from valueflow.categorization import Categorization, categorize
     from valueflow.encoder.extraction import Embeddings, extract
     from valueflow.evaluation import Evaluation, EvaluationSettings, evaluate_responses
     from valueflow.hives import ConvertedTable, MeasuredEncoder, TrainedEncoder, train
     from valueflow.steering import SteeredResponses, SurveyAnswers, steer
 
 _ROOMS = {
+    "Categorization": "categorization",
+    "categorize": "categorization",
     "Embeddings": "encoder.extraction",
     "extract": "encoder.extraction",
     "ConvertedTable": "hives",
@@ -30,6 +33,7 @@ _ROOMS = {
 }
 
 __all__ = [
+    "Categorization",
     "ConvertedTable",
     "Embeddings",
     "Evaluation",
@@ -38,6 +42,7 @@ __all__ = [
     "SteeredResponses",
     "SurveyAnswers",
     "TrainedEncoder",
+    "categorize",
     "evaluate_responses",
     "extract",
     "steer",

@@ -27,6 +27,17 @@ def steer() -> None:
     run_app("steer", load)
 
 
+def categorize() -> None:
+    """Place texts in a hierarchy by panel votes: `python categorize.py`, installed as `valueflow-categorize`."""
+
+    def load() -> Callable[..., Outcome]:
+        from valueflow.categorization import categorize
+
+        return categorize
+
+    run_app("categorize", load)
+
+
 def extract() -> None:
     """Embed texts by theory into NPZ files: `python extract.py`, installed as `valueflow-extract`."""
 

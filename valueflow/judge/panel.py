@@ -47,7 +47,7 @@ class PanelJudge:
     @property
     def names(self) -> tuple[str, ...]:
         """Short names of the members, no two alike: kind and model, such as `llm phi-4`."""
-        return _distinct([_name(member.describe()) for member in self.members])
+        return distinct_names([_name(member.describe()) for member in self.members])
 
     def rank(self, question: Question, windows: Windows, progress: Progress) -> Rankings:
         """Have every member rank every window."""
@@ -124,7 +124,7 @@ def _name(description: Mapping[str, object]) -> str:
     return " ".join(f"{description.get('kind', 'judge')} {str(of_what).rstrip('/').rpartition('/')[2]}".split())
 
 
-def _distinct(names: Sequence[str]) -> tuple[str, ...]:
+def distinct_names(names: Sequence[str]) -> tuple[str, ...]:
     """Append a number to each name that came before."""
     distinct: list[str] = []
     for name in names:

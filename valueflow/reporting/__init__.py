@@ -1,5 +1,6 @@
 """Where results are shown: figures, end of a sweep, run loggers."""
 
+from valueflow.reporting.categorization_sweep import CategorizationSweepEnd
 from valueflow.reporting.evaluation_sweep import EvaluationSweepEnd
 from valueflow.reporting.extraction_sweep import ExtractionSweepEnd
 from valueflow.reporting.loggers import CsvLogger, WandbLogger
@@ -8,6 +9,7 @@ from valueflow.reporting.sweep import SweepEnd
 from valueflow.reporting.training_sweep import TrainingSweepEnd
 
 __all__ = [
+    "CategorizationSweepEnd",
     "CsvLogger",
     "EvaluationSweepEnd",
     "ExtractionSweepEnd",

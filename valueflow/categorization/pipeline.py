@@ -1,0 +1,225 @@
+"""Texts, a theory and a panel in; a training table, all votes and a list for people to look at out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from valueflow.categorization.counts import judge_counts, kappas, node_counts
+from valueflow.categorization.descent import LEAF, NEUTRAL_STOP, NO_WINNER_STOP, Descent, descend
+from valueflow.categorization.display import show_categorization
+from valueflow.categorization.questions import Questions
+from valueflow.categorization.review import DIRECTIONS, Decision, read_decisions
+from valueflow.categorization.rule import NO_WINNER, count_votes, winners
+from valueflow.categorization.settings import CategorizationSettings
+from valueflow.categorization.tables import direction_table, level_columns, paths_of, review_table, votes_table
+from valueflow.llm import cache_state
+from valueflow.run.outputs import write_csv, write_json
+from valueflow.run.summary import SUMMARY_FILE, Timings, versions
+from valueflow.run.tables import read_table, rename_columns, text_column
+from valueflow.theory import Theory
+
+TABLE_FILE, VOTES_FILE, REVIEW_FILE = "categorized.csv", "votes.csv", "review.csv"
+UNPLACED_FILE, PICTURE_FILE = "unplaced.csv", "hierarchy.svg"
+
+_SUPPORT, _NEUTRAL = DIRECTIONS[0], DIRECTIONS[2]
+_BY_PANEL, _BY_PEOPLE = "panel", "people"
+_UNPLACED = ("row", "text", "stop_reason", "agreement", "decided_by")
+
+
+@dataclass(frozen=True)
+class Categorization:
+    """Where a panel has placed texts.
+
+    Attributes
+    ----------
+    table
+        One row a text that has a place, in the order of the input: `text`, `theory`, `level_1` and so on, `direction`,
+        `stop_reason` (leaf, neutral or no_winner), `agreement`, `decided_by` (panel or people). `train` takes it as it
+        is.
+    unplaced
+        The texts that have none: `row`, `text`, `stop_reason`, `agreement`, `decided_by`.
+    review
+        Texts that people should look at, with an empty column `decision`; filled in, it is what `reviewed` takes.
+    votes
+        One row a text, question and judge.
+    summary
+        Counts, agreement, what asking took, settings, versions, timings.
+    theory
+        The hierarchy.
+    """
+
+    table: pd.DataFrame
+    unplaced: pd.DataFrame
+    review: pd.DataFrame
+    votes: pd.DataFrame
+    summary: dict[str, Any]
+    theory: Theory
+
+    def tables(self) -> Mapping[str, pd.DataFrame]:
+        """Return the tables that have rows by name, for loggers."""
+        tables = {"categorized": self.table, "unplaced": self.unplaced, "review": self.review}
+        return {name: table for name, table in tables.items() if not table.empty}
+
+    def show(self) -> None:
+        """Print the counts for a person."""
+        show_categorization(self.summary)
+
+    def write(self, folder: Path) -> None:
+        """Write the tables, each where it has rows, the picture of the hierarchy, and `summary.json`."""
+        from valueflow.categorization.picture import draw_hierarchy
+
+        files = {
+            VOTES_FILE: self.votes,
+            REVIEW_FILE: self.review,
+            UNPLACED_FILE: self.unplaced,
+            TABLE_FILE: self.table,
+        }
+        for name, table in files.items():
+            if not table.empty:
+                write_csv(table, folder / name)
+        draw_hierarchy(self.theory, paths_of(self.table), folder / PICTURE_FILE)
+        write_json(self.summary, folder / SUMMARY_FILE)
+
+
+def categorize_texts(settings: CategorizationSettings) -> Categorization:
+    """Have a panel place texts in a theory's hierarchy.
+
+    Raises
+    ------
+    InputError
+        Something given cannot be used; one line says what, where, and what would be right.
+    """
+    started = datetime.now(UTC)
+    timings = Timings()
+    theory, panel = settings.theory, settings.panel
+    with timings.stage("load"):
+        given = _read_texts(settings)
+        # Equal texts meet equal questions, so each different one is asked about once.
+        texts = np.array(list(dict.fromkeys(given)), dtype=object)
+        decided: dict[str, Decision] = {}
+        undecided = 0
+        if settings.reviewed is not None:
+            decided, undecided = read_decisions(Path(settings.reviewed), theory, set(texts))
+    questions = Questions(settings, texts)
+    with timings.stage("vote"):
+        numbers = np.flatnonzero([text not in decided for text in texts])
+        descent = descend(theory, len(numbers), lambda ballots: questions.place(ballots, numbers), panel.rule)
+    placed = _placed(texts, decided, numbers, descent, theory)
+    rows = pd.Series(np.arange(len(given), 0, -1), index=given[::-1]).groupby(level=0, sort=False).min()[texts]
+    judges = [member.name for member in panel.members]
+    votes = votes_table(judges, descent, rows.to_numpy()[numbers].tolist())
+    directions = np.array([decision.direction for decision in placed.decisions], dtype=object)
+    left = np.flatnonzero([bool(decision.path) and not decision.direction for decision in placed.decisions])
+    paths = [decision.path for decision in placed.decisions]
+    undirected = 0
+    if settings.direction and left.size:
+        with timings.stage("direction"):
+            said = questions.direct(left, [paths[text][-1] for text in left])
+        won = winners(count_votes(said.choices, len(DIRECTIONS)), panel.rule)
+        undirected = int((won == NO_WINNER).sum())
+        directions[left] = np.where(won == NO_WINNER, _NEUTRAL, np.array(DIRECTIONS, dtype=object)[won])
+        more = direction_table(judges, said, rows.to_numpy()[left].tolist(), [paths[text] for text in left])
+        votes = pd.concat([votes, more], ignore_index=True)
+    else:
+        directions[left] = _SUPPORT
+    place = {text: number for number, text in enumerate(texts)}
+    places = np.array([place[text] for text in given], dtype=np.int64)
+    every = pd.DataFrame(
+        {
+            "row": np.arange(1, len(given) + 1),
+            "text": given,
+            "theory": theory.name,
+            **level_columns([paths[number] for number in places], theory.depth),
+            "direction": directions[places],
+            "stop_reason": placed.stops[places],
+            "agreement": placed.agreement[places],
+            "decided_by": placed.decided_by[places],
+        }
+    )
+    has_place = every["level_1"] != ""
+    by_panel = every[every["decided_by"] == _BY_PANEL]
+    of_descent = {text: number for number, text in enumerate(texts[numbers])}
+    review = review_table(by_panel, descent, of_descent, settings.review_below)
+    summary = {
+        "task": "categorization",
+        "theory": theory.name,
+        "texts": len(given),
+        "repeated": len(given) - len(texts),
+        "placed": int(has_place.sum()),
+        "unplaced": int((~has_place).sum()),
+        "to_review": len(review),
+        "stop_reasons": {
+            reason: int((every["stop_reason"] == reason).sum()) for reason in (LEAF, NEUTRAL_STOP, NO_WINNER_STOP)
+        },
+        "directions": {name: int((every.loc[has_place, "direction"] == name).sum()) for name in DIRECTIONS},
+        "undirected": undirected,
+        "reviewed": len(every) - len(by_panel),
+        "review_undecided": undecided,
+        "agreement": float(by_panel["agreement"].mean()) if len(by_panel) else None,
+        "kappa": kappas(theory, descent),
+        "second_rounds": sum(ballot.round == 2 for ballots, _ in descent.polls for ballot in ballots),
+        "texts_cut": questions.cut,
+        "judges": judge_counts(questions.polling),
+        "nodes": node_counts(theory, paths_of(every[has_place])),
+        "panel": panel.describe(),
+        "asking": {**questions.polling.usage.as_dict(), "cache": cache_state(settings.cache)},
+        "settings": settings.model_dump(
+            include={"direction", "review_below", "wording", "max_tokens", "max_text_bytes", "limit", "reviewed"}
+        ),
+        "seed": settings.seed,
+        "versions": versions(),
+        "started": started.isoformat(timespec="seconds"),
+        "timings": timings.as_dict(),
+    }
+    return Categorization(
+        table=every[has_place].drop(columns="row").reset_index(drop=True),
+        unplaced=every.loc[~has_place, list(_UNPLACED)].reset_index(drop=True),
+        review=review,
+        votes=votes,
+        summary=summary,
+        theory=theory,
+    )
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """Of each different text: its place, why it stands there, and who says so."""
+
+    decisions: list[Decision]
+    stops: npt.NDArray[np.object_]
+    agreement: npt.NDArray[np.float64]
+    decided_by: npt.NDArray[np.object_]
+
+
+def _read_texts(settings: CategorizationSettings) -> npt.NDArray[np.object_]:
+    source = settings.input
+    where = "input" if isinstance(source, pd.DataFrame) else f"input: {source}"
+    frame = source if isinstance(source, pd.DataFrame) else read_table(Path(source), "input")
+    frame = rename_columns(frame, settings.input_columns, ("text",), where).iloc[: settings.limit]
+    return text_column(frame, "text", where)
+
+
+def _placed(
+    texts: npt.NDArray[np.object_],
+    decided: Mapping[str, Decision],
+    numbers: npt.NDArray[np.intp],
+    descent: Descent,
+    theory: Theory,
+) -> _Placed:
+    by_people = [decided.get(text, Decision((), "")) for text in texts]
+    stops = np.array(
+        [LEAF if one.path and not theory.children(one.path[-1]) else NEUTRAL_STOP for one in by_people], dtype=object
+    )
+    agreement = np.full(len(texts), np.nan)
+    decided_by = np.full(len(texts), _BY_PEOPLE, dtype=object)
+    decisions = list(by_people)
+    for number, path in zip(numbers.tolist(), descent.paths, strict=True):
+        decisions[number] = Decision(path, "")
+    stops[numbers], agreement[numbers], decided_by[numbers] = descent.stops, descent.agreement, _BY_PANEL
+    return _Placed(decisions, stops, agreement, decided_by)
