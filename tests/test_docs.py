@@ -91,12 +91,13 @@ def run_part(document: str, command: str, folder: Path) -> None:
         "steer.py": ("responses.csv", "accuracy.csv"),
         "train.py": ("model/README.md", "metrics.csv", "training.csv"),
         "extract.py": ("embedding_pvq.npz",),
+        "categorize.py": ("votes.csv",),
     }[arguments[0]]
     app = ROOT / arguments[0]
     if needs_more_than_this_machine(arguments):
         for job in first_and_last_job(arguments[1:]):
             composed = succeeded(run_app(app, *job, "--cfg", "job", "--resolve", folder=folder, env=os.environ))
-            assert re.search(r"_target_: valueflow\.(judge|steering)|^backbone:$", composed.stdout, re.MULTILINE)
+            assert re.search(r"_target_: valueflow\.(judge|steering|categorization)|^backbone:$", composed.stdout, re.MULTILINE)
         return
     with FaultServer(permutation) as server:
         here = [argument.replace("http://localhost:8000/v1", server.url) for argument in arguments[1:]]
@@ -111,6 +112,8 @@ def needs_more_than_this_machine(arguments: list[str]) -> bool:
     words = " ".join(arguments)
     if arguments[0] == "train.py":
         return "trainer=cpu" not in words and "task=convert" not in words
+    if arguments[0] == "categorize.py":
+        return "panel=embedded" not in words and "localhost" not in words
     asks_a_model = arguments[0] == "steer.py" or "judge=llm" in words or "judge=panel" in words
     return asks_a_model and "smollm2" not in words and "localhost" not in words
 
