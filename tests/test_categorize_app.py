@@ -151,4 +151,3 @@ def test_a_server_that_is_not_there(work: Path, texts: Path) -> None:
 )
 def test_what_cannot_be_used(work: Path, texts: Path, arguments: tuple[str, ...], line: str) -> None:
     refused(run(work, *(argument.format(texts=texts) for argument in arguments)), work, line)
-

@@ -97,7 +97,8 @@ def run_part(document: str, command: str, folder: Path) -> None:
     if needs_more_than_this_machine(arguments):
         for job in first_and_last_job(arguments[1:]):
             composed = succeeded(run_app(app, *job, "--cfg", "job", "--resolve", folder=folder, env=os.environ))
-            assert re.search(r"_target_: valueflow\.(judge|steering|categorization)|^backbone:$", composed.stdout, re.MULTILINE)
+            ours = r"_target_: valueflow\.(judge|steering|categorization)|^backbone:$"
+            assert re.search(ours, composed.stdout, re.MULTILINE)
         return
     with FaultServer(permutation) as server:
         here = [argument.replace("http://localhost:8000/v1", server.url) for argument in arguments[1:]]
