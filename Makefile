@@ -22,7 +22,7 @@ TRAIN_DATA := $(if $(wildcard $(REAL)/valueeval23_arguments_train.tsv),[$(REAL)/
 train-demo: .venv/.installed ## Train MiniLM in both stages on the CPU, and print held-out metrics before and after
 	@echo "training data: $(if $(filter demo,$(TRAIN_DATA)),the packaged demo anchors (no $(REAL) here),$(TRAIN_DATA))"
 	$(BIN)/python train.py experiment=train_demo 'data.train=$(TRAIN_DATA)' hydra.run.dir=outputs/train-demo/intra
-	$(BIN)/python train.py experiment=train_demo stage=inter max_steps=40 validate_every=10 optimiser.learning_rate=5e-5 model=outputs/train-demo/intra/model 'data.train=$(TRAIN_DATA)' hydra.run.dir=outputs/train-demo/inter
+	$(BIN)/python train.py experiment=train_demo_inter model=outputs/train-demo/intra/model 'data.train=$(TRAIN_DATA)' hydra.run.dir=outputs/train-demo/inter
 
 test: .venv/.installed-dev ## Run every test, slow ones too
 	$(BIN)/python -m pytest -n auto --dist worksteal -m ""

@@ -23,11 +23,14 @@ from valueflow.vidb import load_vidb
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
+_STAGES = {"intra": "train_demo", "inter": "train_demo_inter"}
+"""Stage: the experiment with its settings, as `make train-demo` runs them."""
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folds", type=int, default=2, help="into how many parts the anchors are cut")
-    parser.add_argument("--steps", type=int, nargs=2, default=[250, 60], help="steps of each stage")
+    parser.add_argument("--steps", type=int, nargs=2, default=[100, 40], help="steps of each stage")
     parser.add_argument("--work", type=Path, default=Path("outputs/encoder_quality"), help="where encoders are kept")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/encoder_quality.json"))
     options = parser.parse_args()
@@ -72,11 +75,10 @@ def main() -> int:
 def _trained(folder: Path, steps: list[int]) -> Path:
     sources = [str(DATA / "valueeval23_arguments_train.tsv"), str(folder / "anchors.csv")]
     model: Path | None = None
-    for stage, most in zip(("intra", "inter"), steps, strict=True):
+    for (stage, experiment), most in zip(_STAGES.items(), steps, strict=True):
         settings: dict[str, Any] = {"data.train": sources}
         result = train(
-            experiment="train_demo",
-            stage=stage,
+            experiment=experiment,
             model=str(model) if model else None,
             max_steps=most,
             output_dir=folder / stage,
