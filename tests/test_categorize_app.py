@@ -67,6 +67,7 @@ def test_help_names_every_key_and_group_and_option(work: Path) -> None:
     assert list(work.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_run_and_what_train_makes_of_it(work: Path, texts: Path) -> None:
     with FaultServer(choose) as server:
         more = ("panel.api_key_env=MY_KEY", "hydra.run.dir=out")
@@ -92,6 +93,7 @@ def test_a_run_and_what_train_makes_of_it(work: Path, texts: Path) -> None:
     assert len(pd.read_csv(work / "table" / "training.csv")) == len(placed)
 
 
+@pytest.mark.slow
 def test_a_killed_run_asks_no_answered_question_again(work: Path, texts: Path) -> None:
     env = environment(work.parent / "cache")
     screen = work.parent / "screen"
@@ -123,6 +125,7 @@ def test_a_killed_run_asks_no_answered_question_again(work: Path, texts: Path) -
         assert not files[0].exists() or files[0].read_bytes() == files[1].read_bytes()
 
 
+@pytest.mark.slow
 def test_a_sweep_over_theories_with_faults(work: Path, texts: Path) -> None:
     with FaultServer(with_faults(choose, 0.2, seed=1, faults=("429", "500", "drop"))) as server:
         sweep = ("theory=mft,duty", f"input={texts}", "limit=5", "-m", "hydra.sweep.dir=sweep")

@@ -333,6 +333,29 @@ def test_people_win_over_the_panel(tmp_path: Path) -> None:
     assert [len(batch) for batch in models[0].batches] == [1, 1, 1, 2]
 
 
+def test_a_review_file_filled_in_comes_back(tmp_path: Path) -> None:
+    # At level 2 four judges of seven are for one node and three for the other, in both rounds.
+    def torn(own: int) -> Any:
+        def answer(question: str, seed: int) -> str:
+            options = sorted(set(options_in(question)) - {"Neutral"})
+            known = [name for name in (PVQ.nodes["growth"].label, "oppose") if name in options]
+            return known[0] if known else options[own < 4]
+
+        return answer
+
+    first = run(["torn"], *(Scripted(f"m{n}", torn(n)) for n in range(7)), output_dir=tmp_path)
+    assert first.review[["path", "voted_direction"]].to_numpy().tolist() == [["growth", "oppose"]]
+    review = pd.read_csv(tmp_path / "review.csv", keep_default_na=False)
+    review["decision"] = "power"
+    review.to_csv(tmp_path / "decided.csv", index=False)
+    release()
+    models = judges(toward(direction="support"))
+    again = run(["torn"], *models, reviewed=str(tmp_path / "decided.csv"))
+    # The panel's direction was toward growth, which the person did not choose: it is asked about power.
+    assert again.table[["level_3", "direction", "decided_by"]].to_numpy().tolist() == [["power", "support", "people"]]
+    assert [len(batch) for batch in models[0].batches] == [1]
+
+
 @pytest.mark.parametrize(
     ("columns", "line"),
     [
@@ -390,6 +413,7 @@ def test_settings_that_cannot_be_used(settings: dict[str, Any], line: str) -> No
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_panels_of_the_configuration() -> None:
     from valueflow.run.config import built, compose_node
 

@@ -45,7 +45,8 @@ class Categorization:
     unplaced
         The texts that have none: `row`, `text`, `stop_reason`, `agreement`, `decided_by`.
     review
-        Texts that people should look at, with an empty column `decision`; filled in, it is what `reviewed` takes.
+        Texts that people should look at, with empty columns `decision` and `direction`; filled in, it is what
+        `reviewed` takes.
     votes
         One row a text, question and judge.
     summary

@@ -92,7 +92,7 @@ def review_table(texts: pd.DataFrame, descent: Descent, numbers: Mapping[str, in
     Returns
     -------
     pandas.DataFrame
-        One row a different text, with the votes of the last question and an empty column `decision`.
+        One row a different text, with the votes of the last question and empty columns `decision` and `direction`.
     """
     is_unsure = (texts["stop_reason"] == NO_WINNER_STOP) | (texts["agreement"] < below)
     chosen = texts[is_unsure].drop_duplicates("text")
@@ -109,8 +109,10 @@ def review_table(texts: pd.DataFrame, descent: Descent, numbers: Mapping[str, in
             "stop_reason": chosen["stop_reason"],
             "agreement": chosen["agreement"],
             "last_votes": [said[numbers[text]] for text in chosen["text"]],
-            "direction": chosen["direction"],
+            "voted_direction": chosen["direction"],
             "decision": "",
+            # Empty, too: the panel's was about the node that it chose, and a person may choose another.
+            "direction": "",
         }
     ).reset_index(drop=True)
 
