@@ -26,6 +26,7 @@ ROOMS = (
     "steering",
     "hives",
     "categorization",
+    "construction",
     "reporting",
     "apps",
 )
@@ -51,7 +52,7 @@ _OF_TRAINING = (
     "hives/module.py",
 )
 AT_HOME = {
-    "matplotlib": ("reporting/dose_response.py", "categorization/picture.py"),
+    "matplotlib": ("reporting/dose_response.py", "categorization/picture.py", "construction/picture.py"),
     "torch": _OF_TRAINING,
     "lightning": _OF_TRAINING,
     "sentence_transformers": _OF_TRAINING,

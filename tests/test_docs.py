@@ -92,6 +92,7 @@ def run_part(document: str, command: str, folder: Path) -> None:
         "train.py": ("model/README.md", "metrics.csv", "training.csv"),
         "extract.py": ("embedding_pvq.npz",),
         "categorize.py": ("votes.csv",),
+        "build_vidb.py": ("plan.csv",),
     }[arguments[0]]
     app = ROOT / arguments[0]
     if needs_more_than_this_machine(arguments):

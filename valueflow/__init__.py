@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from valueflow.categorization import Categorization, categorize
+    from valueflow.construction import Construction, build_vidb
     from valueflow.encoder.extraction import Embeddings, extract
     from valueflow.evaluation import Evaluation, EvaluationSettings, evaluate_responses
     from valueflow.hives import ConvertedTable, MeasuredEncoder, TrainedEncoder, train
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 _ROOMS = {
     "Categorization": "categorization",
     "categorize": "categorization",
+    "Construction": "construction",
+    "build_vidb": "construction",
     "Embeddings": "encoder.extraction",
     "extract": "encoder.extraction",
     "ConvertedTable": "hives",
@@ -34,6 +37,7 @@ _ROOMS = {
 
 __all__ = [
     "Categorization",
+    "Construction",
     "ConvertedTable",
     "Embeddings",
     "Evaluation",
@@ -42,6 +46,7 @@ __all__ = [
     "SteeredResponses",
     "SurveyAnswers",
     "TrainedEncoder",
+    "build_vidb",
     "categorize",
     "evaluate_responses",
     "extract",

@@ -38,6 +38,17 @@ def categorize() -> None:
     run_app("categorize", load)
 
 
+def build_vidb() -> None:
+    """Make anchors for a value out of raw texts: `python build_vidb.py`, installed as `valueflow-build-vidb`."""
+
+    def load() -> Callable[..., Outcome]:
+        from valueflow.construction import build_vidb
+
+        return build_vidb
+
+    run_app("build_vidb", load)
+
+
 def extract() -> None:
     """Embed texts by theory into NPZ files: `python extract.py`, installed as `valueflow-extract`."""
 

@@ -92,7 +92,8 @@ def test_an_anchor_asked_as_a_response_is_scored_by_a_head_that_has_not_seen_it(
     seen = features([text])
     relevance = features.relevance(seen.vectors, fitted.definitions[0])
     expected = refit.predict(seen.phi, relevance, 0)[0]
-    got = EmbeddingJudge._score_responses(fitted, features, 0, windows(base, [text]), lambda done, failed: None)[0]
+    asked, about = windows(base, [text]), fitted.definitions[0]
+    got = EmbeddingJudge._score_responses(fitted, features, 0, about, asked, lambda done, failed: None)[0]
     assert got == pytest.approx(expected, abs=1e-8)
     assert abs(got - fitted.head.predict(seen.phi, relevance, 0)[0]) > 1e-3
 

@@ -54,10 +54,15 @@ class EmbeddingJudge:
         """Rank every window, the highest score first; this judge never fails."""
         features = feature_map(load_encoder(self.encoder), self.batch_size)
         fitted = _fit(question.vidb, question.theory, features)
-        number = fitted.numbers[windows.anchor_set.theory, windows.anchor_set.value]
-        anchor_rows = fitted.rows[number]
-        anchor_scores = fitted.head.held_out(anchor_rows)
-        response_scores = self._score_responses(fitted, features, number, windows, progress)
+        # A value without anchors is judged by its definition and by what other values' anchors teach.
+        number = fitted.numbers.get((windows.anchor_set.theory, windows.anchor_set.value), NO_VALUE)
+        if number == NO_VALUE:
+            named = _definition(windows.anchor_set.theory, windows.anchor_set.value, question.theory)
+            definition = features.definition_vectors([named])[0]
+        else:
+            definition = fitted.definitions[number]
+        response_scores = self._score_responses(fitted, features, number, definition, windows, progress)
+        anchor_scores = response_scores if windows.is_among else fitted.head.held_out(fitted.rows[number])
         scores = np.column_stack([response_scores[windows.responses], anchor_scores[windows.anchors]])
         # Only copies of one text have equal scores, up to rounding; the order of the prompt, which is random, decides
         # among them.
@@ -72,7 +77,12 @@ class EmbeddingJudge:
 
     @staticmethod
     def _score_responses(
-        fitted: "_Fitted", features: FeatureMap, number: int, windows: Windows, progress: Progress
+        fitted: "_Fitted",
+        features: FeatureMap,
+        number: int,
+        definition: FloatArray,
+        windows: Windows,
+        progress: Progress,
     ) -> FloatArray:
         texts, index = np.unique(windows.response_texts, return_inverse=True)
         scores = np.empty(len(texts))
@@ -80,7 +90,7 @@ class EmbeddingJudge:
         for start in range(0, len(texts), _TEXTS_A_STEP):
             step = slice(start, start + _TEXTS_A_STEP)
             seen = features(texts[step].tolist())
-            relevance = features.relevance(seen.vectors, fitted.definitions[number])
+            relevance = features.relevance(seen.vectors, definition)
             scores[step] = fitted.head.predict(seen.phi, relevance, number)
             for place in [place for place, text in enumerate(texts[step]) if text in fitted.texts]:
                 one = slice(place, place + 1)

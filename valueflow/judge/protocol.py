@@ -21,7 +21,7 @@ LONGEST_LINE = 160
 
 @dataclass(frozen=True)
 class Windows:
-    """The windows of a run: in each, one response among K-1 anchors.
+    """The windows of a run: in each, one response among K-1 anchors, or K texts of one set (`among`).
 
     Items are numbered from 1: item 1 is the response, item j+1 the window's j-th anchor.
 
@@ -45,8 +45,25 @@ class Windows:
     response_texts: npt.NDArray[np.object_]
     anchor_set: Anchors
 
+    @classmethod
+    def among(
+        cls,
+        question: "Question",
+        texts: npt.NDArray[np.object_],
+        items: npt.NDArray[np.int64],
+        prompt_order: npt.NDArray[np.int64],
+    ) -> Self:
+        """Return windows in which texts of unknown intensity meet each other: (W, K) indices into (N,) texts."""
+        unknown = Anchors(question.theory.name, question.value, texts, np.full(len(texts), np.nan))
+        return cls(items[:, 0], items[:, 1:], prompt_order, texts, unknown)
+
     def __len__(self) -> int:
         return len(self.responses)
+
+    @property
+    def is_among(self) -> bool:
+        """Whether all items are of one set of texts, none of which is an anchor."""
+        return self.anchor_set.texts is self.response_texts
 
     @property
     def k(self) -> int:

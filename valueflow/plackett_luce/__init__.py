@@ -11,14 +11,17 @@ from .anchored import UtilityFit, fit_utilities
 from .discrimination import DiscriminationFit, anchor_kendall_tau, fit_discrimination
 from .guarded import window_guarded
 from .interval import PosteriorSummary, summarise_posterior
+from .items import ItemFit, fit_items
 from .simulation import simulate_rankings
 
 __all__ = [
     "DiscriminationFit",
+    "ItemFit",
     "PosteriorSummary",
     "UtilityFit",
     "anchor_kendall_tau",
     "fit_discrimination",
+    "fit_items",
     "fit_utilities",
     "kendall_w",
     "simulate_rankings",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-_LEFT_OUT = ("failures", "versions", "settings", "query_sets", "refused_rows")
+_LEFT_OUT = ("failures", "versions", "settings", "query_sets", "refused_rows", "most_certain", "least_certain")
 
 
 def figures(summary: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,0 +1,158 @@
+"""Utilities of many items against choix, literal formulas, finite differences and known truths."""
+
+import choix
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import logsumexp
+
+from valueflow.plackett_luce import fit_items
+from valueflow.plackett_luce.items import _curvature, _information, _variances, log_likelihood
+
+
+def simulated(n: int, windows: int, k: int, seed: int, spread: float = 1.5) -> tuple[np.ndarray, np.ndarray]:
+    draws = np.random.default_rng(seed)
+    truth = draws.normal(0, spread, n)
+    items = np.argsort(draws.random((windows, n)), axis=1)[:, :k]
+    noisy = truth[items] + draws.gumbel(size=items.shape)
+    return truth, np.take_along_axis(items, np.argsort(-noisy, axis=1), axis=1)
+
+
+def literal_log_likelihood(utility: np.ndarray, slope: np.ndarray, order: np.ndarray) -> float:
+    total = 0.0
+    for row, own in zip(order, slope, strict=True):
+        for place in range(len(row) - 1):
+            total += own * utility[row[place]] - logsumexp(own * utility[row[place:]])
+    return total
+
+
+@pytest.mark.parametrize(("k", "precision"), [(2, 0.1), (4, 0.02), (6, 1.0)])
+def test_equals_choix_with_the_same_regularisation(k: int, precision: float) -> None:
+    _, order = simulated(25, 80, k, seed=k)
+    ours = fit_items(order, 40, prior_precision=precision)
+    # choix penalises alpha * ||u||^2, we lambda / 2.
+    theirs = choix.opt_rankings(40, [tuple(row) for row in order], alpha=precision / 2, tol=1e-8)
+    assert np.abs(ours.utility - ours.utility.mean() - (theirs - theirs.mean())).max() < 1e-5
+    assert ours.converged
+
+
+@pytest.mark.slow
+def test_equals_choix_on_300_items() -> None:
+    _, order = simulated(300, 400, 3, seed=1)
+    ours = fit_items(order, 300, prior_precision=0.02)
+    theirs = choix.opt_rankings(300, [tuple(row) for row in order], alpha=0.01, tol=1e-8)
+    assert np.abs(ours.utility - ours.utility.mean() - (theirs - theirs.mean())).max() < 1e-4
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 1000), st.integers(2, 6))
+def test_likelihood_and_its_derivatives(seed: int, k: int) -> None:
+    draws = np.random.default_rng(seed)
+    _, order = simulated(7, 9, k, seed)
+    utility, slope = draws.normal(0, 2, 7), draws.uniform(0.3, 2, 9)
+    value, gradient, of_slopes = log_likelihood(utility, slope, order)
+    assert value == pytest.approx(literal_log_likelihood(utility, slope, order), rel=1e-12)
+    step = 1e-6
+    for item in range(7):
+        moved = np.eye(7)[item] * step
+        above, below = (literal_log_likelihood(utility + sign * moved, slope, order) for sign in (1, -1))
+        assert gradient[item] == pytest.approx((above - below) / (2 * step), abs=1e-6)
+    for window in range(9):
+        moved = np.eye(9)[window] * step
+        above, below = (literal_log_likelihood(utility, slope + sign * moved, order) for sign in (1, -1))
+        assert of_slopes[window] == pytest.approx((above - below) / (2 * step), abs=1e-6)
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 1000), st.integers(2, 6))
+def test_information_is_minus_the_second_derivative(seed: int, k: int) -> None:
+    draws = np.random.default_rng(seed)
+    _, order = simulated(7, 9, k, seed)
+    utility, slope = draws.normal(0, 2, 7), draws.uniform(0.3, 2, 9)
+    information = _information(utility, slope, order).toarray()
+    assert _curvature(utility, slope, order) == pytest.approx(information.diagonal(), rel=1e-9)
+    step = 1e-5
+    for item in range(7):
+        moved = np.eye(7)[item] * step
+        above, below = (log_likelihood(utility + sign * moved, slope, order)[1] for sign in (1, -1))
+        assert information[item] == pytest.approx(-(above - below) / (2 * step), abs=1e-5)
+
+
+def test_errors_are_those_of_centred_utilities() -> None:
+    _, order = simulated(30, 200, 3, seed=3)
+    fit = fit_items(order, 30, prior_precision=0.2)
+    whole = np.linalg.inv(_information(fit.utility, np.ones(200), order).toarray() + 0.2 * np.eye(30))
+    centring = np.eye(30) - 1 / 30
+    assert fit.standard_error == pytest.approx(np.sqrt(np.diag(centring @ whole @ centring)), rel=1e-9)
+
+
+def test_the_series_of_many_items_is_near_the_inverse(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, order = simulated(400, 4_000, 2, seed=5)
+    fit = fit_items(order, 400)
+    component = np.zeros(400, dtype=np.intp)
+    exact = _variances(fit.utility, np.ones(4_000), order, 0.1, component)
+    monkeypatch.setattr("valueflow.plackett_luce.items._DENSE_UP_TO", 0)
+    series = _variances(fit.utility, np.ones(4_000), order, 0.1, component)
+    ratio = np.sqrt(series / exact)
+    assert np.median(ratio) == pytest.approx(1, abs=0.03)
+    assert (np.abs(ratio - 1) < 0.1).mean() > 0.95
+
+
+@pytest.mark.parametrize("k", [2, 4])
+def test_intervals_hold_what_they_say(k: int) -> None:
+    held = []
+    for seed in range(4):
+        truth, order = simulated(300, 300 * 20 // k, k, seed, spread=2.0)
+        fit = fit_items(order, 300)
+        held.append(np.abs(fit.utility - (truth - truth.mean())) < 1.645 * fit.standard_error)
+        assert np.corrcoef(truth, fit.utility)[0, 1] > 0.9
+    assert 0.86 < np.mean(held) < 0.94
+
+
+def test_each_judge_has_a_slope_of_its_own() -> None:
+    draws = np.random.default_rng(0)
+    truth, items = draws.normal(0, 2, 100), np.argsort(draws.random((6_000, 100)), axis=1)[:, :3]
+    judge = np.arange(6_000) % 3
+    slopes = np.array([0.4, 1.0, 2.5])
+    noisy = slopes[judge][:, None] * truth[items] + draws.gumbel(size=items.shape)
+    order = np.take_along_axis(items, np.argsort(-noisy, axis=1), axis=1)
+    fit = fit_items(order, 100, judges=judge)
+    assert np.exp(np.log(fit.discrimination).mean()) == pytest.approx(1, rel=1e-6)
+    assert fit.discrimination / fit.discrimination[1] == pytest.approx(slopes, rel=0.15)
+    assert np.corrcoef(truth, fit.utility)[0, 1] > np.corrcoef(truth, fit_items(order, 100).utility)[0, 1]
+
+
+def test_parts_that_nothing_joins() -> None:
+    order = np.array([[0, 1], [1, 0], [0, 1], [2, 3], [3, 4], [2, 4]])
+    fit = fit_items(order, 6)
+    assert fit.component.tolist() == [1, 1, 0, 0, 0, 2]
+    assert fit.utility[:2].sum() == pytest.approx(0, abs=1e-5)
+    assert fit.utility[2:5].sum() == pytest.approx(0, abs=1e-5)
+    assert fit.never_lost.tolist() == [False, False, True, False, False, False]
+    assert fit.never_won.tolist() == [False, False, False, False, True, False]
+    assert np.isfinite(fit.utility).all()
+    assert np.isnan(fit.standard_error).tolist() == [False] * 5 + [True]
+    assert fit.n_windows.tolist() == [3, 3, 2, 2, 2, 0]
+
+
+def test_the_order_of_windows_makes_no_difference() -> None:
+    _, order = simulated(50, 300, 4, seed=9)
+    shuffled = np.random.default_rng(1).permutation(300)
+    assert fit_items(order, 50).utility == pytest.approx(fit_items(order[shuffled], 50).utility, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("rankings", "more", "line"),
+    [
+        ([[0, 1, 1]], {}, "window 0 holds an item twice"),
+        ([[0, 5]], {}, "items from 0 to 2"),
+        ([[0.5, 1]], {}, "integers of shape"),
+        ([[0], [1]], {}, "K of 2 or more"),
+        ([[0, 1]], {"prior_precision": 0.0}, "prior_precision must be above zero"),
+        ([[0, 1]], {"judges": [0, 1]}, "judges must be integers of shape"),
+    ],
+)
+def test_what_cannot_be_fitted(rankings: list[list[float]], more: dict[str, object], line: str) -> None:
+    with pytest.raises(ValueError, match=line):
+        fit_items(np.array(rankings), 3, **more)  # type: ignore[arg-type]

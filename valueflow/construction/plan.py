@@ -1,0 +1,103 @@
+"""Which texts meet in which window: every text equally often, all of them connected."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtri
+
+from valueflow.run.draws import keyed_uniforms, split_keys
+
+IntArray = npt.NDArray[np.intp]
+FloatArray = npt.NDArray[np.float64]
+
+_SPREAD = 1.0
+"""Standard deviation, in utilities, of what is added to estimates before texts of near utility are put together: texts
+this far apart are ordered wrongly one time in four, so little is known already, and neighbours change."""
+
+_SALT_RANDOM, _SALT_INFORMED = 0, 1
+
+
+def random_rounds(keys: npt.NDArray[np.uint64], k: int, rounds: Sequence[int]) -> IntArray:
+    """Draw windows in which every text appears once a round.
+
+    Round 0 cuts a random ring of all texts into windows, and round 1 goes around the same ring again with the cuts in
+    other places, so that after these two, drawn in one call, all texts hang together; each further round is a random
+    order of its own.
+
+    Parameters
+    ----------
+    keys
+        (N,) a key for each text; what is drawn depends on nothing else. Different texts have different keys.
+    k
+        Texts in a window, from 2 to N.
+    rounds
+        Which rounds, each from 0, in order.
+
+    Returns
+    -------
+    (W, k) array
+        Indices of texts, none twice in a window. Where k does not divide N, a round's last texts are in a window with
+        the next round's first; where the last window would not be full, it gets texts of a further round.
+    """
+    ring = _order(keys, 0)
+    # Where k does not divide N the cuts shift by themselves, as the last window of a round goes on into the next one.
+    shift = k // 2 if len(keys) % k == 0 else 0
+    orders = [
+        np.roll(ring, -shift * number) if number < 2 else _order(keys, number)
+        for number in (*rounds, max(rounds, default=0) + 2)
+    ]
+    return _cut(orders[:-1], orders[-1], k)
+
+
+def informed_round(
+    keys: npt.NDArray[np.uint64], k: int, utility: FloatArray, error: FloatArray, number: int
+) -> IntArray:
+    """Draw windows of texts with near utilities, in which every text appears once.
+
+    The order of two texts far apart is known before it is asked. So texts are sorted by their estimated utility, to
+    which is added what is not known of it, and neighbours go into one window.
+
+    Parameters
+    ----------
+    keys, k
+        As in `random_rounds`.
+    utility, error
+        (N,) estimates so far and their standard errors.
+    number
+        Of the round; another number adds other noise.
+
+    Returns
+    -------
+    (W, k) array
+    """
+    noise = ndtri(np.clip(_uniforms(keys, number, _SALT_INFORMED), 1e-9, 1 - 1e-9))
+    doubt = np.hypot(np.nan_to_num(error, nan=0.0), _SPREAD)
+    order = np.argsort(utility + noise * doubt, kind="stable")
+    # Where k does not divide N, the last window is filled from the texts before it.
+    return _cut([order], order[::-1], k)
+
+
+def _cut(orders: Sequence[IntArray], filling: IntArray, k: int) -> IntArray:
+    """Cut orders of all texts, one behind the other, into windows of k different texts."""
+    row = orders[0] if orders else np.zeros(0, dtype=np.intp)
+    for order in orders[1:]:
+        row = np.concatenate([row, _behind(row, order, k)])
+    if len(row) % k:
+        row = np.concatenate([row, _behind(row, filling, k)[: k - len(row) % k]])
+    return row.reshape(-1, k)
+
+
+def _behind(row: IntArray, order: IntArray, k: int) -> IntArray:
+    """Return an order of all texts in which those that the row's last, open window holds come last."""
+    open_ = row[len(row) - len(row) % k :]
+    is_held = np.isin(order, open_)
+    return np.concatenate([order[~is_held], order[is_held]])
+
+
+def _order(keys: npt.NDArray[np.uint64], number: int) -> IntArray:
+    return np.argsort(_uniforms(keys, number, _SALT_RANDOM), kind="stable")
+
+
+def _uniforms(keys: npt.NDArray[np.uint64], number: int, salt: int) -> FloatArray:
+    return keyed_uniforms(split_keys(keys, number + 1)[:, number], 2)[:, salt]

@@ -1,0 +1,221 @@
+"""Judging in rounds: random ones first, then ones that pair texts of near utility."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from valueflow.construction.plan import informed_round, random_rounds
+from valueflow.judge import Judge, Progress, Question, Windows, checked_rankings
+from valueflow.plackett_luce import ItemFit, fit_items
+from valueflow.run.draws import keyed_uniforms, split_keys
+from valueflow.run.errors import InputError
+
+IntArray = npt.NDArray[np.intp]
+
+_SALT = np.uint64(0x5851F42D4C957F2D)
+"""Keeps draws of prompt orders apart from those of windows, which have the same keys."""
+
+_FEWEST_TO_TELL = 20
+"""Windows of which not even two in a million judges without a favourite order would show the same order by chance."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """All windows of a run, and what judges said of them.
+
+    Attributes
+    ----------
+    items
+        (W, K) texts of each window.
+    prompt_order
+        (W, K) item numbers, from 1, in the order shown.
+    round_of
+        (W,) number of the round, from 0.
+    orders
+        (R, K) item numbers, the most supportive first; zeros where a ranking failed.
+    failures
+        (R,) why a ranking failed; empty where it did not.
+    windows, judges
+        (R,) which window, which judge.
+    judge_names
+        Of the J judges.
+    reports
+        What judging took, a report a batch.
+    """
+
+    items: IntArray
+    prompt_order: npt.NDArray[np.int64]
+    round_of: IntArray
+    orders: npt.NDArray[np.int64]
+    failures: npt.NDArray[np.object_]
+    windows: npt.NDArray[np.int64]
+    judges: npt.NDArray[np.int64]
+    judge_names: tuple[str, ...]
+    reports: tuple[Mapping[str, object], ...]
+
+    @property
+    def stuck(self) -> npt.NDArray[np.bool_]:
+        """(J,) whether a judge answered every window with the same order of the places in its prompt."""
+        shares = [self.most_common_share(judge) for judge in range(len(self.judge_names))]
+        return np.array([share is not None and share == 1.0 for share in shares], dtype=bool)
+
+    def most_common_share(self, judge: int) -> float | None:
+        """Return the share of a judge's rankings that name the places of the prompt in its commonest order."""
+        own = (self.judges == judge) & (self.failures == "")
+        if own.sum() < _FEWEST_TO_TELL:
+            return None
+        # Item numbers back to places in the prompt.
+        place_of = np.argsort(self.prompt_order[self.windows[own]], axis=1)
+        places = np.take_along_axis(place_of, self.orders[own] - 1, axis=1)
+        _, counts = np.unique(places, axis=0, return_counts=True)
+        return float(counts.max() / own.sum())
+
+    @property
+    def used(self) -> npt.NDArray[np.bool_]:
+        """(R,) which rankings count: those that did not fail, of judges that are not stuck."""
+        return np.asarray((self.failures == "") & ~self.stuck[self.judges], dtype=np.bool_)
+
+    @property
+    def rankings(self) -> IntArray:
+        """(R', K) texts of each ranking that counts, the most supportive first."""
+        used = self.used
+        return np.take_along_axis(self.items[self.windows[used]], self.orders[used] - 1, axis=1)
+
+    @property
+    def judges_used(self) -> IntArray | None:
+        """(R',) judge of each ranking that counts, numbered without gaps; None where there is one."""
+        present, judges = np.unique(self.judges[self.used], return_inverse=True)
+        return judges if len(present) > 1 else None
+
+
+def planned_rounds(keys: npt.NDArray[np.uint64], k: int, random: int) -> tuple[IntArray, IntArray]:
+    """Return the windows (W, K) of the random rounds and the round (W,) of each."""
+    items = random_rounds(keys, k, range(random))
+    return items, (np.arange(len(items)) * k) // len(keys)
+
+
+def prompt_orders(keys: npt.NDArray[np.uint64], items: IntArray, round_of: IntArray) -> npt.NDArray[np.int64]:
+    """Draw the order (W, K) in which each window's items are shown; all orders are equally likely."""
+    # A window is told by its first text and its round: each text leads at most one window of a round.
+    drawn = split_keys(keys[items[:, 0]] ^ _SALT, int(round_of.max(initial=0)) + 1)
+    own = drawn[np.arange(len(items)), round_of]
+    return np.argsort(keyed_uniforms(own, items.shape[1]), axis=1, kind="stable") + 1
+
+
+def judge_rounds(
+    judge: Judge,
+    question: Question,
+    texts: npt.NDArray[np.object_],
+    keys: npt.NDArray[np.uint64],
+    *,
+    k: int,
+    m: int,
+    random: int,
+    prior_precision: float,
+    progress: Progress,
+) -> tuple[Judged, ItemFit]:
+    """Have a judge rank texts in m rounds, and fit their utilities.
+
+    Parameters
+    ----------
+    judge, question
+        Who ranks, by which value.
+    texts, keys
+        (N,) different texts and a key for each; what is drawn depends on the keys alone.
+    k, m, random
+        Texts in a window, rounds, how many of these are random. They are judged in one batch; each further round
+        follows the estimates so far.
+    prior_precision
+        Of the utilities.
+    progress
+        Told of every ranking.
+
+    Raises
+    ------
+    InputError
+        No ranking can be used: all windows failed, or every judge always gave the same order.
+    """
+    items, round_of = planned_rounds(keys, k, random)
+    judged = _ask(judge, question, texts, keys, items, round_of, progress)
+    fit = _fitted(judged, len(texts), prior_precision)
+    for number in range(random, m):
+        items = informed_round(keys, k, fit.utility, fit.standard_error, number)
+        further = _ask(judge, question, texts, keys, items, np.full(len(items), number), progress)
+        judged = _joined(judged, further)
+        fit = _fitted(judged, len(texts), prior_precision)
+    return judged, fit
+
+
+def _ask(
+    judge: Judge,
+    question: Question,
+    texts: npt.NDArray[np.object_],
+    keys: npt.NDArray[np.uint64],
+    items: IntArray,
+    round_of: IntArray,
+    progress: Progress,
+) -> Judged:
+    order = prompt_orders(keys, items, round_of)
+    windows = Windows.among(question, texts, items, order)
+    said = checked_rankings(judge.rank(question, windows, progress), windows)
+    return Judged(
+        items, order, round_of, said.orders, said.failures, said.windows, said.judges, said.judge_names, (said.report,)
+    )
+
+
+def _joined(first: Judged, second: Judged) -> Judged:
+    return Judged(
+        items=np.concatenate([first.items, second.items]),
+        prompt_order=np.concatenate([first.prompt_order, second.prompt_order]),
+        round_of=np.concatenate([first.round_of, second.round_of]),
+        orders=np.concatenate([first.orders, second.orders]),
+        failures=np.concatenate([first.failures, second.failures]),
+        windows=np.concatenate([first.windows, second.windows + len(first.items)]),
+        judges=np.concatenate([first.judges, second.judges]),
+        judge_names=first.judge_names,
+        reports=(*first.reports, *second.reports),
+    )
+
+
+def _fitted(judged: Judged, n_texts: int, prior_precision: float) -> ItemFit:
+    if not judged.used.any():
+        failed = judged.failures[judged.failures != ""]
+        if len(failed) == len(judged.failures):
+            raise InputError(f"all {len(failed)} windows failed, the first one: {failed[0]}")
+        raise InputError(
+            f"the judge named the places of its prompt in the same order in all {int((judged.failures == '').sum())} "
+            "windows, whatever texts stood there; take another judge or prompt"
+        )
+    return fit_items(judged.rankings, n_texts, judges=judged.judges_used, prior_precision=prior_precision)
+
+
+def summed_report(reports: Sequence[Mapping[str, object]]) -> dict[str, object]:
+    """Add up what judging took over batches: whole numbers and seconds; of all else the last counts."""
+    total: dict[str, object] = {}
+    for report in reports:
+        for key, entry in report.items():
+            before = total.get(key)
+            if isinstance(entry, Mapping):
+                parts = [before] if isinstance(before, Mapping) and key != "cache" else []
+                total[key] = summed_report([*parts, entry])
+            elif isinstance(entry, int | float) and isinstance(before, int | float) and key in _SUMS:
+                total[key] = before + entry
+            else:
+                total[key] = entry
+    return total
+
+
+_SUMS = (
+    "calls",
+    "cache_hits",
+    "repeated",
+    "failed",
+    "prompt_tokens",
+    "completion_tokens",
+    "cached_prompt_tokens",
+    "cached_completion_tokens",
+    "seconds",
+    "asked_again",
+)

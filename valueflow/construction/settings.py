@@ -1,0 +1,75 @@
+"""The settings of `build_vidb.py`; `configs/build_vidb.yaml` holds their defaults."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
+
+import pandas as pd
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from valueflow.judge import Judge
+from valueflow.llm import CacheMode
+from valueflow.run.config import built
+from valueflow.run.errors import nearest
+from valueflow.run.settings import Settings
+from valueflow.theory import Theory, theory_of
+
+COLUMNS = ("text", "mark")
+"""Our columns of the input."""
+
+
+class ConstructionSettings(Settings):
+    """Which texts become anchors of which value, ranked by whom, calibrated how."""
+
+    theory: Theory = Field(description="Theory the value belongs to.")
+    value: str = Field(description="Value to rate; `/`, `-`, `_`, spaces and case do not matter.")
+    input: str | pd.DataFrame = Field(description="The texts: a CSV or Parquet file, or a DataFrame.")
+    input_columns: dict[str, str] = Field(description="Our column name -> the file's, where they differ.")
+    limit: Annotated[int, Field(ge=1, strict=True)] | None = Field(description="Only the first so many rows.")
+    k: int = Field(ge=2, strict=True, description="Texts in a window.")
+    m: int = Field(ge=2, le=1000, strict=True, description="Windows a text: rounds in which every text appears once.")
+    random_rounds: int = Field(ge=2, strict=True, description="How many of the m rounds are random, the first ones.")
+    dry_run: bool = Field(strict=True, description="Only plan, and say what it will cost.")
+    judge: Annotated[Any, BeforeValidator(built)] = Field(description="Ranks the windows.")
+    vidb: str = Field(description="Known anchors that a judge may learn from; a language model needs none.")
+    llm: Any = Field(description="The language model that judge=llm asks.")
+    prompt: Any = Field(description="How judge=llm asks it.")
+    cache: CacheMode = Field(description="Kept answers of language models: `on` uses and adds, `read` only uses.")
+    prior_precision: float = Field(gt=0, allow_inf_nan=False, description="lambda of the utilities' normal prior.")
+    calibration: str | pd.DataFrame | None = Field(description="Texts with known ratings: columns text, rating.")
+    flag_misfit: float = Field(gt=1, description="An outfit above this sends a text to review.")
+    reviewed: str | pd.DataFrame | None = Field(description="A review file with ratings by people.")
+    human_weight: float = Field(ge=0, le=1, description="lambda in s* = (1 - lambda) s + lambda h.")
+    agree_within: float = Field(ge=0, description="Points between machine and people that still count as agreement.")
+    license: str | None = Field(description="Licence of the texts, for the data card.")
+    source: str | None = Field(description="Where the texts come from, for the data card.")
+    push_to: str | None = Field(description="Name of a dataset on the Hugging Face hub to upload to.")
+    seed: int = Field(ge=0, strict=True, description="The one seed of all draws.")
+    progress: bool = Field(description="Show a progress bar while windows are judged.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _find_theory(cls, given: dict[str, Any]) -> dict[str, Any]:
+        if not isinstance(given.get("theory"), Mapping):
+            return given
+        return given | {"theory": theory_of(given["theory"], str(given.get("value")))}
+
+    @model_validator(mode="after")
+    def _check_rounds(self) -> Self:
+        if self.random_rounds > self.m:
+            raise ValueError(f"random_rounds={self.random_rounds} of m={self.m} rounds; give {self.m} or fewer")
+        return self
+
+    @field_validator("input_columns")
+    @classmethod
+    def _check_columns(cls, columns: dict[str, str]) -> dict[str, str]:
+        for name in columns:
+            if name not in COLUMNS:
+                raise ValueError(f"'{name}' is no column of ours; {nearest(name, COLUMNS)}")
+        return columns
+
+    @field_validator("judge")
+    @classmethod
+    def _check_judge(cls, judge: Any) -> Judge:
+        if not isinstance(judge, Judge):
+            raise ValueError("is no judge (an object with `rank`, `describe` and `rankings_per_window`)")
+        return judge
