@@ -169,7 +169,7 @@ def test_importing_the_package_loads_nothing_heavy(tmp_path: Path) -> None:
     assert loaded_after("import valueflow", tmp_path) == set()
 
 
-@pytest.mark.parametrize("app", ["evaluate.py", "steer.py", "extract.py", "train.py"])
+@pytest.mark.parametrize("app", ["evaluate.py", "steer.py", "extract.py", "train.py", "categorize.py", "build_vidb.py"])
 def test_help_loads_nothing_heavy(app: str, tmp_path: Path) -> None:
     assert loaded_after(app_script("--help", app=app), tmp_path) == set()
 

@@ -47,7 +47,7 @@ def test_help_names_every_key_and_group_and_option(work: Path) -> None:
     primary = yaml.safe_load((ROOT / "configs" / "build_vidb.yaml").read_text(encoding="utf-8"))
     keys = set(primary) - {"defaults", "hydra"}
     groups = {name for entry in primary["defaults"] if isinstance(entry, dict) for name in entry} - {"hydra"}
-    assert groups == {"theory", "judge", "llm", "prompt", "logger", "experiment"}
+    assert groups == {"theory", "judge", "llm", "prompt", "panel", "logger", "experiment"}
     for name in keys | groups:
         assert re.search(rf"^ *{name} ", shown, flags=re.MULTILINE), name
     assert list(work.iterdir()) == []

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
+from tests.categorization.simulated import Scripted, text_in
 from tests.construction.judges import KnowingJudge, level, raw_texts
+from valueflow.categorization import Panel, PanelMember, VotingRule
 from valueflow.construction import Construction, build_vidb
 from valueflow.construction.flags import outfit
 from valueflow.construction.texts import text_id
@@ -223,3 +226,30 @@ def test_what_cannot_be_used(more: dict[str, Any], line: str) -> None:
 def test_ids_are_of_the_text_alone() -> None:
     assert text_id("a") == text_id("a") != text_id("b")
     assert len(text_id("\x00 {items} [INST]")) == 12
+
+
+def test_a_panel_flags_ratings_that_do_not_fit_their_texts(tmp_path: Path) -> None:
+    def careful(question: str, seed: int) -> str:
+        rating = float(re.findall(r"rated ([+-][\d.]+) on", question)[0])
+        return "odd" if rating < 0 and level(text_in(question)) < -5 else "plausible"
+
+    def easy(question: str, seed: int) -> str:
+        return "plausible"
+
+    # Five of seven voters think better of the texts at the lower end than the judge does; two do not look.
+    models = [Scripted(f"m{n}", careful if n < 5 else easy) for n in range(7)]
+    panel = Panel(tuple(PanelMember(f"m{n}", model, 0.0) for n, model in enumerate(models)), VotingRule.of(7))
+    built = build(panel=panel, cache="off", m=12, output_dir=tmp_path)
+    rated = built.ratings
+    expected = rated["text"].map(level) < -5
+    assert (rated["odd_votes"] == np.where(expected, 5, 0)).all()
+    assert (rated["published"] == ~expected).all()
+    assert expected.sum() == 6
+    assert set(built.review["text"]) == set(rated.loc[expected, "text"])
+    assert built.summary["found_odd"] == expected.sum() == len(built.review)
+    assert built.summary["plan"]["check_calls"] == 7 * 30
+    assert [len(model.batches) for model in models] == [1] * 7
+    # A person who agrees with the machine brings a text back.
+    by_people = pd.DataFrame({"id": built.review["id"], "human_rating": built.review["final_rating"]})
+    again = build(panel=panel, cache="off", m=12, reviewed=by_people.iloc[:3])
+    assert again.summary["found_odd"] == expected.sum() - 3

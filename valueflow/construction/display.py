@@ -19,7 +19,7 @@ def plan_line(summary: Mapping[str, Any]) -> str:
         f"{plan['most_completion_tokens']:,} completion tokens at most"
         if plan["most_calls"]
         else "no calls of a language model"
-    )
+    ) + (f"; the panel's check: {plan['check_calls']:,} calls or fewer" if plan["check_calls"] else "")
     return (
         f"plan: {summary['texts'] + summary['known_only']:,} texts, {plan['windows']:,} windows of "
         f"{summary['settings']['k']}, {plan['rankings']:,} rankings; {asked}"
@@ -75,6 +75,7 @@ def _lines(summary: Mapping[str, Any]) -> list[str]:
     counted = {
         "rows repeat a text; it was judged once": summary["repeated"],
         "texts flagged by their outfit and not published (review.csv)": summary["flagged"],
+        "texts that the panel found odd and that are not published (review.csv)": summary["found_odd"],
         "texts on which people disagree with the judge": summary["people_disagree"],
         "ratings by people": summary["reviewed"],
         "rows of the review file with unknown ids": summary["reviewed_unknown_ids"],
@@ -100,4 +101,12 @@ def _lines(summary: Mapping[str, Any]) -> list[str]:
             for entry in summary[name]
         ]
     judging = summary["judging"]
-    return lines + failure_lines([summary["failures"]]) + cost_lines("judge calls", [judging])
+    lines += failure_lines([summary["failures"]]) + cost_lines("judge calls", [judging])
+    if "check" in summary:
+        check = summary["check"]
+        lines.append(
+            f"the panel's check: {check['undecided']:,} ratings without a winner, taken as plausible; "
+            f"{check['abstentions']:,} abstentions"
+        )
+        lines += cost_lines("votes", [check["asking"]])
+    return lines

@@ -15,6 +15,7 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from valueflow.construction.calibration import Scale, isotonic_scale, symmetric_scale
+from valueflow.construction.checking import Checked, check_ratings
 from valueflow.construction.cost import Cost, cost_of
 from valueflow.construction.display import plan_line, show_construction
 from valueflow.construction.flags import outfit
@@ -37,8 +38,9 @@ PLAN_FILE, RANKINGS_FILE, ALL_FILE, REVIEW_FILE = "plan.csv", "rankings.csv", "r
 UNRANKED_FILE, PICTURE_FILE, VIDB_FOLDER = "unranked.csv", "distribution.svg", "vidb"
 
 DATABASE_COLUMNS = ("text", "final_rating", "standard_error", "windows", "machine_rating", HUMAN_RATING, ID)
-_REVIEW_COLUMNS = (ID, "text", "final_rating", "standard_error", "outfit", HUMAN_RATING)
+_REVIEW_COLUMNS = (ID, "text", "final_rating", "standard_error", "outfit", "odd_votes", HUMAN_RATING)
 _NAMED_TEXTS = 5
+_FLAGGED, _FOUND_ODD = "flagged", "found odd by the panel"
 
 _log = logging.getLogger(__name__)
 
@@ -162,6 +164,10 @@ def construct(settings: ConstructionSettings) -> Construction:
         )
     with timings.stage("calibrate"):
         ratings, scale = _ratings(settings, texts, judged, fit, reviewed)
+    checked: Checked | None = None
+    if settings.panel is not None:
+        with timings.stage("check"):
+            ratings, checked = _checked(settings, value, ratings)
     with timings.stage("reliability"):
         halves = split_half(
             judged.rankings,
@@ -175,12 +181,19 @@ def construct(settings: ConstructionSettings) -> Construction:
     if database.empty:
         raise InputError(
             f"none of {len(ratings)} texts can be published: all are flagged or people disagree; "
-            "set flag_misfit or agree_within higher"
+            "set flag_misfit or agree_within higher, or panel=none"
         )
-    to_review = (ratings["outfit"] > settings.flag_misfit) & ratings[HUMAN_RATING].isna() & ratings["is_input"]
+    to_review = ratings["left_out_as"].isin((_FLAGGED, _FOUND_ODD))
     review = ratings.loc[to_review, list(_REVIEW_COLUMNS)].reset_index(drop=True)
     unranked = pd.DataFrame({ID: texts.ids, "text": texts.texts})[(fit.n_windows == 0) & texts.is_input]
     body = _body(settings, texts, judged, fit, halves, ratings, scale, reviewed)
+    if checked is not None:
+        body["check"] = {
+            **settings.panel.describe(),
+            "undecided": checked.undecided,
+            "abstentions": checked.abstentions,
+            "asking": checked.usage.as_dict(),
+        }
     counts = {"published": len(database), "to_review": len(review), "unranked": len(unranked)}
     _warn(body)
     return Construction(
@@ -214,6 +227,7 @@ def _head(settings: ConstructionSettings, value: str, texts: Texts, n_windows: i
             "windows": n_windows,
             "rankings": n_windows * settings.judge.rankings_per_window,
             "most_calls": cost.calls,
+            "check_calls": _check_calls(settings, texts),
             "about_prompt_tokens": cost.prompt_tokens,
             "most_completion_tokens": cost.completion_tokens,
         },
@@ -221,7 +235,16 @@ def _head(settings: ConstructionSettings, value: str, texts: Texts, n_windows: i
         "settings": {
             **settings.model_dump(
                 include={
-                    *("k", "m", "random_rounds", "prior_precision", "flag_misfit", "human_weight", "agree_within"),
+                    *(
+                        "k",
+                        "m",
+                        "random_rounds",
+                        "prior_precision",
+                        "flag_misfit",
+                        "human_weight",
+                        "agree_within",
+                        "check",
+                    ),
                     *("limit", "vidb", "license", "source", "push_to"),
                 }
             ),
@@ -231,6 +254,10 @@ def _head(settings: ConstructionSettings, value: str, texts: Texts, n_windows: i
         },
         "seed": settings.seed,
     }
+
+
+def _check_calls(settings: ConstructionSettings, texts: Texts) -> int:
+    return 0 if settings.panel is None else len(settings.panel.members) * int(texts.is_input.sum())
 
 
 def _named(source: str | pd.DataFrame | None) -> str | None:
@@ -267,7 +294,7 @@ def _ratings(
     disagrees = is_rated & (np.abs(machine - np.where(is_rated, human, 0.0)) > settings.agree_within)
     is_odd = ~is_rated & (misfit > settings.flag_misfit)
     reason = np.select(
-        [~texts.is_input, disagrees, is_odd], ["calibration only", "people disagree", "flagged"], default=""
+        [~texts.is_input, disagrees, is_odd], ["calibration only", "people disagree", _FLAGGED], default=""
     )
     table = pd.DataFrame(
         {
@@ -286,6 +313,7 @@ def _ratings(
             "never_won": fit.never_won,
             "component": fit.component,
             "outfit": misfit,
+            "odd_votes": 0,
             "is_input": texts.is_input,
             "is_neutral": texts.is_neutral,
             "published": reason == "",
@@ -293,6 +321,33 @@ def _ratings(
         }
     )[ranked]
     return table.sort_values(["final_rating", "text"], kind="stable").reset_index(drop=True), scale
+
+
+def _checked(settings: ConstructionSettings, value: str, ratings: pd.DataFrame) -> tuple[pd.DataFrame, Checked]:
+    """Have the panel look at what would be published and no person has rated; what it finds odd is left out."""
+    open_ = np.flatnonzero(ratings["published"] & ratings[HUMAN_RATING].isna())
+    texts = ratings["text"].to_numpy(dtype=object)[open_]
+    checked = check_ratings(
+        settings.panel,
+        settings.check,
+        settings.theory,
+        value,
+        texts.tolist(),
+        ratings["final_rating"].to_numpy(dtype=float)[open_],
+        row_keys(pd.DataFrame({"text": texts}), settings.seed),
+        cache=settings.cache,
+        seed=settings.seed,
+        progress=settings.progress,
+    )
+    odd = np.zeros(len(ratings), dtype=bool)
+    odd[open_] = checked.is_odd
+    votes = np.zeros(len(ratings), dtype=np.int64)
+    votes[open_] = checked.odd_votes
+    return ratings.assign(
+        odd_votes=votes,
+        published=ratings["published"] & ~odd,
+        left_out_as=np.where(odd, _FOUND_ODD, ratings["left_out_as"]),
+    ), checked
 
 
 def _body(
@@ -313,7 +368,8 @@ def _body(
     failed = judged.failures != ""
     slopes = dict(zip(np.unique(judged.judges[judged.used]).tolist(), fit.discrimination.tolist(), strict=True))
     return {
-        "flagged": int((ratings["left_out_as"] == "flagged").sum()),
+        "flagged": int((ratings["left_out_as"] == _FLAGGED).sum()),
+        "found_odd": int((ratings["left_out_as"] == _FOUND_ODD).sum()),
         "people_disagree": int((ratings["left_out_as"] == "people disagree").sum()),
         "reviewed": 0 if reviewed is None else int((~np.isnan(reviewed.rating)).sum()),
         "reviewed_unknown_ids": 0 if reviewed is None else reviewed.n_unknown,

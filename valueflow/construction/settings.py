@@ -6,8 +6,10 @@ from typing import Annotated, Any, Self
 import pandas as pd
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from valueflow.categorization import Panel
 from valueflow.judge import Judge
 from valueflow.llm import CacheMode
+from valueflow.llm.templates import check_places
 from valueflow.run.config import built
 from valueflow.run.errors import nearest
 from valueflow.run.settings import Settings
@@ -15,6 +17,27 @@ from valueflow.theory import Theory, theory_of
 
 COLUMNS = ("text", "mark")
 """Our columns of the input."""
+
+
+class CheckWording(Settings):
+    """How a panel is asked about a rating. Names in braces are filled in; other braces stand for themselves."""
+
+    system: str = Field(description="The system message; empty for models that take none.")
+    question: str = Field(description="Template of the question; holds {text}, {rating} and {options} once.")
+    options: dict[str, str] = Field(description="What odd and plausible mean.")
+    max_tokens: int = Field(ge=1, strict=True, description="Most tokens of an answer.")
+    max_text_bytes: int = Field(ge=20, strict=True, description="Most bytes of a text that are shown.")
+
+    @model_validator(mode="after")
+    def _check_places(self) -> Self:
+        needed = ("text", "rating", "options")
+        check_places("question", self.question, (*needed, "theory", "label", "value", "definition"))
+        for place in needed:
+            if self.question.count(f"{{{place}}}") != 1:
+                raise ValueError(f"question must hold {{{place}}} once")
+        if set(self.options) != {"odd", "plausible"}:
+            raise ValueError(f"options must explain odd and plausible, not {', '.join(self.options)}")
+        return self
 
 
 class ConstructionSettings(Settings):
@@ -37,6 +60,10 @@ class ConstructionSettings(Settings):
     prior_precision: float = Field(gt=0, allow_inf_nan=False, description="lambda of the utilities' normal prior.")
     calibration: str | pd.DataFrame | None = Field(description="Texts with known ratings: columns text, rating.")
     flag_misfit: float = Field(gt=1, description="An outfit above this sends a text to review.")
+    panel: Annotated[Any, BeforeValidator(built)] = Field(
+        description="Models that look for odd ratings; None: none do."
+    )
+    check: CheckWording = Field(description="How the panel is asked.")
     reviewed: str | pd.DataFrame | None = Field(description="A review file with ratings by people.")
     human_weight: float = Field(ge=0, le=1, description="lambda in s* = (1 - lambda) s + lambda h.")
     agree_within: float = Field(ge=0, description="Points between machine and people that still count as agreement.")
@@ -66,6 +93,13 @@ class ConstructionSettings(Settings):
             if name not in COLUMNS:
                 raise ValueError(f"'{name}' is no column of ours; {nearest(name, COLUMNS)}")
         return columns
+
+    @field_validator("panel")
+    @classmethod
+    def _check_panel(cls, panel: Any) -> Panel | None:
+        if not isinstance(panel, Panel | None):
+            raise ValueError("is no panel (an object of valueflow.categorization.Panel)")
+        return panel
 
     @field_validator("judge")
     @classmethod
