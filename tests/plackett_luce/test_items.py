@@ -79,6 +79,15 @@ def test_information_is_minus_the_second_derivative(seed: int, k: int) -> None:
         assert information[item] == pytest.approx(-(above - below) / (2 * step), abs=1e-5)
 
 
+@pytest.mark.parametrize("spread", [1.0, 90.0])
+def test_likelihood_of_small_and_of_far_utilities(spread: float) -> None:
+    _, order = simulated(8, 12, 5, seed=2)
+    utility, slope = np.random.default_rng(3).normal(0, spread, 8), np.full(12, 1.3)
+    value, gradient, _ = log_likelihood(utility, slope, order)
+    assert value == pytest.approx(literal_log_likelihood(utility, slope, order), rel=1e-10)
+    assert np.isfinite(gradient).all()
+
+
 def test_errors_are_those_of_centred_utilities() -> None:
     _, order = simulated(30, 200, 3, seed=3)
     fit = fit_items(order, 30, prior_precision=0.2)

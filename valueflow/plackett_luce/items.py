@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
-from .windows import FloatArray, IntArray
+from .windows import LARGEST_EXPONENT, FloatArray, IntArray
 
 _DENSE_UP_TO = 1_500
 """Items up to which the information is inverted whole: 18 MB, a fraction of a second. Beyond it they are a series."""
@@ -89,7 +89,7 @@ def fit_items(
         it there is one judge, of slope 1.
     prior_precision : float
         lambda, above 0. The default says that utilities lie some 3 from 0, where a text beats a middling one 19 times
-        in 20: with 10 to 30 windows a text, intervals hold what they say for utilities that spread by 1.5 to 3. (Its
+        in 20: with 10 to 30 windows a text, 90% intervals held 86% to 92% for utilities that spread by 2 to 3. (Its
         estimate from the data, by EM with Laplace's approximation, was tried: with 10 windows of 2 a text it came out
         two to three times too high, and 90% intervals held 62% to 79%.)
     tolerance : float
@@ -159,13 +159,19 @@ def log_likelihood(utility: FloatArray, slope: FloatArray, order: IntArray) -> t
     places = order.T
     x = utility.take(places)
     scaled = x * slope
-    scaled -= scaled.max(axis=0)
+    # Nearly always no window's strengths, nor the products over its stages below, can leave the range of a number; then
+    # neither a shift nor a logarithm for each stage is needed.
+    reach = float(np.abs(utility).max(initial=0.0) * slope.max(initial=0.0)) + np.log(len(places))
+    is_small = reach * (len(places) - 1) < LARGEST_EXPONENT
+    if not is_small:
+        scaled -= scaled.max(axis=0)
     strength = np.exp(scaled)
     # Stage k chooses among the items from place k on; the last stage has one item and tells nothing.
     rest = strength.copy()
     for place in range(len(places) - 2, -1, -1):
         rest[place] += rest[place + 1]
-    value = float(scaled[:-1].sum() - np.log(rest[:-1]).sum())
+    chosen_from = np.multiply.reduce(rest[:-1], axis=0) if is_small else rest[:-1]
+    value = float(scaled[:-1].sum() - np.log(chosen_from).sum())
     np.divide(1.0, rest[:-1], out=rest[:-1])
     for place in range(1, len(places) - 1):
         rest[place] += rest[place - 1]
