@@ -102,7 +102,8 @@ def categorize_texts(settings: CategorizationSettings) -> Categorization:
     with timings.stage("load"):
         given = _read_texts(settings)
         # Equal texts meet equal questions, so each different one is asked about once.
-        texts = np.array(list(dict.fromkeys(given)), dtype=object)
+        places, texts = pd.factorize(given)
+        rows = np.unique(places, return_index=True)[1] + 1
         decided: dict[str, Decision] = {}
         undecided = 0
         if settings.reviewed is not None:
@@ -112,9 +113,8 @@ def categorize_texts(settings: CategorizationSettings) -> Categorization:
         numbers = np.flatnonzero([text not in decided for text in texts])
         descent = descend(theory, len(numbers), lambda ballots: questions.place(ballots, numbers), panel.rule)
     placed = _placed(texts, decided, numbers, descent, theory)
-    rows = pd.Series(np.arange(len(given), 0, -1), index=given[::-1]).groupby(level=0, sort=False).min()[texts]
     judges = [member.name for member in panel.members]
-    votes = votes_table(judges, descent, rows.to_numpy()[numbers].tolist())
+    votes = votes_table(judges, descent, rows[numbers].tolist())
     directions = np.array([decision.direction for decision in placed.decisions], dtype=object)
     left = np.flatnonzero([bool(decision.path) and not decision.direction for decision in placed.decisions])
     paths = [decision.path for decision in placed.decisions]
@@ -125,12 +125,10 @@ def categorize_texts(settings: CategorizationSettings) -> Categorization:
         won = winners(count_votes(said.choices, len(DIRECTIONS)), panel.rule)
         undirected = int((won == NO_WINNER).sum())
         directions[left] = np.where(won == NO_WINNER, _NEUTRAL, np.array(DIRECTIONS, dtype=object)[won])
-        more = direction_table(judges, said, rows.to_numpy()[left].tolist(), [paths[text] for text in left])
+        more = direction_table(judges, said, rows[left].tolist(), [paths[text] for text in left])
         votes = pd.concat([votes, more], ignore_index=True)
     else:
         directions[left] = _SUPPORT
-    place = {text: number for number, text in enumerate(texts)}
-    places = np.array([place[text] for text in given], dtype=np.int64)
     every = pd.DataFrame(
         {
             "row": np.arange(1, len(given) + 1),
