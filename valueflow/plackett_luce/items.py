@@ -125,13 +125,14 @@ def fit_items(
         raise ValueError(f"prior_precision must be above zero, got {prior_precision}")
     if not tolerance > 0 or max_iter < 1:
         raise ValueError(f"tolerance must be above zero and max_iter 1 or more, got {tolerance} and {max_iter}")
+    windows = RankedWindows.of(order, n_items, judge, n_judges)
     n_windows = np.bincount(order.ravel(), minlength=n_items)
     component = _components(order, n_items)
     limit = tolerance * max(float(n_windows.mean()), 1.0)
-    utility, slopes, converged = _climb(order, judge, n_items, n_judges, prior_precision, limit, max_iter)
+    utility, slopes, converged = _climb(windows, prior_precision, limit, max_iter)
     variance = np.full(n_items, np.nan)
     if errors:
-        variance = _variances(utility, slopes[judge], order, prior_precision, component)
+        variance = _variances(utility, slopes, windows, prior_precision, component)
     first, last = order[:, 0], order[:, -1]
     return ItemFit(
         utility=utility,
@@ -145,86 +146,126 @@ def fit_items(
     )
 
 
-def log_likelihood(utility: FloatArray, slope: FloatArray, order: IntArray) -> tuple[float, FloatArray, FloatArray]:
-    """Return the log-likelihood of windows, its gradient in the utilities, and each window's derivative in its slope.
+@dataclass(frozen=True, eq=False)
+class RankedWindows:
+    """Windows laid out for many passes over them.
+
+    Attributes
+    ----------
+    cells : (K, W) int array
+        ``judge * N + item`` of each place, the most supportive first. Places come first, so that each step of a pass
+        runs along all windows. A judge's slope times an item's utility is the same in all its windows, so exponentials
+        are taken once for each such number.
+    picked : (J * N,) float array
+        How often each cell was chosen, at any stage but a window's last, which has nothing to choose from.
+    n_items, n_judges : int
+        N and J.
+    """
+
+    cells: IntArray
+    picked: FloatArray
+    n_items: int
+    n_judges: int
+
+    @classmethod
+    def of(cls, order: IntArray, n_items: int, judge: IntArray | None = None, n_judges: int = 1) -> RankedWindows:
+        """Lay out rankings (W, K) of items by judges (W,), both numbered from 0."""
+        cells = np.ascontiguousarray(order.T, dtype=np.intp)
+        if n_judges > 1 and judge is not None:
+            cells = cells + judge * n_items
+        size = n_judges * n_items
+        return cls(cells, np.bincount(cells[:-1].ravel(), minlength=size).astype(np.float64), n_items, n_judges)
+
+    def summed(self, places: FloatArray) -> FloatArray:
+        """Add up what stands at the places (K, W) by judge and item: (J, N)."""
+        sums = np.bincount(self.cells.ravel(), weights=places.ravel(), minlength=self.picked.size)
+        return np.asarray(sums.reshape(self.n_judges, self.n_items), dtype=np.float64)
+
+
+def log_likelihood(
+    utility: FloatArray, slopes: FloatArray, windows: RankedWindows
+) -> tuple[float, FloatArray, FloatArray]:
+    """Return the log-likelihood of windows and its gradients in the utilities (N,) and in the slopes (J,).
 
     Parameters
     ----------
     utility : (N,) float array
-    slope : (W,) float array
-    order : (W, K) int array
-        Items, the most supportive first. Fastest where its columns are contiguous.
+    slopes : (J,) float array
+    windows : RankedWindows
     """
-    # Places first, so that each step below runs along all windows; what loops is the K places.
-    places = order.T
-    x = utility.take(places)
-    scaled = x * slope
-    # Nearly always no window's strengths, nor the products over its stages below, can leave the range of a number; then
-    # neither a shift nor a logarithm for each stage is needed.
-    reach = float(np.abs(utility).max(initial=0.0) * slope.max(initial=0.0)) + np.log(len(places))
-    is_small = reach * (len(places) - 1) < LARGEST_EXPONENT
-    if not is_small:
-        scaled -= scaled.max(axis=0)
-    strength = np.exp(scaled)
-    # Stage k chooses among the items from place k on; the last stage has one item and tells nothing.
-    rest = strength.copy()
-    for place in range(len(places) - 2, -1, -1):
-        rest[place] += rest[place + 1]
-    chosen_from = np.multiply.reduce(rest[:-1], axis=0) if is_small else rest[:-1]
-    value = float(scaled[:-1].sum() - np.log(chosen_from).sum())
-    np.divide(1.0, rest[:-1], out=rest[:-1])
-    for place in range(1, len(places) - 1):
+    scaled = np.outer(slopes, utility)
+    strength, shift = _strengths(scaled, windows)
+    rest = _rest(strength)
+    # Where nothing was shifted, products over a window's stages stay in range, too: one logarithm does for all.
+    chosen_from = np.multiply.reduce(rest, axis=0) if shift is None else rest
+    value = float(scaled.ravel() @ windows.picked - np.log(chosen_from).sum())
+    if shift is not None:
+        value -= float(len(rest) * shift.sum())
+    np.divide(1.0, rest, out=rest)
+    for place in range(1, len(rest)):
         rest[place] += rest[place - 1]
-    rest[-1] = rest[-2]
-    # What is left in `rest` times the strength is how often an item was expected to be chosen.
-    residual = strength
-    residual *= rest
-    np.subtract(1.0, residual[:-1], out=residual[:-1])
-    np.negative(residual[-1], out=residual[-1])
-    of_slopes = np.einsum("kw,kw->w", residual, x)
-    residual *= slope
-    sums = np.bincount(places.ravel(), weights=residual.ravel(), minlength=len(utility))
-    return value, np.asarray(sums, dtype=np.float64), of_slopes
+    # How often each item was expected to be chosen. The last place is in the same stages as the one before it.
+    strength[:-1] *= rest
+    strength[-1] *= rest[-1]
+    residual = windows.picked.reshape(scaled.shape) - windows.summed(strength)
+    return value, slopes @ residual, residual @ utility
+
+
+def _strengths(scaled: FloatArray, windows: RankedWindows) -> tuple[FloatArray, FloatArray | None]:
+    """Return exp of the scaled utilities (J, N) at all places (K, W), and what was taken from each window's before.
+
+    Nearly always no strength, nor a product of a window's strengths, can leave the range of a number; then nothing is.
+    """
+    reach = float(np.abs(scaled).max(initial=0.0)) + np.log(len(windows.cells))
+    if reach * (len(windows.cells) - 1) < LARGEST_EXPONENT:
+        return np.exp(scaled).ravel().take(windows.cells), None
+    at_places = scaled.ravel().take(windows.cells)
+    shift = at_places.max(axis=0)
+    return np.exp(at_places - shift), shift
+
+
+def _rest(strength: FloatArray) -> FloatArray:
+    """Sum for each stage (K - 1, W) what it chooses from: the strengths from its place on."""
+    rest = strength[:-1].copy()
+    rest[-1] += strength[-1]
+    for place in range(len(rest) - 2, -1, -1):
+        rest[place] += rest[place + 1]
+    return rest
 
 
 def _climb(
-    order: IntArray,
-    judge: IntArray,
-    n_items: int,
-    n_judges: int,
-    precision: float,
-    limit: float,
-    max_iter: int,
+    windows: RankedWindows, precision: float, limit: float, max_iter: int
 ) -> tuple[FloatArray, FloatArray, bool]:
     """Find utilities and slopes in turn, until neither moves the other."""
-    utility, slopes, converged = _first_guess(order, n_items), np.ones(n_judges), False
+    utility, slopes, converged = _first_guess(windows), np.ones(windows.n_judges), False
     for _ in range(_STEPS_OF_SLOPES if len(slopes) > 1 else 1):
-        utility, converged = _best_utilities(utility, slopes[judge], order, precision, limit, max_iter)
+        utility, converged = _best_utilities(utility, slopes, windows, precision, limit, max_iter)
         if len(slopes) == 1:
             break
         before = slopes
-        slopes = _best_slopes(utility, slopes, order, judge)
+        slopes = _best_slopes(utility, slopes, windows)
         if np.abs(np.log(slopes / before)).max() <= _NEAR:
             break
     return utility, slopes, converged
 
 
-def _first_guess(order: IntArray, n_items: int) -> FloatArray:
+def _first_guess(windows: RankedWindows) -> FloatArray:
     """Return the log-odds of beating another item of a window, which saves the climb a third of its steps."""
-    k = order.shape[1]
-    beaten = np.bincount(order.T.ravel(), weights=np.repeat(np.arange(k)[::-1], len(order)), minlength=n_items)
-    met = (k - 1) * np.bincount(order.T.ravel(), minlength=n_items)
+    k, n = windows.cells.shape
+    items = windows.cells.ravel() % windows.n_items if windows.n_judges > 1 else windows.cells.ravel()
+    beaten = np.bincount(items, weights=np.repeat(np.arange(k)[::-1], n), minlength=windows.n_items)
+    met = (k - 1) * np.bincount(items, minlength=windows.n_items)
     return np.asarray(np.log((beaten + 1) / (met - beaten + 1)), dtype=np.float64)
 
 
 def _best_utilities(
-    start: FloatArray, slope: FloatArray, order: IntArray, precision: float, limit: float, max_iter: int
+    start: FloatArray, slopes: FloatArray, windows: RankedWindows, precision: float, limit: float, max_iter: int
 ) -> tuple[FloatArray, bool]:
-    unit = 1 / np.sqrt(_curvature(start, slope, order) + precision)
+    unit = 1 / np.sqrt(_curvature(start, slopes, windows) + precision)
 
     def loss(scaled: FloatArray) -> tuple[float, FloatArray]:
         utility = scaled * unit
-        value, gradient, _ = log_likelihood(utility, slope, order)
+        value, gradient, _ = log_likelihood(utility, slopes, windows)
         return precision / 2 * float(utility @ utility) - value, (precision * utility - gradient) * unit
 
     # scipy stops at a relative change of the loss, too; the gradient is what is promised here.
@@ -234,38 +275,36 @@ def _best_utilities(
     return np.asarray(found.x * unit, dtype=np.float64), bool(np.abs(gradient).max(initial=0.0) <= 10 * limit)
 
 
-def _curvature(utility: FloatArray, slope: FloatArray, order: IntArray) -> FloatArray:
+def _curvature(utility: FloatArray, slopes: FloatArray, windows: RankedWindows) -> FloatArray:
     """Return the diagonal of the information: of each stage that an item is in, slope^2 p (1 - p)."""
-    places = order.T
-    scaled = utility.take(places) * slope
-    strength = np.exp(scaled - scaled.max(axis=0))
-    rest = np.cumsum(strength[::-1], axis=0)[::-1][:-1]
-    once, twice = np.cumsum(1 / rest, axis=0), np.cumsum(1 / rest**2, axis=0)
-    # The item at the last place is in the same stages as the one before it.
-    once, twice = np.concatenate([once, once[-1:]]), np.concatenate([twice, twice[-1:]])
-    own = slope**2 * (strength * once - strength**2 * twice)
-    return np.asarray(np.bincount(places.ravel(), weights=own.ravel(), minlength=len(utility)), dtype=np.float64)
+    strength, _ = _strengths(np.outer(slopes, utility), windows)
+    inverse = 1 / _rest(strength)
+    once, twice = np.cumsum(inverse, axis=0), np.cumsum(inverse**2, axis=0)
+    own = np.empty_like(strength)
+    own[:-1] = strength[:-1] * once - strength[:-1] ** 2 * twice
+    own[-1] = strength[-1] * once[-1] - strength[-1] ** 2 * twice[-1]
+    return np.asarray(slopes**2 @ windows.summed(own), dtype=np.float64)
 
 
-def _best_slopes(utility: FloatArray, slopes: FloatArray, order: IntArray, judge: IntArray) -> FloatArray:
+def _best_slopes(utility: FloatArray, slopes: FloatArray, windows: RankedWindows) -> FloatArray:
     """Maximise the likelihood of each judge's windows in the logarithm of its slope, by bisection of all at once."""
     low = np.full(len(slopes), np.log(_LOWEST_SLOPE))
     high = np.full(len(slopes), np.log(_HIGHEST_SLOPE))
     for _ in range(40):
         middle = (low + high) / 2
-        _, _, rising = log_likelihood(utility, np.exp(middle)[judge], order)
-        upward = np.bincount(judge, weights=rising, minlength=len(slopes)) > 0
+        upward = log_likelihood(utility, np.exp(middle), windows)[2] > 0
         low, high = np.where(upward, middle, low), np.where(upward, high, middle)
     found = (low + high) / 2
-    share = np.bincount(judge, minlength=len(slopes)) / max(len(judge), 1)
+    n_windows = np.bincount(windows.cells[0] // windows.n_items, minlength=len(slopes))
+    share = n_windows / max(n_windows.sum(), 1)
     return np.asarray(np.exp(found - (share * found).sum()), dtype=np.float64)
 
 
 def _variances(
-    utility: FloatArray, slope: FloatArray, order: IntArray, precision: float, component: IntArray
+    utility: FloatArray, slopes: FloatArray, windows: RankedWindows, precision: float, component: IntArray
 ) -> FloatArray:
     """Return each utility's variance about the mean of its component, from the observed information."""
-    information = _information(utility, slope, order)
+    information = _information(utility, slopes, windows)
     size = np.bincount(component)[component]
     diagonal = information.diagonal() + precision
     if len(utility) <= _DENSE_UP_TO:
@@ -278,21 +317,17 @@ def _variances(
     return np.asarray((1 + second) / diagonal * (1 - 1 / size), dtype=np.float64)
 
 
-def _information(utility: FloatArray, slope: FloatArray, order: IntArray) -> csr_array:
+def _information(utility: FloatArray, slopes: FloatArray, windows: RankedWindows) -> csr_array:
     """Return the observed information of all windows: a sparse (N, N) Laplacian."""
-    n, k = len(utility), order.shape[1]
-    scaled = slope[:, None] * utility[order]
-    strength = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    rest = np.cumsum(strength[:, ::-1], axis=1)[:, ::-1][:, :-1]
+    n = windows.n_items
+    strength, _ = _strengths(np.outer(slopes, utility), windows)
     # Items at places r < s meet in the stages up to r: minus p_r p_s summed over them.
-    squares = np.cumsum(1 / rest**2, axis=1)
-    rows, columns, weights = [], [], []
-    for first in range(k - 1):
-        for second in range(first + 1, k):
-            rows.append(order[:, first])
-            columns.append(order[:, second])
-            weights.append(slope**2 * strength[:, first] * strength[:, second] * squares[:, first])
-    row, column, weight = (np.concatenate(parts) for parts in (rows, columns, weights))
+    squares = np.cumsum(1 / _rest(strength) ** 2, axis=0)
+    squares *= slopes[windows.cells[0] // n] ** 2
+    items = windows.cells % n
+    first, second = np.triu_indices(len(items), k=1)
+    row, column = items[first].ravel(), items[second].ravel()
+    weight = (squares[first] * strength[first] * strength[second]).ravel()
     pairs = coo_array((np.r_[weight, weight], (np.r_[row, column], np.r_[column, row])), shape=(n, n)).tocsr()
     degrees = np.asarray(pairs.sum(axis=1)).ravel()
     diagonal = coo_array((degrees, (np.arange(n), np.arange(n))), shape=(n, n)).tocsr()
@@ -300,22 +335,25 @@ def _information(utility: FloatArray, slope: FloatArray, order: IntArray) -> csr
 
 
 def _components(order: IntArray, n_items: int) -> IntArray:
-    row, column = order[:, :-1].ravel(), order[:, 1:].ravel()
-    graph = coo_array((np.ones(len(row)), (row, column)), shape=(n_items, n_items))
-    _, labels = connected_components(graph, directed=False)
+    """Find which items hang together: parts of a graph in which each window is joined to its items."""
+    n, k = order.shape
+    # A node's neighbours, one node behind the other, is what a sparse matrix holds: nothing has to be sorted.
+    ends = np.concatenate([np.arange(0, n * k + 1, k), np.full(n_items, n * k)])
+    graph = csr_array((np.ones(n * k), (order + n).ravel(), ends), shape=(n + n_items, n + n_items))
+    labels = connected_components(graph, directed=False)[1][n:]
     # By size, then by the first item, so that the numbers say something.
-    sizes = np.bincount(labels)
-    firsts = np.unique(labels, return_index=True)[1]
+    _, firsts, part = np.unique(labels, return_index=True, return_inverse=True)
+    sizes = np.bincount(part)
     rank = np.empty(len(sizes), dtype=np.intp)
     rank[np.lexsort((firsts, -sizes))] = np.arange(len(sizes))
-    return np.asarray(rank[labels], dtype=np.intp)
+    return np.asarray(rank[part], dtype=np.intp)
 
 
 def _checked(rankings: ArrayLike, n_items: int, judges: ArrayLike | None) -> tuple[IntArray, IntArray, int]:
     order = np.asarray(rankings)
     if order.ndim != 2 or not np.issubdtype(order.dtype, np.integer) or order.shape[1] < 2:
         raise ValueError(f"rankings must be integers of shape (W, K) with K of 2 or more, not {order.shape}")
-    order = np.asfortranarray(order, dtype=np.intp)
+    order = np.ascontiguousarray(order, dtype=np.intp)
     if n_items < 1 or (order.size and not (order.min() >= 0 and order.max() < n_items)):
         raise ValueError(f"rankings must hold items from 0 to {n_items - 1}")
     if len(order) and (np.diff(np.sort(order, axis=1), axis=1) == 0).any():
