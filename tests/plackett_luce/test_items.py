@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.special import logsumexp
 
 from valueflow.plackett_luce import fit_items
-from valueflow.plackett_luce.items import RankedWindows, _curvature, _information, _variances, log_likelihood
+from valueflow.plackett_luce.ranked import RankedWindows, curvature, information, log_likelihood
 
 
 def simulated(n: int, windows: int, k: int, seed: int, spread: float = 1.5) -> tuple[np.ndarray, np.ndarray]:
@@ -71,13 +71,13 @@ def test_information_is_minus_the_second_derivative(seed: int, k: int) -> None:
     _, order = simulated(7, 9, k, seed)
     utility, slopes, judge = draws.normal(0, 2, 7), draws.uniform(0.3, 2, 2), draws.integers(0, 2, 9)
     windows = RankedWindows.of(order, 7, judge, 2)
-    information = _information(utility, slopes, windows).toarray()
-    assert _curvature(utility, slopes, windows) == pytest.approx(information.diagonal(), rel=1e-9)
+    whole = information(utility, slopes, windows).toarray()
+    assert curvature(utility, slopes, windows) == pytest.approx(whole.diagonal(), rel=1e-9)
     step = 1e-5
     for item in range(7):
         moved = np.eye(7)[item] * step
         above, below = (log_likelihood(utility + sign * moved, slopes, windows)[1] for sign in (1, -1))
-        assert information[item] == pytest.approx(-(above - below) / (2 * step), abs=1e-5)
+        assert whole[item] == pytest.approx(-(above - below) / (2 * step), abs=1e-5)
 
 
 @pytest.mark.parametrize("spread", [1.0, 90.0])
@@ -92,28 +92,6 @@ def test_likelihood_of_small_and_of_far_utilities(spread: float) -> None:
         moved = np.eye(8)[item] * step
         above, below = (literal_log_likelihood(utility + sign * moved, np.full(12, 1.3), order) for sign in (1, -1))
         assert gradient[item] == pytest.approx((above - below) / (2 * step), abs=1e-4)
-
-
-def test_errors_are_those_of_centred_utilities() -> None:
-    _, order = simulated(30, 200, 3, seed=3)
-    fit = fit_items(order, 30, prior_precision=0.2)
-    whole = np.linalg.inv(
-        _information(fit.utility, np.ones(1), RankedWindows.of(order, 30)).toarray() + 0.2 * np.eye(30)
-    )
-    centring = np.eye(30) - 1 / 30
-    assert fit.standard_error == pytest.approx(np.sqrt(np.diag(centring @ whole @ centring)), rel=1e-9)
-
-
-def test_the_series_of_many_items_is_near_the_inverse(monkeypatch: pytest.MonkeyPatch) -> None:
-    _, order = simulated(400, 4_000, 2, seed=5)
-    fit = fit_items(order, 400)
-    component, windows = np.zeros(400, dtype=np.intp), RankedWindows.of(order, 400)
-    exact = _variances(fit.utility, np.ones(1), windows, 0.1, component)
-    monkeypatch.setattr("valueflow.plackett_luce.items._DENSE_UP_TO", 0)
-    series = _variances(fit.utility, np.ones(1), windows, 0.1, component)
-    ratio = np.sqrt(series / exact)
-    assert np.median(ratio) == pytest.approx(1, abs=0.03)
-    assert (np.abs(ratio - 1) < 0.1).mean() > 0.95
 
 
 @pytest.mark.parametrize("k", [2, 4])

@@ -12,6 +12,7 @@ from .discrimination import DiscriminationFit, anchor_kendall_tau, fit_discrimin
 from .guarded import window_guarded
 from .interval import PosteriorSummary, summarise_posterior
 from .items import ItemFit, fit_items
+from .precision import choose_precision
 from .simulation import simulate_rankings
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "PosteriorSummary",
     "UtilityFit",
     "anchor_kendall_tau",
+    "choose_precision",
     "fit_discrimination",
     "fit_items",
     "fit_utilities",

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
-from scipy.sparse import coo_array, csr_array
+from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from .windows import LARGEST_EXPONENT, FloatArray, IntArray
-
-_DENSE_UP_TO = 1_500
-"""Items up to which the information is inverted whole: 18 MB, a fraction of a second. Beyond it they are a series."""
+from .ranked import RankedWindows, checked_order, curvature, log_likelihood
+from .uncertainty import marginal_moments
+from .windows import FloatArray, IntArray
 
 _LOWEST_SLOPE, _HIGHEST_SLOPE = 1e-2, 1e2
 _STEPS_OF_SLOPES = 30
@@ -29,9 +28,12 @@ class ItemFit:
     ----------
     utility : (N,) float array
         Maximum of the posterior. Where all windows hang together their mean is 0; else that of each component is.
+    mean : (N,) float array
+        Mean of the posterior: further out than the maximum where an item nearly always won, or lost. NaN for an item in
+        no window, and where no errors were asked for.
     standard_error : (N,) float array
-        Of the utility's distance to the mean of its component, from the observed information, prior included. Above
-        1,500 items the second order of a series (see `fit_items`). NaN for an item in no window.
+        How far, in root mean square, the truth lies from the utility by the posterior; both as distances to the mean of
+        the component. NaN as `mean`.
     discrimination : (J,) float array
         Slope of each judge; their geometric mean, over windows, is 1.
     component : (N,) int array
@@ -46,6 +48,7 @@ class ItemFit:
     """
 
     utility: FloatArray
+    mean: FloatArray
     standard_error: FloatArray
     discrimination: FloatArray
     component: IntArray
@@ -89,15 +92,13 @@ def fit_items(
         it there is one judge, of slope 1.
     prior_precision : float
         lambda, above 0. The default says that utilities lie some 3 from 0, where a text beats a middling one 19 times
-        in 20: with 10 to 30 windows a text, 90% intervals held 86% to 92% for utilities that spread by 2 to 3. (Its
-        estimate from the data, by EM with Laplace's approximation, was tried: with 10 windows of 2 a text it came out
-        two to three times too high, and 90% intervals held 62% to 79%.)
+        in 20. `choose_precision` finds it from the windows.
     tolerance : float
         Largest component of the gradient at the end, as a share of an item's mean number of windows.
     max_iter : int
         Most steps of each climb.
     errors : bool
-        Whether to compute standard errors; without them they are NaN.
+        Whether to compute means and standard errors.
 
     Returns
     -------
@@ -108,19 +109,12 @@ def fit_items(
     ValueError
         Where an argument has a wrong shape or range.
 
-    Notes
-    -----
-    With L the information of the windows (a graph's Laplacian: the constant vector is in its kernel), the variance of
-    item i about its component's mean is ``inv(L + lambda I)_ii - 1 / (lambda n)``, n the size of the component. Above
-    1,500 items, with D the diagonal of ``L + lambda I`` and A what is left, it is
-    ``(1 + sum_j A_ij^2 / (D_i D_j)) / D_i``, the first terms of ``inv(D - A) = inv(D) + inv(D) A inv(D) + ...``.
-
     References
     ----------
     Maystre, L. and Grossglauser, M. (2015). Fast and accurate inference of Plackett-Luce models. NeurIPS 28.
     Caron, F. and Doucet, A. (2012). Efficient Bayesian inference for generalized Bradley-Terry models. JCGS 21(1).
     """
-    order, judge, n_judges = _checked(rankings, n_items, judges)
+    order, judge, n_judges = checked_order(rankings, n_items, judges)
     if not (np.isfinite(prior_precision) and prior_precision > 0):
         raise ValueError(f"prior_precision must be above zero, got {prior_precision}")
     if not tolerance > 0 or max_iter < 1:
@@ -130,13 +124,14 @@ def fit_items(
     component = _components(order, n_items)
     limit = tolerance * max(float(n_windows.mean()), 1.0)
     utility, slopes, converged = _climb(windows, prior_precision, limit, max_iter)
-    variance = np.full(n_items, np.nan)
+    mean = error = np.full(n_items, np.nan)
     if errors:
-        variance = _variances(utility, slopes, windows, prior_precision, component)
+        mean, error = marginal_moments(utility, slopes, windows, prior_precision, component)
     first, last = order[:, 0], order[:, -1]
     return ItemFit(
         utility=utility,
-        standard_error=np.where(n_windows > 0, np.sqrt(variance), np.nan),
+        mean=np.where(n_windows > 0, mean, np.nan),
+        standard_error=np.where(n_windows > 0, error, np.nan),
         discrimination=slopes,
         component=component,
         never_lost=(n_windows > 0) & (np.bincount(first, minlength=n_items) == n_windows),
@@ -144,93 +139,6 @@ def fit_items(
         n_windows=n_windows,
         converged=converged,
     )
-
-
-@dataclass(frozen=True, eq=False)
-class RankedWindows:
-    """Windows laid out for many passes over them.
-
-    Attributes
-    ----------
-    cells : (K, W) int array
-        ``judge * N + item`` of each place, the most supportive first. Places come first, so that each step of a pass
-        runs along all windows. A judge's slope times an item's utility is the same in all its windows, so exponentials
-        are taken once for each such number.
-    picked : (J * N,) float array
-        How often each cell was chosen, at any stage but a window's last, which has nothing to choose from.
-    n_items, n_judges : int
-        N and J.
-    """
-
-    cells: IntArray
-    picked: FloatArray
-    n_items: int
-    n_judges: int
-
-    @classmethod
-    def of(cls, order: IntArray, n_items: int, judge: IntArray | None = None, n_judges: int = 1) -> RankedWindows:
-        """Lay out rankings (W, K) of items by judges (W,), both numbered from 0."""
-        cells = np.ascontiguousarray(order.T, dtype=np.intp)
-        if n_judges > 1 and judge is not None:
-            cells = cells + judge * n_items
-        size = n_judges * n_items
-        return cls(cells, np.bincount(cells[:-1].ravel(), minlength=size).astype(np.float64), n_items, n_judges)
-
-    def summed(self, places: FloatArray) -> FloatArray:
-        """Add up what stands at the places (K, W) by judge and item: (J, N)."""
-        sums = np.bincount(self.cells.ravel(), weights=places.ravel(), minlength=self.picked.size)
-        return np.asarray(sums.reshape(self.n_judges, self.n_items), dtype=np.float64)
-
-
-def log_likelihood(
-    utility: FloatArray, slopes: FloatArray, windows: RankedWindows
-) -> tuple[float, FloatArray, FloatArray]:
-    """Return the log-likelihood of windows and its gradients in the utilities (N,) and in the slopes (J,).
-
-    Parameters
-    ----------
-    utility : (N,) float array
-    slopes : (J,) float array
-    windows : RankedWindows
-    """
-    scaled = np.outer(slopes, utility)
-    strength, shift = _strengths(scaled, windows)
-    rest = _rest(strength)
-    # Where nothing was shifted, products over a window's stages stay in range, too: one logarithm does for all.
-    chosen_from = np.multiply.reduce(rest, axis=0) if shift is None else rest
-    value = float(scaled.ravel() @ windows.picked - np.log(chosen_from).sum())
-    if shift is not None:
-        value -= float(len(rest) * shift.sum())
-    np.divide(1.0, rest, out=rest)
-    for place in range(1, len(rest)):
-        rest[place] += rest[place - 1]
-    # How often each item was expected to be chosen. The last place is in the same stages as the one before it.
-    strength[:-1] *= rest
-    strength[-1] *= rest[-1]
-    residual = windows.picked.reshape(scaled.shape) - windows.summed(strength)
-    return value, slopes @ residual, residual @ utility
-
-
-def _strengths(scaled: FloatArray, windows: RankedWindows) -> tuple[FloatArray, FloatArray | None]:
-    """Return exp of the scaled utilities (J, N) at all places (K, W), and what was taken from each window's before.
-
-    Nearly always no strength, nor a product of a window's strengths, can leave the range of a number; then nothing is.
-    """
-    reach = float(np.abs(scaled).max(initial=0.0)) + np.log(len(windows.cells))
-    if reach * (len(windows.cells) - 1) < LARGEST_EXPONENT:
-        return np.exp(scaled).ravel().take(windows.cells), None
-    at_places = scaled.ravel().take(windows.cells)
-    shift = at_places.max(axis=0)
-    return np.exp(at_places - shift), shift
-
-
-def _rest(strength: FloatArray) -> FloatArray:
-    """Sum for each stage (K - 1, W) what it chooses from: the strengths from its place on."""
-    rest = strength[:-1].copy()
-    rest[-1] += strength[-1]
-    for place in range(len(rest) - 2, -1, -1):
-        rest[place] += rest[place + 1]
-    return rest
 
 
 def _climb(
@@ -261,7 +169,7 @@ def _first_guess(windows: RankedWindows) -> FloatArray:
 def _best_utilities(
     start: FloatArray, slopes: FloatArray, windows: RankedWindows, precision: float, limit: float, max_iter: int
 ) -> tuple[FloatArray, bool]:
-    unit = 1 / np.sqrt(_curvature(start, slopes, windows) + precision)
+    unit = 1 / np.sqrt(curvature(start, slopes, windows) + precision)
 
     def loss(scaled: FloatArray) -> tuple[float, FloatArray]:
         utility = scaled * unit
@@ -273,17 +181,6 @@ def _best_utilities(
     found = minimize(loss, start / unit, jac=True, method="L-BFGS-B", options=options)  # type: ignore[call-overload]
     gradient = loss(found.x)[1] / unit
     return np.asarray(found.x * unit, dtype=np.float64), bool(np.abs(gradient).max(initial=0.0) <= 10 * limit)
-
-
-def _curvature(utility: FloatArray, slopes: FloatArray, windows: RankedWindows) -> FloatArray:
-    """Return the diagonal of the information: of each stage that an item is in, slope^2 p (1 - p)."""
-    strength, _ = _strengths(np.outer(slopes, utility), windows)
-    inverse = 1 / _rest(strength)
-    once, twice = np.cumsum(inverse, axis=0), np.cumsum(inverse**2, axis=0)
-    own = np.empty_like(strength)
-    own[:-1] = strength[:-1] * once - strength[:-1] ** 2 * twice
-    own[-1] = strength[-1] * once[-1] - strength[-1] ** 2 * twice[-1]
-    return np.asarray(slopes**2 @ windows.summed(own), dtype=np.float64)
 
 
 def _best_slopes(utility: FloatArray, slopes: FloatArray, windows: RankedWindows) -> FloatArray:
@@ -300,40 +197,6 @@ def _best_slopes(utility: FloatArray, slopes: FloatArray, windows: RankedWindows
     return np.asarray(np.exp(found - (share * found).sum()), dtype=np.float64)
 
 
-def _variances(
-    utility: FloatArray, slopes: FloatArray, windows: RankedWindows, precision: float, component: IntArray
-) -> FloatArray:
-    """Return each utility's variance about the mean of its component, from the observed information."""
-    information = _information(utility, slopes, windows)
-    size = np.bincount(component)[component]
-    diagonal = information.diagonal() + precision
-    if len(utility) <= _DENSE_UP_TO:
-        whole = information.toarray()
-        whole[np.diag_indices_from(whole)] += precision
-        return np.asarray(np.diag(np.linalg.inv(whole)) - 1 / (precision * size), dtype=np.float64).clip(min=0.0)
-    coupled = information.copy()
-    coupled.setdiag(0.0)
-    second = (coupled.multiply(coupled)) @ (1 / diagonal) / diagonal
-    return np.asarray((1 + second) / diagonal * (1 - 1 / size), dtype=np.float64)
-
-
-def _information(utility: FloatArray, slopes: FloatArray, windows: RankedWindows) -> csr_array:
-    """Return the observed information of all windows: a sparse (N, N) Laplacian."""
-    n = windows.n_items
-    strength, _ = _strengths(np.outer(slopes, utility), windows)
-    # Items at places r < s meet in the stages up to r: minus p_r p_s summed over them.
-    squares = np.cumsum(1 / _rest(strength) ** 2, axis=0)
-    squares *= slopes[windows.cells[0] // n] ** 2
-    items = windows.cells % n
-    first, second = np.triu_indices(len(items), k=1)
-    row, column = items[first].ravel(), items[second].ravel()
-    weight = (squares[first] * strength[first] * strength[second]).ravel()
-    pairs = coo_array((np.r_[weight, weight], (np.r_[row, column], np.r_[column, row])), shape=(n, n)).tocsr()
-    degrees = np.asarray(pairs.sum(axis=1)).ravel()
-    diagonal = coo_array((degrees, (np.arange(n), np.arange(n))), shape=(n, n)).tocsr()
-    return csr_array(diagonal - pairs)
-
-
 def _components(order: IntArray, n_items: int) -> IntArray:
     """Find which items hang together: parts of a graph in which each window is joined to its items."""
     n, k = order.shape
@@ -347,21 +210,3 @@ def _components(order: IntArray, n_items: int) -> IntArray:
     rank = np.empty(len(sizes), dtype=np.intp)
     rank[np.lexsort((firsts, -sizes))] = np.arange(len(sizes))
     return np.asarray(rank[part], dtype=np.intp)
-
-
-def _checked(rankings: ArrayLike, n_items: int, judges: ArrayLike | None) -> tuple[IntArray, IntArray, int]:
-    order = np.asarray(rankings)
-    if order.ndim != 2 or not np.issubdtype(order.dtype, np.integer) or order.shape[1] < 2:
-        raise ValueError(f"rankings must be integers of shape (W, K) with K of 2 or more, not {order.shape}")
-    order = np.ascontiguousarray(order, dtype=np.intp)
-    if n_items < 1 or (order.size and not (order.min() >= 0 and order.max() < n_items)):
-        raise ValueError(f"rankings must hold items from 0 to {n_items - 1}")
-    if len(order) and (np.diff(np.sort(order, axis=1), axis=1) == 0).any():
-        window = int(np.flatnonzero((np.diff(np.sort(order, axis=1), axis=1) == 0).any(axis=1))[0])
-        raise ValueError(f"window {window} holds an item twice")
-    if judges is None:
-        return order, np.zeros(len(order), dtype=np.intp), 1
-    judge = np.asarray(judges)
-    if judge.shape != (len(order),) or not np.issubdtype(judge.dtype, np.integer) or (judge.size and judge.min() < 0):
-        raise ValueError(f"judges must be integers of shape ({len(order)},), from 0")
-    return order, judge.astype(np.intp), int(judge.max(initial=0)) + 1

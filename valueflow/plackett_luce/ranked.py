@@ -1,0 +1,158 @@
+"""The likelihood of windows in which items were ranked among each other, and its derivatives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.sparse import coo_array, csr_array
+
+from .windows import LARGEST_EXPONENT, FloatArray, IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class RankedWindows:
+    """Windows laid out for many passes over them.
+
+    Attributes
+    ----------
+    cells : (K, W) int array
+        ``judge * N + item`` of each place, the most supportive first. Places come first, so that each step of a pass
+        runs along all windows. A judge's slope times an item's utility is the same in all its windows, so exponentials
+        are taken once for each such number.
+    picked : (J * N,) float array
+        How often each cell was chosen, at any stage but a window's last, which has nothing to choose from.
+    n_items, n_judges : int
+        N and J.
+    """
+
+    cells: IntArray
+    picked: FloatArray
+    n_items: int
+    n_judges: int
+
+    @classmethod
+    def of(cls, order: IntArray, n_items: int, judge: IntArray | None = None, n_judges: int = 1) -> RankedWindows:
+        """Lay out rankings (W, K) of items by judges (W,), both numbered from 0."""
+        cells = np.ascontiguousarray(order.T, dtype=np.intp)
+        if n_judges > 1 and judge is not None:
+            cells = cells + judge * n_items
+        size = n_judges * n_items
+        return cls(cells, np.bincount(cells[:-1].ravel(), minlength=size).astype(np.float64), n_items, n_judges)
+
+    def summed(self, places: FloatArray) -> FloatArray:
+        """Add up what stands at the places (K, W) by judge and item: (J, N)."""
+        sums = np.bincount(self.cells.ravel(), weights=places.ravel(), minlength=self.picked.size)
+        return np.asarray(sums.reshape(self.n_judges, self.n_items), dtype=np.float64)
+
+
+def checked_order(rankings: ArrayLike, n_items: int, judges: ArrayLike | None) -> tuple[IntArray, IntArray, int]:
+    """Check windows of items and who ranked them.
+
+    Returns
+    -------
+    order : (W, K) int array
+    judge : (W,) int array
+        All 0 where there is one judge.
+    n_judges : int
+
+    Raises
+    ------
+    ValueError
+        Where a shape is wrong, a number is out of range or a window holds an item twice.
+    """
+    order = np.asarray(rankings)
+    if order.ndim != 2 or not np.issubdtype(order.dtype, np.integer) or order.shape[1] < 2:
+        raise ValueError(f"rankings must be integers of shape (W, K) with K of 2 or more, not {order.shape}")
+    order = np.ascontiguousarray(order, dtype=np.intp)
+    if n_items < 1 or (order.size and not (order.min() >= 0 and order.max() < n_items)):
+        raise ValueError(f"rankings must hold items from 0 to {n_items - 1}")
+    if len(order) and (np.diff(np.sort(order, axis=1), axis=1) == 0).any():
+        window = int(np.flatnonzero((np.diff(np.sort(order, axis=1), axis=1) == 0).any(axis=1))[0])
+        raise ValueError(f"window {window} holds an item twice")
+    if judges is None:
+        return order, np.zeros(len(order), dtype=np.intp), 1
+    judge = np.asarray(judges)
+    if judge.shape != (len(order),) or not np.issubdtype(judge.dtype, np.integer) or (judge.size and judge.min() < 0):
+        raise ValueError(f"judges must be integers of shape ({len(order)},), from 0")
+    return order, judge.astype(np.intp), int(judge.max(initial=0)) + 1
+
+
+def log_likelihood(
+    utility: FloatArray, slopes: FloatArray, windows: RankedWindows
+) -> tuple[float, FloatArray, FloatArray]:
+    """Return the log-likelihood of windows and its gradients in the utilities (N,) and in the slopes (J,).
+
+    Parameters
+    ----------
+    utility : (N,) float array
+    slopes : (J,) float array
+    windows : RankedWindows
+    """
+    scaled = np.outer(slopes, utility)
+    strength, shift = strengths(scaled, windows)
+    rest = stage_totals(strength)
+    # Where nothing was shifted, products over a window's stages stay in range, too: one logarithm does for all.
+    totals = np.multiply.reduce(rest, axis=0) if shift is None else rest
+    value = float(scaled.ravel() @ windows.picked - np.log(totals).sum())
+    if shift is not None:
+        value -= float(len(rest) * shift.sum())
+    np.divide(1.0, rest, out=rest)
+    for place in range(1, len(rest)):
+        rest[place] += rest[place - 1]
+    # How often each item was expected to be chosen. The last place is in the same stages as the one before it.
+    strength[:-1] *= rest
+    strength[-1] *= rest[-1]
+    residual = windows.picked.reshape(scaled.shape) - windows.summed(strength)
+    return value, slopes @ residual, residual @ utility
+
+
+def strengths(scaled: FloatArray, windows: RankedWindows) -> tuple[FloatArray, FloatArray | None]:
+    """Return exp of the scaled utilities (J, N) at all places (K, W), and what was taken from each window's before.
+
+    Nearly always no strength, nor a product of a window's strengths, can leave the range of a number; then nothing is.
+    """
+    reach = float(np.abs(scaled).max(initial=0.0)) + np.log(len(windows.cells))
+    if reach * (len(windows.cells) - 1) < LARGEST_EXPONENT:
+        return np.exp(scaled).ravel().take(windows.cells), None
+    at_places = scaled.ravel().take(windows.cells)
+    shift = at_places.max(axis=0)
+    return np.exp(at_places - shift), shift
+
+
+def stage_totals(strength: FloatArray) -> FloatArray:
+    """Return the total strength (K - 1, W) of what each stage chooses from: the items from its place on."""
+    rest = strength[:-1].copy()
+    rest[-1] += strength[-1]
+    for place in range(len(rest) - 2, -1, -1):
+        rest[place] += rest[place + 1]
+    return rest
+
+
+def curvature(utility: FloatArray, slopes: FloatArray, windows: RankedWindows) -> FloatArray:
+    """Return the diagonal of the information: of each stage that an item is in, slope^2 p (1 - p)."""
+    strength, _ = strengths(np.outer(slopes, utility), windows)
+    inverse = 1 / stage_totals(strength)
+    once, twice = np.cumsum(inverse, axis=0), np.cumsum(inverse**2, axis=0)
+    own = np.empty_like(strength)
+    own[:-1] = strength[:-1] * once - strength[:-1] ** 2 * twice
+    own[-1] = strength[-1] * once[-1] - strength[-1] ** 2 * twice[-1]
+    return np.asarray(slopes**2 @ windows.summed(own), dtype=np.float64)
+
+
+def information(utility: FloatArray, slopes: FloatArray, windows: RankedWindows) -> csr_array:
+    """Return the observed information of all windows: a sparse (N, N) Laplacian."""
+    n = windows.n_items
+    strength, _ = strengths(np.outer(slopes, utility), windows)
+    # Items at places r < s meet in the stages up to r: minus p_r p_s summed over them.
+    squares = np.cumsum(1 / stage_totals(strength) ** 2, axis=0)
+    squares *= slopes[windows.cells[0] // n] ** 2
+    items = windows.cells % n
+    first, second = np.triu_indices(len(items), k=1)
+    row, column = items[first].ravel(), items[second].ravel()
+    weight = (squares[first] * strength[first] * strength[second]).ravel()
+    pairs = coo_array((np.r_[weight, weight], (np.r_[row, column], np.r_[column, row])), shape=(n, n)).tocsr()
+    degrees = np.asarray(pairs.sum(axis=1)).ravel()
+    diagonal = coo_array((degrees, (np.arange(n), np.arange(n))), shape=(n, n)).tocsr()
+    return csr_array(diagonal - pairs)

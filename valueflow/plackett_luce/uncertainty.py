@@ -1,0 +1,108 @@
+"""How surely utilities of items are known, from the likelihood around its maximum."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.polynomial.hermite_e import hermegauss
+
+from .ranked import RankedWindows, curvature, information, stage_totals, strengths
+from .windows import LARGEST_EXPONENT, FloatArray, IntArray
+
+_DENSE_UP_TO = 1_500
+"""Items up to which the information is inverted whole: 18 MB, a fraction of a second. Beyond it they are a series."""
+
+_NODES = 15
+"""Places at which an item's density is taken: of twice as many, means and errors differ by less than a hundredth of an
+error, also for items that never lost."""
+
+
+def marginal_moments(
+    utility: FloatArray, slopes: FloatArray, windows: RankedWindows, precision: float, component: IntArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return each utility's posterior mean, and its root mean square distance to the maximum; both (N,).
+
+    The normal approximation at the maximum gives each item's variance, all others free. Its shape is that of the item's
+    density with all others at the maximum, which leans away from 0 the more, the fewer windows speak for the other
+    side; it is stretched to that variance, and its moments are taken by Gauss-Hermite quadrature.
+
+    Parameters
+    ----------
+    utility : (N,) float array
+        Maximum of the posterior.
+    slopes : (J,) float array
+    windows : RankedWindows
+    precision : float
+        lambda of the prior.
+    component : (N,) int array
+        Which items hang together: a variance is that of the distance to the mean of these.
+
+    References
+    ----------
+    Tierney, L. and Kadane, J. B. (1986). Accurate approximations for posterior moments and marginal densities. JASA 81.
+    """
+    deviation = np.sqrt(variances(utility, slopes, windows, precision, component))
+    first, second = _conditional_moments(utility, slopes, windows, precision)
+    return utility + deviation * first, deviation * np.sqrt(second)
+
+
+def variances(
+    utility: FloatArray, slopes: FloatArray, windows: RankedWindows, precision: float, component: IntArray
+) -> FloatArray:
+    """Return each utility's variance (N,) about the mean of its component, by the observed information.
+
+    Notes
+    -----
+    With L the information of the windows (a graph's Laplacian: the constant vector is in its kernel), the variance of
+    item i about its component's mean is ``inv(L + lambda I)_ii - 1 / (lambda n)``, n the size of the component. Above
+    1,500 items, with D the diagonal of ``L + lambda I`` and A what is left, it is
+    ``(1 + sum_j A_ij^2 / (D_i D_j)) / D_i``, the first terms of ``inv(D - A) = inv(D) + inv(D) A inv(D) + ...``.
+    """
+    observed = information(utility, slopes, windows)
+    size = np.bincount(component)[component]
+    diagonal = observed.diagonal() + precision
+    if len(utility) <= _DENSE_UP_TO:
+        whole = observed.toarray()
+        whole[np.diag_indices_from(whole)] += precision
+        return np.asarray(np.diag(np.linalg.inv(whole)) - 1 / (precision * size), dtype=np.float64).clip(min=0.0)
+    coupled = observed.copy()
+    coupled.setdiag(0.0)
+    second = (coupled.multiply(coupled)) @ (1 / diagonal) / diagonal
+    return np.asarray((1 + second) / diagonal * (1 - 1 / size), dtype=np.float64)
+
+
+def _conditional_moments(
+    utility: FloatArray, slopes: FloatArray, windows: RankedWindows, precision: float
+) -> tuple[FloatArray, FloatArray]:
+    """Return mean and mean square (N,) of each item's step from the maximum, in normal units, all others fixed."""
+    nodes, weights = hermegauss(_NODES)
+    strength, _ = strengths(np.outer(slopes, utility), windows)
+    totals = stage_totals(strength)
+    stages = len(totals)
+    # What each stage has beside the item it chose. By subtraction, little would be left of it behind a large strength.
+    others = np.concatenate([totals[1:], strength[-1:]])
+    # A step so long that strengths would leave the range of numbers has no density left.
+    longest = LARGEST_EXPONENT / (stages * np.abs(nodes).max() * slopes.max())
+    unit = np.minimum(1 / np.sqrt(curvature(utility, slopes, windows) + precision), longest)
+    picked = slopes @ windows.picked.reshape(len(slopes), -1)
+    logs = np.empty((_NODES, len(utility)))
+    for number, node in enumerate(nodes):
+        step = node * unit
+        growth = np.outer(slopes, step).ravel()
+        stepped = strength * np.exp(growth).take(windows.cells)
+        grown = strength * np.expm1(growth).take(windows.cells)
+        # How the totals grow with the item, which at place p stands in the stages up to p, and is chosen at the last.
+        change = np.empty_like(strength)
+        for place in range(stages + 1):
+            ratio = (others[place] + stepped[place]) / totals[place] if place < stages else np.ones(strength.shape[1])
+            for stage in range(place):
+                ratio *= 1 + grown[place] / totals[stage]
+            change[place] = np.log(ratio)
+        logs[number] = (
+            step * picked
+            - windows.summed(change).sum(axis=0)
+            - precision / 2 * step * (2 * utility + step)
+            + node**2 / 2
+        )
+    density = weights[:, None] * np.exp(logs - logs.max(axis=0))
+    density /= density.sum(axis=0)
+    return nodes @ density, nodes**2 @ density
