@@ -148,12 +148,12 @@ def test_what_fails_is_counted_and_a_text_without_a_ranking_is_told() -> None:
     assert built.summary["rankings_failed"] == 10
     assert built.summary["failures"] == {"no answer": 10}
     assert lost not in set(built.database["text"])
-    with pytest.raises(InputError, match="all 60 windows failed, the first one: no answer"):
+    with pytest.raises(InputError, match="all 30 windows failed, the first one: no answer"):
         build(judge=KnowingJudge(fails=lambda texts: True))
 
 
 def test_a_judge_that_looks_at_places_only_is_told_and_left_out() -> None:
-    with pytest.raises(InputError, match="in the same order in all 60 windows"):
+    with pytest.raises(InputError, match="in the same order in all 30 windows"):
         build(judge=KnowingJudge(stuck=True))
     alone = build()
     panel = build(judge=PanelJudge([KnowingJudge(), KnowingJudge(stuck=True)]))

@@ -174,7 +174,7 @@ def construct(settings: ConstructionSettings) -> Construction:
             len(texts),
             judges=judged.judges_used,
             windows=judged.windows[judged.used],
-            prior_precision=settings.prior_precision,
+            prior_precision=fit.prior_precision,
             seed=settings.seed,
         )
     database = ratings.loc[ratings["published"], list(DATABASE_COLUMNS)].reset_index(drop=True)
@@ -381,6 +381,7 @@ def _body(
         "components": len(np.unique(fit.component[ranked])),
         "never_lost": int((fit.never_lost & ranked).sum()),
         "never_won": int((fit.never_won & ranked).sum()),
+        "prior_precision": fit.prior_precision,
         "converged": fit.converged,
         "split_half": asdict(halves),
         "known_spearman": _spearman(fit.utility[known], texts.rating[known]),

@@ -11,9 +11,10 @@ from valueflow.run.draws import keyed_uniforms, split_keys
 IntArray = npt.NDArray[np.intp]
 FloatArray = npt.NDArray[np.float64]
 
-_SPREAD = 1.0
-"""Standard deviation, in utilities, of what is added to estimates before texts of near utility are put together: texts
-this far apart are ordered wrongly one time in four, so little is known already, and neighbours change."""
+_NOISE = 0.3
+"""Of a standard error, what is added to estimates before texts of near utility are put together: enough that neighbours
+change. Whole standard errors, or what a draw from the posterior would be, put texts together that are too far apart to
+tell much: they take a tenth more calls for the same correlation with the truth."""
 
 _SALT_RANDOM, _SALT_INFORMED = 0, 1
 
@@ -55,8 +56,8 @@ def informed_round(
 ) -> IntArray:
     """Draw windows of texts with near utilities, in which every text appears once.
 
-    The order of two texts far apart is known before it is asked. So texts are sorted by their estimated utility, to
-    which is added what is not known of it, and neighbours go into one window.
+    The order of two texts far apart is known before it is asked. So texts are sorted by their estimated utility, with
+    a little noise, and neighbours go into one window; the cuts between windows lie elsewhere in each other round.
 
     Parameters
     ----------
@@ -72,8 +73,8 @@ def informed_round(
     (W, k) array
     """
     noise = ndtri(np.clip(_uniforms(keys, number, _SALT_INFORMED), 1e-9, 1 - 1e-9))
-    doubt = np.hypot(np.nan_to_num(error, nan=0.0), _SPREAD)
-    order = np.argsort(utility + noise * doubt, kind="stable")
+    order = np.argsort(utility + _NOISE * noise * np.nan_to_num(error, nan=0.0), kind="stable")
+    order = np.roll(order, -(k // 2) * (number % 2))
     # Where k does not divide N, the last window is filled from the texts before it.
     return _cut([order], order[::-1], k)
 

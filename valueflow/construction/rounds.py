@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from valueflow.construction.plan import informed_round, random_rounds
 from valueflow.judge import Judge, Progress, Question, Windows, checked_rankings
-from valueflow.plackett_luce import ItemFit, fit_items
+from valueflow.plackett_luce import ItemFit, choose_precision, fit_items
 from valueflow.run.draws import keyed_uniforms, split_keys
 from valueflow.run.errors import InputError
 
@@ -113,7 +113,7 @@ def judge_rounds(
     k: int,
     m: int,
     random: int,
-    prior_precision: float,
+    prior_precision: float | None,
     progress: Progress,
 ) -> tuple[Judged, ItemFit]:
     """Have a judge rank texts in m rounds, and fit their utilities.
@@ -128,7 +128,7 @@ def judge_rounds(
         Texts in a window, rounds, how many of these are random. They are judged in one batch; each further round
         follows the estimates so far.
     prior_precision
-        Of the utilities.
+        Of the utilities; None: chosen by what the rankings of the random rounds say.
     progress
         Told of every ranking.
 
@@ -144,7 +144,7 @@ def judge_rounds(
         items = informed_round(keys, k, fit.utility, fit.standard_error, number)
         further = _ask(judge, question, texts, keys, items, np.full(len(items), number), progress)
         judged = _joined(judged, further)
-        fit = _fitted(judged, len(texts), prior_precision)
+        fit = _fitted(judged, len(texts), fit.prior_precision)
     return judged, fit
 
 
@@ -179,7 +179,7 @@ def _joined(first: Judged, second: Judged) -> Judged:
     )
 
 
-def _fitted(judged: Judged, n_texts: int, prior_precision: float) -> ItemFit:
+def _fitted(judged: Judged, n_texts: int, prior_precision: float | None) -> ItemFit:
     if not judged.used.any():
         failed = judged.failures[judged.failures != ""]
         if len(failed) == len(judged.failures):
@@ -188,7 +188,9 @@ def _fitted(judged: Judged, n_texts: int, prior_precision: float) -> ItemFit:
             f"the judge named the places of its prompt in the same order in all {int((judged.failures == '').sum())} "
             "windows, whatever texts stood there; take another judge or prompt"
         )
-    return fit_items(judged.rankings, n_texts, judges=judged.judges_used, prior_precision=prior_precision)
+    rankings, judges = judged.rankings, judged.judges_used
+    precision = prior_precision or choose_precision(rankings, n_texts, judges=judges)
+    return fit_items(rankings, n_texts, judges=judges, prior_precision=precision)
 
 
 def summed_report(reports: Sequence[Mapping[str, object]]) -> dict[str, object]:

@@ -12,14 +12,14 @@ _DENSE_UP_TO = 1_500
 """Items up to which the information is inverted whole: 18 MB, a fraction of a second. Beyond it they are a series."""
 
 _NODES = 15
-"""Places at which an item's density is taken: of twice as many, means and errors differ by less than a hundredth of an
+"""Places at which an item's density is taken: of twice as many, means differ by less than a hundredth of a standard
 error, also for items that never lost."""
 
 
 def marginal_moments(
     utility: FloatArray, slopes: FloatArray, windows: RankedWindows, precision: float, component: IntArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Return each utility's posterior mean, and its root mean square distance to the maximum; both (N,).
+    """Return mean and variance (N,) of each utility's posterior.
 
     The normal approximation at the maximum gives each item's variance, all others free. Its shape is that of the item's
     density with all others at the maximum, which leans away from 0 the more, the fewer windows speak for the other
@@ -40,9 +40,9 @@ def marginal_moments(
     ----------
     Tierney, L. and Kadane, J. B. (1986). Accurate approximations for posterior moments and marginal densities. JASA 81.
     """
-    deviation = np.sqrt(variances(utility, slopes, windows, precision, component))
+    variance = variances(utility, slopes, windows, precision, component)
     first, second = _conditional_moments(utility, slopes, windows, precision)
-    return utility + deviation * first, deviation * np.sqrt(second)
+    return utility + np.sqrt(variance) * first, variance * (second - first**2)
 
 
 def variances(
