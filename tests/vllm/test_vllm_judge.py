@@ -24,7 +24,7 @@ pytestmark = [
 ]
 
 ROOT = Path(__file__).parents[2]
-SIZES = (3, 4, 5, 6, 7, 8)
+SIZES = (3, 5, 8)
 ASKED = ("value=benevolence", "intensity=2", "m=2", "judge=llm", "cache=off", f"k={','.join(map(str, SIZES))}", "-m")
 LONGEST = 4096
 
@@ -117,9 +117,9 @@ def test_every_window_has_a_valid_permutation(in_process: tuple[Path, str]) -> N
         assert [sorted(json.loads(ranking)) for ranking in table["ranking"]] == [list(range(1, k + 1))] * len(table)
 
 
-def test_a_sweep_of_six_jobs_starts_the_engine_once(in_process: tuple[Path, str]) -> None:
+def test_the_jobs_of_a_sweep_share_one_engine(in_process: tuple[Path, str]) -> None:
     folder, output = in_process
-    assert len(list(folder.glob("*/summary.json"))) == 6
+    assert len(list(folder.glob("*/summary.json"))) == len(SIZES)
     assert output.count("Initializing a V1 LLM engine") == 1
 
 
