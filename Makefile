@@ -42,7 +42,7 @@ format: .venv/.installed-dev ## Rewrite the sources in the house format
 bench: .venv/.installed-dev ## Run every benchmark; results go to benchmarks/results/
 	@missed=""; for script in $(filter-out benchmarks/record.py, $(wildcard benchmarks/*.py)); do \
 		echo "== $$script"; $(BIN)/python $$script || missed="$$missed $$script"; \
-	done; if [ -n "$$missed" ]; then echo "bars not reached:$$missed"; exit 1; fi
+	done; if [ -n "$$missed" ]; then echo "failed, or missed a bar:$$missed"; exit 1; fi
 
 bench-vllm: .venv-vllm/.installed ## Compare the judging stage and a survey with raw vLLM on the same prompts
 	VLLM_CPU_KVCACHE_SPACE=2 .venv-vllm/bin/python benchmarks/judging.py

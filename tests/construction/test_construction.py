@@ -17,7 +17,7 @@ from valueflow.categorization import Panel, PanelMember, VotingRule
 from valueflow.construction import Construction, build_vidb
 from valueflow.construction.flags import outfit
 from valueflow.construction.texts import text_id
-from valueflow.judge import PanelJudge
+from valueflow.judge import PanelJudge, Progress, Question, Rankings, Windows
 from valueflow.run.errors import InputError
 from valueflow.theory import load_theory, theory_from_mapping
 from valueflow.vidb import load_vidb
@@ -48,6 +48,27 @@ def test_a_database_orders_texts_as_the_judge_does_and_evaluate_reads_it(tmp_pat
     saved = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
     assert saved["windows"] == saved["plan"]["windows"] == len(built.plan) == 120
     assert saved["judging"]["calls"] == 120
+
+
+def test_the_prior_is_chosen_from_the_random_rounds_or_given() -> None:
+    few, more = build(m=2), build(m=6)
+    assert few.summary["prior_precision"] == more.summary["prior_precision"] != 0.1
+    given = build(m=6, prior_precision=0.1)
+    assert given.summary["prior_precision"] == given.summary["settings"]["prior_precision"] == 0.1
+    assert given.database["standard_error"].mean() != more.database["standard_error"].mean()
+
+
+def test_a_panel_s_fit_holds_with_a_member_that_never_errs() -> None:
+    class Guessing(KnowingJudge):
+        def rank(self, question: Question, windows: Windows, progress: Progress) -> Rankings:
+            drawn = np.random.default_rng(len(windows)).random((len(windows), windows.prompt_order.shape[1]))
+            progress(len(windows), 0)
+            return Rankings.of(np.argsort(drawn, axis=1) + 1, np.full(len(windows), "", dtype=object), report={})
+
+    built = build(judge=PanelJudge([KnowingJudge(), Guessing()]), k=3)
+    knowing, guessing = (judge["discrimination"] for judge in built.summary["judges"])
+    assert knowing > 3 * guessing
+    assert spearmanr(built.database["text"].map(level), built.database["final_rating"]).statistic > 0.95
 
 
 def test_the_order_of_rows_and_repeated_texts_change_nothing() -> None:

@@ -80,7 +80,7 @@ def test_information_is_minus_the_second_derivative(seed: int, k: int) -> None:
         assert whole[item] == pytest.approx(-(above - below) / (2 * step), abs=1e-5)
 
 
-@pytest.mark.parametrize("spread", [1.0, 90.0])
+@pytest.mark.parametrize("spread", [1.0, 90.0, 900.0])
 def test_likelihood_of_small_and_of_far_utilities(spread: float) -> None:
     _, order = simulated(8, 12, 5, seed=2)
     utility, slope = np.random.default_rng(3).normal(0, spread, 8), np.array([1.3])
@@ -92,6 +92,9 @@ def test_likelihood_of_small_and_of_far_utilities(spread: float) -> None:
         moved = np.eye(8)[item] * step
         above, below = (literal_log_likelihood(utility + sign * moved, np.full(12, 1.3), order) for sign in (1, -1))
         assert gradient[item] == pytest.approx((above - below) / (2 * step), abs=1e-4)
+    whole = information(utility, slope, windows).toarray()
+    assert np.isfinite(whole).all()
+    assert curvature(utility, slope, windows) == pytest.approx(whole.diagonal(), abs=1e-12)
 
 
 @pytest.mark.parametrize("k", [2, 4])
@@ -116,6 +119,19 @@ def test_each_judge_has_a_slope_of_its_own() -> None:
     assert np.exp(np.log(fit.discrimination).mean()) == pytest.approx(1, rel=1e-6)
     assert fit.discrimination / fit.discrimination[1] == pytest.approx(slopes, rel=0.15)
     assert np.corrcoef(truth, fit.utility)[0, 1] > np.corrcoef(truth, fit_items(order, 100).utility)[0, 1]
+
+
+def test_a_judge_that_never_errs_or_has_ranked_nothing_has_a_slope_within_bounds() -> None:
+    draws = np.random.default_rng(4)
+    truth = draws.normal(0, 2, 60)
+    items = np.tile(draws.permutation(60).reshape(-1, 3), (2, 1))
+    noise = draws.gumbel(size=items.shape) * np.repeat([[0.0], [1.0]], 20, axis=0)
+    order = np.take_along_axis(items, np.argsort(-(truth[items] + noise), axis=1), axis=1)
+    fit = fit_items(order, 60, judges=np.repeat([0, 2], 20), prior_precision=1e-3)
+    assert np.isfinite(fit.utility).all()
+    assert np.isfinite(fit.standard_error).all()
+    assert fit.discrimination[0] > fit.discrimination[2]
+    assert 0.05 < fit.discrimination.min() < fit.discrimination.max() < 20
 
 
 def test_parts_that_nothing_joins() -> None:

@@ -12,13 +12,13 @@ IntArray = npt.NDArray[np.intp]
 FloatArray = npt.NDArray[np.float64]
 
 _NEAR = 0.3
-"""Of a standard error, what is added to estimates before texts of near utility are put together: enough that neighbours
-change. A draw from the posterior (1) would put texts together that are too far apart to tell much: a tenth more calls
+"""Noise, as a share of standard errors, that is added to estimates before texts are sorted by them: enough that
+neighbours change. With draws from the posterior (1), texts meet that are too far apart to tell much: a tenth more calls
 for the same correlation with the truth."""
 
 _FAR, _EVERY = 1.0, 3
-"""In each third round this much is added at least, in utilities. Near texts alone tell little of how far apart the ends
-of the scale are: where utilities go from -10 to 10, windows of four near texts saved next to nothing."""
+"""Least noise of every third round, in utilities. Near texts alone tell little of how far apart the ends of the scale
+are: where utilities go from -10 to 10, windows of four near texts saved next to nothing."""
 
 _SALT_RANDOM, _SALT_INFORMED = 0, 1
 
@@ -61,15 +61,16 @@ def informed_round(
     """Draw windows of texts with near utilities, in which every text appears once.
 
     The order of two texts far apart is known before it is asked. So texts are sorted by their estimated utility, with
-    noise, and neighbours go into one window; the cuts between windows lie elsewhere in each other round. The noise is
-    small in two rounds and larger in the third, by which the order at large is held.
+    noise, and neighbours go into one window. The noise is small in two rounds and larger in every third (2, 5, 8, ...),
+    which holds the order at large. In odd rounds the cuts between windows lie elsewhere, around a ring: one window then
+    has texts of both ends.
 
     Parameters
     ----------
     keys, k
         As in `random_rounds`.
     utility, error
-        (N,) estimates so far and their standard errors.
+        (N,) estimates so far and their standard errors; NaN where a text has none yet, which then moves by at least 1.
     number
         Of the round; another number adds other noise.
 
@@ -78,7 +79,7 @@ def informed_round(
     (W, k) array
     """
     noise = ndtri(np.clip(_uniforms(keys, number, _SALT_INFORMED), 1e-9, 1 - 1e-9))
-    width = _NEAR * np.nan_to_num(error, nan=0.0)
+    width = np.where(np.isnan(error), _FAR, _NEAR * error)
     if number % _EVERY == _EVERY - 1:
         width = np.hypot(width, _FAR)
     order = np.argsort(utility + width * noise, kind="stable")

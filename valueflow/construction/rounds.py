@@ -1,4 +1,4 @@
-"""Judging in rounds: random ones first, then ones that pair texts of near utility."""
+"""Judging in rounds: random ones first, then ones that put texts of near utility together."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -189,7 +189,9 @@ def _fitted(judged: Judged, n_texts: int, prior_precision: float | None) -> Item
             "windows, whatever texts stood there; take another judge or prompt"
         )
     rankings, judges = judged.rankings, judged.judges_used
-    precision = prior_precision or choose_precision(rankings, n_texts, judges=judges)
+    precision = prior_precision
+    if precision is None:
+        precision = choose_precision(rankings, n_texts, judges=judges, windows=judged.windows[judged.used])
     return fit_items(rankings, n_texts, judges=judges, prior_precision=precision)
 
 

@@ -58,7 +58,7 @@ class ConstructionSettings(Settings):
     prompt: Any = Field(description="How judge=llm asks it.")
     cache: CacheMode = Field(description="Kept answers of language models: `on` uses and adds, `read` only uses.")
     prior_precision: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
-        description="lambda of the utilities' normal prior; None: chosen by what the random rounds say."
+        description="lambda of the utilities' normal prior; None: chosen from the random rounds."
     )
     calibration: str | pd.DataFrame | None = Field(description="Texts with known ratings: columns text, rating.")
     flag_misfit: float = Field(gt=1, description="An outfit above this sends a text to review.")

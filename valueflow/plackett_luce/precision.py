@@ -23,27 +23,31 @@ _TOLERANCE = 1e-4
 """Of the fits: utilities far nearer to their maximum than they are known."""
 
 _USUAL_SPREAD, _FACTOR = 3.0, 2.0
-"""What the spread of utilities is taken for before any window: within this factor of 3, two times in three. A dozen
-windows hardly move it, a thousand leave nothing of it."""
+"""What the spread of utilities is taken for before any window: within this factor of 3, two times in three. It keeps a
+dozen windows from saying anything wild; a thousand leave it little weight, unless utilities spread by 8 or more."""
 
 _NEAR = 0.1
 """How near, in the logarithm, a precision is found: a tenth more or less moves intervals by less than a hundredth."""
 
 
-def choose_precision(rankings: ArrayLike, n_items: int, *, judges: ArrayLike | None = None) -> float:
+def choose_precision(
+    rankings: ArrayLike, n_items: int, *, judges: ArrayLike | None = None, windows: ArrayLike | None = None
+) -> float:
     r"""Choose the prior by which held-out windows are foretold neither too surely nor too little so.
 
-    A quarter of the windows is held out, utilities are fitted to the others, and the chance that item i stands before
-    item j of a held-out window is taken as
+    Each quarter of the windows in turn is held out, utilities are fitted to the others, and the chance that item i
+    stands before item j of a held-out window is taken as
 
     .. math::
 
         \sigma\left( \frac{b s (m_i - m_j)}{\sqrt{1 + \pi/8 \, b^2 s^2 (v_i + v_j)}} \right)
 
     with means m and variances v of the posterior, a judge's slope b (MacKay, 1992) and s = 1. The precision is the one
-    at which no other s, no stretching of the scale, would foretell held-out pairs better. So intervals are as wide as
-    they should be: the likelihood of held-out windows itself, and of all windows by Laplace's approximation, take
-    utilities to lie too near to each other where windows are few. Few windows leave the precision near 0.1.
+    at which no other s, no stretching of the scale, would foretell held-out pairs better. Few windows leave it near
+    0.1.
+    Variances are those of an item by itself about what it hangs together with: what two items have in common is left
+    out. It was chosen by how well intervals then hold (`benchmarks/construction_plan.py`). The likelihood of held-out
+    windows itself, and that of all windows by Laplace's approximation, took utilities to lie too near to each other.
 
     What was ranked must not have decided which windows came after it: a window held out then speaks through those that
     followed. So windows are random ones.
@@ -56,6 +60,9 @@ def choose_precision(rankings: ArrayLike, n_items: int, *, judges: ArrayLike | N
         N.
     judges : (W,) int array, optional
         Which judge ranked each window, from 0.
+    windows : (W,) int array, optional
+        Which window each ranking is of, where several judges ranked the same ones: all rankings of a window are held
+        out together.
 
     Returns
     -------
@@ -72,7 +79,11 @@ def choose_precision(rankings: ArrayLike, n_items: int, *, judges: ArrayLike | N
     MacKay, D. J. C. (1992). The evidence framework applied to classification networks. Neural Computation 4(5).
     """
     order, judge, n_judges = checked_order(rankings, n_items, judges)
-    fold = np.arange(len(order)) % _FOLDS
+    window = np.arange(len(order)) if windows is None else np.asarray(windows)
+    if window.shape != (len(order),):
+        raise ValueError(f"windows must have shape ({len(order)},), not {window.shape}")
+    # In the order in which windows come, whatever their numbers.
+    fold = np.unique(window, return_inverse=True)[1] % _FOLDS
     needed = min(_FOLDS, 1 + _ENOUGH * _FOLDS // max(len(order), 1))
 
     def too_flat(log_precision: float) -> float:
@@ -106,7 +117,10 @@ def _gain_of_stretching(
     n_judges: int,
     precision: float,
 ) -> float:
-    """Return the derivative of held-out pairs' likelihood in the logarithm of the scale; windows come with judges."""
+    """Return the derivative of held-out pairs' log-likelihood in the logarithm of the scale; windows come with judges.
+
+    Pairs of a window are not independent: they count as its K - 1 choices do.
+    """
     order, judge = fitted
     judges = judge if n_judges > 1 else None
     fit = fit_items(order, n_items, judges=judges, prior_precision=precision, tolerance=_TOLERANCE, errors=False)
@@ -119,4 +133,5 @@ def _gain_of_stretching(
     slope = np.append(fit.discrimination, np.ones(n_judges - len(fit.discrimination)))[judge][:, None]
     distance = slope * (mean[order[:, above]] - mean[order[:, below]])
     spread = 1 + np.pi / 8 * slope**2 * (variance[order[:, above]] + variance[order[:, below]])
-    return float((expit(-distance / np.sqrt(spread)) * distance * spread**-1.5).sum())
+    gains = expit(-distance / np.sqrt(spread)) * distance * spread**-1.5
+    return float(2 / order.shape[1] * gains.sum())

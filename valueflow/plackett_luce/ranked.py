@@ -36,7 +36,7 @@ class RankedWindows:
     def of(cls, order: IntArray, n_items: int, judge: IntArray | None = None, n_judges: int = 1) -> RankedWindows:
         """Lay out rankings (W, K) of items by judges (W,), both numbered from 0."""
         cells = np.ascontiguousarray(order.T, dtype=np.intp)
-        if n_judges > 1 and judge is not None:
+        if judge is not None:
             cells = cells + judge * n_items
         size = n_judges * n_items
         return cls(cells, np.bincount(cells[:-1].ravel(), minlength=size).astype(np.float64), n_items, n_judges)
@@ -91,67 +91,74 @@ def log_likelihood(
     windows : RankedWindows
     """
     scaled = np.outer(slopes, utility)
-    strength, shift = strengths(scaled, windows)
-    rest = stage_totals(strength)
-    # Where nothing was shifted, products over a window's stages stay in range, too: one logarithm does for all.
-    totals = np.multiply.reduce(rest, axis=0) if shift is None else rest
-    value = float(scaled.ravel() @ windows.picked - np.log(totals).sum())
-    if shift is not None:
-        value -= float(len(rest) * shift.sum())
-    np.divide(1.0, rest, out=rest)
-    for place in range(1, len(rest)):
-        rest[place] += rest[place - 1]
-    # How often each item was expected to be chosen. The last place is in the same stages as the one before it.
-    strength[:-1] *= rest
-    strength[-1] *= rest[-1]
-    residual = windows.picked.reshape(scaled.shape) - windows.summed(strength)
+    reach = float(np.abs(scaled).max(initial=0.0)) + np.log(len(windows.cells))
+    if reach * (len(windows.cells) - 1) < LARGEST_EXPONENT:
+        # Nearly always: no strength, nor a product of a window's totals, can leave the range of a number. Exponentials
+        # are taken once for each judge and item, and one logarithm does for a window.
+        expected = np.exp(scaled).ravel().take(windows.cells)
+        rest = expected[:-1].copy()
+        rest[-1] += expected[-1]
+        for place in range(len(rest) - 2, -1, -1):
+            rest[place] += rest[place + 1]
+        log_totals = np.log(np.multiply.reduce(rest, axis=0))
+        np.divide(1.0, rest, out=rest)
+        for place in range(1, len(rest)):
+            rest[place] += rest[place - 1]
+        # How often each item was expected to be chosen. The last place is in the same stages as the one before it.
+        expected[:-1] *= rest
+        expected[-1] *= rest[-1]
+    else:
+        at_places, log_totals = logarithms(scaled, windows)
+        expected = np.stack([chances(at_places, log_totals, place).sum(axis=0) for place in range(len(at_places))])
+    value = float(scaled.ravel() @ windows.picked - log_totals.sum())
+    residual = windows.picked.reshape(scaled.shape) - windows.summed(expected)
     return value, slopes @ residual, residual @ utility
 
 
-def strengths(scaled: FloatArray, windows: RankedWindows) -> tuple[FloatArray, FloatArray | None]:
-    """Return exp of the scaled utilities (J, N) at all places (K, W), and what was taken from each window's before.
+def logarithms(scaled: FloatArray, windows: RankedWindows) -> tuple[FloatArray, FloatArray]:
+    """Return scaled utilities (J, N) at all places (K, W), and the log of each stage's total strength (K - 1, W).
 
-    Nearly always no strength, nor a product of a window's strengths, can leave the range of a number; then nothing is.
+    A stage chooses from the items from its place on. Nothing leaves the range of a number, however far utilities lie
+    apart.
     """
-    reach = float(np.abs(scaled).max(initial=0.0)) + np.log(len(windows.cells))
-    if reach * (len(windows.cells) - 1) < LARGEST_EXPONENT:
-        return np.exp(scaled).ravel().take(windows.cells), None
     at_places = scaled.ravel().take(windows.cells)
-    shift = at_places.max(axis=0)
-    return np.exp(at_places - shift), shift
+    totals = np.empty_like(at_places[:-1])
+    total = at_places[-1]
+    for stage in range(len(totals) - 1, -1, -1):
+        totals[stage] = total = np.logaddexp(at_places[stage], total)
+    return at_places, totals
 
 
-def stage_totals(strength: FloatArray) -> FloatArray:
-    """Return the total strength (K - 1, W) of what each stage chooses from: the items from its place on."""
-    rest = strength[:-1].copy()
-    rest[-1] += strength[-1]
-    for place in range(len(rest) - 2, -1, -1):
-        rest[place] += rest[place + 1]
-    return rest
+def chances(at_places: FloatArray, log_totals: FloatArray, place: int) -> FloatArray:
+    """Return how likely the item at a place was to be chosen at each stage that it is in: (place + 1 or K - 1, W)."""
+    return np.asarray(np.exp(at_places[place] - log_totals[: place + 1]), dtype=np.float64)
 
 
 def curvature(utility: FloatArray, slopes: FloatArray, windows: RankedWindows) -> FloatArray:
     """Return the diagonal of the information: of each stage that an item is in, slope^2 p (1 - p)."""
-    strength, _ = strengths(np.outer(slopes, utility), windows)
-    inverse = 1 / stage_totals(strength)
-    once, twice = np.cumsum(inverse, axis=0), np.cumsum(inverse**2, axis=0)
-    own = np.empty_like(strength)
-    own[:-1] = strength[:-1] * once - strength[:-1] ** 2 * twice
-    own[-1] = strength[-1] * once[-1] - strength[-1] ** 2 * twice[-1]
+    at_places, log_totals = logarithms(np.outer(slopes, utility), windows)
+    own = np.empty_like(at_places)
+    for place in range(len(at_places)):
+        chance = chances(at_places, log_totals, place)
+        own[place] = (chance * (1 - chance)).sum(axis=0)
     return np.asarray(slopes**2 @ windows.summed(own), dtype=np.float64)
 
 
 def information(utility: FloatArray, slopes: FloatArray, windows: RankedWindows) -> csr_array:
     """Return the observed information of all windows: a sparse (N, N) Laplacian."""
     n = windows.n_items
-    strength, _ = strengths(np.outer(slopes, utility), windows)
-    # Items at places r < s meet in the stages up to r: minus p_r p_s summed over them.
-    squares = np.cumsum(1 / stage_totals(strength) ** 2, axis=0)
-    squares *= slopes[windows.cells[0] // n] ** 2
-    items = windows.cells % n
-    first, second = np.triu_indices(len(items), k=1)
-    row, column = items[first].ravel(), items[second].ravel()
-    weight = (squares[first] * strength[first] * strength[second]).ravel()
+    at_places, log_totals = logarithms(np.outer(slopes, utility), windows)
+    items, weight_of_judge = windows.cells % n, slopes[windows.cells[0] // n] ** 2
+    rows, columns, weights = [], [], []
+    for second in range(1, len(items)):
+        chance = chances(at_places, log_totals, second)
+        for first in range(second):
+            # Both are in the stages up to the first one's: minus p_r p_s summed over them.
+            together = chances(at_places, log_totals, first) * chance[: first + 1]
+            rows.append(items[first])
+            columns.append(items[second])
+            weights.append(weight_of_judge * together.sum(axis=0))
+    row, column, weight = (np.concatenate(parts) for parts in (rows, columns, weights))
     pairs = coo_array((np.r_[weight, weight], (np.r_[row, column], np.r_[column, row])), shape=(n, n)).tocsr()
     degrees = np.asarray(pairs.sum(axis=1)).ravel()
     diagonal = coo_array((degrees, (np.arange(n), np.arange(n))), shape=(n, n)).tocsr()

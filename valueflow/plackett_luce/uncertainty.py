@@ -6,7 +6,7 @@ import numpy as np
 from numpy.polynomial.hermite_e import hermegauss
 from scipy.linalg import cholesky, lapack
 
-from .ranked import RankedWindows, curvature, information, stage_totals, strengths
+from .ranked import RankedWindows, chances, curvature, information, logarithms
 from .windows import LARGEST_EXPONENT, FloatArray, IntArray
 
 _DENSE_UP_TO = 1_500
@@ -78,27 +78,27 @@ def _conditional_moments(
 ) -> tuple[FloatArray, FloatArray]:
     """Return mean and mean square (N,) of each item's step from the maximum, in normal units, all others fixed."""
     nodes, weights = hermegauss(_NODES)
-    strength, _ = strengths(np.outer(slopes, utility), windows)
-    totals = stage_totals(strength)
-    stages = len(totals)
-    # What each stage has beside the item it chose. By subtraction, little would be left of it behind a large strength.
-    others = np.concatenate([totals[1:], strength[-1:]])
+    at_places, log_totals = logarithms(np.outer(slopes, utility), windows)
+    stages = len(log_totals)
     # A step so long that strengths would leave the range of numbers has no density left.
     longest = LARGEST_EXPONENT / (stages * np.abs(nodes).max() * slopes.max())
     unit = np.minimum(1 / np.sqrt(curvature(utility, slopes, windows) + precision), longest)
     picked = slopes @ windows.picked.reshape(len(slopes), -1)
+    # By subtraction from 1, little would be left of what a stage has beside the item that it chose.
+    behind = np.concatenate([log_totals[1:], at_places[-1:]])
+    others = np.exp(behind - log_totals)
+    chance = [chances(at_places, log_totals, place) for place in range(stages + 1)]
     logs = np.empty((_NODES, len(utility)))
     for number, node in enumerate(nodes):
         step = node * unit
-        growth = np.outer(slopes, step).ravel()
-        stepped = strength * np.exp(growth).take(windows.cells)
-        grown = strength * np.expm1(growth).take(windows.cells)
-        # How the totals grow with the item, which at place p stands in the stages up to p, and is chosen at the last.
-        change = np.empty_like(strength)
+        growth = np.exp(np.outer(slopes, step)).ravel().take(windows.cells)
+        # How totals grow with the item, which at place p stands in the stages up to p, and is chosen at the last one.
+        change = np.empty_like(at_places)
         for place in range(stages + 1):
-            ratio = (others[place] + stepped[place]) / totals[place] if place < stages else np.ones(strength.shape[1])
-            for stage in range(place):
-                ratio *= 1 + grown[place] / totals[stage]
+            before = chance[place][:place]
+            ratio = (1 - before + before * growth[place]).prod(axis=0)
+            if place < stages:
+                ratio *= others[place] + chance[place][place] * growth[place]
             change[place] = np.log(ratio)
         logs[number] = (
             step * picked
