@@ -45,6 +45,7 @@ def choose_precision(
     with means m and variances v of the posterior, a judge's slope b (MacKay, 1992) and s = 1. The precision is the one
     at which no other s, no stretching of the scale, would foretell held-out pairs better. Few windows leave it near
     0.1.
+
     Variances are those of an item by itself about what it hangs together with: what two items have in common is left
     out. It was chosen by how well intervals then hold (`benchmarks/construction_plan.py`). The likelihood of held-out
     windows itself, and that of all windows by Laplace's approximation, took utilities to lie too near to each other.
