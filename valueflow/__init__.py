@@ -5,7 +5,6 @@
 >>> result = evaluate_responses(theory="pvq", value="benevolence", intensity=2)  # doctest: +SKIP
 """
 
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -53,11 +52,15 @@ __all__ = [
     "steer",
     "train",
 ]
-__version__ = version("valueflow")
+__version__: str
 
 
 def __getattr__(name: str) -> Any:
     # `import valueflow` and every --help stay fast: pandas and what stands on it load on first use.
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("valueflow")
     if name in _ROOMS:
         from importlib import import_module
 
