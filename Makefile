@@ -28,7 +28,7 @@ test: .venv/.installed-dev ## Run every test, slow ones too
 	$(BIN)/python -m pytest -n auto --dist worksteal -m ""
 
 test-vllm: .venv-vllm/.installed ## Run the tests of the vLLM engine, with vLLM's CPU build and a small real model
-	VLLM_CPU_KVCACHE_SPACE=2 .venv-vllm/bin/python -m pytest -m vllm
+	VLLM_CPU_KVCACHE_SPACE=2 .venv-vllm/bin/python -m pytest -n 2 --dist loadfile -m vllm
 
 lint: .venv/.installed-dev ## Check format, style and types
 	$(BIN)/ruff format --check .

@@ -113,6 +113,21 @@ def test_after_an_interruption_it_ends_the_same(
 
 
 @pytest.mark.slow
+def test_a_share_of_the_start_stays(tiny: Path, table: TrainingTable, tmp_path: Path) -> None:
+    training, held = parted(table)
+    start, trained, kept = (load_backbone(settings_of(tiny).backbone) for _ in range(3))
+    fit(trained, training, held, settings_of(tiny), folder=tmp_path / "trained")
+    fit(kept, training, held, settings_of(tiny, start_share=0.3), folder=tmp_path / "kept")
+    moved = 0.0
+    for name, weights in kept.state_dict().items():
+        first, last = start.state_dict()[name], trained.state_dict()[name]
+        expected = 0.3 * first + 0.7 * last if weights.is_floating_point() else last
+        torch.testing.assert_close(weights, expected, msg=name)
+        moved = max(moved, float((last - first).abs().max()))
+    assert moved > 1e-3
+
+
+@pytest.mark.slow
 def test_early_stopping_and_dropout(
     tiny: Path, table: TrainingTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,7 +24,7 @@ pytestmark = [
 ]
 
 ROOT = Path(__file__).parents[2]
-SIZES = (3, 5, 8)
+SIZES = (3, 8)
 ASKED = ("value=benevolence", "intensity=2", "m=1", "judge=llm", "cache=off", f"k={','.join(map(str, SIZES))}", "-m")
 LONGEST = 4096
 

@@ -62,7 +62,7 @@ def model_card(summary: Mapping[str, Any]) -> str:
         "",
         f"A sentence encoder that places texts by the human values they express ({', '.join(data['theories'])}). It "
         f"was trained with ValueFlow from `{summary['model']}`; loss `{summary['settings']['loss']}`, "
-        f"{summary['steps']:,} steps, the weights of step {summary['best_step']:,}.",
+        f"{summary['steps']:,} steps, the weights of step {summary['best_step']:,}{_start(summary)}.",
         "",
         "```python",
         "from sentence_transformers import SentenceTransformer",
@@ -111,6 +111,11 @@ def push(model: "SentenceTransformer", name: str, folder: Path) -> str:
     except Exception as error:  # the hub's library raises anything from an HTTP error to a ValueError
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"push_to_hub={name}: {reason}; the trained model stands in {folder}") from error
+
+
+def _start(summary: Mapping[str, Any]) -> str:
+    share = summary["settings"]["start_share"]
+    return f", of which {share:.0%} are those it started from" if share else ""
 
 
 def _figure(metrics: Mapping[str, Any] | None, name: str) -> str:

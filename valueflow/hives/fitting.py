@@ -22,6 +22,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from valueflow.hives.batches import InterTheoryBatches, IntraTheoryBatches
+from valueflow.hives.blending import blended
 from valueflow.hives.curve import CURVE_FILE, Curve
 from valueflow.hives.dataset import Batches, HeldOutChunks, TrainingSteps
 from valueflow.hives.losses import HierarchicalLoss, IdContrastiveLoss, InterTheoryObjective, IntraTheoryObjective
@@ -47,7 +48,7 @@ class Fit:
     steps
         Steps that were made, those before an interruption too.
     best_step
-        The step whose weights the encoder has now; the last one where nothing is held out.
+        The step whose weights the encoder has now (beside its `start_share`); the last one where nothing is held out.
     resumed_from
         The step it went on from; 0: from the beginning.
     stopped_early
@@ -153,7 +154,9 @@ def fit(
     curves: Any = None,
     before: Callable[[pl.Trainer], None] | None = None,
 ) -> Fit:
-    """Train an encoder in place; it ends with the weights that ranked the held-out texts best.
+    """Train an encoder in place.
+
+    It ends with the weights that ranked the held-out texts best, and a `start_share` of those it began with.
 
     Parameters
     ----------
@@ -177,6 +180,7 @@ def fit(
     InputError
         The data or the machine do not have what the settings ask for, or a checkpoint is of another training.
     """
+    begun_with = {name: weights.clone() for name, weights in encoder.state_dict().items() if settings.start_share}
     batches = build_batches(settings, training)
     _report_unusable(batches.unusable, len(training))
     steps = min(settings.epochs * len(batches), settings.max_steps or 2**31)
@@ -231,6 +235,8 @@ def fit(
     if trainer.is_global_zero:
         shutil.rmtree(checkpoints, ignore_errors=True)
     encoder.cpu().eval()
+    if settings.start_share:
+        encoder.load_state_dict(blended(begun_with, encoder.state_dict(), settings.start_share))
     return Fit(
         curve=curve.table,
         steps=trainer.global_step,

@@ -104,6 +104,7 @@ class TrainSettings(Settings):
     patience: int | None = Field(ge=1, strict=True, description="Measurements without a new best before it ends.")
     chunk_size: int = Field(ge=1, strict=True, description="Texts the encoder sees at once, of like length.")
     gradient_caching: bool = Field(description="Memory of one chunk instead of a batch, for a third more time.")
+    start_share: float = Field(ge=0, lt=1, description="Share of the starting weights in the export; see `blended`.")
     push_to_hub: str | None = Field(description="Name on the hub that the trained model is sent to; None: kept here.")
     seed: int = Field(ge=0, strict=True, description="The one seed.")
     progress: bool = Field(description="Show a progress bar.")
