@@ -45,6 +45,7 @@ HEAVY = (
     "plotly",
 )
 _OF_TRAINING = (
+    "hives/blending.py",
     "hives/curve.py",
     "hives/dataset.py",
     "hives/fitting.py",
