@@ -80,6 +80,9 @@ def _on_anchors(folder: Path) -> Path:
     settings: dict[str, Any] = {
         "data.train": [str(folder / "anchors.csv")],
         "stage.batch_size": 64,
+        # The defaults: what the demo has instead is for texts of one side.
+        "stage.direction_penalty": 1.0,
+        "start_share": 0.0,
         "optimiser.learning_rate": 2e-5,
     }
     result = train(
