@@ -4,11 +4,14 @@ The anchors of each value are parted into folds. For each fold MiniLM is trained
 anchors of the other folds; with `--with-arguments` also as `make train-demo` trains it, in both stages on the ValueEval
 arguments and those anchors, which takes ten minutes a fold. Then the embedding judge, fitted on the anchors of the
 other folds alone, scores the anchors of the fold with each encoder and with the untrained one, in the same windows.
-Figures are means over all values of Spearman's correlation of scores and intensities.
+Figures are means over all values of Spearman's correlation of scores and intensities. Each fold has encoders and a
+judge of its own, whose scales may differ: beside the correlation over all folds stands the one within folds. The
+standard errors tell how much of a difference chance may make.
 """
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +50,10 @@ def main() -> int:
         )
         for own in load_vidb(str(DATA / "vidb_sample"), load_theory("pvq")).anchors
     )
-    trainings = {"trained on anchors": _on_anchors}
+    trainings: dict[str, Callable[[Path], Path]] = {"trained on anchors": _on_anchors}
     if options.with_arguments:
-        trainings["trained as the demo"] = _as_the_demo
+        # In this order: the second goes on from what the first has left in the folder.
+        trainings |= {"demo, stage 1": _demo_stage_1, "demo, both stages": _demo_stage_2}
     found: dict[str, list[pd.DataFrame]] = {name: [] for name in ("untrained", *trainings)}
     for fold in range(options.folds):
         folder = options.work / f"fold_{fold}"
@@ -62,17 +66,29 @@ def main() -> int:
         for name, encoder in encoders.items():
             found[name].append(_scored(test, folder / "anchors.csv", encoder))
     figures: dict[str, object] = {"folds": options.folds}
-    means = {}
+    over_all, within = {}, {}
     for name, parts in found.items():
-        by_value = _correlations(pd.concat(parts))
-        means[name] = float(np.mean(by_value))
-        figures[name] = {"mean": means[name], "by_value": by_value}
-        print(f"{name:<20} mean Spearman {means[name]:.3f} over {len(by_value)} values")
-    differences = {name: means[name] - means["untrained"] for name in trainings}
-    for name, difference in differences.items():
-        print(f"{name} less untrained {difference:+.3f}   bar above 0")
+        over_all[name] = _correlations(pd.concat(parts))
+        within[name] = np.concatenate([_correlations(part) for part in parts])
+        mean, mean_within = float(over_all[name].mean()), float(within[name].mean())
+        figures[name] = {"mean": mean, "mean_within_folds": mean_within, "by_value": over_all[name]}
+        print(f"{name:<20} mean Spearman {mean:.3f} over {len(over_all[name])} values; within folds {mean_within:.3f}")
+    differences = {}
+    for name in trainings:
+        differences[name], error = _paired(over_all[name], over_all["untrained"])
+        inside, error_inside = _paired(within[name], within["untrained"])
+        print(
+            f"{name} less untrained {differences[name]:+.3f} (standard error {error:.3f})   bar above 0; "
+            f"within folds {inside:+.3f} ({error_inside:.3f})"
+        )
     record(options.out, figures | {"less_untrained": differences})
     return 0 if min(differences.values()) > 0 else 1
+
+
+def _paired(values: npt.NDArray[np.float64], others: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """Return the mean of paired differences and its standard error."""
+    differences = values - others
+    return float(differences.mean()), float(differences.std(ddof=1) / len(differences) ** 0.5)
 
 
 def _on_anchors(folder: Path) -> Path:
@@ -96,18 +112,23 @@ def _on_anchors(folder: Path) -> Path:
     return result.model  # type: ignore[union-attr]
 
 
-def _as_the_demo(folder: Path) -> Path:
-    """Train both stages on arguments and anchors, with the settings of `make train-demo`."""
+def _demo_stage_1(folder: Path) -> Path:
+    """Train stage 1 on arguments and anchors, with the settings of `make train-demo`."""
+    return _as_the_demo(folder, "train_demo", start=None)
+
+
+def _demo_stage_2(folder: Path) -> Path:
+    """Go on from stage 1."""
+    return _as_the_demo(folder, "train_demo_inter", start=folder / "train_demo" / "model")
+
+
+def _as_the_demo(folder: Path, experiment: str, start: Path | None) -> Path:
     settings: dict[str, Any] = {
-        "data.train": [str(DATA / "valueeval23_arguments_train.tsv"), str(folder / "anchors.csv")]
+        "data.train": [str(DATA / "valueeval23_arguments_train.tsv"), str(folder / "anchors.csv")],
+        "model": str(start) if start else None,
     }
-    model: Path | None = None
-    for experiment in ("train_demo", "train_demo_inter"):
-        start = str(model) if model else None
-        result = train(experiment=experiment, model=start, output_dir=folder / experiment, progress=False, **settings)
-        model = result.model  # type: ignore[union-attr]
-    assert model is not None
-    return model
+    result = train(experiment=experiment, output_dir=folder / experiment, progress=False, **settings)
+    return result.model  # type: ignore[union-attr]
 
 
 def _scored(test: pd.DataFrame, vidb: Path, encoder: str) -> pd.DataFrame:
