@@ -27,8 +27,9 @@ train-demo: .venv/.installed ## Train MiniLM in both stages on the CPU, and prin
 test: .venv/.installed-dev ## Run every test, slow ones too
 	$(BIN)/python -m pytest -n auto --dist worksteal -m ""
 
+# By itself vLLM binds each engine to the first core, where two at once would wait for each other.
 test-vllm: .venv-vllm/.installed ## Run the tests of the vLLM engine, with vLLM's CPU build and a small real model
-	VLLM_CPU_KVCACHE_SPACE=2 .venv-vllm/bin/python -m pytest -n 2 --dist loadfile -m vllm
+	VLLM_CPU_OMP_THREADS_BIND=nobind VLLM_CPU_KVCACHE_SPACE=2 .venv-vllm/bin/python -m pytest -n 2 --dist loadfile -m vllm
 
 lint: .venv/.installed-dev ## Check format, style and types
 	$(BIN)/ruff format --check .
