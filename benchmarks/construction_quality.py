@@ -14,7 +14,7 @@ from record import cannot_run, record
 from scipy.stats import spearmanr
 
 from valueflow.construction import build_vidb
-from valueflow.run.errors import InputError
+from valueflow.run import InputError
 from valueflow.theory import known_theories
 from valueflow.vidb import Anchors, load_vidb
 

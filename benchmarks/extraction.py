@@ -103,7 +103,7 @@ def side(name: str, file: Path) -> Side:
 
 def measured(name: str, file: Path) -> dict[str, Any]:
     from valueflow import extract
-    from valueflow.encoder.sentence import load_model
+    from valueflow.encoder import load_model
 
     model = load_model("minilm")
     model.encode(sentences(2 * BATCH_SIZE), batch_size=BATCH_SIZE)

@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 from record import cannot_run, record
 
-from valueflow.evaluation.responses import load_responses
 from valueflow.evaluation.windows import build_windows
 from valueflow.judge import LLMJudge, Question, Windows
 from valueflow.judge.answers import permutation_constraint
 from valueflow.llm import VllmModel, release, running
 from valueflow.llm.packaged import model_folder
-from valueflow.run.config import built, compose_group
+from valueflow.responses import load_responses
+from valueflow.run import built, compose_group
 from valueflow.theory import load_theory
 from valueflow.vidb import BucketSampling, load_vidb
 

@@ -18,10 +18,11 @@ import numpy.typing as npt
 import pandas as pd
 from record import record
 
-from valueflow.categorization import VotingRule, categorize
-from valueflow.categorization.descent import NEUTRAL, Ballot, Votes, descend
+from valueflow import categorize
+from valueflow.categorization.descent import NEUTRAL, Ballot, descend
 from valueflow.hives.valueeval import valueeval_rows
 from valueflow.theory import Theory, load_theory
+from valueflow.voting import Votes, VotingRule
 
 ARGUMENTS = Path(__file__).resolve().parents[2] / "shared" / "data" / "valueeval23_arguments_train.tsv"
 JUDGES = 7

@@ -4,8 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from valueflow.run.outputs import write_json
-from valueflow.run.summary import versions
+from valueflow.run import versions, write_json
 
 
 def record(path: Path, figures: Mapping[str, object]) -> None:

@@ -23,11 +23,11 @@ from record import cannot_run, record
 from valueflow import SurveyAnswers, steer
 from valueflow.llm import VllmModel, release, running
 from valueflow.llm.packaged import model_folder
-from valueflow.run.config import compose_group
-from valueflow.steering.opinionqa.answers import letter_constraint
-from valueflow.steering.opinionqa.prompts import default_conversation
-from valueflow.steering.opinionqa.questions import DEMO_FILE, load_questions
-from valueflow.steering.opinionqa.settings import OpinionQASettings
+from valueflow.opinionqa.answers import letter_constraint
+from valueflow.opinionqa.prompts import default_conversation
+from valueflow.opinionqa.questions import DEMO_FILE, load_questions
+from valueflow.opinionqa.settings import OpinionQASettings
+from valueflow.run import compose_group
 
 TURNS = 3
 WARM_UP = 40

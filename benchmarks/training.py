@@ -26,7 +26,7 @@ from valueflow.hives.module import HivesModule
 from valueflow.hives.settings import TrainSettings
 from valueflow.hives.sources import load_table
 from valueflow.hives.table import TrainingTable
-from valueflow.run.config import compose_settings
+from valueflow.run import compose_settings
 
 ARGUMENTS = Path(__file__).resolve().parents[2] / "shared" / "data" / "valueeval23_arguments_train.tsv"
 BAR_OVERHEAD, BAR_PADDING = 0.90, 4.0

@@ -241,7 +241,7 @@ def test_the_python_api_gives_what_the_command_gives(work: Path, rankings: Path)
     assert list(result.scores.columns) == list(written.columns)
     np.testing.assert_allclose(result.scores["power_score"], written["power_score"], atol=1e-12)
     assert result.summary["mean"] == pytest.approx(read_json(only_run(work) / "summary.json")["mean"])
-    with pytest.raises(ValueError, match="'intensty' is no setting; did you mean 'intensity'"):
+    with pytest.raises(ValueError, match="unknown setting 'intensty'; did you mean 'intensity'"):
         evaluate_responses(value="power", rankings=str(rankings), intensty=2)
 
 
@@ -290,9 +290,9 @@ def test_the_default_estimator_is_no_farther_from_the_truth(work: Path) -> None:
         (["value=power", "judge=embeding"], ["judge 'embeding' is unknown; did you mean 'embedding'?"]),
         (["value=power", "logger=wanb"], ["logger 'wanb' is unknown; did you mean 'wandb'?"]),
         (["experiment=pvqs", "-m"], ["experiment 'pvqs' is unknown; did you mean 'pvq'?"]),
-        (["value=power", "intensty=2"], ["'intensty' is no setting; did you mean 'intensity'?"]),
-        (["value=power", "+intensty=2"], ["'intensty' is no setting; did you mean 'intensity'?"]),
-        (["value=power", "judge.batch=3"], ["'judge.batch' is no setting; did you mean 'batch_size'?"]),
+        (["value=power", "intensty=2"], ["unknown setting 'intensty'; did you mean 'intensity'?"]),
+        (["value=power", "+intensty=2"], ["unknown setting 'intensty'; did you mean 'intensity'?"]),
+        (["value=power", "judge.batch=3"], ["unknown setting 'judge.batch'; did you mean 'batch_size'?"]),
         (["value=power", "k=1"], ["k=1:", "greater than or equal to 2"]),
         (["value=power", "k=six"], ["k=six:", "integer"]),
         (["value=power", "m=0"], ["m=0:", "greater than or equal to 1"]),
@@ -493,7 +493,7 @@ def test_a_fault_of_the_program_in_a_job_exits_with_1(work: Path, rankings: Path
 
 
 def test_a_sweep_that_cannot_be_composed_leaves_nothing(work: Path) -> None:
-    refused(run(work, "value=power,face", "kk=2", "-m", fresh=True), work, "'kk' is no setting; did you mean 'k'?")
+    refused(run(work, "value=power,face", "kk=2", "-m", fresh=True), work, "unknown setting 'kk'; did you mean 'k'?")
 
 
 def test_csv_logger_records_every_job_of_a_sweep(work: Path, rankings: Path) -> None:

@@ -32,7 +32,7 @@ from tests.llm.fault_server import (
 )
 from valueflow import evaluate_responses
 from valueflow.llm import ServerModel
-from valueflow.run.errors import InputError
+from valueflow.run import InputError
 
 ROOT = Path(__file__).parents[1]
 KEY = "sk-test-4f9b1c77aa3e5d20"

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.command import Finished, environment, refused, succeeded, summary_in
-from valueflow.run.outputs import write_csv
+from valueflow.run import write_csv
 
 ROOT = Path(__file__).parents[1]
 
@@ -65,7 +65,7 @@ TEXTS = [
 def test_a_run_writes_one_file_a_theory(work: Path) -> None:
     from sentence_transformers import SentenceTransformer
 
-    from valueflow.encoder.sentence import model_source
+    from valueflow.encoder import model_source
 
     source = work.parent / "texts.csv"
     write_csv(pd.DataFrame(TEXTS, columns=["words", "theory"]), source)
@@ -94,7 +94,7 @@ def test_a_run_writes_one_file_a_theory(work: Path) -> None:
     [
         (("input=text.csv", "theory=pvq"), ("text.csv does not exist", "did you mean 'texts.csv'?")),
         (("input=texts.csv", "theory=pvq"), ("texts.csv, row 3, column 'text': the text is missing",)),
-        (("input=texts.csv", "theory=pvq", "modell=minilm"), ("'modell' is no setting", "did you mean 'model'?")),
+        (("input=texts.csv", "theory=pvq", "modell=minilm"), ("unknown setting 'modell'", "did you mean 'model'?")),
     ],
 )
 def test_what_cannot_be_used_is_told_in_one_line_and_leaves_nothing(

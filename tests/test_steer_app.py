@@ -19,7 +19,7 @@ from tests.command import run as run_app
 from tests.llm.fault_server import Call, FaultServer, Reply, completion, delayed, refusal, with_faults
 from valueflow import evaluate_responses, steer
 from valueflow.llm import ServerModel
-from valueflow.run.errors import InputError
+from valueflow.run import InputError
 from valueflow.steering import SteeredResponses, SurveyAnswers
 from valueflow.theory import load_theory
 
@@ -566,7 +566,7 @@ def test_python_callers_get_what_the_command_gives(work: Path, monkeypatch: pyte
     assert result.responses["response"].tolist() == responses_in(work / "out")["response"].tolist()
     assert isinstance(survey, SurveyAnswers)
     assert (len(survey.details), survey.summary["theory"], survey.summary["threshold"]) == (8, "pvq", 2.0)
-    with pytest.raises(InputError, match="'intensty' is no setting; did you mean 'intensity'"):
+    with pytest.raises(InputError, match="unknown setting 'intensty'; did you mean 'intensity'"):
         steer(value="power", intensty=1)
 
 
@@ -588,7 +588,7 @@ UNUSABLE: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("steering=multi_anchor",), ("'values' is not set",)),
     (("steering=multi_anchor", "values=[power,face]", "intensities=[1]"), ("2 values and 1 intensities",)),
     (("steering=multi_anchor", "values=[]", "intensities=[]"), ("0 values and 0 intensities",)),
-    (("steering=multi_anchor", "values=[power,Power]", "intensities=[1,2]"), ("'power' stands twice",)),
+    (("steering=multi_anchor", "values=[power,Power]", "intensities=[1,2]"), ("'power' appears twice",)),
     (("steering=multi_anchor", "values=[power,pwr]", "intensities=[1,2]"), ("value 'pwr' is not in theory 'pvq'",)),
     (("theory=any", "steering=none"), ("theory=any", "none is named")),
     (("value=power", "intensity=1", "queries=no.csv"), ("queries: no.csv does not exist",)),

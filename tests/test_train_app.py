@@ -18,7 +18,7 @@ from tests.command import Finished, environment, refused, succeeded, summary_in
 from tests.hives.tiny import training_rows
 from valueflow import train
 from valueflow.hives import MeasuredEncoder, TrainedEncoder
-from valueflow.run.errors import InputError
+from valueflow.run import InputError
 
 ROOT = Path(__file__).parents[1]
 
@@ -203,7 +203,7 @@ def test_bad_input_is_one_line(work: Path, table_file: Path) -> None:
         ({"stage": "intro"}, "stage 'intro' is unknown; did you mean 'intra'?"),
         ({"stage.temperature": 0}, "stage.temperature=0"),
         ({"trainer": "cpu", "trainer.precision": "16-mixed"}, "precision=16-mixed needs a GPU"),
-        ({"data.train": "demo", "stage.batch_siez": 3}, "'stage.batch_siez' is no setting"),
+        ({"data.train": "demo", "stage.batch_siez": 3}, "unknown setting 'stage.batch_siez'"),
         ({"backbone": "any", "data.train": "demo"}, "'backbone.model' is not set"),
         ({"data.train": []}, "data.train is not set"),
     ],

@@ -1,78 +1,36 @@
-"""The commands: one function an app, most of them Hydra around one function of the Python API."""
+"""The commands: what each is for, and the room whose `TASK` it runs."""
 
+import sys
 from collections.abc import Callable
+from importlib import import_module
+from typing import Any
 
-from valueflow.run.app import Outcome, run_app
+from valueflow.run import run_command
 
-
-def evaluate() -> None:
-    """Score responses on a value: `python evaluate.py`, installed as `valueflow-evaluate`."""
-
-    def load() -> Callable[..., Outcome]:
-        from valueflow.evaluation import evaluate_responses
-
-        return evaluate_responses
-
-    run_app("evaluate", load)
+COMMANDS: dict[str, str] = {}
+"""What each command is for, by name."""
 
 
-def steer() -> None:
-    """Steer a model to values, or let it answer a survey: `python steer.py`, installed as `valueflow-steer`."""
+def command(name: str, room: str, purpose: str) -> Callable[[], None]:
+    """Register a command; return the function that runs it from the command line."""
+    COMMANDS[name] = purpose
 
-    def load() -> Callable[..., Outcome]:
-        from valueflow.steering import steer
+    def load_task() -> Any:
+        return import_module(room).TASK
 
-        return steer
-
-    run_app("steer", load)
-
-
-def categorize() -> None:
-    """Place texts in a hierarchy by panel votes: `python categorize.py`, installed as `valueflow-categorize`."""
-
-    def load() -> Callable[..., Outcome]:
-        from valueflow.categorization import categorize
-
-        return categorize
-
-    run_app("categorize", load)
+    return lambda: run_command(name, load_task)
 
 
-def build_vidb() -> None:
-    """Make anchors for a value out of raw texts: `python build_vidb.py`, installed as `valueflow-build-vidb`."""
-
-    def load() -> Callable[..., Outcome]:
-        from valueflow.construction import build_vidb
-
-        return build_vidb
-
-    run_app("build_vidb", load)
-
-
-def extract() -> None:
-    """Embed texts by theory into NPZ files: `python extract.py`, installed as `valueflow-extract`."""
-
-    def load() -> Callable[..., Outcome]:
-        from valueflow.encoder.extraction import extract
-
-        return extract
-
-    run_app("extract", load)
-
-
-def train() -> None:
-    """Train the value embedding, or measure one: `python train.py`, installed as `valueflow-train`."""
-
-    def load() -> Callable[..., Outcome]:
-        from valueflow.hives import train
-
-        return train
-
-    run_app("train", load, trains=True)
+evaluate = command("evaluate", "valueflow.evaluation", "score responses on a value")
+steer = command("steer", "valueflow.steering", "steer a model to values, or let it answer a survey for groups")
+categorize = command("categorize", "valueflow.categorization", "place texts in a hierarchy of values by panel votes")
+build_vidb = command("build_vidb", "valueflow.construction", "make anchors for a value out of raw texts")
+train = command("train", "valueflow.hives", "train the value embedding, or measure one")
+extract = command("extract", "valueflow.extraction", "embed texts by theory into NPZ files")
 
 
 def cache() -> None:
-    """Show or clear the kept answers of language models: installed as `valueflow-cache`."""
+    """Show or clear the cached completions of language models: installed as `valueflow-cache`."""
     from valueflow.llm.cache_cli import main
 
-    raise SystemExit(main())
+    sys.exit(main())

@@ -14,11 +14,11 @@ from statsmodels.stats.inter_rater import fleiss_kappa as reference
 
 from tests.categorization.simulated import Scripted, options_in, text_in
 from valueflow import Categorization, categorize
-from valueflow.categorization import Panel, PanelMember, VotingRule
 from valueflow.hives.sources import load_table
 from valueflow.llm import Completion, release
-from valueflow.run.errors import InputError
+from valueflow.run import InputError
 from valueflow.theory import load_theory
+from valueflow.voting import Panel, PanelMember, VotingRule
 
 PVQ = load_theory("pvq")
 
@@ -398,7 +398,7 @@ def test_empty_texts(texts: list[str], tmp_path: Path) -> None:
         ({"panel": "embedded", "panel.accept": 9}, "panel.accept=9: give 1 to 7 votes"),
         ({"panel": "embedded", "panel.temperature": -1}, "panel.temperature=-1: give a number of 0 or more"),
         ({"panel": "seven", "panel.members": ["phi5"]}, "panel.members, entry 1: llm 'phi5' is unknown; did you mean"),
-        ({"panel": "seven", "panel.members": [{"lm": "phi4"}]}, "entry 1: 'lm' is no setting; did you mean 'llm'"),
+        ({"panel": "seven", "panel.members": [{"lm": "phi4"}]}, "entry 1: unknown setting 'lm'; did you mean 'llm'"),
         ({"panel": "seven", "panel.members": []}, "give a list of one model or more"),
         ({"panel": "server", "panel.models": "a"}, "panel.models=a: give a list of names"),
         ({"wording.question": "no text"}, "wording: question must hold {text} once"),
@@ -415,7 +415,7 @@ def test_settings_that_cannot_be_used(settings: dict[str, Any], line: str) -> No
 
 @pytest.mark.slow
 def test_panels_of_the_configuration() -> None:
-    from valueflow.run.config import built, compose_node
+    from valueflow.run import built, compose_node
 
     seven = built(compose_node("categorize", "panel", {"panel": "seven"}))
     assert isinstance(seven, Panel)

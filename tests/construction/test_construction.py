@@ -13,14 +13,14 @@ from scipy.stats import spearmanr
 
 from tests.categorization.simulated import Scripted, text_in
 from tests.construction.judges import KnowingJudge, level, raw_texts
-from valueflow.categorization import Panel, PanelMember, VotingRule
 from valueflow.construction import Construction, build_vidb
 from valueflow.construction.flags import outfit
 from valueflow.construction.texts import text_id
 from valueflow.judge import PanelJudge, Progress, Question, Rankings, Windows
-from valueflow.run.errors import InputError
+from valueflow.run import InputError
 from valueflow.theory import load_theory, theory_from_mapping
 from valueflow.vidb import load_vidb
+from valueflow.voting import Panel, PanelMember, VotingRule
 
 
 def build(texts: pd.DataFrame | None = None, **more: Any) -> Construction:
@@ -231,7 +231,7 @@ def test_an_upload_takes_the_folder_as_it_is(tmp_path: Path, monkeypatch: pytest
         ({"k": 31}, "k=31 texts in a window, but there are 30"),
         ({"random_rounds": 11}, "random_rounds=11 of m=10"),
         ({"value": "benevolance"}, "benevolence"),
-        ({"input_columns": {"txt": "a"}}, "'txt' is no column of ours"),
+        ({"input_columns": {"txt": "a"}}, "unknown column 'txt'"),
         ({"calibration": pd.DataFrame({"text": ["a 1"], "rating": ["11"]})}, "'11' is not a number in"),
         ({"calibration": pd.DataFrame({"text": ["a 1", "b 2"], "rating": ["1", "1"]})}, "all ratings alike"),
         ({"calibration": pd.DataFrame({"text": ["a 7", "b -7"], "rating": [-5, 5]})}, "the scale cannot be set"),

@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from valueflow.encoder import load_encoder
-from valueflow.encoder.vector_cache import VectorCache
-from valueflow.run.errors import InputError
+from valueflow.encoder import VectorCache, load_encoder
+from valueflow.run import InputError
 
 pytestmark = pytest.mark.slow
 

@@ -8,8 +8,7 @@ import pytest
 
 from valueflow.evaluation.rankings import check_targets, ranked_windows, rankings_table, read_rankings, responses_of
 from valueflow.judge import Rankings, Windows
-from valueflow.run.errors import InputError
-from valueflow.run.outputs import write_csv
+from valueflow.run import InputError, write_csv
 from valueflow.vidb import Anchors
 
 HOSTILE = [

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from valueflow.evaluation.responses import response_keys
 from valueflow.evaluation.windows import build_windows
 from valueflow.judge import Windows
+from valueflow.responses import response_keys
 from valueflow.vidb import Anchors, BucketSampling
 
 

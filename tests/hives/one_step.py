@@ -17,7 +17,7 @@ from valueflow.hives.fitting import build_batches, build_objective, build_traine
 from valueflow.hives.module import HivesModule
 from valueflow.hives.settings import TrainSettings
 from valueflow.hives.sources import load_table
-from valueflow.run.config import compose_settings
+from valueflow.run import compose_settings
 
 
 class Gradients(pl.Callback):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from valueflow.hives import batches
 from valueflow.hives.batches import InterTheoryBatches, IntraTheoryBatches
 from valueflow.hives.labels import NONE, Labels
-from valueflow.run.errors import InputError
+from valueflow.run import InputError
 
 
 def make_labels(texts):

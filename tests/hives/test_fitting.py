@@ -20,8 +20,7 @@ from valueflow.hives.held_out import is_held_out, measured
 from valueflow.hives.module import HivesModule
 from valueflow.hives.settings import TrainSettings
 from valueflow.hives.table import TrainingTable, checked_frame, training_table
-from valueflow.run.config import compose_settings
-from valueflow.run.errors import InputError
+from valueflow.run import InputError, compose_settings
 
 ROOT = Path(__file__).parents[2]
 

@@ -20,7 +20,7 @@ from valueflow.hives.losses import (
     IntraTheoryObjective,
     agreement,
 )
-from valueflow.run.errors import InputError
+from valueflow.run import InputError
 
 KINDS = ("hmc", "hce", "hmce")
 OPTIONS = {"temperature": 0.2, "base_temperature": 0.3, "direction_penalty": 0.7}

@@ -22,7 +22,7 @@ from valueflow.hives.metrics import (
     orthogonality,
     ranking_accuracies,
 )
-from valueflow.run.errors import InputError
+from valueflow.run import InputError
 
 # Cosines of the small whole numbers used here are either equal or far further apart.
 SAME = 1e-7

@@ -8,7 +8,7 @@ import pytest
 
 from valueflow.hives.labels import DIRECTIONS, NONE
 from valueflow.hives.sources import load_rows, load_table
-from valueflow.run.errors import InputError
+from valueflow.run import InputError
 from valueflow.theory import known_theories, load_theory
 
 REAL = Path(__file__).parents[3] / "shared" / "data"

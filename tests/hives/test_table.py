@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from valueflow.hives.labels import NONE, shared_levels
 from valueflow.hives.sources import load_rows
 from valueflow.hives.table import checked_frame, training_table
-from valueflow.run.errors import InputError
+from valueflow.run import InputError
 
 
 def frame(*rows: tuple[str, ...], columns: str = "text theory level_1 level_2 direction") -> pd.DataFrame:

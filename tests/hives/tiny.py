@@ -8,7 +8,7 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 from transformers import AutoTokenizer, BertConfig, BertModel
 
-from valueflow.encoder.sentence import model_source
+from valueflow.encoder import model_source
 
 SUBJECTS = ("my neighbour", "the old miller", "a friend of mine", "our mayor", "the new nurse", "his aunt")
 VALUES = {

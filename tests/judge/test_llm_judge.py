@@ -14,8 +14,7 @@ import pytest
 from valueflow.judge import LLMJudge, Question, Rankings, Windows
 from valueflow.judge.fence import CUT_MARK
 from valueflow.llm import Completion, Conversation, PromptTooLong, Sampling, release
-from valueflow.run.config import built, compose_group, compose_node
-from valueflow.run.errors import InputError
+from valueflow.run import InputError, built, compose_group, compose_node
 from valueflow.theory import load_theory
 from valueflow.vidb import Anchors, Vidb
 

@@ -9,8 +9,7 @@ import pytest
 
 from valueflow.judge import EmbeddingJudge, Judge, Progress, Question, Rankings, Windows
 from valueflow.judge.panel import PanelJudge, panel_of
-from valueflow.run.config import built, compose_node
-from valueflow.run.errors import InputError
+from valueflow.run import InputError, built, compose_node
 from valueflow.theory import load_theory
 from valueflow.vidb import Anchors, Vidb
 
@@ -131,9 +130,9 @@ def test_judges_that_report_nothing_make_a_panel_that_reports_nothing() -> None:
         (lambda: panel_of(["embedding", "embeding"]), "entry 2: judge 'embeding' is unknown; did you mean 'embedding'"),
         (
             lambda: panel_of(["embedding", {"judge": "embedding", "judge.batch": 1}]),
-            "entry 2: 'judge.batch' is no setting; did you mean 'batch_size'",
+            "entry 2: unknown setting 'judge.batch'; did you mean 'batch_size'",
         ),
-        (lambda: panel_of(["embedding", "embedding"], {"sed": 1}), "'sed' is no setting; did you mean 'seed'"),
+        (lambda: panel_of(["embedding", "embedding"], {"sed": 1}), "unknown setting 'sed'; did you mean 'seed'"),
         (lambda: panel_of(["embedding", {"judge": "embedding", "judge.batch_size": 0}]), "entry 2: judge.batch_size=0"),
     ],
 )

@@ -7,8 +7,7 @@ import pytest
 
 from valueflow.judge import RankingPrompt
 from valueflow.judge.fence import fenced
-from valueflow.run.config import built, compose_group
-from valueflow.run.errors import InputError
+from valueflow.run import InputError, built, compose_group
 from valueflow.theory import Theory, load_theory, theory_from_mapping
 
 THEORIES = ("pvq", "mft", "duty", "right")

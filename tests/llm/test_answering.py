@@ -10,7 +10,7 @@ import pytest
 from valueflow import SteeredResponses, SurveyAnswers, steer
 from valueflow.llm import Arrived, Completion, Conversation, PromptTooLong, Sampling, release
 from valueflow.llm.answering import answer_all
-from valueflow.run.errors import InputError
+from valueflow.run import InputError
 
 
 @dataclass

@@ -25,7 +25,7 @@ from valueflow.llm.protocol import (
     ignore_arrivals,
 )
 from valueflow.llm.running import release
-from valueflow.run.errors import InputError
+from valueflow.run import InputError
 
 ROOT = Path(__file__).parents[2]
 SAMPLING = Sampling(max_tokens=10)

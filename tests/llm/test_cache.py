@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from valueflow.llm.cache import CompletionCache, cache_file, request_key
 from valueflow.llm.protocol import Completion, Constraint, Message, Sampling
-from valueflow.run.errors import InputError
+from valueflow.run import InputError
 
 ROOT = Path(__file__).parents[2]
 ANY_TEXT = st.text(st.characters(exclude_categories=[]), max_size=40)

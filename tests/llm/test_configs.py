@@ -5,7 +5,7 @@ import yaml
 from pydantic_core import PydanticUndefined
 
 from valueflow.llm import ServerModel, TransformersModel, VllmModel
-from valueflow.run.config import CONFIG_DIR, built, compose_group, group_options
+from valueflow.run import CONFIG_DIR, built, compose_group, group_options
 
 ENGINES = {"vllm": VllmModel, "openai": ServerModel, "transformers": TransformersModel}
 LARGE = {

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from valueflow.llm.packaged import PACKAGED, model_folder, packaged_version
-from valueflow.run.errors import InputError
+from valueflow.run import InputError
 
 COMMAND = [sys.executable, "-c", "from valueflow.llm.packaged import model_folder; print(model_folder('smollm2'))"]
 

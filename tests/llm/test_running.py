@@ -15,7 +15,7 @@ import pytest
 
 from valueflow.llm.protocol import Arrived, Completion, Conversation, Sampling, ignore_arrivals
 from valueflow.llm.running import release, running
-from valueflow.run.errors import InputError
+from valueflow.run import InputError
 
 ROOT = Path(__file__).parents[2]
 

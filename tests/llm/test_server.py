@@ -40,8 +40,7 @@ from tests.llm.fault_server import (
 )
 from valueflow.llm.protocol import Completion, Constraint, Conversation, PromptTooLong, Sampling
 from valueflow.llm.server import NO_COMPLETION, ServerEngine, ServerModel, _completion
-from valueflow.run.config import CONFIG_DIR, built, compose_group
-from valueflow.run.errors import InputError
+from valueflow.run import CONFIG_DIR, InputError, built, compose_group
 
 KEY = "sk-9f3cNEVERtobeSEEN77"
 RANKING = Constraint(
@@ -644,7 +643,7 @@ def test_settings_stay_equal_whether_or_not_the_server_was_asked() -> None:
         ({"concurrency": 0}, "concurrency=0"),
         ({"extra_body": {"stream": True}}, "extra_body: 'stream' is set for each request"),
         ({"extra_body": {"a": float("nan")}}, "extra_body: holds something that JSON has no word for"),
-        ({"api_key": KEY}, "ServerModel: 'api_key' is no setting"),
+        ({"api_key": KEY}, "ServerModel: unknown setting 'api_key'"),
     ],
 )
 def test_wrong_settings_are_told_without_secrets(given: dict[str, Any], told: str) -> None:

@@ -22,7 +22,7 @@ from valueflow.judge.answers import permutation_constraint, read_ranking
 from valueflow.llm.constrained import Grammars
 from valueflow.llm.protocol import Completion, Constraint, Conversation, PromptTooLong, Sampling
 from valueflow.llm.transformers_engine import TransformersEngine, TransformersModel, _draw
-from valueflow.run.errors import InputError
+from valueflow.run import InputError
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "llm"
 

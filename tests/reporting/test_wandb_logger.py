@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from valueflow.reporting import WandbLogger
-from valueflow.run.errors import InputError
+from valueflow.run import InputError
 
 ROOT = Path(__file__).parents[2]
 SECRET = "5ec4e75ec4e75ec4e75ec4e75ec4e75ec4e75ec4"

@@ -1,5 +1,6 @@
 """The configuration groups: a Python caller gets the defaults of the command line."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,16 +10,16 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from valueflow.run.config import (
+from valueflow.run import (
     CONFIG_DIR,
     RUN_KEYS,
+    InputError,
     built,
     compose_group,
     compose_settings,
-    group_lines,
     group_options,
+    require_set,
 )
-from valueflow.run.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 
@@ -92,7 +93,7 @@ import hydra
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from valueflow.run.config import compose_group, compose_settings
+from valueflow.run import compose_group, compose_settings
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="main")
 def app(config):
@@ -127,7 +128,6 @@ def test_options_are_the_files_of_a_group() -> None:
     for group in ("theory", "sampling", "judge", "logger", "experiment"):
         assert group_options(group) == sorted(file.stem for file in (CONFIG_DIR / group).iterdir())
     assert group_options("no_such_group") == []
-    assert group_lines("sampling", "prompt") == "sampling: bucket, fixed, random\nprompt: default, oneshot"
 
 
 def test_nodes_with_a_target_are_built_and_all_else_is_left() -> None:
@@ -151,3 +151,22 @@ def test_a_node_that_cannot_be_built_is_told_in_one_line(node: dict[str, str]) -
         built(node)
     assert node["_target_"] in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "key"),
+    [
+        ({"value": "???"}, "value"),
+        ({"k": 1, "llm": {"base_url": "???", "deep": {"er": 1}}}, "llm.base_url"),
+        ({"z": "???", "a": {"b": {"c": "???"}}}, "a.b.c"),
+    ],
+)
+def test_what_has_no_default_must_be_given(settings: dict[str, object], key: str) -> None:
+    with pytest.raises(InputError, match=re.escape(f"'{key}' is not set; give {key}=...")):
+        require_set(settings)
+    with pytest.raises(InputError, match=re.escape(f"'{key}' is not set")):
+        built({"_target_": "fractions.Fraction", **settings})
+
+
+def test_settings_that_are_all_given_pass() -> None:
+    require_set({"value": "power", "text": "What???", "nested": {"key": None}, "many": ["???"]})

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from valueflow.run.draws import keyed_uniforms, row_keys, split_keys
+from valueflow.run import keyed_uniforms, row_keys, split_keys
 
 
 def test_splitmix64_gives_the_published_sequence() -> None:

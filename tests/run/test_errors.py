@@ -3,7 +3,7 @@
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from valueflow.run.errors import InputError, nearest, shorten
+from valueflow.run import InputError, nearest, shorten
 
 
 @given(st.text())

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from valueflow.run.folders import RunFolder, by_number, files_named
+from valueflow.run import RunFolder, by_number, files_named
 
 
 @pytest.fixture(autouse=True)
 def _forget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
     yield
-    RunFolder._folder = None
+    RunFolder.reset()
 
 
 def begin(folder: str) -> Path:
@@ -32,6 +32,7 @@ def test_a_new_folder_goes_with_the_empty_ones_above_it(tmp_path: Path) -> None:
 
 def test_a_sweep_folder_goes_too(tmp_path: Path) -> None:
     RunFolder().on_multirun_start(OmegaConf.create({"hydra": {"sweep": {"dir": "multirun/day/time"}}}))
+    assert Path("multirun/day/time") == RunFolder.sweep
     Path("multirun/day/time/0").mkdir(parents=True)
     RunFolder.discard()
     assert list(tmp_path.iterdir()) == []

@@ -13,8 +13,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from valueflow.run.outputs import replacing, write_csv, write_json
-from valueflow.run.tables import read_table
+from valueflow.run import read_table, replacing, write_csv, write_json
 
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 HOSTILE = [

@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from valueflow.run.progress import progress_bar
+from valueflow.run import progress_bar
 
 SCRIPT = """
 import sys
-from valueflow.run.progress import progress_bar
+from valueflow.run import progress_bar
 with progress_bar("pvq/power", 7, "windows", enabled=sys.argv[1] == "on") as advance:
     advance(3, 0)
     advance(3, 1, "100 cached")

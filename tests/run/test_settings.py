@@ -1,12 +1,11 @@
 """Typed settings: what is wrong is told in one line, with what would be right."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import Field, ValidationError, field_validator
 
-from valueflow.run.errors import InputError
-from valueflow.run.settings import Settings
+from valueflow.run import InputError, Settings, built_as, known_columns
 
 
 class Oven(Settings):
@@ -35,7 +34,7 @@ def test_settings_are_checked_and_cannot_be_changed() -> None:
     [
         (
             {"degrees": 200, "degress": 1},
-            "'degress' is no setting; did you mean 'degrees'? Known: degrees, mode, dish, t",
+            "unknown setting 'degress'; did you mean 'degrees'? Known: degrees, mode, dish, t",
         ),
         ({}, "'degrees' is missing"),
         ({"degrees": 400}, "degrees=400: input should be less than or equal to 300"),
@@ -57,3 +56,22 @@ def test_hostile_settings_are_told_in_one_line(hostile: str) -> None:
         with pytest.raises(InputError) as caught:
             Oven.checked(given)
         assert len(str(caught.value).splitlines()) == 1
+
+
+class Kitchen(Settings):
+    oven: Annotated[Any, built_as(lambda oven: hasattr(oven, "numerator"), "an oven (an object with `numerator`)")]
+    columns: Annotated[dict[str, str], known_columns("text", "mark")] = Field(default={})
+
+
+def test_an_object_is_built_of_its_node_and_checked() -> None:
+    node = {"_target_": "fractions.Fraction", "numerator": 1, "denominator": 2}
+    assert Kitchen.checked({"oven": node}).oven == 0.5
+    assert Kitchen.checked({"oven": 3}).oven == 3
+    with pytest.raises(InputError, match=r"^oven: is not an oven \(an object with `numerator`\)$"):
+        Kitchen.checked({"oven": "cold"})
+
+
+def test_only_our_own_columns_are_mapped() -> None:
+    assert Kitchen.checked({"oven": 1, "columns": {"mark": "m"}}).columns == {"mark": "m"}
+    with pytest.raises(InputError, match="^columns: unknown column 'txt'; did you mean 'text'"):
+        Kitchen.checked({"oven": 1, "columns": {"txt": "body"}})

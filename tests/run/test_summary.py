@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from valueflow.run.summary import Timings, fingerprint, versions
+from valueflow.run import Timings, fingerprint, versions
 
 
 def test_fingerprint_tells_settings_apart() -> None:

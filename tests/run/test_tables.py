@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from valueflow.run.errors import InputError
-from valueflow.run.tables import number_column, read_table, rename_columns, text_column
+from valueflow.run import InputError, number_column, read_table, rename_columns, text_column
 
 
 def test_csv_cells_are_texts_as_they_stand(tmp_path: Path) -> None:

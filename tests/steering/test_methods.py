@@ -14,8 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from valueflow.run.config import built, compose_group
-from valueflow.run.errors import InputError
+from valueflow.run import InputError, built, compose_group
 from valueflow.steering import SteeringMethod
 from valueflow.steering.methods import Request
 from valueflow.steering.queries import load_queries
@@ -251,7 +250,7 @@ def test_a_system_message_is_there_where_it_is_worded() -> None:
         ("anchor", {"stances": {}}, "strongly_values"),
         ("user_texts", {"n": 0}, "n=0"),
         ("user_texts", {"slight_from": 7}, "slight_from=7 lies above strong_beyond=6.5"),
-        ("user_texts", {"many": True}, "'many' is no setting|many"),
+        ("user_texts", {"many": True}, "unknown setting 'many'|many"),
     ],
 )
 def test_a_prompt_that_cannot_work_is_refused(name: str, changes: dict[str, Any], message: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from valueflow.run.errors import InputError
+from valueflow.run import InputError
 from valueflow.steering.queries import load_queries
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "queries"

@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from valueflow.steering.targets import intensity_bins, joined
+from valueflow.responses import joined
+from valueflow.steering.targets import intensity_bins
 
 
 def bin_of(intensity: float, slight: float, strong: float) -> int:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.command import run as run_app
 from tests.command import succeeded
-from valueflow.run.errors import InputError
+from valueflow.run import InputError
 from valueflow.theory import choose_theory, known_theories, load_theory, normalise_name, theory_from_mapping
 
 VALUES = {
@@ -119,7 +119,7 @@ def test_paths_go_through_every_parent() -> None:
             "'a-b' and 'a_b' are the same name",
         ),
         ({"values": ["a"], "nodes": {"a": {"label": "a"}}}, "nodes.a.definition' is missing"),
-        ({"titel": "T"}, "'titel' is no setting; did you mean 'title'"),
+        ({"titel": "T"}, "unknown setting 'titel'; did you mean 'title'"),
         ({"name": "No Good"}, "name=No Good"),
     ],
 )

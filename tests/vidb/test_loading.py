@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from valueflow.run.errors import InputError
+from valueflow.run import InputError
 from valueflow.theory import known_theories, load_theory
 from valueflow.vidb import load_vidb
 
@@ -114,7 +114,7 @@ def test_what_is_missing_is_told_with_what_is_there(tmp_path: Path) -> None:
         load_vidb(str(tmp_path / "good.csv"), PVQ).of(load_theory("duty"), "justice")
     with pytest.raises(InputError, match="dataset hf://.* could not be loaded"):
         load_vidb(f"hf://{tmp_path}/nothing_here", PVQ)
-    with pytest.raises(InputError, match="'rating' is no column of ours; did you mean 'final_rating'"):
+    with pytest.raises(InputError, match="unknown column 'rating'; did you mean 'final_rating'"):
         load_vidb("demo", PVQ, {"rating": "x"})
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from valueflow.run.errors import InputError
+from valueflow.run import InputError
 from valueflow.vidb import Anchors, BucketSampling, FixedSampling, RandomSampling
 
 LEVELS = st.lists(st.integers(-100, 100).map(lambda tenths: tenths / 10), min_size=2, max_size=40)

@@ -11,7 +11,7 @@ import pytest
 from valueflow.judge.answers import permutation_constraint
 from valueflow.llm import Completion, Constraint, Message, PromptTooLong, Sampling, TransformersModel, VllmModel
 from valueflow.llm.vllm_engine import VllmEngine
-from valueflow.run.errors import InputError
+from valueflow.run import InputError
 
 pytestmark = [
     pytest.mark.vllm,

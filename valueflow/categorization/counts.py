@@ -6,11 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from valueflow.categorization.agreement import fleiss_kappa
 from valueflow.categorization.descent import NEUTRAL, Descent
-from valueflow.categorization.rule import ABSTAINED
-from valueflow.categorization.voting import Polling
 from valueflow.theory import Theory
+from valueflow.voting import ABSTAINED, Polling, fleiss_kappa
 
 _ROOT_NAME = "root"
 

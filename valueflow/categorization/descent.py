@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from valueflow.categorization.rule import NO_WINNER, VotingRule, count_votes, winners
 from valueflow.theory import Theory
+from valueflow.voting import NO_WINNER, Votes, VotingRule, count_votes, winners
 
 ROOT = ""
 """Stands for where a descent begins: above the nodes of level 1."""
@@ -52,25 +52,6 @@ class Ballot:
     def parent(self) -> str:
         """Id of the node whose children the options are; `ROOT` at the top."""
         return self.path[-1] if self.path else ROOT
-
-
-@dataclass(frozen=True)
-class Votes:
-    """What J judges said to B ballots.
-
-    Attributes
-    ----------
-    choices
-        (B, J) index of the option that a judge chose, `ABSTAINED` where the answer was of no use.
-    reasons
-        (B, J) why a judge abstained, empty where it did not.
-    orders
-        (B, J) the order in which a judge saw the options, their ids joined by `|`.
-    """
-
-    choices: npt.NDArray[np.int64]
-    reasons: npt.NDArray[np.object_]
-    orders: npt.NDArray[np.object_]
 
 
 @dataclass

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from valueflow.run.screen import cost_lines, number, screen
+from valueflow.run import cost_lines, number, screen
 
 _MOST_NODES = 15
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from valueflow.run.outputs import replacing
+from valueflow.run import replacing
 from valueflow.theory import Theory
 
 _COLOURS = ("#0072B2", "#56B4E9", "#009E73", "#E69F00")  # Okabe and Ito 2008

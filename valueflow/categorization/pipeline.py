@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,94 +11,62 @@ import pandas as pd
 
 from valueflow.categorization.counts import judge_counts, kappas, node_counts
 from valueflow.categorization.descent import LEAF, NEUTRAL_STOP, NO_WINNER_STOP, Descent, descend
-from valueflow.categorization.display import show_categorization
+from valueflow.categorization.display import show_categorizations
+from valueflow.categorization.outcome import (
+    PICTURE_FILE,
+    REVIEW_FILE,
+    TABLE_FILE,
+    UNPLACED_FILE,
+    VOTES_FILE,
+    Categorization,
+)
 from valueflow.categorization.questions import Questions
 from valueflow.categorization.review import DIRECTIONS, Decision, read_decisions
-from valueflow.categorization.rule import NO_WINNER, count_votes, winners
 from valueflow.categorization.settings import CategorizationSettings
 from valueflow.categorization.tables import direction_table, level_columns, paths_of, review_table, votes_table
 from valueflow.llm import cache_state
-from valueflow.run.outputs import write_csv, write_json
-from valueflow.run.summary import SUMMARY_FILE, Timings, versions
-from valueflow.run.tables import read_table, rename_columns, text_column
+from valueflow.run import Run, SweepView, Task, read_table, rename_columns, text_column
 from valueflow.theory import Theory
-
-TABLE_FILE, VOTES_FILE, REVIEW_FILE = "categorized.csv", "votes.csv", "review.csv"
-UNPLACED_FILE, PICTURE_FILE = "unplaced.csv", "hierarchy.svg"
+from valueflow.voting import NO_WINNER, count_votes, winners
 
 _SUPPORT, _NEUTRAL = DIRECTIONS[0], DIRECTIONS[2]
 _BY_PANEL, _BY_PEOPLE = "panel", "people"
 _UNPLACED = ("row", "text", "stop_reason", "agreement", "decided_by")
 
 
-@dataclass(frozen=True)
-class Categorization:
-    """Where a panel has placed texts.
+def categorize(*, output_dir: str | Path | None = None, **settings: Any) -> Categorization:
+    """Have a panel of language models place texts in a theory's hierarchy, by votes from the top down.
 
-    Attributes
+    Parameters
     ----------
-    table
-        One row a text that has a place, in the order of the input: `text`, `theory`, `level_1` and so on, `direction`,
-        `stop_reason` (leaf, neutral or no_winner), `agreement`, `decided_by` (panel or people). `train` takes it as it
-        is.
-    unplaced
-        The texts that have none: `row`, `text`, `stop_reason`, `agreement`, `decided_by`.
-    review
-        Texts that people should look at, with empty columns `decision` and `direction`; filled in, it is what
-        `reviewed` takes.
-    votes
-        One row a text, question and judge.
-    summary
-        Counts, agreement, what asking took, settings, versions, timings.
-    theory
-        The hierarchy.
-    """
+    output_dir
+        Folder for the tables, the picture and `summary.json`; None writes nothing.
+    **settings
+        Fields of `CategorizationSettings`, the same as on the command line; what is not given has the default of
+        `configs/categorize.yaml`. `theory`, `panel` and `llm` take the name of an option, and also an object; a dotted
+        key (`panel.votes`) sets one of an option's own.
 
-    table: pd.DataFrame
-    unplaced: pd.DataFrame
-    review: pd.DataFrame
-    votes: pd.DataFrame
-    summary: dict[str, Any]
-    theory: Theory
-
-    def tables(self) -> Mapping[str, pd.DataFrame]:
-        """Return the tables that have rows by name, for loggers."""
-        tables = {"categorized": self.table, "unplaced": self.unplaced, "review": self.review}
-        return {name: table for name, table in tables.items() if not table.empty}
-
-    def show(self) -> None:
-        """Print the counts for a person."""
-        show_categorization(self.summary)
-
-    def write(self, folder: Path) -> None:
-        """Write the tables, each where it has rows, the picture of the hierarchy, and `summary.json`."""
-        from valueflow.categorization.picture import draw_hierarchy
-
-        files = {
-            VOTES_FILE: self.votes,
-            REVIEW_FILE: self.review,
-            UNPLACED_FILE: self.unplaced,
-            TABLE_FILE: self.table,
-        }
-        for name, table in files.items():
-            if not table.empty:
-                write_csv(table, folder / name)
-        draw_hierarchy(self.theory, paths_of(self.table), folder / PICTURE_FILE)
-        write_json(self.summary, folder / SUMMARY_FILE)
-
-
-def categorize_texts(settings: CategorizationSettings) -> Categorization:
-    """Have a panel place texts in a theory's hierarchy.
+    Returns
+    -------
+    Categorization
+        Its `table` is a training table of `train`.
 
     Raises
     ------
     InputError
         Something given cannot be used; one line says what, where, and what would be right.
+
+    Examples
+    --------
+    >>> placed = categorize(theory="pvq", input="texts.csv", panel="embedded")  # doctest: +SKIP
+    >>> placed.table["level_1"]  # doctest: +SKIP
     """
-    started = datetime.now(UTC)
-    timings = Timings()
+    return TASK.call(settings, output_dir)
+
+
+def _categorize(settings: CategorizationSettings, run: Run) -> Categorization:
     theory, panel = settings.theory, settings.panel
-    with timings.stage("load"):
+    with run.stage("load"):
         given = _read_texts(settings)
         # Equal texts meet equal questions, so each different one is asked about once.
         places, texts = pd.factorize(given)
@@ -109,7 +76,7 @@ def categorize_texts(settings: CategorizationSettings) -> Categorization:
         if settings.reviewed is not None:
             decided, undecided = read_decisions(Path(settings.reviewed), theory, set(texts))
     questions = Questions(settings, texts)
-    with timings.stage("vote"):
+    with run.stage("vote"):
         numbers = np.flatnonzero([text not in decided for text in texts])
         descent = descend(theory, len(numbers), lambda ballots: questions.place(ballots, numbers), panel.rule)
     placed = _placed(texts, decided, numbers, descent, theory)
@@ -120,7 +87,7 @@ def categorize_texts(settings: CategorizationSettings) -> Categorization:
     paths = [decision.path for decision in placed.decisions]
     undirected = 0
     if settings.direction and left.size:
-        with timings.stage("direction"):
+        with run.stage("direction"):
             said = questions.direct(left, [paths[text][-1] for text in left])
         won = winners(count_votes(said.choices, len(DIRECTIONS)), panel.rule)
         undirected = int((won == NO_WINNER).sum())
@@ -171,10 +138,6 @@ def categorize_texts(settings: CategorizationSettings) -> Categorization:
         "settings": settings.model_dump(
             include={"direction", "review_below", "wording", "max_tokens", "max_text_bytes", "limit", "reviewed"}
         ),
-        "seed": settings.seed,
-        "versions": versions(),
-        "started": started.isoformat(timespec="seconds"),
-        "timings": timings.as_dict(),
     }
     return Categorization(
         table=every[has_place].drop(columns="row").reset_index(drop=True),
@@ -222,3 +185,12 @@ def _placed(
         decisions[number] = Decision(path, "")
     stops[numbers], agreement[numbers], decided_by[numbers] = descent.stops, descent.agreement, _BY_PANEL
     return _Placed(decisions, stops, agreement, decided_by)
+
+
+TASK = Task(
+    name="categorize",
+    settings=CategorizationSettings,
+    run=_categorize,
+    outputs=(TABLE_FILE, VOTES_FILE, REVIEW_FILE, UNPLACED_FILE, PICTURE_FILE),
+    sweep=(SweepView(show_categorizations, ("theory",)),),
+)

@@ -6,12 +6,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from valueflow.categorization.descent import NEUTRAL, Ballot, Votes
+from valueflow.categorization.descent import NEUTRAL, Ballot
 from valueflow.categorization.review import DIRECTIONS, STEP
 from valueflow.categorization.settings import CategorizationSettings
-from valueflow.categorization.voting import Option, Polling, Question
 from valueflow.judge.fence import fenced
-from valueflow.run.draws import row_keys, split_keys
+from valueflow.run import row_keys, split_keys
+from valueflow.voting import Option, Polling, PollQuestion, Votes
 
 
 class Questions:
@@ -60,7 +60,7 @@ class Questions:
             (n,) which of the N texts these are.
         """
         questions = [
-            Question(
+            PollQuestion(
                 self._keys[texts[ballot.text], 2 * (ballot.level - 1) + ballot.round - 1],
                 self._words(int(texts[ballot.text])) | {"place": self._place(ballot.path)},
                 tuple(self._option(node) for node in ballot.options),
@@ -76,7 +76,7 @@ class Questions:
         explained = self._settings.wording.directions
         options = tuple(Option(name, name, explained[name]) for name in DIRECTIONS)
         questions = [
-            Question(
+            PollQuestion(
                 self._keys[text, -1],
                 self._words(int(text))
                 | {"value": self._theory.nodes[node].label, "definition": self._theory.nodes[node].definition},

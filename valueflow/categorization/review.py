@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from valueflow.run.errors import InputError, nearest, shorten
-from valueflow.run.tables import as_texts, read_table, rename_columns, text_column
+from valueflow.run import InputError, as_texts, nearest, read_table, rename_columns, shorten, text_column
 from valueflow.theory import Theory
 
 STEP = " > "

@@ -1,18 +1,16 @@
-"""The settings of `categorize.py`; `configs/categorize.yaml` holds their defaults."""
+"""The settings of `categorize.py`; `configs/categorize.yaml` holds their defaults and describes them."""
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
 import pandas as pd
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from valueflow.categorization.descent import NEUTRAL
-from valueflow.categorization.panel import Panel
 from valueflow.llm import CacheMode
 from valueflow.llm.templates import check_places
-from valueflow.run.config import built
-from valueflow.run.settings import Settings
-from valueflow.theory import Theory, theory_of
+from valueflow.run import PositiveInt, Seed, Settings, known_columns
+from valueflow.theory import Theory, TheorySettings
+from valueflow.voting import ConfiguredPanel
 
 _OF_ALL = ("theory", "label", "text", "options")
 
@@ -20,11 +18,11 @@ _OF_ALL = ("theory", "label", "text", "options")
 class Wording(Settings):
     """How the panel is asked. In the templates names in braces are filled in; other braces stand for themselves."""
 
-    system: str = Field(description="The system message; empty for models that take none.")
-    question: str = Field(description="Template of the question which child of a node a text belongs to.")
-    neutral: str = Field(description="What Neutral means, in the second round.")
-    direction: str = Field(description="Template of the question which side of its value a text takes.")
-    directions: dict[str, str] = Field(description="What support, oppose and neutral mean.")
+    system: str
+    question: str
+    neutral: str
+    direction: str
+    directions: dict[str, str]
 
     @model_validator(mode="after")
     def _check_places(self) -> Self:
@@ -39,31 +37,23 @@ class Wording(Settings):
         return self
 
 
-class CategorizationSettings(Settings):
+class CategorizationSettings(TheorySettings):
     """Which texts a panel places where in which theory."""
 
-    theory: Theory = Field(description="The hierarchy that texts are placed in.")
-    input: str | pd.DataFrame = Field(description="The texts: a CSV or Parquet file, or a DataFrame.")
-    input_columns: dict[str, str] = Field(description="Our column name -> the file's, where they differ.")
-    limit: Annotated[int, Field(ge=1, strict=True)] | None = Field(description="Only the first so many rows.")
-    panel: Annotated[Any, BeforeValidator(built)] = Field(description="The judges and their rule.")
-    llm: Any = Field(description="The model of a panel that asks one model several times.")
-    direction: bool = Field(strict=True, description="Whether the panel also votes on the direction.")
-    reviewed: str | None = Field(description="A file of decisions by people, which win over the panel.")
-    review_below: float = Field(ge=0, le=1, description="An agreement below this sends a text to review.")
-    wording: Wording = Field(description="How the panel is asked.")
-    max_tokens: int = Field(ge=1, strict=True, description="Most tokens of an answer.")
-    max_text_bytes: int = Field(ge=20, strict=True, description="Most bytes of a text that are shown.")
-    cache: CacheMode = Field(description="Kept answers: `on` uses and adds, `read` only uses, `off` neither.")
-    seed: int = Field(ge=0, strict=True, description="The one seed of all draws.")
-    progress: bool = Field(description="Show a progress bar while judges vote.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _find_theory(cls, given: dict[str, Any]) -> dict[str, Any]:
-        return (
-            given | {"theory": theory_of(given["theory"], None)} if isinstance(given.get("theory"), Mapping) else given
-        )
+    input: str | pd.DataFrame
+    input_columns: Annotated[dict[str, str], known_columns("text")]
+    limit: PositiveInt | None
+    panel: ConfiguredPanel
+    llm: Any
+    direction: Annotated[bool, Field(strict=True)]
+    reviewed: str | None
+    review_below: Annotated[float, Field(ge=0, le=1)]
+    wording: Wording
+    max_tokens: PositiveInt
+    max_text_bytes: Annotated[int, Field(ge=20, strict=True)]
+    cache: CacheMode
+    seed: Seed
+    progress: bool
 
     @field_validator("theory")
     @classmethod
@@ -71,18 +61,3 @@ class CategorizationSettings(Settings):
         if theory.find(NEUTRAL) is not None:
             raise ValueError(f"theory '{theory.name}' has a node called {NEUTRAL}, as the panel's second round has one")
         return theory
-
-    @field_validator("panel")
-    @classmethod
-    def _check_panel(cls, panel: Any) -> Panel:
-        if not isinstance(panel, Panel):
-            raise ValueError("is no panel (an object of valueflow.categorization.Panel)")
-        return panel
-
-    @field_validator("input_columns")
-    @classmethod
-    def _check_columns(cls, columns: dict[str, str]) -> dict[str, str]:
-        unknown = set(columns) - {"text"}
-        if unknown:
-            raise ValueError(f"'{unknown.pop()}' is no column of ours; known: text")
-        return columns

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from valueflow.categorization.descent import NO_WINNER_STOP, Ballot, Descent, Votes
+from valueflow.categorization.descent import NO_WINNER_STOP, Ballot, Descent
 from valueflow.categorization.review import DIRECTIONS, STEP
-from valueflow.categorization.rule import ABSTAINED
+from valueflow.voting import ABSTAINED, Votes
 
 VOTE_COLUMNS = ("row", "level", "round", "node", "judge", "vote", "abstention", "shown")
 

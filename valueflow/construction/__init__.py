@@ -1,7 +1,7 @@
-"""Construction: a judge ranks raw texts among each other, and their utilities become a value intensity database."""
+"""Construction: databases of anchors out of raw texts."""
 
-from valueflow.construction.app import build_vidb
-from valueflow.construction.pipeline import Construction
+from valueflow.construction.outcome import Construction
+from valueflow.construction.pipeline import TASK, build_vidb
 from valueflow.construction.settings import ConstructionSettings
 
-__all__ = ["Construction", "ConstructionSettings", "build_vidb"]
+__all__ = ["TASK", "Construction", "ConstructionSettings", "build_vidb"]

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from valueflow.categorization.panel import Panel
-from valueflow.categorization.rule import ABSTAINED, NO_WINNER, count_votes, winners
-from valueflow.categorization.voting import Option, Polling, Question
 from valueflow.construction.settings import CheckWording
 from valueflow.judge.fence import fenced
 from valueflow.llm import CacheMode, Usage
-from valueflow.run.draws import split_keys
+from valueflow.run import split_keys
 from valueflow.theory import Theory
+from valueflow.voting import ABSTAINED, NO_WINNER, Option, Panel, Polling, PollQuestion, count_votes, winners
 
 ODD, PLAUSIBLE = "odd", "plausible"
 _OPTIONS = (ODD, PLAUSIBLE)
@@ -84,7 +82,9 @@ def check_ratings(
     own = split_keys(keys ^ _SALT, 1)[:, 0]
     common = {"theory": theory.title, "label": theory.label, "value": node.label, "definition": node.definition}
     questions = [
-        Question(key, common | {"text": fenced(text, wording.max_text_bytes)[0], "rating": f"{rating:+.1f}"}, options)
+        PollQuestion(
+            key, common | {"text": fenced(text, wording.max_text_bytes)[0], "rating": f"{rating:+.1f}"}, options
+        )
         for key, text, rating in zip(own, texts, ratings.tolist(), strict=True)
     ]
     votes = polling.ask(wording.question, questions, f"{theory.name}/{value}, check").choices

@@ -5,8 +5,7 @@ from typing import Any
 
 from rich.table import Table
 
-from valueflow.run.errors import shorten
-from valueflow.run.screen import cost_lines, failure_lines, number, screen
+from valueflow.run import cost_lines, failure_lines, number, screen, shorten
 
 _LONGEST_TEXT = 90
 

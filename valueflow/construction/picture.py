@@ -7,7 +7,7 @@ import numpy.typing as npt
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from valueflow.run.outputs import replacing
+from valueflow.run import replacing
 from valueflow.vidb import HIGHEST_INTENSITY, LOWEST_INTENSITY
 
 _PUBLISHED, _LEFT_OUT = "#0072B2", "#E69F00"  # Okabe and Ito 2008

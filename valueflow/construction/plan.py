@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
 
-from valueflow.run.draws import keyed_uniforms, split_keys
+from valueflow.run import keyed_uniforms, split_keys
 
 IntArray = npt.NDArray[np.intp]
 FloatArray = npt.NDArray[np.float64]

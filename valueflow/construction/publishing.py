@@ -7,9 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from valueflow.run.errors import InputError
-from valueflow.run.outputs import replacing, write_csv
-from valueflow.run.screen import number
+from valueflow.run import InputError, number, replacing, write_csv
 from valueflow.theory import Theory
 
 CARD_FILE = "README.md"

@@ -9,8 +9,7 @@ import numpy.typing as npt
 from valueflow.construction.plan import informed_round, random_rounds
 from valueflow.judge import Judge, Progress, Question, Windows, checked_rankings
 from valueflow.plackett_luce import ItemFit, choose_precision, fit_items
-from valueflow.run.draws import keyed_uniforms, split_keys
-from valueflow.run.errors import InputError
+from valueflow.run import InputError, keyed_uniforms, split_keys
 
 IntArray = npt.NDArray[np.intp]
 

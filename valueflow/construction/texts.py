@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from valueflow.run.errors import InputError
-from valueflow.run.tables import as_texts, number_column, read_table, rename_columns, text_column
+from valueflow.run import InputError, as_texts, number_column, read_table, rename_columns, text_column
 from valueflow.vidb import HIGHEST_INTENSITY, LOWEST_INTENSITY
 
 NEUTRAL_MARKS = ("neutral", "unrelated")

@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from valueflow.encoder.vector_cache import VectorCache
-from valueflow.run.errors import InputError, nearest
-from valueflow.run.progress import without_library_bars
+from valueflow.run import InputError, nearest, without_library_bars
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from filelock import FileLock
 from platformdirs import user_cache_dir
 
-from valueflow.run.outputs import replacing
+from valueflow.run import replacing
 
 Vectors = npt.NDArray[np.float32]
 

@@ -1,6 +1,7 @@
 """The pipeline: responses, anchors and a judge in; rankings, scores and a summary out."""
 
-from valueflow.evaluation.pipeline import Evaluation, evaluate_responses
+from valueflow.evaluation.outcome import Evaluation
+from valueflow.evaluation.pipeline import TASK, evaluate_responses
 from valueflow.evaluation.settings import EvaluationSettings
 
-__all__ = ["Evaluation", "EvaluationSettings", "evaluate_responses"]
+__all__ = ["TASK", "Evaluation", "EvaluationSettings", "evaluate_responses"]

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.table import Table
 
-from valueflow.run.screen import cost_lines, failure_lines, number, screen
+from valueflow.run import cost_lines, failure_lines, number, screen
 
 
 def show_evaluation(

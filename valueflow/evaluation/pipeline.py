@@ -1,21 +1,25 @@
 """Responses, anchors and a judge in; rankings, scores and a summary out."""
 
 import logging
-import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from omegaconf import MISSING
-from scipy.special import stdtrit
 
 from valueflow.evaluation.display import show_evaluation
+from valueflow.evaluation.dose_response import add_dose_response
+from valueflow.evaluation.outcome import (
+    RANKINGS_FILE,
+    SCORES_FILE,
+    Evaluation,
+    figures,
+    panel_figures,
+    scores_table,
+)
 from valueflow.evaluation.rankings import (
     RankedWindows,
     check_targets,
@@ -24,55 +28,19 @@ from valueflow.evaluation.rankings import (
     read_rankings,
     responses_of,
 )
-from valueflow.evaluation.responses import IDENTITY, filter_responses, load_responses, response_keys
-from valueflow.evaluation.scoring import Scores, score_windows
+from valueflow.evaluation.scoring import score_windows
 from valueflow.evaluation.settings import EvaluationSettings
 from valueflow.evaluation.windows import build_windows
 from valueflow.judge import Question, checked_rankings
-from valueflow.run.config import compose_settings
-from valueflow.run.errors import InputError
-from valueflow.run.outputs import write_csv, write_json
-from valueflow.run.progress import progress_bar
-from valueflow.run.summary import SUMMARY_FILE, Timings, versions
-from valueflow.vidb import HIGHEST_INTENSITY, LOWEST_INTENSITY, load_vidb
-
-SCORES_FILE, RANKINGS_FILE = "scores.csv", "rankings.csv"
+from valueflow.responses import filter_responses, load_responses, response_keys
+from valueflow.run import Run, SweepView, Task, progress_bar
+from valueflow.vidb import load_vidb
 
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """What an evaluation found.
-
-    Attributes
-    ----------
-    scores
-        One row a response, in the order given: `query`, `dataset`, `response`, `{value}_score`,
-        `{value}_se`, `{value}_low`, `{value}_high`, `windows`, `windows_failed`. The last two count
-        rankings: a panel of J judges gives J of each window.
-    rankings
-        One row a window, of a panel one for each window and judge; None where saved rankings were
-        scored.
-    summary
-        Figures, counts, judge and its reliability, what judging took, settings, versions, timings.
-    """
-
-    scores: pd.DataFrame
-    rankings: pd.DataFrame | None
-    summary: dict[str, Any]
-
-    def tables(self) -> Mapping[str, pd.DataFrame]:
-        """Return the tables by name, for loggers."""
-        return {"scores": self.scores}
-
-    def show(self) -> None:
-        """Print the table for a person."""
-        show_evaluation([self.summary])
-
-
 def evaluate_responses(
-    responses: str | pd.DataFrame | None = None, *, output_dir: str | Path | None = None, **settings: Any
+    responses: str | Path | pd.DataFrame | None = None, *, output_dir: str | Path | None = None, **settings: Any
 ) -> Evaluation:
     """Score responses on a value.
 
@@ -83,7 +51,8 @@ def evaluate_responses(
         `responses.csv`; None for the packaged demo responses. Columns `theory`, `value`, `intensity`,
         `steering` and `model`, where present, filter.
     output_dir
-        Folder for `scores.csv`, `rankings.csv` and `summary.json`; None writes nothing.
+        Folder for `scores.csv`, `rankings.csv` and `summary.json`, where they replace an earlier run's; None writes
+        nothing.
     **settings
         Fields of `EvaluationSettings`, the same as on the command line; what is not given has the
         default of `configs/evaluate.yaml`. `theory`, `sampling` and `judge` take the name of an
@@ -104,31 +73,13 @@ def evaluate_responses(
     >>> result = evaluate_responses(theory="pvq", value="benevolence", intensity=2)  # doctest: +SKIP
     >>> result.summary["mean"]  # doctest: +SKIP
     """
-    given = {"responses": responses, **settings}
-    given = {key: os.fspath(entry) if isinstance(entry, os.PathLike) else entry for key, entry in given.items()}
-    if EvaluationSettings.model_fields.keys() - given.keys():
-        given = compose_settings("evaluate", given)
-    if given["value"] == MISSING:
-        raise InputError("'value' is not set; give the value to score")
-    checked = EvaluationSettings.checked(given)
-    result = _evaluate(checked)
-    if output_dir is not None:
-        folder = Path(output_dir)
-        # An older summary must not stand beside newer tables, should writing them be interrupted.
-        (folder / SUMMARY_FILE).unlink(missing_ok=True)
-        write_csv(result.scores, folder / SCORES_FILE)
-        if result.rankings is not None:
-            write_csv(result.rankings, folder / RANKINGS_FILE)
-        write_json(result.summary, folder / SUMMARY_FILE)
-    return result
+    return TASK.call({"responses": responses, **settings}, output_dir)
 
 
-def _evaluate(settings: EvaluationSettings) -> Evaluation:
-    started = datetime.now(UTC)
-    timings = Timings()
+def _evaluate(settings: EvaluationSettings, run: Run) -> Evaluation:
     theory = settings.theory
     value = theory.resolve(settings.value)
-    with timings.stage("load"):
+    with run.stage("load"):
         saved = read_rankings(Path(settings.rankings)) if settings.rankings else None
         if saved is not None and settings.responses is None:
             frame, source = responses_of(saved, str(settings.rankings)), str(settings.rankings)
@@ -147,11 +98,11 @@ def _evaluate(settings: EvaluationSettings) -> Evaluation:
             intensities=settings.intensities,
         )
     if saved is None:
-        judged = _judge(settings, value, frame, timings)
+        judged = _judge(settings, value, frame, run)
     else:
         judged = _Judged(_saved_windows(saved, str(settings.rankings), frame), None, {"kind": "saved rankings"}, {})
     windows = judged.windows
-    with timings.stage("score"):
+    with run.stage("score"):
         scores = score_windows(
             windows,
             len(frame),
@@ -175,10 +126,10 @@ def _evaluate(settings: EvaluationSettings) -> Evaluation:
         "intensities": settings.intensities,
         "labels_only": labels,
         "read": n_read,
-        **_figures(scores),
+        **figures(scores),
         "failures": dict(Counter(windows.failures[~windows.ranked]).most_common()),
         "reliability": asdict(scores.reliability),
-        **_of_panel(scores),
+        **panel_figures(scores),
         "judge": judged.description,
         "judging": dict(judged.report),
         "responses": source,
@@ -193,11 +144,8 @@ def _evaluate(settings: EvaluationSettings) -> Evaluation:
             "sampling": type(settings.sampling).__name__ if saved is None else None,
         },
         "seed": settings.seed if saved is None else None,
-        "versions": versions(),
-        "started": started.isoformat(timespec="seconds"),
-        "timings": timings.as_dict(),
     }
-    return Evaluation(_scores_table(frame, value, scores), judged.table, summary)
+    return Evaluation(scores=scores_table(frame, value, scores), rankings=judged.table, summary=summary)
 
 
 @dataclass(frozen=True)
@@ -210,12 +158,12 @@ class _Judged:
     report: Mapping[str, object]
 
 
-def _judge(settings: EvaluationSettings, value: str, frame: pd.DataFrame, timings: Timings) -> _Judged:
+def _judge(settings: EvaluationSettings, value: str, frame: pd.DataFrame, run: Run) -> _Judged:
     """Draw windows, have them ranked, and lay the rankings out in the order of the responses."""
-    with timings.stage("load"):
+    with run.stage("load"):
         vidb = load_vidb(settings.vidb, settings.theory, settings.vidb_columns)
         anchors = vidb.of(settings.theory, value)
-    with timings.stage("windows"):
+    with run.stage("windows"):
         keys = response_keys(frame, settings.seed)
         # Windows are judged in the order of their keys, which the order of the rows does not change.
         rows = np.argsort(keys, kind="stable")
@@ -232,7 +180,7 @@ def _judge(settings: EvaluationSettings, value: str, frame: pd.DataFrame, timing
     title, times = f"{settings.theory.name}/{value}", settings.judge.rankings_per_window
     steps = "windows" if times == 1 else "rankings"
     with (
-        timings.stage("judge"),
+        run.stage("judge"),
         progress_bar(title, times * len(windows), steps, enabled=settings.progress) as advance,
     ):
         rankings = checked_rankings(
@@ -262,52 +210,10 @@ def _saved_windows(table: pd.DataFrame, where: str, frame: pd.DataFrame) -> Rank
     return windows
 
 
-def _figures(scores: Scores) -> dict[str, object]:
-    """Return the counts of a run, and the mean score with its 95% interval over responses (Student's t)."""
-    known = scores.score[~np.isnan(scores.score)]
-    n_windows, n_failed = int(scores.windows.sum()), int(scores.windows_failed.sum())
-    mean = float(known.mean()) if len(known) else np.nan
-    spread = float(known.std(ddof=1)) if len(known) > 1 else np.nan
-    half = float(stdtrit(len(known) - 1, 0.975) * spread / np.sqrt(len(known))) if len(known) > 1 else np.nan
-    return {
-        "n": len(scores.score),
-        "scored": len(known),
-        "not_converged": int(scores.not_converged.sum()),
-        "mean": mean,
-        # The scale is bounded, and so is the mean of scores on it.
-        "mean_low": max(mean - half, LOWEST_INTENSITY),
-        "mean_high": min(mean + half, HIGHEST_INTENSITY),
-        "sd": spread,
-        "windows": n_windows,
-        "windows_failed": n_failed,
-        "share_failed": n_failed / n_windows if n_windows else np.nan,
-    }
-
-
-def _of_panel(scores: Scores) -> dict[str, object]:
-    """Return what is to be said of each judge and of their agreement; nothing where there was one judge."""
-    if scores.agreement is None:
-        return {}
-    judges = [
-        {
-            "name": record.name,
-            "windows": record.windows,
-            "windows_failed": record.windows_failed,
-            **asdict(record.reliability),
-            "failures": record.failures,
-        }
-        for record in scores.judges
-    ]
-    return {"judges": judges, "agreement": asdict(scores.agreement)}
-
-
-def _scores_table(frame: pd.DataFrame, value: str, scores: Scores) -> pd.DataFrame:
-    columns: dict[str, npt.NDArray[Any]] = {
-        f"{value}_score": scores.score,
-        f"{value}_se": scores.se,
-        f"{value}_low": scores.low,
-        f"{value}_high": scores.high,
-        "windows": scores.windows,
-        "windows_failed": scores.windows_failed,
-    }
-    return frame[list(IDENTITY)].assign(**columns)
+TASK = Task(
+    name="evaluate",
+    settings=EvaluationSettings,
+    run=_evaluate,
+    outputs=(SCORES_FILE, RANKINGS_FILE),
+    sweep=(SweepView(show_evaluation, ("theory", "value", "intensity"), add_dose_response),),
+)

@@ -11,8 +11,7 @@ import pandas as pd
 
 from valueflow.judge import Rankings, Windows
 from valueflow.judge.protocol import LONE_JUDGE, plain_lines
-from valueflow.run.errors import InputError, shorten
-from valueflow.run.tables import number_column, read_table, rename_columns, text_column
+from valueflow.run import InputError, number_column, read_table, rename_columns, shorten, text_column
 from valueflow.vidb import HIGHEST_INTENSITY, LOWEST_INTENSITY
 
 

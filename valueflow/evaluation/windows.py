@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from valueflow.judge import Windows
-from valueflow.run.draws import keyed_uniforms, split_keys
+from valueflow.run import keyed_uniforms, split_keys
 from valueflow.vidb import Anchors, Sampling, check_count
 
 

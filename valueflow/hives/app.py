@@ -8,9 +8,7 @@ from valueflow.hives.conversion import TABLE_FILE, ConvertedTable, convert_sourc
 from valueflow.hives.settings import TrainSettings
 from valueflow.hives.testing import METRICS_FILE, MeasuredEncoder, measure_encoder
 from valueflow.hives.training import TrainedEncoder, train_encoder
-from valueflow.run.config import compose_settings
-from valueflow.run.errors import InputError
-from valueflow.run.summary import SUMMARY_FILE
+from valueflow.run import SUMMARY_FILE, InputError, compose_settings
 
 
 def train(

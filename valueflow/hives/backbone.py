@@ -3,9 +3,9 @@
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from valueflow.encoder.sentence import load_model
+from valueflow.encoder import load_model
 from valueflow.hives.settings import BackboneSettings
-from valueflow.run.errors import InputError
+from valueflow.run import InputError
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

@@ -15,7 +15,7 @@ from itertools import chain, repeat
 import numpy as np
 
 from valueflow.hives.labels import DIRECTIONS, NONE, BoolArray, IntArray, Labels
-from valueflow.run.errors import InputError
+from valueflow.run import InputError
 
 HIERARCHICAL, INDIVIDUAL, THEORY_ANCHOR = 0, 1, 2
 """Codes of a batch's parts."""
@@ -90,7 +90,7 @@ class IntraTheoryBatches:
 
     A batch holds up to `anchors_per_batch` anchors, each with a block of rows: first the anchor, then up to
     `positives_per_anchor` other texts that share a full path and the direction with it, then negatives: texts of the
-    same theory that share no full path with it, or not the direction. No row stands twice. "Up to" is as many as there
+    same theory that share no full path with it, or not the direction. No row appears twice. "Up to" is as many as there
     are outside the batch; where a theory is too small to fill the blocks, the batch is as large as it can be: no text
     that is left out would fit in any block.
 

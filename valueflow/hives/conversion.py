@@ -12,8 +12,7 @@ from valueflow.hives.display import show_conversion
 from valueflow.hives.settings import TrainSettings
 from valueflow.hives.sources import left_out, load_rows
 from valueflow.hives.table import level_columns, training_table
-from valueflow.run.outputs import write_csv, write_json
-from valueflow.run.summary import SUMMARY_FILE, Timings, versions
+from valueflow.run import SUMMARY_FILE, Timings, versions, write_csv, write_json
 
 TABLE_FILE = "training.csv"
 

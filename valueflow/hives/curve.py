@@ -8,7 +8,7 @@ import pandas as pd
 from lightning.pytorch.utilities import rank_zero_only
 
 from valueflow.hives.module import HELD_OUT
-from valueflow.run.outputs import write_csv
+from valueflow.run import write_csv
 
 CURVE_FILE = "curve.csv"
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.table import Table
 
-from valueflow.run.screen import number, screen
+from valueflow.run import number, screen
 
 _METRICS = {
     "ranking_accuracy": "ranking accuracy",

@@ -8,9 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from valueflow.run.errors import InputError
-from valueflow.run.outputs import plain
-from valueflow.run.progress import without_library_bars
+from valueflow.run import InputError, plain, without_library_bars
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

@@ -29,7 +29,7 @@ from valueflow.hives.losses import HierarchicalLoss, IdContrastiveLoss, InterThe
 from valueflow.hives.module import MARK, RANKING, HivesModule
 from valueflow.hives.settings import TrainerSettings, TrainSettings
 from valueflow.hives.table import TrainingTable
-from valueflow.run.errors import InputError
+from valueflow.run import InputError
 
 CHECKPOINTS = "checkpoints"
 LAST, BEST = "last", "best"

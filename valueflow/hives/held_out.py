@@ -8,7 +8,7 @@ import pandas as pd
 
 from valueflow.hives.metrics import held_out_metrics
 from valueflow.hives.table import TrainingTable
-from valueflow.run.draws import keyed_uniforms, row_keys
+from valueflow.run import keyed_uniforms, row_keys
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

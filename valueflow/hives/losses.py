@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from valueflow.hives.labels import NONE
-from valueflow.run.errors import InputError, nearest
+from valueflow.run import InputError, nearest
 
 Kind = Literal["hmc", "hce", "hmce"]
 

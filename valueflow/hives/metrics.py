@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from valueflow.run.errors import InputError
+from valueflow.run import InputError
 
 from .labels import NONE, BoolArray, IntArray, Labels, shared_levels
 

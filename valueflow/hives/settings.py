@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from valueflow.run.settings import Settings
+from valueflow.run import Settings
 
 
 def _listed(given: Any) -> Any:

@@ -12,8 +12,7 @@ import pandas as pd
 from valueflow.hives.anchor_rows import anchor_rows
 from valueflow.hives.table import TrainingTable, checked_frame, training_table
 from valueflow.hives.valueeval import VALUEEVAL_SUFFIX, valueeval_rows
-from valueflow.run.errors import InputError
-from valueflow.run.tables import read_table
+from valueflow.run import InputError, read_table
 from valueflow.theory import load_theory
 from valueflow.vidb import load_vidb
 from valueflow.vidb.loading import DEMO, HUGGING_FACE

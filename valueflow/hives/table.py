@@ -8,8 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from valueflow.hives.labels import DIRECTIONS, NONE, IntArray, Labels
-from valueflow.run.errors import InputError, nearest, shorten
-from valueflow.run.tables import as_texts, rename_columns, text_column
+from valueflow.run import InputError, as_texts, nearest, rename_columns, shorten, text_column
 from valueflow.theory import find_theory, normalise_name
 
 COLUMNS = ("text", "theory", "level_1", "direction")

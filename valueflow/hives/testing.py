@@ -12,9 +12,7 @@ from valueflow.hives.display import show_metrics
 from valueflow.hives.held_out import is_held_out, measured
 from valueflow.hives.settings import TrainSettings
 from valueflow.hives.sources import load_table
-from valueflow.run.errors import InputError
-from valueflow.run.outputs import write_csv, write_json
-from valueflow.run.summary import SUMMARY_FILE, Timings, versions
+from valueflow.run import SUMMARY_FILE, InputError, Timings, versions, write_csv, write_json
 
 METRICS_FILE = "metrics.csv"
 

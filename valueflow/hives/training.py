@@ -16,9 +16,7 @@ from valueflow.hives.labels import DIRECTIONS
 from valueflow.hives.settings import TrainSettings
 from valueflow.hives.sources import left_out, load_rows, load_table
 from valueflow.hives.table import STAGE_2, TrainingTable, training_table
-from valueflow.run.errors import InputError
-from valueflow.run.outputs import write_json
-from valueflow.run.summary import SUMMARY_FILE, Timings, versions
+from valueflow.run import SUMMARY_FILE, InputError, Timings, versions, write_json
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl

@@ -9,8 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from valueflow.hives.anchor_rows import level_rows, with_stage_2
-from valueflow.run.errors import InputError, nearest
-from valueflow.run.tables import text_column
+from valueflow.run import InputError, nearest, text_column
 from valueflow.theory import Theory, load_theory
 
 VALUEEVAL_SUFFIX = ".tsv"

@@ -11,7 +11,7 @@ from valueflow.encoder import load_encoder
 from valueflow.judge.features import FeatureMap, feature_map
 from valueflow.judge.head import NO_VALUE, FloatArray, IntensityHead, Observations
 from valueflow.judge.protocol import Progress, Question, Rankings, Windows
-from valueflow.run.errors import InputError
+from valueflow.run import InputError
 from valueflow.theory import Theory, known_theories
 from valueflow.vidb import Vidb
 

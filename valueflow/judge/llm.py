@@ -12,8 +12,7 @@ from valueflow.judge.fence import fenced
 from valueflow.judge.prompts import RankingPrompt, ValuePrompt
 from valueflow.judge.protocol import Progress, Question, Rankings, Windows
 from valueflow.llm import CacheMode, Completion, Conversation, PromptTooLong, Sampling, Usage, ask, cache_state
-from valueflow.run.errors import InputError, shorten
-from valueflow.run.settings import Settings
+from valueflow.run import InputError, Settings, shorten
 
 
 class LLMJudge(Settings):

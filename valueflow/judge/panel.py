@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from valueflow.judge.protocol import Judge, Progress, Question, Rankings, Windows, checked_rankings
-from valueflow.run.config import built, compose_node
-from valueflow.run.errors import InputError, nearest
+from valueflow.run import InputError, built, compose_node, nearest
 
 _OF_A_JUDGE = ("judge", "llm", "prompt", "cache", "seed")
 """Keys of the configuration that make a judge."""

@@ -8,8 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from valueflow.judge.fence import fenced, without_marks
 from valueflow.llm import Message
 from valueflow.llm.templates import check_places, fill
-from valueflow.run.errors import InputError
-from valueflow.run.settings import Settings
+from valueflow.run import InputError, Settings
 from valueflow.theory import Theory
 
 _PLACES = {

@@ -7,8 +7,8 @@ from typing import Protocol, Self, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from valueflow.run.errors import shorten
-from valueflow.run.progress import Progress as Progress
+from valueflow.run import Progress as Progress
+from valueflow.run import shorten
 from valueflow.theory import Theory
 from valueflow.vidb import Anchors, Vidb
 

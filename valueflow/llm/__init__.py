@@ -15,6 +15,7 @@ from valueflow.llm.protocol import (
 )
 from valueflow.llm.running import release, running
 from valueflow.llm.server import ServerModel
+from valueflow.llm.settings import ConfiguredModel
 from valueflow.llm.transformers_engine import TransformersModel
 from valueflow.llm.vllm_engine import VllmModel
 
@@ -23,6 +24,7 @@ __all__ = [
     "CacheMode",
     "ChatModel",
     "Completion",
+    "ConfiguredModel",
     "Constraint",
     "Conversation",
     "Engine",

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from valueflow.llm import CacheMode, ChatModel, Completion, Conversation, PromptTooLong, Sampling, Usage, ask
-from valueflow.run.errors import InputError, shorten
-from valueflow.run.progress import progress_bar
+from valueflow.run import InputError, progress_bar, shorten
 
 _MOST_TOO_LONG = 20
 """Prompts that may be too long for the model before it is the model that does not fit."""

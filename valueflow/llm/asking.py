@@ -18,7 +18,7 @@ from valueflow.llm.protocol import (
     one_each,
 )
 from valueflow.llm.running import release, running
-from valueflow.run.errors import InputError
+from valueflow.run import InputError
 
 _SECONDS_TO_NEXT_TRY = 60.0
 """After a failed write to the cache; a full disk or a held lock must not slow down every answer."""

@@ -20,7 +20,7 @@ from platformdirs import user_cache_dir
 from pydantic import BeforeValidator
 
 from valueflow.llm.protocol import Completion, Conversation, Sampling
-from valueflow.run.errors import InputError
+from valueflow.run import InputError
 
 if sys.platform != "win32":
     import fcntl

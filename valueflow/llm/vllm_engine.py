@@ -15,8 +15,7 @@ from valueflow.llm.chat_template import check_lengths, prompt_tokens, reason
 from valueflow.llm.protocol import Arrived, Completion, Conversation, Sampling, ignore_arrivals, one_each
 from valueflow.llm.turns import final_answer
 from valueflow.llm.weights import find_model, model_identity
-from valueflow.run.errors import InputError
-from valueflow.run.settings import Settings
+from valueflow.run import InputError, Settings
 
 _UNDER_WAY = 4096
 """Conversations handed to the engine at once: several times what it decodes together, so that it never waits."""

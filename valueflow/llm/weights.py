@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 from valueflow.llm.packaged import PACKAGED, model_folder, packaged_version
-from valueflow.run.errors import InputError, nearest
+from valueflow.run import InputError, nearest
 
 
 def find_model(name: str) -> str:

@@ -87,7 +87,7 @@ def fit_items(
     Parameters
     ----------
     rankings : (W, K) int array
-        Items of each window, numbered from 0, the most supportive first. No item stands twice in a window.
+        Items of each window, numbered from 0, the most supportive first. No item appears twice in a window.
     n_items : int
         N.
     judges : (W,) int array, optional

@@ -10,17 +10,14 @@ from typing import Any
 import pandas as pd
 from filelock import FileLock
 
-from valueflow.reporting.figures import figures
-from valueflow.run.app import Outcome
-from valueflow.run.errors import InputError
-from valueflow.run.outputs import write_csv
+from valueflow.run import InputError, Outcome, flattened, write_csv
 
 RUNS_FILE = "runs.csv"
 
 
 @dataclass(frozen=True)
 class CsvLogger:
-    """Adds one row a run to `runs.csv`, in the sweep's folder or, for a single run, in its own."""
+    """Adds one row per run to `runs.csv`, in the sweep's folder or, for a single run, in its own."""
 
     def log(
         self, outcome: Outcome, *, config: Mapping[str, Any], name: str, folder: Path, sweep_folder: Path | None
@@ -28,10 +25,10 @@ class CsvLogger:
         """Record a run; jobs of a sweep that run at once wait for each other."""
         del config
         path = (sweep_folder or folder) / RUNS_FILE
-        row = pd.DataFrame([{"name": name, "group": _group(sweep_folder), **figures(outcome.summary)}])
+        row = pd.DataFrame([{"name": name, "group": _group(sweep_folder), **flattened(outcome.summary)}])
         with FileLock(path.with_name(f".{RUNS_FILE}.lock")):
             if path.exists():
-                # Runs may differ in their figures; a row stands under its own names whatever came before.
+                # Runs may differ in their figures; a row keeps its own columns whatever came before.
                 row = pd.concat([pd.read_csv(path, dtype=str, keep_default_na=False), row], ignore_index=True)
             write_csv(row, path)
 
@@ -42,7 +39,7 @@ class CsvLogger:
 
 @dataclass(frozen=True)
 class WandbLogger:
-    """Makes one Weights & Biases run a job: scores as a table, summary figures, the settings.
+    """Makes one Weights & Biases run per job: scores as a table, summary figures, the settings.
 
     Attributes
     ----------
@@ -80,7 +77,7 @@ class WandbLogger:
         shown = wandb.run is not None and wandb.run.id == settings["id"]
         with wandb.run if shown and wandb.run else wandb.init(**settings, reinit="finish_previous") as run:
             run.log({title: wandb.Table(dataframe=table) for title, table in outcome.tables().items()})
-            run.summary.update(figures(outcome.summary))
+            run.summary.update(flattened(outcome.summary))
 
     def curves(self, *, config: Mapping[str, Any], name: str, folder: Path, sweep_folder: Path | None) -> Any:
         """Return a Lightning logger for the curves of a training."""

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 import valueflow
-from valueflow.run.errors import InputError, nearest
+from valueflow.run.errors import InputError, nearest, unknown_setting
 from valueflow.run.settings import Settings, first_fault
 
 _PACKAGE = Path(valueflow.__file__).parent
@@ -55,11 +55,6 @@ def _hydra_composer() -> Iterator[Callable[[str | None, list[str]], Any]]:
 def group_options(group: str) -> list[str]:
     """Return the names of a config group's options, sorted: the YAML files in `configs/<group>` and the user's own."""
     return sorted({path.stem for folder in _config_dirs() for path in (folder / group).glob("*.yaml")})
-
-
-def group_lines(*groups: str) -> str:
-    """Word one line a group, `theory: any, duty, ...`: what `${groups:theory,...}` in a help template becomes."""
-    return "\n".join(f"{group}: {', '.join(group_options(group))}" for group in groups)
 
 
 def compose_group(group: str, option: str) -> dict[str, Any]:
@@ -156,12 +151,12 @@ def _compose(
         except OmegaConfBaseException as error:
             parent = OmegaConf.select(composed, key.rpartition(".")[0]) if "." in key else composed
             known = [str(name) for name in parent] if isinstance(parent, Mapping) else []
-            raise InputError(f"'{key}' is no setting; {nearest(key.rpartition('.')[2], known)}") from error
+            raise InputError(unknown_setting(key, known)) from error
     try:
         return OmegaConf.to_container(composed, resolve=True)  # type: ignore[return-value]
     except OmegaConfBaseException as error:
         unset = sorted(OmegaConf.missing_keys(composed), key=lambda key: "." not in key)
-        raise InputError(f"'{unset[0]}' is not set" if unset else str(error).splitlines()[0]) from error
+        raise InputError(not_set(unset[0]) if unset else str(error).splitlines()[0]) from error
 
 
 def _check_option(group: str, option: str) -> None:
@@ -207,9 +202,7 @@ def built(node: object) -> Any:
         return node
     if node["_target_"] is None:
         return None
-    unset = next(_unset(node), None)
-    if unset is not None:
-        raise InputError(f"'{unset}' is not set")
+    require_set(node)
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate
 
@@ -225,9 +218,27 @@ def built(node: object) -> Any:
         raise InputError(f"{node['_target_']} cannot be built: {reason}") from error
 
 
-def _unset(node: Mapping[str, Any]) -> Iterator[str]:
+def require_set(settings: Mapping[str, Any]) -> None:
+    """Stop where a setting, at any depth, is still `???`: what a YAML file holds that has no default.
+
+    Raises
+    ------
+    InputError
+        Names the first of them.
+    """
+    missing = sorted(_missing(settings))
+    if missing:
+        raise InputError(not_set(missing[0]))
+
+
+def not_set(key: str) -> str:
+    """Word that a key must be given."""
+    return f"'{key}' is not set; give {key}=..., see --help"
+
+
+def _missing(node: Mapping[str, Any]) -> Iterator[str]:
     for key, entry in node.items():
         if isinstance(entry, str) and entry == "???":
-            yield key
+            yield str(key)
         elif isinstance(entry, Mapping):
-            yield from (f"{key}.{name}" for name in _unset(entry))
+            yield from (f"{key}.{name}" for name in _missing(entry))

@@ -52,3 +52,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def shorten(text: str, length: int = 60) -> str:
     """Cut a text that is quoted in a message to at most `length` characters."""
     return text if len(text) <= length else text[: length - 3] + "..."
+
+
+def unknown_setting(key: str, known: Iterable[str]) -> str:
+    """Word that a key, which may be dotted, is none of the known ones."""
+    return f"unknown setting '{key}'; {nearest(key.rpartition('.')[2], known)}"

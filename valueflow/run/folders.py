@@ -37,26 +37,34 @@ def _refuse(error: OSError) -> NoReturn:
 
 
 class RunFolder(Callback):  # type: ignore[misc]
-    """Hydra callback that remembers which folder a run is about to make.
+    """Hydra callback that remembers which folder a run is about to make, and whether it is a sweep's.
 
     Hydra writes its records before the app's function sees a setting, so a run that ends in an
     input error would otherwise leave a folder with nothing but those.
     """
 
     _made: ClassVar[list[Path]] = []
+    sweep: ClassVar[Path | None] = None
+    """Folder of the sweep that was started since `reset`; None for a single run."""
+
+    @classmethod
+    def reset(cls) -> None:
+        """Forget the run before."""
+        RunFolder._made, RunFolder.sweep = [], None
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Remember the folder of a single run, if it is new."""
         self._remember(Path(config.hydra.run.dir))
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Remember the folder of a sweep, if it is new."""
-        self._remember(Path(config.hydra.sweep.dir))
+        """Remember the folder of a sweep."""
+        RunFolder.sweep = Path(config.hydra.sweep.dir)
+        self._remember(RunFolder.sweep)
 
     @classmethod
     def _remember(cls, folder: Path) -> None:
         folder = folder.absolute()
-        cls._made = [path for path in (folder, *folder.parents) if not path.exists()]
+        RunFolder._made = [path for path in (folder, *folder.parents) if not path.exists()]
 
     @classmethod
     def discard(cls) -> None:

@@ -1,15 +1,23 @@
-"""Typed settings: fields that explain themselves, faults told in one line."""
+"""Typed settings: checked where they enter, faults reported in one line.
 
-from collections.abc import Mapping
-from typing import Any, Self
+The YAML files in `configs` hold the defaults and describe each key; the classes hold types and ranges.
+"""
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Self
 
-from valueflow.run.errors import InputError, nearest, shorten
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from valueflow.run.errors import InputError, nearest, shorten, unknown_setting
+
+PositiveInt = Annotated[int, Field(ge=1, strict=True)]
+Seed = Annotated[int, Field(ge=0, strict=True)]
+Intensity = Annotated[int, Field(ge=-2, le=2, strict=True)]
+"""A steering target, from -2 (strongly rejected) to 2 (strongly valued)."""
 
 
 class Settings(BaseModel):
-    """Base of every app's settings: immutable, no unknown keys."""
+    """Base of every command's settings: immutable, no unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
@@ -29,16 +37,15 @@ class Settings(BaseModel):
 
 
 def first_fault(error: ValidationError, model: type[BaseModel] | None = None) -> str:
-    """Say in one line what the first of pydantic's findings is, where, and what would be right.
+    """Word the first of pydantic's findings in one line: what is wrong, where, and what would be right.
 
-    The model, where it is known, tells which names an unknown one is near to.
+    The model, where it is known, says which names an unknown one is near to.
     """
     fault = error.errors()[0]
     place = ".".join(str(part) for part in fault["loc"])
     match fault["type"]:
         case "extra_forbidden":
-            name = str(fault["loc"][-1])
-            return f"'{place}' is no setting" + (f"; {nearest(name, model.model_fields)}" if model else "")
+            return unknown_setting(place, model.model_fields) if model else f"unknown setting '{place}'"
         case "missing":
             return f"'{place}' is missing"
         case "value_error":
@@ -46,3 +53,37 @@ def first_fault(error: ValidationError, model: type[BaseModel] | None = None) ->
             return f"{place}: {reason}" if place else reason
     message = fault["msg"][0].lower() + fault["msg"][1:]
     return f"{place}={shorten(str(fault['input']))}: {message}" if place else message
+
+
+def built_as(is_right: Callable[[Any], bool], what: str) -> BeforeValidator:
+    """Return a validator that builds the object a config node describes, and checks what it is.
+
+    Parameters
+    ----------
+    is_right
+        The check.
+    what
+        What the object must be, for the message, such as `a judge (an object with rank)`.
+    """
+
+    def build(given: Any) -> Any:
+        from valueflow.run.config import built
+
+        found = built(given)
+        if not is_right(found):
+            raise ValueError(f"is not {what}")
+        return found
+
+    return BeforeValidator(build)
+
+
+def known_columns(*names: str) -> AfterValidator:
+    """Return a validator for a mapping from our column names to a file's: ours must be among `names`."""
+
+    def check(columns: dict[str, str]) -> dict[str, str]:
+        for ours in columns:
+            if ours not in names:
+                raise ValueError(f"unknown column '{ours}'; {nearest(ours, names)}")
+        return columns
+
+    return AfterValidator(check)

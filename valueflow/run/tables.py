@@ -104,7 +104,7 @@ def rename_columns(
     present = [str(column) for column in frame.columns]
     if len(set(present)) < len(present):
         twice = next(column for column in present if present.count(column) > 1)
-        raise InputError(f"{where}: column '{twice}' stands twice")
+        raise InputError(f"{where}: column '{twice}' appears twice")
     renamed = [ours for ours, theirs in mapping.items() if ours != theirs]
     for ours in (*required, *renamed):
         theirs = mapping.get(ours, ours)

@@ -1,18 +1,17 @@
-"""Steered generation: a model's responses under values and intensities, and a survey under demographic profiles."""
+"""Steered generation: a model's responses under values and intensities; with a preset, a survey's answers."""
 
-from valueflow.steering.app import steer
 from valueflow.steering.methods import AnchorSteering, PlainSteering, SteeringMethod, UserTextsSteering
-from valueflow.steering.opinionqa.survey import SurveyAnswers
-from valueflow.steering.pipeline import SteeredResponses
+from valueflow.steering.outcome import SteeredResponses
+from valueflow.steering.pipeline import TASK, steer
 from valueflow.steering.settings import SteeringSettings
 
 __all__ = [
+    "TASK",
     "AnchorSteering",
     "PlainSteering",
     "SteeredResponses",
     "SteeringMethod",
     "SteeringSettings",
-    "SurveyAnswers",
     "UserTextsSteering",
     "steer",
 ]

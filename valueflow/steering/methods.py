@@ -13,9 +13,7 @@ from pydantic import Field, model_validator
 from valueflow.judge.fence import fenced, without_tokens
 from valueflow.llm import Conversation, Message
 from valueflow.llm.templates import check_places, fill
-from valueflow.run.draws import keyed_uniforms, row_keys
-from valueflow.run.errors import InputError
-from valueflow.run.settings import Settings
+from valueflow.run import InputError, Settings, keyed_uniforms, row_keys
 from valueflow.steering.targets import INTENSITIES, Target, intensity_bins
 from valueflow.theory import Theory
 from valueflow.vidb import Anchors

@@ -1,83 +1,66 @@
 """Queries, a steering method and a model in; responses and a summary out."""
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from valueflow.evaluation.responses import RESPONSES_FILE
 from valueflow.llm import Sampling, cache_state
 from valueflow.llm.answering import answer_all
-from valueflow.run.errors import shorten
-from valueflow.run.outputs import write_csv, write_json
-from valueflow.run.summary import SUMMARY_FILE, Timings, versions
+from valueflow.opinionqa import ACCURACY_FILE, DETAILS_FILE, RELEVANCE_FILE, SurveyAnswers, answer_survey, show_surveys
+from valueflow.responses import RESPONSES_FILE, joined
+from valueflow.run import Run, SweepView, Task, shorten
 from valueflow.steering.display import show_steering
 from valueflow.steering.methods import Request
+from valueflow.steering.outcome import FAILURES_FILE, SteeredResponses
 from valueflow.steering.queries import load_queries
 from valueflow.steering.refusals import is_refusal
 from valueflow.steering.settings import SteeringSettings
-from valueflow.steering.targets import Target, joined
+from valueflow.steering.targets import Target
 from valueflow.vidb import Anchors, load_vidb
-
-FAILURES_FILE = "failures.csv"
 
 COLUMNS = ("query", "dataset", "response", "theory", "value", "intensity", "steering", "model")
 
 
-@dataclass(frozen=True)
-class SteeredResponses:
-    """What a steered model said.
+def steer(*, output_dir: str | Path | None = None, **settings: Any) -> SteeredResponses | SurveyAnswers:
+    """Ask a model queries under a steering prompt or, with a preset, a survey in the place of demographic groups.
 
-    Attributes
+    Parameters
     ----------
-    responses
-        One row a query that was answered, in the order of the queries: `query`, `dataset`, `response`, `theory`,
-        `value`, `intensity`, `steering`, `model`. `evaluate_responses` takes it as it is.
-    failures
-        One row a query that was not, with `failure` in the place of `response`.
-    summary
-        Counts, what was steered to, what asking took, settings, versions, timings.
-    """
+    output_dir
+        Folder for the tables and `summary.json`; None writes nothing.
+    **settings
+        Fields of `SteeringSettings`, the same as on the command line; what is not given has the default of
+        `configs/steer.yaml`. `theory`, `steering`, `llm`, `preset` and `opinionqa` take the name of an option, and
+        all but `preset` also an object; a dotted key (`opinionqa.questions`) sets one of an option's own.
 
-    responses: pd.DataFrame
-    failures: pd.DataFrame
-    summary: dict[str, Any]
-
-    def tables(self) -> Mapping[str, pd.DataFrame]:
-        """Return the tables by name, for loggers."""
-        return {"responses": self.responses} | ({} if self.failures.empty else {"failures": self.failures})
-
-    def show(self) -> None:
-        """Print the table for a person."""
-        show_steering([self.summary])
-
-    def write(self, folder: Path) -> None:
-        """Write `responses.csv` and `failures.csv`, each where it has rows, and `summary.json`."""
-        for table, name in ((self.failures, FAILURES_FILE), (self.responses, RESPONSES_FILE)):
-            if not table.empty:
-                write_csv(table, folder / name)
-        write_json(self.summary, folder / SUMMARY_FILE)
-
-
-def steer_responses(settings: SteeringSettings) -> SteeredResponses:
-    """Ask a model every query under a steering prompt.
+    Returns
+    -------
+    SteeredResponses or SurveyAnswers
+        The latter with a preset.
 
     Raises
     ------
     InputError
         Something given cannot be used; one line says what, where, and what would be right.
+
+    Examples
+    --------
+    >>> result = steer(value="benevolence", intensity=2, llm="smollm2", limit=3)  # doctest: +SKIP
+    >>> result.responses["response"]  # doctest: +SKIP
     """
-    started = datetime.now(UTC)
-    timings = Timings()
+    return TASK.call(settings, output_dir)
+
+
+def _steer(settings: SteeringSettings, run: Run) -> SteeredResponses | SurveyAnswers:
+    if settings.preset is not None:
+        return answer_survey(settings, run)
     theory, targets = settings.theory, settings.targets()
-    with timings.stage("load"):
+    with run.stage("load"):
         queries = load_queries(settings.queries, settings.limit)
-    with timings.stage("prompts"):
+    with run.stage("prompts"):
         digests: dict[str, str] = {}
 
         def anchors(value: str) -> Anchors:
@@ -100,7 +83,7 @@ def steer_responses(settings: SteeringSettings) -> SteeredResponses:
         # It decides nothing at temperature 0; answers kept under one seed serve all.
         seed=settings.seed if settings.temperature > 0 else 0,
     )
-    with timings.stage("answer"):
+    with run.stage("answer"):
         completions, usage = answer_all(
             settings.llm,
             steered.conversations,
@@ -152,12 +135,8 @@ def steer_responses(settings: SteeringSettings) -> SteeredResponses:
             **settings.model_dump(include={"temperature", "max_tokens", "limit", "vidb", "queries"}),
             "method": settings.steering.model_dump(),
         },
-        "seed": settings.seed,
-        "versions": versions(),
-        "started": started.isoformat(timespec="seconds"),
-        "timings": timings.as_dict(),
     }
-    return SteeredResponses(responses, failures.reset_index(drop=True), summary)
+    return SteeredResponses(responses=responses, failures=failures.reset_index(drop=True), summary=summary)
 
 
 def _labels(settings: SteeringSettings, targets: tuple[Target, ...]) -> dict[str, str]:
@@ -177,3 +156,24 @@ def _labels(settings: SteeringSettings, targets: tuple[Target, ...]) -> dict[str
 def _title(settings: SteeringSettings, targets: tuple[Target, ...]) -> str:
     aims = [f"{target.value} {target.intensity:+d}" for target in targets]
     return f"{settings.theory.name}/{', '.join(aims)}" if aims else settings.steering.name
+
+
+def _name_responses(jobs: Mapping[Path, Mapping[str, Any]], others: Sequence[str], folder: Path) -> list[str]:
+    return [f"responses: one folder per job; python evaluate.py responses={folder} value=..."]
+
+
+TASK = Task(
+    name="steer",
+    settings=SteeringSettings,
+    run=_steer,
+    outputs=(RESPONSES_FILE, FAILURES_FILE, DETAILS_FILE, ACCURACY_FILE, RELEVANCE_FILE),
+    sweep=(
+        SweepView(
+            show_steering,
+            ("theory", "value", "values", "intensity", "intensities", "steering"),
+            _name_responses,
+            kind="steering",
+        ),
+        SweepView(show_surveys, ("preset", "theory", "llm"), kind="opinionqa"),
+    ),
+)

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from valueflow.run.errors import InputError
-from valueflow.run.tables import as_texts, read_table, text_column
+from valueflow.run import InputError, as_texts, read_table, text_column
 
 PACKAGED_FILE = Path(__file__).parent.parent / "assets" / "queries.csv"
 

@@ -1,76 +1,41 @@
-"""The settings of `steer.py`; `configs/steer.yaml` holds their defaults."""
+"""The settings of `steer.py`; `configs/steer.yaml` holds their defaults and describes them."""
 
 import logging
-from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, SkipValidation, model_validator
 
-from valueflow.llm import CacheMode, ChatModel
-from valueflow.run.config import built
-from valueflow.run.errors import InputError
-from valueflow.run.settings import Settings
+from valueflow.opinionqa import SurveySettings
+from valueflow.run import InputError, Intensity, PositiveInt, built_as
 from valueflow.steering.methods import SteeringMethod
-from valueflow.steering.opinionqa.settings import OpinionQASettings
 from valueflow.steering.targets import Target
-from valueflow.theory import Theory, theory_of
 
 _log = logging.getLogger(__name__)
 
-Intensity = Annotated[int, Field(ge=-2, le=2, strict=True)]
-
 _NOT_OF_A_SURVEY = ("value", "intensity", "values", "intensities", "queries")
-"""Settings that say nothing about a survey."""
+"""Settings that have no meaning for a survey."""
+
+ConfiguredSteering = Annotated[
+    SkipValidation[SteeringMethod],
+    built_as(
+        lambda method: isinstance(method, SteeringMethod),
+        "a steering method (an object of a class of valueflow.steering)",
+    ),
+]
 
 
-class SteeringSettings(Settings):
+class SteeringSettings(SurveySettings):
     """What a model is steered to and asked; or which survey it answers for whom (`preset`)."""
 
-    theory: Theory = Field(description="Theory of the values, or of the profile lines.")
-    steering: Annotated[Any, BeforeValidator(built)] = Field(description="How queries are put to the model.")
-    value: str | None = Field(description="Value to steer to, with `intensity`; spelling does not matter.")
-    intensity: Intensity | None = Field(description="From -2 (strongly rejected) to 2 (strongly valued).")
-    values: list[str] | None = Field(description="Several values at once, for the multi methods.")
-    intensities: list[Intensity] | None = Field(description="The intensity of each of them.")
-    queries: Annotated[
-        list[str] | None, BeforeValidator(lambda given: [given] if isinstance(given, str) else given)
-    ] = Field(description="File or files of queries; None: the packaged 50 open questions.")
-    limit: Annotated[int, Field(ge=1, strict=True)] | None = Field(
-        description="Only the first so many queries, or survey questions, in all; None: all."
-    )
-    vidb: str = Field(description="Anchors that user_texts shows: demo, a folder, a file, or hf://NAME.")
-    vidb_columns: dict[str, str] = Field(description="Our column name -> the source's, where they differ.")
-    preset: str | None = Field(description="A survey setup: its name; None steers.")
-    opinionqa: OpinionQASettings = Field(description="The survey, the profiles, and how questions are put.")
-    llm: Annotated[Any, BeforeValidator(built)] = Field(description="The model that answers.")
-    temperature: float = Field(ge=0, allow_inf_nan=False, description="0: the likeliest token each time.")
-    max_tokens: int = Field(ge=1, strict=True, description="Most tokens of a response; a survey has its own.")
-    cache: CacheMode = Field(description="Kept answers: `on` uses and adds, `read` only uses, `off` neither.")
-    seed: int = Field(ge=0, strict=True, description="The one seed of all draws.")
-    progress: bool = Field(description="Show a progress bar while the model answers.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _find_theory(cls, given: dict[str, Any]) -> dict[str, Any]:
-        if not isinstance(given.get("theory"), Mapping):
-            return given
-        several = given.get("values")
-        named = [given.get("value"), *(several if isinstance(several, list | tuple) else ())]
-        return given | {"theory": theory_of(given["theory"], next((name for name in named if name is not None), None))}
-
-    @field_validator("steering")
-    @classmethod
-    def _check_method(cls, steering: Any) -> SteeringMethod:
-        if not isinstance(steering, SteeringMethod):
-            raise ValueError("is no steering method (an object of a class of valueflow.steering)")
-        return steering
-
-    @field_validator("llm")
-    @classmethod
-    def _check_model(cls, llm: Any) -> ChatModel:
-        if not (hasattr(llm, "start") and hasattr(llm, "identity")):
-            raise ValueError("is no chat model (an object with `start` and `identity`)")
-        return llm  # type: ignore[no-any-return]
+    steering: ConfiguredSteering
+    value: str | None
+    intensity: Intensity | None
+    values: list[str] | None
+    intensities: list[Intensity] | None
+    queries: Annotated[list[str] | None, BeforeValidator(lambda given: [given] if isinstance(given, str) else given)]
+    vidb: str
+    vidb_columns: dict[str, str]
+    max_tokens: PositiveInt
 
     @model_validator(mode="after")
     def _check_survey(self) -> Self:
@@ -114,5 +79,5 @@ class SteeringSettings(Settings):
         ids = [self.theory.resolve(value) for value in values]
         twice = next((value for value in ids if ids.count(value) > 1), None)
         if twice is not None:
-            raise InputError(f"{method}: value '{twice}' stands twice")
+            raise InputError(f"{method}: value '{twice}' appears twice")
         return tuple(Target(value, intensity) for value, intensity in zip(ids, intensities, strict=True))

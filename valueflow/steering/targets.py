@@ -1,12 +1,9 @@
 """What a model is steered to: values with intensities, and which anchors stand for an intensity."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-
-from valueflow.evaluation.responses import JOINT
 
 INTENSITIES = (-2, -1, 0, 1, 2)
 
@@ -25,11 +22,6 @@ class Target:
 
     value: str
     intensity: int
-
-
-def joined(entries: Sequence[object]) -> str:
-    """Write values or intensities into one cell: `benevolence|power`, `2|-1`."""
-    return JOINT.join(map(str, entries))
 
 
 def intensity_bins(

@@ -9,10 +9,12 @@ from valueflow.theory.library import (
     theory_from_mapping,
     theory_of,
 )
+from valueflow.theory.settings import TheorySettings
 
 __all__ = [
     "Node",
     "Theory",
+    "TheorySettings",
     "choose_theory",
     "find_theory",
     "known_theories",

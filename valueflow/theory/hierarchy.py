@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from valueflow.run.errors import InputError, nearest
+from valueflow.run import InputError, nearest
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 Wording = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]

@@ -6,9 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from valueflow.run.config import compose_group, group_options
-from valueflow.run.errors import InputError, nearest
-from valueflow.run.settings import first_fault
+from valueflow.run import InputError, compose_group, first_fault, group_options, nearest
 from valueflow.theory.hierarchy import Theory
 
 

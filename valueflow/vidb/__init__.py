@@ -3,12 +3,14 @@
 from valueflow.vidb.anchors import HIGHEST_INTENSITY, LOWEST_INTENSITY, Anchors
 from valueflow.vidb.loading import Vidb, load_vidb
 from valueflow.vidb.sampling import BucketSampling, FixedSampling, RandomSampling, Sampling, check_count
+from valueflow.vidb.settings import ConfiguredSampling
 
 __all__ = [
     "HIGHEST_INTENSITY",
     "LOWEST_INTENSITY",
     "Anchors",
     "BucketSampling",
+    "ConfiguredSampling",
     "FixedSampling",
     "RandomSampling",
     "Sampling",

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from valueflow.run.errors import InputError, nearest
-from valueflow.run.tables import number_column, read_table, rename_columns, text_column
+from valueflow.run import InputError, nearest, number_column, read_table, rename_columns, text_column
 from valueflow.theory import Theory, find_theory, normalise_name
 from valueflow.vidb.anchors import HIGHEST_INTENSITY, LOWEST_INTENSITY, Anchors
 
@@ -88,7 +87,7 @@ def load_vidb(source: str, theory: Theory, columns: Mapping[str, str] | None = N
     mapping = {**COLUMNS, **(columns or {})}
     unknown = sorted(set(mapping) - set(COLUMNS))
     if unknown:
-        raise InputError(f"vidb_columns: '{unknown[0]}' is no column of ours; {nearest(unknown[0], COLUMNS)}")
+        raise InputError(f"vidb_columns: unknown column '{unknown[0]}'; {nearest(unknown[0], COLUMNS)}")
     # The jobs of a sweep ask for the same source again; it is read again only where it changed.
     return _load(source, theory, tuple(sorted(mapping.items())), _stamp(source))
 

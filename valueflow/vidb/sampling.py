@@ -12,8 +12,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from valueflow.run.errors import InputError, nearest, shorten
-from valueflow.run.tables import read_table, rename_columns, text_column
+from valueflow.run import InputError, nearest, read_table, rename_columns, shorten, text_column
 from valueflow.vidb.anchors import Anchors
 
 Indices = npt.NDArray[np.int64]

@@ -1,0 +1,240 @@
+"""Reading and filtering responses."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from valueflow.responses import filter_responses, load_responses
+from valueflow.run import InputError
+from valueflow.theory import known_theories, load_theory
+
+PVQ = load_theory("pvq")
+RIGHT = load_theory("right")
+
+
+def steered() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "query": ["q"] * 6,
+            "dataset": ["d"] * 6,
+            "response": list("abcdef"),
+            "theory": ["pvq", "PVQ", "pvq", "rights", "pvq", "pvq"],
+            "value": ["Self-Direction", "self direction", "power", "civil rights", "power", "power"],
+            "intensity": ["-2", "2", "2.0", "2", "-2", ""],
+            "model": ["m1", "m1", "m1", "m1", "m2", "m2"],
+            "steering": ["prompt", "prompt", "vector", "prompt", "prompt", "vector"],
+        }
+    )
+
+
+def kept(value: str, frame: pd.DataFrame | None = None, **settings: Any) -> str:
+    theory = RIGHT if value == "civil_rights" else PVQ
+    left, labels = filter_responses(steered() if frame is None else frame, "file", theory, value, **settings)
+    assert labels == []
+    assert left.index.tolist() == list(range(len(left)))
+    return "".join(left["response"])
+
+
+def test_columns_that_are_there_filter() -> None:
+    assert kept("self-direction") == "ab"
+    assert kept("self-direction", intensity=2) == "b"
+    assert kept("power") == "cef"
+    assert kept("power", model="m2") == "ef"
+    assert kept("power", intensity=2, model="m1") == "c"
+    assert kept("power", steered_by="vector") == "cf"
+    assert kept("power", steered_by="prompt", model="m2") == "e"
+    assert kept("civil_rights") == "d"
+
+
+@pytest.mark.parametrize("left", [["query", "dataset", "response"], None], ids=["missing", "empty"])
+def test_columns_that_are_not_there_or_empty_filter_nothing(left: list[str] | None) -> None:
+    frame = steered()[left] if left else steered().assign(theory="", value=" ", intensity="", model="", steering="")
+    assert "".join(filter_responses(frame, "file", PVQ, "power")[0]["response"]) == "abcdef"
+    rows, labels = filter_responses(frame, "file", PVQ, "power", intensity=2, model="m1", steered_by="prompt")
+    assert len(rows) == 6
+    assert sorted(labels) == ["intensity", "model", "steered_by"]
+
+
+def test_a_column_filters_by_the_rows_that_the_ones_before_it_left() -> None:
+    """Responses of a model that was not steered stand beside those of one that was."""
+    plain = steered().assign(response=list("uvwxyz"), steering="none", theory="", value="", intensity="", model="m1")
+    both = pd.concat([steered(), plain], ignore_index=True)
+    assert kept("power", both) == "cef"
+    assert kept("power", both, intensity=-2) == "e"
+    rows, labels = filter_responses(both, "file", PVQ, "power", intensity=2, model="m1", steered_by="none")
+    assert "".join(rows["response"]) == "uvwxyz"
+    assert labels == ["intensity"]
+    with pytest.raises(InputError, match="no response has model 'm2'; did you mean 'm1'"):
+        filter_responses(both, "file", PVQ, "power", model="m2", steered_by="none")
+
+
+def test_a_response_steered_to_several_values_is_one_to_each() -> None:
+    frame = pd.DataFrame(
+        {
+            "response": list("abcdef"),
+            "value": [
+                "benevolence|universalism",
+                "Universalism | Benevolence",
+                "universalism",
+                "power|benevolence",
+                "universalism|power",
+                "power",
+            ],
+            "intensity": ["2|-1", "2|-1", "-1", "-1|-1", "", "2"],
+        }
+    )
+    assert kept("universalism", frame) == "abce"
+    assert kept("universalism", frame, intensity=-1) == "ac"
+    assert kept("universalism", frame, intensity=2) == "b"
+    assert kept("benevolence", frame, intensity=-1) == "bd"
+    assert kept("power", frame, intensity=-1) == "d"
+    with pytest.raises(InputError, match="no response has intensity '1'; .*Known: -1, 2$"):
+        kept("benevolence", frame, intensity=1)
+    with pytest.raises(InputError, match="no response has value 'face'; .*Known: .*benevolence, power, universalism$"):
+        kept("face", frame)
+    # Without values no place is known.
+    assert kept("power", frame.drop(columns="value"), intensity=-1) == "c"
+
+
+@pytest.mark.parametrize(
+    ("value", "intensity"), [("power|face", "2"), ("power", "2|1"), ("power|face", "1|2|0"), ("power|face", "|1|")]
+)
+def test_as_many_intensities_as_values(tmp_path: Path, value: str, intensity: str) -> None:
+    table = pd.DataFrame({"query": "q", "dataset": "d", "response": ["r", "s", "t"]})
+    table = table.assign(value=["power|face", "face|power", value], intensity=["1|2", "", intensity])
+    table.to_csv(tmp_path / "r.csv", index=False)
+    with pytest.raises(InputError, match=r"r\.csv, row 3: .*each value its intensity, joined by \|") as caught:
+        load_responses(str(tmp_path / "r.csv"), {})
+    assert f"'{value}'" in str(caught.value)
+    assert f"'{intensity}'" in str(caught.value)
+
+
+def test_an_empty_selection_is_told_with_what_there_is() -> None:
+    with pytest.raises(InputError, match="file: no response has value 'face'"):
+        kept("face")
+    with pytest.raises(InputError, match=r"no response has intensity '1'; .*2"):
+        kept("power", intensity=1)
+    with pytest.raises(InputError, match="no response has model 'm3'; did you mean 'm[12]'"):
+        kept("power", model="m3")
+
+
+def test_a_file_is_read_as_it_stands(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"q": ["", "NA"], "dataset": ["d", ""], "answer": ["None", "two\nlines"], "extra": [1, 2]})
+    frame.to_csv(tmp_path / "r.csv", index=False, encoding="utf-8-sig")
+    read, name = load_responses(str(tmp_path / "r.csv"), {"query": "q", "response": "answer"})
+    assert read[["query", "dataset", "response"]].to_numpy().tolist() == [["", "d", "None"], ["NA", "", "two\nlines"]]
+    assert name.endswith("r.csv")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b"query,dataset,response\n", "has no rows below its header"),
+        (b"query,dataset,respons\nq,d,r\n", "column 'response' is missing; did you mean 'respons'"),
+        (b"query,dataset,response\nq,d,\n", "row 1, column 'response': the text is missing"),
+        (b"query,dataset,response\nq,d,caf\xe9\n", "is not UTF-8 (byte 0xe9"),
+        ("query,dataset,response\nq,d,r\n".encode("utf-16"), "is not UTF-8"),
+        (b"query,dataset,response\nq,d,r,extra\n", "not a readable table"),
+        (b'query,dataset,response\nq,d,"never closed\n', "not a readable table"),
+    ],
+)
+def test_broken_files_are_told_in_one_line(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "r.csv"
+    path.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        load_responses(str(path), {})
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def write(path: Path, rows: dict[str, list[str]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame({"query": "q", "dataset": "d", **rows}).to_csv(path, index=False)
+
+
+def test_a_folder_is_all_its_files_of_responses_in_the_order_of_the_jobs(tmp_path: Path) -> None:
+    write(tmp_path / "10" / "responses.csv", {"response": ["e"], "steering": ["prompt"]})
+    write(tmp_path / "2" / "responses.csv", {"response": ["c", "d"], "value": ["power", ""]})
+    write(tmp_path / "0" / "responses.csv", {"response": ["a", "b"], "intensity": ["-2", "2"], "extra": ["x", "NA"]})
+    write(tmp_path / "0" / ".hydra" / "responses.csv", {"response": ["hidden"]})
+    write(tmp_path / "1" / "other.csv", {"response": ["other"]})
+    source = f"{tmp_path}/"
+    frame, name = load_responses(source, {})
+    assert name == source
+    assert frame.index.tolist() == list(range(5))
+    assert "".join(frame["response"]) == "abcde"
+    assert frame["intensity"].tolist() == ["-2", "2", "", "", ""]
+    assert frame["extra"].tolist() == ["x", "NA", "", "", ""]
+    assert frame["value"].tolist() == ["", "", "power", "", ""]
+    assert frame["steering"].tolist() == ["", "", "", "", "prompt"]
+
+
+def test_a_broken_file_of_a_folder_is_named(tmp_path: Path) -> None:
+    write(tmp_path / "0" / "responses.csv", {"answer": ["a", "b"]})
+    write(tmp_path / "1" / "responses.csv", {"answer": ["a", " "]})
+    with pytest.raises(InputError, match=r"1/responses\.csv, row 2, column 'response': the text is missing"):
+        load_responses(str(tmp_path), {"response": "answer"})
+    with pytest.raises(
+        InputError, match=r"0/responses\.csv: column 'response' is missing; Known: query, dataset, answer"
+    ):
+        load_responses(str(tmp_path), {})
+
+
+def test_missing_files_and_folders_are_told(tmp_path: Path) -> None:
+    (tmp_path / "responses.txt").write_text("x")
+    with pytest.raises(InputError, match="does not exist; did you mean 'responses.txt'"):
+        load_responses(str(tmp_path / "response.txt"), {})
+    with pytest.raises(InputError, match=f"the folder {tmp_path} holds no file named responses.csv, at no depth$"):
+        load_responses(str(tmp_path), {})
+    with pytest.raises(InputError, match="unknown column 'answer'"):
+        load_responses(None, {"answer": "response"})
+    with pytest.raises(InputError, match="the table has no rows"):
+        load_responses(pd.DataFrame({"query": [], "dataset": [], "response": []}), {})
+
+
+def test_demo_responses_are_graded_and_balanced() -> None:
+    frame, name = load_responses(None, {})
+    assert name == "demo"
+    counts = frame.groupby(["theory", "value", "intensity"]).size()
+    assert counts.min() >= 6
+    assert set(frame["intensity"]) == {"-2", "-1", "0", "1", "2"}
+    for theory in known_theories():
+        values = set(frame.loc[frame["theory"] == theory.name, "value"])
+        assert values
+        assert values <= set(theory.values)
+    assert not frame.duplicated(["query", "response"]).any()
+
+
+def test_tables_of_odd_shape_are_told() -> None:
+    row = {"query": ["q"], "dataset": ["d"], "response": ["r"]}
+    twice = pd.concat([pd.DataFrame(row), pd.DataFrame({"query": ["p"]})], axis=1)
+    with pytest.raises(InputError, match="column 'query' appears twice"):
+        load_responses(twice, {})
+    with pytest.raises(InputError, match="row 1, column 'response': half a character"):
+        load_responses(pd.DataFrame(row | {"response": ["\ud83d"]}, dtype=object), {})
+    with pytest.raises(InputError, match="row 1, column 'query': half a character"):
+        load_responses(pd.DataFrame(row | {"query": ["\udc00"]}, dtype=object), {})
+    lists, _ = load_responses(pd.DataFrame(row | {"value": [["power"]]}), {})
+    with pytest.raises(InputError, match="no response has value 'power'"):
+        filter_responses(lists, "table", PVQ, "power")
+
+
+def test_numbers_and_gaps_of_a_table_filter_as_those_of_a_file() -> None:
+    table = pd.DataFrame({"query": "q", "dataset": "d", "response": list("abc")})
+    table = table.assign(intensity=[2.0, None, -1.0], model=[7, 7, 8], value=[None, "power", "power"], steering=None)
+    frame, _ = load_responses(table, {})
+    assert kept("power", frame, model="7") == "b"
+    assert kept("power", frame, intensity=-1) == "c"
+    assert kept("power", frame.drop(columns="value"), intensity=2) == "a"
+    assert filter_responses(frame, "table", PVQ, "power", steered_by="prompt")[1] == ["steered_by"]
+
+
+@pytest.mark.parametrize("suffix", ["csv.gz", "csv.zip", "csv.xz", "csv.zst"])
+def test_files_that_only_look_compressed_are_told(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"r.{suffix}"
+    path.write_bytes(b"\x1f\x8b\xff\x00 not what it says")
+    with pytest.raises(InputError, match="is not UTF-8|not a readable table|column 'query' is missing"):
+        load_responses(str(path), {})

@@ -1,0 +1,17 @@
+from .categorization import Categorization as Categorization
+from .categorization import categorize as categorize
+from .construction import Construction as Construction
+from .construction import build_vidb as build_vidb
+from .evaluation import Evaluation as Evaluation
+from .evaluation import EvaluationSettings as EvaluationSettings
+from .evaluation import evaluate_responses as evaluate_responses
+from .extraction import Embeddings as Embeddings
+from .extraction import extract as extract
+from .hives import ConvertedTable as ConvertedTable
+from .hives import MeasuredEncoder as MeasuredEncoder
+from .hives import TrainedEncoder as TrainedEncoder
+from .hives import train as train
+from .opinionqa import SurveyAnswers as SurveyAnswers
+from .steering import SteeredResponses as SteeredResponses
+from .steering import steer as steer
+from .version import __version__ as __version__

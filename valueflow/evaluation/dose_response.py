@@ -1,0 +1,133 @@
+"""Score against steering intensity: whether a model expresses a value more, the more it is steered to."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from valueflow.evaluation.outcome import SCORES_FILE
+from valueflow.run import replacing
+from valueflow.vidb import HIGHEST_INTENSITY, LOWEST_INTENSITY
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+PICTURE = "dose_response"
+FORMATS = ("png", "svg")
+
+_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")  # Okabe and Ito 2008
+_STYLES = ("-", "--", ":")
+_MOST_VALUES_WITH_POINTS = 3
+_PANELS_PER_ROW = 2
+
+
+def add_dose_response(jobs: Mapping[Path, Mapping[str, Any]], others: Sequence[str], folder: Path) -> list[str]:
+    """Draw the picture of a sweep, where its jobs have two intensities or more; return a line that names each file."""
+    # One line per value and setting: runs that differ in more than intensity are not points of one curve.
+    labels = {
+        job: " ".join([summary["label"], other]).strip()
+        for (job, summary), other in zip(jobs.items(), others, strict=True)
+    }
+    steered = {job: summary for job, summary in jobs.items() if summary["intensity"] is not None}
+    figures = ("theory", "intensity", "mean", "mean_low", "mean_high")
+    means = pd.DataFrame(
+        [{key: summary[key] for key in figures} | {"label": labels[job]} for job, summary in steered.items()]
+    )
+    if means.empty or means["intensity"].nunique() < 2:
+        return []
+    points = [
+        pd.DataFrame(
+            {
+                "theory": summary["theory"],
+                "label": labels[job],
+                "intensity": summary["intensity"],
+                "score": pd.read_csv(job / SCORES_FILE, usecols=[f"{summary['value']}_score"]).iloc[:, 0],
+            }
+        )
+        for job, summary in steered.items()
+    ]
+    files = draw_dose_response(means, pd.concat(points, ignore_index=True), folder / PICTURE)
+    return [f"picture: {file}" for file in files]
+
+
+def draw_dose_response(means: pd.DataFrame, points: pd.DataFrame, stem: Path) -> list[Path]:
+    """Draw one panel per theory, one line per value, and save it as PNG and SVG.
+
+    Parameters
+    ----------
+    means
+        One row per run with `theory`, `label`, `intensity`, `mean`, `mean_low`, `mean_high`.
+    points
+        One row per response with `theory`, `label`, `intensity`, `score`; drawn as dots where a panel
+        has few values.
+    stem
+        Path without suffix.
+
+    Returns
+    -------
+    list of Path
+        The files written.
+    """
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    theories = list(dict.fromkeys(means["theory"]))
+    columns = min(_PANELS_PER_ROW, len(theories))
+    rows = math.ceil(len(theories) / columns)
+    figure = Figure(figsize=(6.4 * columns, 4.2 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
+    for panel, theory in zip(panels, theories, strict=False):
+        _draw_panel(panel, theory, means[means["theory"] == theory], points[points["theory"] == theory])
+    for panel in panels[len(theories) :]:
+        panel.set_visible(False)
+    files = []
+    # Fixed salt and no date: the same results give the same file.
+    with rc_context({"svg.hashsalt": "valueflow"}):
+        for suffix in FORMATS:
+            path = stem.with_suffix(f".{suffix}")
+            with replacing(path) as temporary:
+                figure.savefig(temporary, dpi=150, metadata={"Date": None} if suffix == "svg" else None)
+            files.append(path)
+    return files
+
+
+def _draw_panel(panel: "Axes", theory: str, means: pd.DataFrame, points: pd.DataFrame) -> None:
+    labels = list(dict.fromkeys(means["label"]))
+    for number, label in enumerate(labels):
+        line = means[means["label"] == label].sort_values("intensity")
+        color = _COLORS[number % len(_COLORS)]
+        # Lines that share an intensity stand side by side, so that their intervals can be told apart.
+        shift = (number - (len(labels) - 1) / 2) * min(0.06, 0.5 / len(labels))
+        center = line["mean"].to_numpy(dtype=float)
+        below = center - line["mean_low"].to_numpy(dtype=float)
+        above = line["mean_high"].to_numpy(dtype=float) - center
+        panel.errorbar(
+            line["intensity"] + shift,
+            center,
+            yerr=[below, above],
+            color=color,
+            linestyle=_STYLES[number // len(_COLORS) % len(_STYLES)],
+            marker="o",
+            markersize=5,
+            capsize=3,
+            label=_literal(label),
+        )
+        if len(labels) <= _MOST_VALUES_WITH_POINTS:
+            dots = points[points["label"] == label]
+            panel.scatter(dots["intensity"] + shift, dots["score"], color=color, alpha=0.25, s=14, linewidths=0)
+    panel.axhline(0, color="0.8", linewidth=0.8, zorder=0)
+    panel.set(
+        title=_literal(theory),
+        xlabel="steering intensity",
+        ylabel="score (mean and 95% interval)",
+        xticks=sorted(means["intensity"].unique()),
+        ylim=(LOWEST_INTENSITY * 1.05, HIGHEST_INTENSITY * 1.05),
+    )
+    panel.legend(fontsize="small", ncols=1 if len(labels) <= 7 else 2, frameon=False)
+
+
+def _literal(name: str) -> str:
+    """Keep matplotlib from reading dollar signs as mathematics."""
+    return name.replace("$", r"\$")

@@ -1,0 +1,58 @@
+"""The settings of `extract.py`; `configs/extract.yaml` holds their defaults and describes them."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from valueflow.extraction.reading import COLUMNS, check_file_name, theory_name
+from valueflow.run import PositiveInt, Settings, known_columns
+
+
+def _name_of_theory(given: Any) -> Any:
+    """Return the name in a composed `theory` node; a collection of theories (`theory=any`) is no choice: None."""
+    if not isinstance(given, Mapping):
+        return given
+    if given and all(isinstance(entry, Mapping) for entry in given.values()):
+        return None
+    if "name" not in given:
+        raise ValueError("has no name; give theory=pvq, or another name as theory={name: mine}")
+    return given["name"]
+
+
+class ExtractionSettings(Settings):
+    """What is embedded by which model, and how it is stored."""
+
+    task: Literal["embed"]
+    model: Any
+    input: str
+    input_columns: Annotated[dict[str, str], known_columns(*COLUMNS)]
+    theory: Annotated[str | None, BeforeValidator(_name_of_theory)]
+    batch_size: PositiveInt
+    rows_per_chunk: PositiveInt
+    devices: Annotated[
+        Annotated[list[str], Field(min_length=1)] | None,
+        BeforeValidator(lambda given: [given] if isinstance(given, str) else given),
+    ]
+    dtype: Literal["float32", "float16", "bfloat16"] | None
+    normalize: bool
+    max_characters: PositiveInt | None
+    progress: bool
+
+    @field_validator("model")
+    @classmethod
+    def _check_model(cls, model: Any) -> Any:
+        if not (isinstance(model, str) or hasattr(model, "encode")):
+            raise ValueError("is neither a name or folder nor a SentenceTransformer (an object with `encode`)")
+        return model
+
+    @field_validator("theory")
+    @classmethod
+    def _check_theory(cls, theory: str | None) -> str | None:
+        return None if theory is None else check_file_name(theory_name(theory))
+
+    @model_validator(mode="after")
+    def _check_dtype(self) -> Self:
+        if self.dtype is not None and not isinstance(self.model, str):
+            raise ValueError(f"dtype={self.dtype} is for a model that is loaded by name; convert yours beforehand")
+        return self

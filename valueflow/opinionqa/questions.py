@@ -1,0 +1,155 @@
+"""Survey questions with the answers that a group has given."""
+
+import json
+import math
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from valueflow.run import InputError, shorten
+
+DEMO = "demo"
+DEMO_FILE = Path(__file__).parents[1] / "assets" / "opinionqa" / "questions.json"
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+GROUPS = {
+    "CREGION": "region",
+    "EDUCATION": "education",
+    "INCOME": "income",
+    "POLIDEOLOGY": "ideology",
+    "POLPARTY": "party",
+    "RACE": "race",
+    "RELIG": "religion",
+    "SEX": "sex",
+}
+"""What the survey calls a kind of group -> our name of it; another kind keeps its own name."""
+
+_MOST_ASTRAY = 1e-3
+"""How far the sum of a distribution may lie from 1: files round."""
+
+
+@dataclass(frozen=True)
+class SurveyQuestion:
+    """A question put to one group.
+
+    Attributes
+    ----------
+    question
+        The question alone, without its options.
+    options
+        The possible answers, in the order of their letters.
+    attribute
+        The group, as the survey names it: `INCOME_$100,000 or more`.
+    gold
+        Share of the group that chose each option.
+    """
+
+    question: str
+    options: tuple[str, ...]
+    attribute: str
+    gold: tuple[float, ...]
+
+    @property
+    def group(self) -> str:
+        """What kind of group it is: `income`."""
+        kind = self.attribute.partition("_")[0]
+        return GROUPS.get(kind, kind)
+
+    @property
+    def member(self) -> str:
+        """Which group of that kind: `$100,000 or more`."""
+        return self.attribute.partition("_")[2] or self.attribute
+
+    @property
+    def most_frequent(self) -> frozenset[int]:
+        """Indices of the options that most of the group chose; several where they tie."""
+        shares = np.array(self.gold)
+        return frozenset(np.flatnonzero(shares == shares.max()).tolist())
+
+
+def stem(question: str) -> str:
+    r"""Return a question without the frame that survey files put around it.
+
+    `Question: Do you?\nOptions: A. Yes B. No\nAnswer:` becomes `Do you?`; another text stays as it is, without the
+    blanks around it.
+    """
+    text = re.sub(r"^\s*Question:[^\S\n]*", "", question)
+    text = re.sub(r"\n\s*(?:Options:.*|Answer:\s*)\Z", "", text, flags=re.DOTALL)
+    return text.strip()
+
+
+def load_questions(source: str, limit: int | None) -> list[SurveyQuestion]:
+    """Read a survey.
+
+    Parameters
+    ----------
+    source
+        JSON file: a list of objects with `question`, `options`, `attribute` and `gold_distribution`; or `demo`.
+    limit
+        Only the first so many; None: all.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or an entry is not a question with options and a distribution over them; with its
+        index, counted from 0 as JSON does.
+    """
+    path = DEMO_FILE if source == DEMO else Path(source)
+    entries = read_json(path, "opinionqa.questions")
+    if not isinstance(entries, list) or not entries:
+        raise InputError(f"opinionqa.questions: {path} must hold a JSON list of one question or more")
+    return [_item(entry, f"{path}, index {index}") for index, entry in enumerate(entries[:limit])]
+
+
+def read_json(path: Path, what: str) -> Any:
+    """Read a JSON file; `what` names the setting in the error."""
+    if not os.path.isfile(path):
+        raise InputError(f"{what}: there is no file {shorten(str(path), 200)}")
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise InputError(f"{what}: {path} is not UTF-8; save it as UTF-8") from error
+    except (ValueError, RecursionError, OSError) as error:
+        raise InputError(f"{what}: {path} is no readable JSON: {error}") from error
+
+
+def _item(entry: object, where: str) -> SurveyQuestion:
+    if not isinstance(entry, Mapping):
+        raise InputError(f"{where}: an entry must be an object with question, options, attribute, gold_distribution")
+    for key in ("question", "options", "attribute", "gold_distribution"):
+        if key not in entry:
+            raise InputError(f"{where}: '{key}' is missing; it has: {', '.join(map(str, entry))}")
+    question, attribute = (_text(entry[key], f"{where}: '{key}'") for key in ("question", "attribute"))
+    options, gold = entry["options"], entry["gold_distribution"]
+    if not isinstance(options, list) or not options:
+        raise InputError(f"{where}: the question has no options; give a list of one text or more")
+    if len(options) > len(LETTERS):
+        raise InputError(f"{where}: {len(options)} options; there are letters for {len(LETTERS)}")
+    texts = tuple(_text(option, f"{where}: option {LETTERS[number]}") for number, option in enumerate(options))
+    if not isinstance(gold, list) or len(gold) != len(options):
+        found = len(gold) if isinstance(gold, list) else "no"
+        raise InputError(f"{where}: gold_distribution has {found} entries for {len(options)} options; give one each")
+    if not all(isinstance(share, int | float) and not isinstance(share, bool) for share in gold):
+        raise InputError(f"{where}: gold_distribution holds something that is no number: {shorten(str(gold))}")
+    if not all(0 <= share <= 1 for share in gold) or abs(math.fsum(gold) - 1) > _MOST_ASTRAY:
+        raise InputError(
+            f"{where}: gold_distribution {shorten(str(gold))} is no distribution; shares lie in [0, 1] and add up to 1"
+        )
+    bare = stem(question)
+    if not bare:
+        raise InputError(f"{where}: 'question' holds no question")
+    return SurveyQuestion(bare, texts, attribute, tuple(map(float, gold)))
+
+
+def _text(content: object, where: str) -> str:
+    if not isinstance(content, str) or not content.strip():
+        raise InputError(f"{where} must be a text that is not blank")
+    if any("\ud800" <= letter <= "\udfff" for letter in content):
+        raise InputError(f"{where} holds half a character; mend it first")
+    return content

@@ -1,0 +1,16 @@
+"""The table of responses that steering writes and evaluation reads."""
+
+from valueflow.responses.columns import FILTERS, IDENTITY, JOINT, RESPONSES_FILE, joined, response_keys
+from valueflow.responses.filtering import filter_responses
+from valueflow.responses.reading import load_responses
+
+__all__ = [
+    "FILTERS",
+    "IDENTITY",
+    "JOINT",
+    "RESPONSES_FILE",
+    "filter_responses",
+    "joined",
+    "load_responses",
+    "response_keys",
+]

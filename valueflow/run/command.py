@@ -1,0 +1,244 @@
+"""A command line around a task: Hydra composes, one-line errors, exit codes, records for resuming, loggers."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn, Protocol
+
+from hydra import main as hydra_main
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+
+from valueflow.run.config import CONFIG_DIR, RUN_KEYS, built, group_options, require_set
+from valueflow.run.errors import InputError, nearest, unknown_setting
+from valueflow.run.folders import RunFolder
+from valueflow.run.help import group_help, key_help
+from valueflow.run.outputs import write_json
+from valueflow.run.resuming import continue_earlier, is_finished, result_settings
+from valueflow.run.summary import ERROR_FILE, SUMMARY_FILE, fingerprint, versions
+from valueflow.run.sweep import EXIT_INPUT, end_sweep
+from valueflow.run.task import Outcome, Task
+
+EXIT_INTERRUPTED = 130
+
+USER_FAULTS = (InputError, HydraException, OmegaConfBaseException)
+"""Errors that a user can cause, printed as one line."""
+
+_HELP_FLAGS = {"--help", "-h", "--hydra-help"}
+
+_log = logging.getLogger(__name__)
+
+AnyTask = Task[Any, Any]
+
+
+class RunLogger(Protocol):
+    """Records a finished run where runs are compared; the config group `logger` chooses one."""
+
+    def log(
+        self, outcome: Outcome, *, config: Mapping[str, Any], name: str, folder: Path, sweep_folder: Path | None
+    ) -> None:
+        """Record a run under its name, grouped with the other jobs of its sweep if it is part of one."""
+        ...
+
+    def curves(self, *, config: Mapping[str, Any], name: str, folder: Path, sweep_folder: Path | None) -> Any:
+        """Return a Lightning logger that shows a training as it goes on, in the run that `log` will finish; or None."""
+        ...
+
+
+def run_command(name: str, load_task: Callable[[], AnyTask]) -> None:
+    """Run a command from the command line and exit.
+
+    Parameters
+    ----------
+    name
+        The command, and its primary YAML in `configs`.
+    load_task
+        Imports and returns the task; called only once there is work, so that `--help` need not wait for heavy
+        libraries.
+
+    Notes
+    -----
+    Exit codes: 0 done; 2 the input or settings cannot be used, said in one line; 1 a job of a sweep failed, or a fault
+    in the program; 130 interrupted. A run that fails for its input leaves no folder behind; in a sweep, the failed
+    job's folder keeps `error.json`.
+    """
+    if "--version" in sys.argv[1:]:
+        print(f"valueflow {versions()['valueflow']}")
+        return
+    wants_traces = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    try:
+        with _process_state():
+            code = _run_hydra(name, load_task)
+    except KeyboardInterrupt:
+        _stop("interrupted; the same command with resume=true keeps a sweep's finished jobs", EXIT_INTERRUPTED)
+    except USER_FAULTS as error:
+        if wants_traces:
+            raise
+        RunFolder.discard()
+        _stop(one_line(error), EXIT_INPUT)
+    if code:
+        raise SystemExit(code)
+
+
+@contextmanager
+def _process_state() -> Iterator[None]:
+    """Prepare arguments and environment for Hydra, and put everything back."""
+    argv, traces = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv = [argv[0], *_overrides_first(argv[1:])]
+    # Hydra would print its own multi-line messages and exit 1; with this it raises instead.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    RunFolder.reset()
+    try:
+        with _shared_store() if _HELP_FLAGS & {*argv} else _unchanged():
+            yield
+    finally:
+        sys.argv = argv
+        if traces is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = traces
+
+
+@contextmanager
+def _shared_store() -> Iterator[None]:
+    """Keep Hydra from copying its store of configs once for each group that a help page lists, most of its time."""
+    ConfigStore.__deepcopy__ = lambda store, memo: store
+    try:
+        yield
+    finally:
+        del ConfigStore.__deepcopy__
+
+
+@contextmanager
+def _unchanged() -> Iterator[None]:
+    yield
+
+
+def _run_hydra(name: str, load_task: Callable[[], AnyTask]) -> int:
+    """Compose and run the job or jobs; return the exit code."""
+    _refuse_null_options(sys.argv[1:])
+    continue_earlier(sys.argv, name, lambda: load_task().trains)
+    OmegaConf.register_new_resolver("groups", lambda: group_help(name), replace=True)
+    OmegaConf.register_new_resolver("keys", lambda: key_help(name), replace=True)
+    faults: list[Exception] = []
+
+    @hydra_main(version_base="1.3", config_path=str(CONFIG_DIR), config_name=name)  # type: ignore[untyped-decorator]
+    def app(config: DictConfig) -> None:
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            _run_sweep_job(config, load_task)
+            return
+        try:
+            _run_job(config, load_task)
+        except USER_FAULTS as error:
+            # Hydra would print a line of its own for an error that leaves this function.
+            faults.append(error)
+
+    app()
+    if faults:
+        raise faults[0]
+    return 0 if RunFolder.sweep is None else end_sweep(load_task().sweep, RunFolder.sweep)
+
+
+def _run_job(config: DictConfig, load_task: Callable[[], AnyTask]) -> None:
+    """Run one job in Hydra's output folder: a single run, or a job of a sweep."""
+    hydra = HydraConfig.get()
+    folder = Path(hydra.runtime.output_dir)
+    require_set(OmegaConf.to_container(config))  # type: ignore[arg-type]
+    settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    options = {key: settings.pop(key, None) for key in RUN_KEYS}
+    if not isinstance(options["resume"], bool | None):
+        raise InputError(f"resume={options['resume']}: give true or false")
+    job_fingerprint = fingerprint(result_settings(settings))
+    if options["resume"] and is_finished(folder, job_fingerprint):
+        _log.info("%s is done already", folder)
+        return
+    logger: RunLogger | None = built(options["logger"])
+    is_sweep = hydra.mode == RunMode.MULTIRUN
+    place: dict[str, Any] = {
+        "config": settings,
+        "name": hydra.job.override_dirname or hydra.job.name,
+        "folder": folder,
+        "sweep_folder": Path(hydra.sweep.dir) if is_sweep else None,
+    }
+
+    def report(outcome: Outcome) -> None:
+        if not is_sweep:
+            outcome.show()
+        if logger is not None:
+            logger.log(outcome, **place)
+
+    task = load_task()
+    task.execute(
+        settings,
+        folder,
+        resume=bool(options["resume"]),
+        curves=logger.curves(**place) if logger is not None and task.trains else None,
+        extra={"job": hydra.job.override_dirname, "fingerprint": job_fingerprint},
+        report=report,
+    )
+
+
+def _run_sweep_job(config: DictConfig, load_task: Callable[[], AnyTask]) -> None:
+    """Run one job of a sweep; what fails is recorded in its folder, and the other jobs go on."""
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    try:
+        _run_job(config, load_task)
+    except USER_FAULTS as error:
+        _log.error("%s", one_line(error))
+        _record_failure(folder, one_line(error), of_input=True)
+    except Exception as error:
+        _log.exception("the job failed")
+        _record_failure(folder, f"{type(error).__name__}: {error}", of_input=False)
+
+
+def _record_failure(folder: Path, fault: str, *, of_input: bool) -> None:
+    (folder / SUMMARY_FILE).unlink(missing_ok=True)
+    write_json({"error": fault, "input": of_input}, folder / ERROR_FILE)
+
+
+def _refuse_null_options(arguments: Iterable[str]) -> None:
+    """Stop at `group=null`, of which Hydra makes a traceback."""
+    for argument in arguments:
+        group, given, option = argument.partition("=")
+        options = group_options(group) if given and option == "null" and group.isidentifier() else []
+        if options:
+            raise InputError(f"{argument}: a group takes one of its options; {nearest('none', options)}")
+
+
+def _overrides_first(arguments: list[str]) -> list[str]:
+    """Put overrides before flags: Hydra's parser takes no override after a flag that follows another."""
+    overrides = [argument for argument in arguments if "=" in argument and not argument.startswith("-")]
+    return overrides + [argument for argument in arguments if argument not in overrides]
+
+
+def one_line(error: Exception) -> str:
+    """Word an error of ours, of Hydra or of OmegaConf as one line with the nearest right name."""
+    if isinstance(error, InputError):
+        return str(error)
+    cause = error.__cause__
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options is not None:
+        group, _, option = str(error.missing_cfg_file).rpartition("/")
+        return str(InputError(f"{group} '{option}' is unknown; {nearest(option, error.options)}"))
+    text = str(error)
+    if isinstance(cause, ConfigKeyError | ConfigAttributeError):
+        key = str(cause.full_key or cause.key)
+        known = [str(name) for name in cause.parent_node] if isinstance(cause.parent_node, DictConfig) else []
+        return str(InputError(unknown_setting(key, [name for name in known if name != "hydra"])))
+    if "Ambiguous value" in text or "requires --multirun" in text:
+        return str(InputError(f"{text.splitlines()[0]}; several values are a sweep: add -m"))
+    if isinstance(error, OverrideParseException):
+        return str(InputError(f"cannot read '{error.override}' as an override: {text.splitlines()[0]}"))
+    lines = [line.strip() for line in f"{text}\n{cause or ''}".splitlines() if line.strip()]
+    return str(InputError("; ".join(lines[:3])))
+
+
+def _stop(message: str, code: int) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
+    raise SystemExit(code)

@@ -1,0 +1,220 @@
+"""The task mechanism: from settings to a finished folder, for the command line and for Python alike.
+
+A room describes its command as a `Task`. What every command does is done here, once: completing and checking settings,
+running, removing an earlier run's outputs, writing files, and the summary with versions, seed and timings.
+"""
+
+import os
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from valueflow.run.config import compose_settings, require_set
+from valueflow.run.errors import InputError
+from valueflow.run.outputs import write_csv, write_json
+from valueflow.run.settings import Settings
+from valueflow.run.summary import ERROR_FILE, SUMMARY_FILE, Timings, versions
+from valueflow.run.sweep import SweepView
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome(ABC):
+    """What a task's function returns; each room has its own subclass.
+
+    Attributes
+    ----------
+    summary
+        Figures, counts and settings of the run. The mechanism adds seed, versions, start and timings.
+    """
+
+    summary: dict[str, Any]
+
+    @abstractmethod
+    def outputs(self) -> "Mapping[str, pd.DataFrame | Callable[[Path], object] | None]":
+        """Return what the run leaves in its folder beside `summary.json`, by name.
+
+        A table is written as CSV, unless it has no rows; a function writes a file or folder to the path it is given;
+        None stands for what is in place already.
+        """
+
+    @abstractmethod
+    def tables(self) -> "Mapping[str, pd.DataFrame]":
+        """Return the tables by name that loggers record."""
+
+    @abstractmethod
+    def show(self) -> None:
+        """Print the outcome for a person."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a task's function gets besides its settings.
+
+    Attributes
+    ----------
+    folder
+        Where files go; None where a Python caller wants none.
+    resume
+        Whether to continue from what an interrupted run left in the folder.
+    curves
+        A Lightning logger for losses and metrics as they come, or None.
+    timings
+        Seconds by stage.
+    """
+
+    folder: Path | None = None
+    resume: bool = False
+    curves: Any = None
+    timings: Timings = field(default_factory=Timings)
+
+    def stage(self, name: str) -> AbstractContextManager[None]:
+        """Add the time of a block to a stage of the run."""
+        return self.timings.stage(name)
+
+    def required_folder(self, what: str) -> Path:
+        """Return the folder, for tasks that write while they run.
+
+        Raises
+        ------
+        InputError
+            There is none; `what` says what needs it.
+        """
+        if self.folder is None:
+            raise InputError(f"'output_dir' is not set; {what} need a folder")
+        return self.folder
+
+    def start_writing(self) -> None:
+        """Remove an earlier summary, so that a run which is interrupted from here on does not look finished."""
+        if self.folder is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / SUMMARY_FILE).unlink(missing_ok=True)
+
+
+SettingsT = TypeVar("SettingsT", bound=Settings)
+OutcomeT = TypeVar("OutcomeT", bound=Outcome)
+
+
+@dataclass(frozen=True)
+class Task(Generic[SettingsT, OutcomeT]):
+    """A command.
+
+    Attributes
+    ----------
+    name
+        Of the command and of its primary YAML in `configs`.
+    settings
+        Typed settings; the YAML holds their defaults and describes each.
+    run
+        From settings to an outcome.
+    outputs
+        Names or glob patterns of all files and folders that a run may leave beside `summary.json`. Those that an
+        earlier run left in the same folder are removed before new ones are written.
+    sweep
+        How the jobs of a sweep are shown together; one view for each kind of summary.
+    trains
+        Whether runs are trainings: a single one can continue in the folder of an interrupted one, and loggers show
+        its curves.
+    """
+
+    name: str
+    settings: type[SettingsT]
+    run: Callable[[SettingsT, Run], OutcomeT]
+    outputs: tuple[str, ...]
+    sweep: tuple[SweepView, ...]
+    trains: bool = False
+
+    def call(
+        self,
+        given: Mapping[str, Any],
+        output_dir: str | Path | None = None,
+        *,
+        resume: bool = False,
+        curves: Any = None,
+    ) -> OutcomeT:
+        """Run for a Python caller: settings that are not given have the defaults of the command line.
+
+        Raises
+        ------
+        InputError
+            Something given cannot be used; one line says what, where, and what would be right.
+        """
+        plain = {key: _plain_paths(entry) for key, entry in given.items()}
+        if self.settings.model_fields.keys() - plain.keys():
+            plain = compose_settings(self.name, plain)
+        folder = None if output_dir is None else Path(output_dir)
+        return self.execute(plain, folder, resume=resume, curves=curves)
+
+    def execute(
+        self,
+        given: Mapping[str, Any],
+        folder: Path | None,
+        *,
+        resume: bool = False,
+        curves: Any = None,
+        extra: Mapping[str, Any] | None = None,
+        report: Callable[[OutcomeT], None] = lambda outcome: None,
+    ) -> OutcomeT:
+        """Check complete settings, run, and write everything to the folder.
+
+        Parameters
+        ----------
+        given
+            All settings by key.
+        folder
+            None writes nothing.
+        resume, curves
+            See `Run`.
+        extra
+            Entries for the summary file alone, such as the job's fingerprint.
+        report
+            Called once the tables are written and before the summary is, which marks the run as finished: shows the
+            outcome, records it with loggers.
+        """
+        require_set(given)
+        settings = self.settings.checked(given)
+        started = datetime.now(UTC)
+        run = Run(folder, resume, curves)
+        outcome = self.run(settings, run)
+        seed = {"seed": getattr(settings, "seed", None)} if "seed" not in outcome.summary else {}
+        envelope = {
+            **outcome.summary,
+            **seed,
+            "versions": versions(),
+            "started": started.isoformat(timespec="seconds"),
+            "timings": run.timings.as_dict(),
+        }
+        outcome = replace(outcome, summary=envelope)
+        if folder is not None:
+            run.start_writing()
+            self._write_files(outcome, folder)
+        report(outcome)
+        if folder is not None:
+            write_json({**outcome.summary, **(extra or {})}, folder / SUMMARY_FILE)
+        return outcome
+
+    def _write_files(self, outcome: OutcomeT, folder: Path) -> None:
+        """Write an outcome's files in place of an earlier run's."""
+        outputs = outcome.outputs()
+        for path in {path for pattern in (ERROR_FILE, *self.outputs) for path in folder.glob(pattern)}:
+            if outputs.get(path.name, "new") is not None:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for name, output in outputs.items():
+            if callable(output):
+                output(folder / name)
+            elif output is not None and not output.empty:
+                write_csv(output, folder / name)
+
+
+def _plain_paths(entry: Any) -> Any:
+    """Turn paths into texts, also those in a list."""
+    if isinstance(entry, list | tuple):
+        return [_plain_paths(part) for part in entry]
+    return os.fspath(entry) if isinstance(entry, os.PathLike) else entry
