@@ -22,15 +22,23 @@ ROOMS = (
     "encoder",
     "vidb",
     "judge",
-    "evaluation",
-    "steering",
+    "responses",
+    "voting",
     "hives",
+    "extraction",
+    "evaluation",
+    "opinionqa",
+    "steering",
     "categorization",
     "construction",
     "reporting",
     "apps",
+    "version",
+    "__main__",
 )
 """From the ground up: a room imports only rooms before it."""
+
+MOST_LINES = 400
 
 HEAVY = (
     "torch",
@@ -53,7 +61,7 @@ _OF_TRAINING = (
     "hives/module.py",
 )
 AT_HOME = {
-    "matplotlib": ("reporting/dose_response.py", "categorization/picture.py", "construction/picture.py"),
+    "matplotlib": ("categorization/picture.py", "construction/picture.py"),
     "torch": _OF_TRAINING,
     "lightning": _OF_TRAINING,
     "sentence_transformers": _OF_TRAINING,
@@ -114,15 +122,86 @@ def test_every_room_has_its_place() -> None:
 
 
 @pytest.mark.parametrize("room", ROOMS)
-def test_a_room_imports_only_rooms_above_it(room: str) -> None:
+def test_a_room_imports_only_rooms_below_it(room: str) -> None:
     allowed = {*ROOMS[: ROOMS.index(room) + 1]}
     for path in SOURCES:
         if room_of(path) != room:
             continue
+        for node in ast.walk(parsed(path)):
+            assert not is_package_itself(node), f"{path.relative_to(ROOT)} imports the whole package"
         for module in modules_imported(parsed(path), package_of(path)):
             parts = module.split(".")
             if parts[0] == "valueflow" and len(parts) > 1 and parts[1] in ROOMS:
                 assert parts[1] in allowed, f"{path.relative_to(ROOT)} imports {module}"
+
+
+def is_package_itself(node: ast.AST) -> bool:
+    """Whether a statement imports `valueflow` or names from its face, which stands above all rooms."""
+    if isinstance(node, ast.Import):
+        return any(alias.name == "valueflow" for alias in node.names)
+    return isinstance(node, ast.ImportFrom) and node.module == "valueflow" and node.level == 0
+
+
+def test_the_package_itself_is_seen() -> None:
+    seen = [is_package_itself(node) for node in ast.parse("import valueflow\nfrom valueflow import x\nimport numpy").body]
+    assert seen == [True, True, False]
+
+
+def past_faces(tree: ast.AST, module: str) -> Iterator[str]:
+    """Imports, by a module, of what is inside a package that it is not itself a part of."""
+    for node in ast.walk(tree):
+        named = []
+        if isinstance(node, ast.Import):
+            named = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            submodules = [f"{node.module}.{alias.name}" for alias in node.names]
+            named = [node.module, *(name for name in submodules if is_module(name))]
+        for name in named:
+            parts = name.split(".")
+            for depth in range(2, len(parts)):
+                package = ".".join(parts[:depth])
+                if parts[0] == "valueflow" and is_face(package) and not f"{module}.".startswith(f"{package}."):
+                    yield name
+                    break
+
+
+def is_module(name: str) -> bool:
+    return (ROOT / Path(*name.split("."))).with_suffix(".py").is_file()
+
+
+def is_face(name: str) -> bool:
+    return (ROOT / Path(*name.split(".")) / "__init__.py").is_file()
+
+
+def test_imports_past_a_face_are_seen() -> None:
+    tree = ast.parse(
+        "import valueflow.run.errors\nfrom valueflow.run.errors import InputError\nfrom valueflow.run import errors\n"
+        "from valueflow.run import InputError\nimport numpy.linalg"
+    )
+    seen = ["valueflow.run.errors", "valueflow.run.errors", "valueflow.run.errors"]
+    assert list(past_faces(tree, "valueflow.judge.panel")) == seen
+    assert list(past_faces(tree, "valueflow.run.task")) == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_names_of_other_packages_come_from_their_faces(path: Path) -> None:
+    module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    assert list(past_faces(parsed(path), module.removesuffix(".__init__"))) == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_file_is_short_enough_to_have_one_reason_to_change(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
+
+
+APP_ROOMS = ("hives", "extraction", "evaluation", "steering", "categorization", "construction")
+
+
+@pytest.mark.parametrize("room", APP_ROOMS)
+def test_every_room_of_a_command_has_the_same_few_files(room: str) -> None:
+    files = {path.name for path in (PACKAGE / room).glob("*.py")}
+    assert {"settings.py", "pipeline.py", "outcome.py", "display.py"} <= files
+    assert "app.py" not in files
 
 
 def test_the_mathematics_imports_nothing_of_ours() -> None:

@@ -3,22 +3,21 @@
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any
 
 from valueflow.run import run_command
 
-COMMANDS: dict[str, str] = {}
-"""What each command is for, by name."""
+COMMANDS: dict[str, tuple[str, Callable[[], None]]] = {}
+"""What each command is for and the function that runs it, by name."""
 
 
 def command(name: str, room: str, purpose: str) -> Callable[[], None]:
     """Register a command; return the function that runs it from the command line."""
-    COMMANDS[name] = purpose
 
-    def load_task() -> Any:
-        return import_module(room).TASK
+    def run() -> None:
+        run_command(name, lambda: import_module(room).TASK)
 
-    return lambda: run_command(name, load_task)
+    COMMANDS[name] = purpose, run
+    return run
 
 
 evaluate = command("evaluate", "valueflow.evaluation", "score responses on a value")

@@ -8,11 +8,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-import valueflow
 from valueflow.run.errors import InputError, nearest, unknown_setting
 from valueflow.run.settings import Settings, first_fault
 
-_PACKAGE = Path(valueflow.__file__).parent
+_PACKAGE = Path(__file__).parents[1]
 # A wheel carries the groups inside the package; a checkout keeps them beside it.
 CONFIG_DIR = next(folder for folder in (_PACKAGE / "configs", _PACKAGE.parent / "configs") if folder.is_dir())
 
