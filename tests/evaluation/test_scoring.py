@@ -7,8 +7,8 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import friedmanchisquare, kendalltau
 
-from valueflow.evaluation.rankings import RankedWindows
 from valueflow.evaluation.scoring import Scores, judge_agreement, judge_reliability, score_windows
+from valueflow.judge import RankedWindows
 from valueflow.plackett_luce import simulate_rankings
 
 
@@ -194,7 +194,7 @@ def test_each_judge_is_measured_on_its_own_rankings() -> None:
     scores = score(panel, 40)
     for judge, record in enumerate(scores.judges):
         own = (panel.judges == judge) & panel.ranked
-        assert record.reliability == judge_reliability(panel.orders[own], panel.intensities[own])
+        assert record.reliability == judge_reliability(panel[own])
         assert record.name == panel.judge_names[judge]
     assert [record.windows for record in scores.judges] == [120, 120, 120]
     assert [record.windows_failed for record in scores.judges] == [0, 25, 0]

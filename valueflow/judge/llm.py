@@ -10,7 +10,8 @@ from pydantic import Field, field_validator
 from valueflow.judge.answers import permutation_constraint, read_ranking
 from valueflow.judge.fence import fenced
 from valueflow.judge.prompts import RankingPrompt, ValuePrompt
-from valueflow.judge.protocol import Progress, Question, Rankings, Windows
+from valueflow.judge.protocol import Criterion, Progress
+from valueflow.judge.windows import RankedWindows, Windows
 from valueflow.llm import CacheMode, Completion, Conversation, PromptTooLong, Sampling, Usage, ask, cache_state
 from valueflow.run import InputError, Settings, shorten
 
@@ -44,7 +45,7 @@ class LLMJudge(Settings):
             raise ValueError("is no chat model (an object with `start` and `identity`)")
         return llm
 
-    def rank(self, question: Question, windows: Windows, progress: Progress) -> Rankings:
+    def rank(self, criterion: Criterion, windows: Windows, progress: Progress) -> RankedWindows:
         """Rank every window.
 
         Raises
@@ -57,7 +58,7 @@ class LLMJudge(Settings):
                 f"judge.max_tokens={self.max_tokens} cannot hold a ranking of k={windows.k} items: a number and a "
                 f"comma each, and two brackets; give {4 * windows.k} or more"
             )
-        prompt = self.prompt.about(question.theory, question.value)
+        prompt = self.prompt.about(criterion.theory, criterion.value)
         conversations, texts_cut = self.conversations(prompt, windows)
         reading = _Reading(windows, progress)
         try:
@@ -88,7 +89,7 @@ class LLMJudge(Settings):
             "texts_cut": texts_cut,
             "cache": cache_state(self.cache),
         }
-        return Rankings.of(reading.orders(), reading.failures, report=report)
+        return windows.ranked(reading.orders(), reading.failures, report=report)
 
     def describe(self) -> dict[str, object]:
         """Return the model, how it is run and how it is asked."""

@@ -29,7 +29,7 @@ _LARGEST_CODED_ITEM = 62
 
 
 @dataclass(frozen=True)
-class Windows:
+class AnchoredWindows:
     """Checked input: all windows of all responses.
 
     Attributes
@@ -89,24 +89,12 @@ class ResponseBlock:
 
 
 def check_rankings(rankings: ArrayLike, anchor_utilities: ArrayLike) -> tuple[NDArray[np.integer], FloatArray]:
-    """Check the shapes and types of rankings and anchors.
-
-    Parameters
-    ----------
-    rankings : (W, K) array of int
-        Item numbers, most supportive first.
-    anchor_utilities : (W, K - 1) array of float
-        Known utilities of the anchors.
-
-    Returns
-    -------
-    rankings, anchors : arrays
-        The same, as arrays.
+    """Check rankings (W, K) and anchors (W, K - 1), and return them as arrays.
 
     Raises
     ------
     ValueError
-        Where a shape or a type is wrong.
+        Where a shape or a type is wrong, or a ranking is not a permutation of 1..K.
     """
     order = np.asarray(rankings)
     anchors = np.ascontiguousarray(anchor_utilities, dtype=np.float64)
@@ -118,6 +106,10 @@ def check_rankings(rankings: ArrayLike, anchor_utilities: ArrayLike) -> tuple[ND
         raise ValueError(
             f"anchor_utilities must have shape {(order.shape[0], order.shape[1] - 1)}, not {anchors.shape}"
         )
+    valid = are_permutations(order)
+    if not valid.all():
+        bad = int(np.flatnonzero(~valid)[0])
+        raise ValueError(f"ranking of window {bad} is not a permutation of 1..{order.shape[1]}: {order[bad].tolist()}")
     return order, anchors
 
 
@@ -147,29 +139,17 @@ def anchor_span(anchors: FloatArray) -> tuple[float, float]:
     return lowest, highest
 
 
-def check_permutations(items: NDArray[np.integer], axis: int = 1) -> NDArray[np.bool_]:
-    """Tell which rankings hold each of the numbers 1..K once.
-
-    Parameters
-    ----------
-    items : array of int
-        Item numbers, with K places along ``axis``.
-    axis : int, default 1
-        The axis of the places.
-
-    Returns
-    -------
-    array of bool
-        One answer a ranking; the shape of ``items`` without ``axis``.
-    """
-    size = items.shape[axis]
+def are_permutations(rankings: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Return which rankings (..., K) hold each of the numbers 1..K once: (...) bools."""
+    size = rankings.shape[-1]
     if size > _LARGEST_CODED_ITEM:
-        places = np.arange(1, size + 1).reshape([-1 if a == axis % items.ndim else 1 for a in range(items.ndim)])
-        return np.asarray((np.sort(items, axis=axis) == places).all(axis=axis))
-    # K powers of two that add up to a number with K bits set are those K bits. Numbers that no bit stands for
-    # shift to zero, so one pass checks both range and repetition.
-    bits = np.left_shift(np.int64(1), items, dtype=np.int64)
-    return np.asarray(bits.sum(axis=axis) == (1 << (size + 1)) - 2)
+        return np.asarray((np.sort(rankings, axis=-1) == np.arange(1, size + 1)).all(axis=-1))
+    # K numbers that set K different bits are those K numbers. A shift by what no bit stands for gives zero, so one pass
+    # checks both range and repetition.
+    bits = np.zeros(rankings.shape[:-1], dtype=np.int64)
+    for place in range(size):
+        bits |= np.left_shift(np.int64(1), rankings[..., place], dtype=np.int64)
+    return np.asarray(bits == (1 << (size + 1)) - 2)
 
 
 def check_windows(
@@ -178,8 +158,8 @@ def check_windows(
     response_index: ArrayLike,
     n_responses: int,
     discrimination: float | ArrayLike,
-) -> Windows:
-    """Check everything about windows but that each ranking is a permutation, which :func:`response_blocks` does.
+) -> AnchoredWindows:
+    """Check windows, once for all that is estimated from them.
 
     Parameters
     ----------
@@ -196,13 +176,14 @@ def check_windows(
 
     Returns
     -------
-    Windows
+    AnchoredWindows
         The checked arrays.
 
     Raises
     ------
     ValueError
-        Where a shape, a type or a value is wrong, or ``discrimination * anchor`` would overflow.
+        Where a shape, a type or a value is wrong, a ranking is not a permutation of 1..K, or
+        ``discrimination * anchor`` would overflow.
     """
     order, anchors = check_rankings(rankings, anchor_utilities)
     index = np.asarray(response_index)
@@ -228,7 +209,7 @@ def check_windows(
         raise ValueError(f"discrimination times anchor utility must not exceed {LARGEST_EXPONENT:g}")
     # A panel whose judges happen to agree on the slope is one judge: one exp() a response instead of one a window.
     shared = slope.ndim == 0 or slope.size == 0 or slope.min() == slope.max()
-    return Windows(
+    return AnchoredWindows(
         rankings=order,
         anchors=anchors,
         response_index=index,
@@ -240,14 +221,14 @@ def check_windows(
     )
 
 
-def response_blocks(windows: Windows) -> Iterator[tuple[IntArray, ResponseBlock]]:
+def response_blocks(windows: AnchoredWindows) -> Iterator[tuple[IntArray, ResponseBlock]]:
     """Lay windows out by response, block after block.
 
     Responses that have equally many windows share a block: blocks need no padding, however uneven the responses are.
 
     Parameters
     ----------
-    windows : Windows
+    windows : AnchoredWindows
         Checked windows.
 
     Yields
@@ -256,11 +237,6 @@ def response_blocks(windows: Windows) -> Iterator[tuple[IntArray, ResponseBlock]
         Which responses the columns of the block are. Every response that has a window comes once.
     block : ResponseBlock
         Their windows.
-
-    Raises
-    ------
-    ValueError
-        Where a ranking is not a permutation of 1..K.
     """
     index = windows.response_index
     order = None if windows.in_order else np.argsort(index, kind="stable")
@@ -285,7 +261,7 @@ def response_blocks(windows: Windows) -> Iterator[tuple[IntArray, ResponseBlock]
         yield responses, _lay_out(windows, rows, m)
 
 
-def _lay_out(windows: Windows, rows: slice | IntArray, m: int) -> ResponseBlock:
+def _lay_out(windows: AnchoredWindows, rows: slice | IntArray, m: int) -> ResponseBlock:
     """Gather the windows ``rows``, m of each response, into one block."""
     rankings, anchors = windows.rankings[rows], windows.anchors[rows]
     k = rankings.shape[1]
@@ -305,11 +281,6 @@ def _lay_out(windows: Windows, rows: slice | IntArray, m: int) -> ResponseBlock:
     np.exp(logits, out=logits)
 
     items = np.array(rankings.reshape(n, m, k).transpose(2, 1, 0), dtype=np.intp, order="C")
-    sound = check_permutations(items, axis=0)
-    if not sound.all():
-        which = np.flatnonzero(~sound.T.ravel())[0]
-        bad = np.arange(windows.rankings.shape[0])[rows][which]
-        raise ValueError(f"ranking of window {bad} is not a permutation of 1..{k}: {windows.rankings[bad].tolist()}")
     is_response = items == 1
     items -= 1
     items *= m * n

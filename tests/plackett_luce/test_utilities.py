@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
-from valueflow.plackett_luce import anchored, fit_utilities, simulate_rankings, windows
+from valueflow.plackett_luce import fit_utilities, maximum, simulate_rankings, windows
 
 PRIOR = 1e-3
 
@@ -76,7 +76,7 @@ def test_derivatives_match_the_literal_posterior(panel):
     for u in np.linspace(-12, 12, 13):
         x = np.array([u * block.slope])
         gradient, information, third = (
-            d[0] for d in anchored.log_posterior_derivatives(x, block, PRIOR / block.slope**2)
+            d[0] for d in maximum.log_posterior_derivatives(x, block, PRIOR / block.slope**2)
         )
         h = 1e-3
         assert gradient * block.slope == pytest.approx((value(u + h) - value(u - h)) / (2 * h), abs=1e-5)
@@ -250,9 +250,7 @@ def test_converged_means_the_newton_distance_at_the_result():
                 windows.check_windows(rankings[keep], anchors[keep], index, n, 2.0)
             )
             utility = fit.utility[responses]
-            gradient, information, _ = anchored.log_posterior_derivatives(
-                np.nan_to_num(2.0 * utility), block, PRIOR / 4
-            )
+            gradient, information, _ = maximum.log_posterior_derivatives(np.nan_to_num(2.0 * utility), block, PRIOR / 4)
             distance = np.abs(gradient / information) / 2
             assert (distance[fit.converged[responses]] < tolerance + 1e-13).all()
 
@@ -283,6 +281,6 @@ def test_ascent_steps_are_plain():
     assert fit.utility[0] == 0.0  # converged at once by so wide a tolerance: it stays where it starts
     checked = windows.check_windows([[1, 2]], [[2.0]], [0], 1, 0.7)
     ((_, block),) = windows.response_blocks(checked)
-    found = anchored.solve_block(block, checked.span, PRIOR, 2, 1e-8, 0.1)
+    found = maximum.solve_block(block, checked.span, PRIOR, 2, 1e-8, 0.1)
     assert found.utility[0] == pytest.approx(u, rel=1e-12)
     assert not found.converged[0]
