@@ -148,3 +148,21 @@ def test_intervals_hold_the_truth_nine_times_in_ten(m, beta):
     low, high = interval(rankings, anchors, index, n, discrimination=slope)
     # Four standard deviations of a share of 2,000 around 90%; benchmarks/coverage.py holds the narrow bar.
     assert 0.873 < np.mean((low <= truth) & (truth <= high)) < 0.927
+
+
+@pytest.mark.parametrize("options", [{}, {"max_iter": 3}, {"max_iter": 1}, {"solver": "ascent", "max_iter": 200}])
+def test_maximum_and_error_are_those_of_the_fit_and_what_has_none_has_no_interval(options):
+    rng = np.random.default_rng(6)
+    index = rng.integers(0, 90, 270)
+    anchors = rng.uniform(-10, 10, (270, 4))
+    rankings = simulate_rankings(np.column_stack([rng.uniform(-10, 10, 90)[index], anchors]), 1.0, rng)
+    fit = fit_utilities(rankings, anchors, index, 90, **options)
+    whole = summarize_posterior(rankings, anchors, index, 90, **options)
+    for name in ("utility", "standard_error", "converged", "n_windows"):
+        np.testing.assert_array_equal(getattr(whole, name), getattr(fit, name))
+    assert whole.iterations == fit.iterations
+    patient = summarize_posterior(rankings, anchors, index, 90)
+    for name in ("mean", "low", "high"):
+        np.testing.assert_array_equal(np.isnan(getattr(whole, name)), ~fit.converged)
+        own, expected = (getattr(found, name)[fit.converged] for found in (whole, patient))
+        np.testing.assert_allclose(own, expected, rtol=0, atol=1e-9)

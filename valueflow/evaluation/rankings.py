@@ -44,8 +44,8 @@ def ranked_windows(table: pd.DataFrame, where: str) -> RankedWindows:
     ----------
     table
         The columns of the contract, of our files or of published ones (which lack `prompt_order`
-        and `failure`), other columns beside them. A column `judge` tells the judges of a panel
-        apart; rows with the same response, anchors and prompt order are rankings of one window.
+        and `failure`), other columns beside them. A column `judge` names the judges of a panel;
+        rows with the same response, anchors and prompt order are rankings of one window.
     where
         The file, for messages.
 
@@ -134,12 +134,12 @@ def _window_numbers(
     table: pd.DataFrame, k: int, responses: npt.NDArray[np.int64], judges: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:
     """Return the number of the window that each row of a table is a ranking of: (R,) from 0."""
-    seen = [f"db_{kind}_{column}" for column in range(1, k) for kind in ("text", "score")] + ["prompt_order"]
-    shown = table[[column for column in seen if column in table]].astype(str).assign(response=responses)
-    alike = shown.groupby(list(shown.columns), sort=False).ngroup()
-    # Equal windows can be drawn twice for a response: a judge's second ranking is then of the second of them.
-    times = pd.DataFrame({"alike": alike, "judge": judges}).groupby(["alike", "judge"]).cumcount()
-    windows = pd.DataFrame({"alike": alike, "times": times}).groupby(["alike", "times"], sort=False).ngroup()
+    columns = [f"db_{kind}_{column}" for column in range(1, k) for kind in ("text", "score")] + ["prompt_order"]
+    content = table[[column for column in columns if column in table]].astype(str).assign(response=responses)
+    numbers = content.groupby(list(content.columns), sort=False).ngroup()
+    # A response can draw equal windows twice: a judge's second ranking is then of the second of them.
+    repeats = pd.DataFrame({"number": numbers, "judge": judges}).groupby(["number", "judge"]).cumcount()
+    windows = pd.DataFrame({"number": numbers, "repeat": repeats}).groupby(["number", "repeat"], sort=False).ngroup()
     return np.asarray(windows, dtype=np.int64)
 
 

@@ -40,7 +40,7 @@ def build_windows(
         N*m windows, those of a response next to each other, responses in the order of their keys: the order of the
         rows does not change what a judge sees. The first windows do not depend on m.
     """
-    check_count(anchors, k - 1)  # before anything is drawn: a slip in k could ask for more than fits into memory
+    check_count(anchors, k - 1)  # before any draw: a wrong k could ask for more than fits into memory
     rows = np.argsort(keys, kind="stable")
     uniforms = keyed_uniforms(split_keys(keys[rows], m).ravel(), 2 * k - 1)
     order_draws = uniforms[:, k - 1 :].copy()

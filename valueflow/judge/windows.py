@@ -15,7 +15,7 @@ SINGLE_JUDGE = "judge"
 """Name of a judge that is the only one."""
 
 LONGEST_REASON = 160
-"""Characters that are kept of why a ranking failed."""
+"""Most characters of why a ranking failed."""
 
 Rows = npt.NDArray[np.bool_] | npt.NDArray[np.intp]
 

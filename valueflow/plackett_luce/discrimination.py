@@ -71,7 +71,7 @@ def fit_discrimination(
     Returns
     -------
     DiscriminationFit
-        The estimate, its standard error and whether it stands at a bound.
+        The estimate, its standard error and whether it lies at a bound.
 
     Raises
     ------

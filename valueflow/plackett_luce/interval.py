@@ -106,7 +106,7 @@ def _log_posterior(x: FloatArray, block: ResponseBlock, precision: float) -> Flo
     weakness = np.exp(-x) if block.relative is None else np.exp(-block.relative * x)
     factors = (block.rivals * weakness).reshape(-1, x.size)
     factors += 1.0
-    # One logarithm for as many factors as a double surely holds the product of.
+    # One logarithm for as many factors as a double can hold the product of.
     together = max(1, int(_LARGEST_LOG // max(np.log(factors.max()), 1.0)))
     total = -block.losses * x - 0.5 * precision * x**2
     for first in range(0, factors.shape[0], together):

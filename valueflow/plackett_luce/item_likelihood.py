@@ -42,7 +42,7 @@ class ItemWindows:
         return cls(cells, np.bincount(cells[:-1].ravel(), minlength=size).astype(np.float64), n_items, n_judges)
 
     def summed(self, places: FloatArray) -> FloatArray:
-        """Add up what stands at the places (K, W) by judge and item: (J, N)."""
+        """Sum numbers of the places (K, W) by judge and item: (J, N)."""
         sums = np.bincount(self.cells.ravel(), weights=places.ravel(), minlength=self.picked.size)
         return np.asarray(sums.reshape(self.n_judges, self.n_items), dtype=np.float64)
 

@@ -92,7 +92,7 @@ def fit_items(
         N.
     judges : (W,) int array, optional
         Which judge ranked each window, from 0. Each has a slope of its own, found in turn with the utilities. Without
-        it there is one judge, of slope 1. (The last sum above stands for judges where there are several.)
+        it there is one judge, of slope 1. (The last sum above is there where there are several.)
     prior_precision : float
         lambda, above 0. The default says that utilities lie some 3 from 0, where a text beats a middling one 19 times
         in 20. `choose_prior_precision` finds it from the windows.
@@ -204,7 +204,7 @@ def _best_slopes(utility: FloatArray, slopes: FloatArray, windows: ItemWindows) 
 def _components(order: IntArray, n_items: int) -> IntArray:
     """Find connected items: components of a graph in which each window is joined to its items."""
     n, k = order.shape
-    # A node's neighbours, one node behind the other, is what a sparse matrix holds: nothing has to be sorted.
+    # The adjacency lists are a sparse matrix as they are: nothing has to be sorted.
     ends = np.concatenate([np.arange(0, n * k + 1, k), np.full(n_items, n * k)])
     graph = csr_array((np.ones(n * k), (order + n).ravel(), ends), shape=(n + n_items, n + n_items))
     labels = connected_components(graph, directed=False)[1][n:]

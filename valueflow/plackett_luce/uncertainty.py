@@ -92,7 +92,7 @@ def _conditional_moments(
     for number, node in enumerate(nodes):
         step = node * unit
         growth = np.exp(np.outer(slopes, step)).ravel().take(windows.cells)
-        # How totals grow with the item, which at place p stands in the stages up to p, and is chosen at the last one.
+        # How totals grow with the item, which at place p is in the stages up to p, and is chosen at the last one.
         change = np.empty_like(at_places)
         for place in range(stages + 1):
             before = chance[place][:place]

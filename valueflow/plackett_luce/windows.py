@@ -47,7 +47,7 @@ class AnchoredWindows:
     n_windows : (N,) int array
         Number of windows of each response.
     in_order : bool
-        Whether the windows already stand in the order of their responses.
+        Whether the windows are already in the order of their responses.
     span : (float, float)
         Lowest and highest anchor; (0, 0) where there is none.
     """
@@ -66,7 +66,7 @@ class AnchoredWindows:
 class ResponseBlock:
     """Some responses that have equally many windows M, one response a column.
 
-    Utilities are held on the judge's own scale, x = slope * u. The log-likelihood of the block's response is then
+    Utilities are on the judge's own scale, x = slope * u. The log-likelihood of the block's response is then
     ``-losses * x - sum_km log(1 + rivals_km * exp(-relative_m * x))``: stages after the one at which the response was
     picked do not involve it and have ``rivals = 0``.
 
@@ -207,7 +207,7 @@ def check_windows(
     span = anchor_span(anchors)
     if slope.size and slope.max() * max(-span[0], span[1]) > LARGEST_EXPONENT:
         raise ValueError(f"discrimination times anchor utility must not exceed {LARGEST_EXPONENT:g}")
-    # A panel whose judges happen to agree on the slope is one judge: one exp() a response instead of one a window.
+    # A panel whose judges happen to agree on the slope is one judge: one exp() per response instead of one per window.
     shared = slope.ndim == 0 or slope.size == 0 or slope.min() == slope.max()
     return AnchoredWindows(
         rankings=order,

@@ -25,7 +25,7 @@ COLUMNS = {"text": "text", "final_rating": "final_rating", "theory": "theory", "
 
 @dataclass(frozen=True, eq=False)
 class Vidb:
-    """All anchors of a source; equal, and hashed, by identity: what is fitted on it can be kept.
+    """All anchors of a source; equal, and hashed, by identity: what is fitted on it can be cached.
 
     Attributes
     ----------
@@ -56,11 +56,11 @@ class Vidb:
         for anchors in self.anchors:
             if anchors.theory == theory.name and normalize_name(anchors.value) == normalize_name(value):
                 return anchors
-        held = [anchors.value for anchors in self.anchors if anchors.theory == theory.name]
-        if not held:
+        values = [anchors.value for anchors in self.anchors if anchors.theory == theory.name]
+        if not values:
             theories = sorted({anchors.theory for anchors in self.anchors})
             raise InputError(f"vidb: {self.source} has no anchors of theory '{theory.name}', only of {theories}")
-        raise InputError(f"vidb: {self.source} has no anchors of '{value}'; {nearest(value, held)}")
+        raise InputError(f"vidb: {self.source} has no anchors of '{value}'; {nearest(value, values)}")
 
 
 def load_vidb(source: str, theory: Theory | None = None, columns: Mapping[str, str] | None = None) -> Vidb:

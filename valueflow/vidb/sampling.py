@@ -35,7 +35,7 @@ class AnchorSampling(Protocol):
         Returns
         -------
         (W, K-1) array
-            Indices into `anchors`, no two alike in a row.
+            Indices into `anchors`, no two equal in a row.
 
         Raises
         ------
