@@ -77,6 +77,7 @@ def test_permutations_of_many_items():
         broken = sound.copy()
         broken[2, 0] = broken[2, 1]
         assert are_permutations(broken).tolist() == [True, True, False, True, True]
+        assert are_permutations(broken.T, axis=0).tolist() == [True, True, False, True, True]
         assert are_permutations(np.stack([sound, broken])).tolist() == [[True] * 5, [True, True, False, True, True]]
 
 

@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .windows import BLOCK_NUMBERS, FloatArray, anchor_span, check_rankings
+from .windows import BLOCK_NUMBERS, FloatArray, anchor_span, are_permutations, check_rankings, permutation_error
 
 # Half the span of a window times the highest discrimination: exp() of it and of its negative stay in range.
 _LARGEST_EXPONENT = 300.0
@@ -153,6 +153,9 @@ def _anchors_in_judged_order(rankings: ArrayLike, anchor_utilities: ArrayLike) -
     """Return the anchors' utilities, most supportive first by the judge: (K - 1, W), one window a column."""
     order, anchors = check_rankings(rankings, anchor_utilities)
     anchor_span(anchors)
+    valid = are_permutations(order)
+    if not valid.all():
+        raise permutation_error(order, int(np.flatnonzero(~valid)[0]))
     places = order[order != 1].reshape(anchors.shape) - 2
     return np.ascontiguousarray(np.take_along_axis(anchors, places, axis=1).T)
 

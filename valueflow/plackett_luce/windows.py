@@ -89,12 +89,12 @@ class ResponseBlock:
 
 
 def check_rankings(rankings: ArrayLike, anchor_utilities: ArrayLike) -> tuple[NDArray[np.integer], FloatArray]:
-    """Check rankings (W, K) and anchors (W, K - 1), and return them as arrays.
+    """Check shapes and types of rankings (W, K) and anchors (W, K - 1), and return them as arrays.
 
     Raises
     ------
     ValueError
-        Where a shape or a type is wrong, or a ranking is not a permutation of 1..K.
+        Where a shape or a type is wrong.
     """
     order = np.asarray(rankings)
     anchors = np.ascontiguousarray(anchor_utilities, dtype=np.float64)
@@ -106,11 +106,13 @@ def check_rankings(rankings: ArrayLike, anchor_utilities: ArrayLike) -> tuple[ND
         raise ValueError(
             f"anchor_utilities must have shape {(order.shape[0], order.shape[1] - 1)}, not {anchors.shape}"
         )
-    valid = are_permutations(order)
-    if not valid.all():
-        bad = int(np.flatnonzero(~valid)[0])
-        raise ValueError(f"ranking of window {bad} is not a permutation of 1..{order.shape[1]}: {order[bad].tolist()}")
     return order, anchors
+
+
+def permutation_error(rankings: NDArray[np.integer], window: int) -> ValueError:
+    """Return the error that a window's ranking is not a permutation."""
+    k, found = rankings.shape[1], rankings[window].tolist()
+    return ValueError(f"ranking of window {window} is not a permutation of 1..{k}: {found}")
 
 
 def anchor_span(anchors: FloatArray) -> tuple[float, float]:
@@ -139,16 +141,17 @@ def anchor_span(anchors: FloatArray) -> tuple[float, float]:
     return lowest, highest
 
 
-def are_permutations(rankings: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Return which rankings (..., K) hold each of the numbers 1..K once: (...) bools."""
-    size = rankings.shape[-1]
+def are_permutations(rankings: NDArray[np.integer], axis: int = -1) -> NDArray[np.bool_]:
+    """Return which rankings hold each of the numbers 1..K once: bools of the shape without ``axis``, that of the K."""
+    places = np.moveaxis(rankings, axis, 0)
+    size = len(places)
     if size > _LARGEST_CODED_ITEM:
-        return np.asarray((np.sort(rankings, axis=-1) == np.arange(1, size + 1)).all(axis=-1))
+        return np.asarray((np.sort(np.moveaxis(places, 0, -1)) == np.arange(1, size + 1)).all(axis=-1))
     # K numbers that set K different bits are those K numbers. A shift by what no bit stands for gives zero, so one pass
     # checks both range and repetition.
-    bits = np.zeros(rankings.shape[:-1], dtype=np.int64)
-    for place in range(size):
-        bits |= np.left_shift(np.int64(1), rankings[..., place], dtype=np.int64)
+    bits = np.zeros(places.shape[1:], dtype=np.int64)
+    for place in places:
+        bits |= np.left_shift(np.int64(1), place, dtype=np.int64)
     return np.asarray(bits == (1 << (size + 1)) - 2)
 
 
@@ -159,7 +162,7 @@ def check_windows(
     n_responses: int,
     discrimination: float | ArrayLike,
 ) -> AnchoredWindows:
-    """Check windows, once for all that is estimated from them.
+    """Check everything but that rankings are permutations, which :func:`response_blocks` does.
 
     Parameters
     ----------
@@ -182,8 +185,7 @@ def check_windows(
     Raises
     ------
     ValueError
-        Where a shape, a type or a value is wrong, a ranking is not a permutation of 1..K, or
-        ``discrimination * anchor`` would overflow.
+        Where a shape, a type or a value is wrong, or ``discrimination * anchor`` would overflow.
     """
     order, anchors = check_rankings(rankings, anchor_utilities)
     index = np.asarray(response_index)
@@ -237,6 +239,11 @@ def response_blocks(windows: AnchoredWindows) -> Iterator[tuple[IntArray, Respon
         Which responses the columns of the block are. Every response that has a window comes once.
     block : ResponseBlock
         Their windows.
+
+    Raises
+    ------
+    ValueError
+        Where a ranking is not a permutation of 1..K.
     """
     index = windows.response_index
     order = None if windows.in_order else np.argsort(index, kind="stable")
@@ -281,6 +288,10 @@ def _lay_out(windows: AnchoredWindows, rows: slice | IntArray, m: int) -> Respon
     np.exp(logits, out=logits)
 
     items = np.array(rankings.reshape(n, m, k).transpose(2, 1, 0), dtype=np.intp, order="C")
+    valid = are_permutations(items, axis=0)
+    if not valid.all():
+        first = np.flatnonzero(~valid.T.ravel())[0]
+        raise permutation_error(windows.rankings, int(np.arange(len(windows.rankings))[rows][first]))
     is_response = items == 1
     items -= 1
     items *= m * n
