@@ -20,7 +20,7 @@ import pandas as pd
 from record import record
 
 from valueflow.construction.plan import informed_round, random_rounds
-from valueflow.plackett_luce import choose_precision, fit_items
+from valueflow.plackett_luce import choose_prior_precision, fit_items
 
 BAR_CALLS, BAR_COVERAGE = 0.8, (0.88, 0.92)
 EVEN = "even"
@@ -81,9 +81,9 @@ def compared(n: int, k: int, m: int, kind: str, first: int, seed: int) -> dict[s
         return float(np.corrcoef(truth, fit.utility)[0, 1]), float(held[0]), float(held[1])
 
     rankings = ranked(random_rounds(keys, k, range(m)))
-    goal, coverage, of_ratings = covered(rankings, choose_precision(rankings, n))
+    goal, coverage, of_ratings = covered(rankings, choose_prior_precision(rankings, n))
     rankings = ranked(random_rounds(keys, k, range(first)))
-    precision = choose_precision(rankings, n)
+    precision = choose_prior_precision(rankings, n)
     reached = [0.0] * first
     share = 2.0
     informed = (0.0, 0.0, 0.0)

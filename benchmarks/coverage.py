@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from record import record
 
-from valueflow.evaluation.rankings import RankedWindows
 from valueflow.evaluation.scoring import score_windows
+from valueflow.judge import RankedWindows
 from valueflow.plackett_luce import simulate_rankings
 from valueflow.vidb import Anchors, BucketSampling
 

@@ -9,6 +9,7 @@ same windows: cosine with the value's definition, and a ridge on plain embedding
 import argparse
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,17 +18,16 @@ from record import cannot_run, record
 from scipy.stats import spearmanr
 
 from valueflow.encoder import load_encoder
-from valueflow.evaluation.rankings import RankedWindows
 from valueflow.evaluation.scoring import score_windows
 from valueflow.evaluation.windows import build_windows
-from valueflow.judge import EmbeddingJudge, Question, Rankings, Windows
+from valueflow.judge import Criterion, EmbeddingJudge, RankedWindows, Windows
 from valueflow.theory import known_theories, load_theory
 from valueflow.vidb import Anchors, BucketSampling, Vidb, load_vidb
 
 BAR = 0.45
 SAMPLE = Path(__file__).resolve().parents[2] / "shared" / "data" / "vidb_sample"
 
-Ranker = Callable[[Vidb, int, Windows], Rankings]
+Ranker = Callable[[Vidb, int, Windows], RankedWindows]
 
 
 def main() -> int:
@@ -91,13 +91,9 @@ def _correlations(vidb: Vidb, ranker: Ranker, window_counts: list[int], seeds: l
                     m=most,
                     response_position="random",
                 )
-                rankings = ranker(rest, number, windows)
-                intensities = pool.intensities[windows.anchors]
-                judged.setdefault((number, seed), []).append(
-                    RankedWindows.of(
-                        windows.responses + len(held[number]), rankings.orders, intensities, rankings.failures
-                    )
-                )
+                ranked = ranker(rest, number, windows)
+                responses = windows.responses + len(held[number])
+                judged.setdefault((number, seed), []).append(replace(ranked, responses=responses))
             held[number].append(place)
     return np.array(
         [
@@ -135,13 +131,13 @@ def _without(vidb: Vidb, texts: set[str]) -> Vidb:
     return Vidb(vidb.source, tuple(kept), 0, vidb.digest)
 
 
-def _judge_ranker(rest: Vidb, number: int, windows: Windows) -> Rankings:
+def _judge_ranker(rest: Vidb, number: int, windows: Windows) -> RankedWindows:
     theory = load_theory(rest.anchors[number].theory)
-    question = Question(theory, rest.anchors[number].value, rest)
-    return EmbeddingJudge().rank(question, windows, lambda done, failed, note="": None)
+    criterion = Criterion(theory, rest.anchors[number].value, rest)
+    return EmbeddingJudge().rank(criterion, windows, lambda done, failed, note="": None)
 
 
-def _cosine_ranker(rest: Vidb, number: int, windows: Windows) -> Rankings:
+def _cosine_ranker(rest: Vidb, number: int, windows: Windows) -> RankedWindows:
     encoder = load_encoder("minilm")
     definition = encoder.encode([_definition(rest.anchors[number])])[0]
     return _rank(
@@ -151,7 +147,7 @@ def _cosine_ranker(rest: Vidb, number: int, windows: Windows) -> Rankings:
     )
 
 
-def _ridge_ranker(rest: Vidb, number: int, windows: Windows) -> Rankings:
+def _ridge_ranker(rest: Vidb, number: int, windows: Windows) -> RankedWindows:
     encoder = load_encoder("minilm")
     others = [anchors for place, anchors in enumerate(rest.anchors) if place != number]
     own = set(rest.anchors[number].texts)
@@ -173,10 +169,10 @@ def _definition(anchors: Anchors) -> str:
     return f"{node.label}: {node.definition}"
 
 
-def _rank(windows: Windows, responses: npt.NDArray[np.floating], anchors: npt.NDArray[np.floating]) -> Rankings:
+def _rank(windows: Windows, responses: npt.NDArray[np.floating], anchors: npt.NDArray[np.floating]) -> RankedWindows:
     scores = np.column_stack([responses[windows.responses], anchors[windows.anchors]])
     orders = np.argsort(-scores, axis=1, kind="stable") + 1
-    return Rankings.of(orders, np.full(len(windows), "", dtype=object))
+    return windows.ranked(orders)
 
 
 if __name__ == "__main__":

@@ -18,8 +18,7 @@ import numpy as np
 from record import cannot_run, record
 
 from valueflow.evaluation.windows import build_windows
-from valueflow.judge import LLMJudge, Question, Windows
-from valueflow.judge.answers import permutation_constraint
+from valueflow.judge import Criterion, LLMJudge, Windows, permutation_constraint
 from valueflow.llm import VllmModel, release, running
 from valueflow.llm.packaged import model_folder
 from valueflow.responses import load_responses
@@ -47,20 +46,20 @@ def main() -> int:
     folder = str(model_folder("smollm2"))
     theory = load_theory("pvq")
     vidb = load_vidb("demo", theory, {})
-    question = Question(theory, "benevolence", vidb)
+    criterion = Criterion(theory, "benevolence", vidb)
     texts = load_responses(None, {})[0]["response"].to_numpy(dtype=object)
 
     def windows(turn: int) -> Windows:
         draw = np.random.default_rng(turn)
         keys = draw.integers(0, 2**63, options.windows, dtype=np.uint64)
         chosen = texts[draw.integers(0, len(texts), options.windows)]
-        anchors = vidb.of(theory, question.value)
+        anchors = vidb.of(theory, criterion.value)
         return build_windows(keys, chosen, anchors, BucketSampling(), k=K, m=1, response_position="random")
 
     shared = {"dtype": "float32", "enforce_eager": True, "max_model_len": 4096}
     model = VllmModel.checked({"model": folder, **shared})
     judge = LLMJudge(llm=model, prompt=built(compose_group("prompt", "default")), max_tokens=MOST_TOKENS)
-    prompt = judge.prompt.about(theory, question.value)
+    prompt = judge.prompt.about(theory, criterion.value)
     running(model)
     raw = LLM(model=folder, **shared)
     sampling = SamplingParams(
@@ -71,7 +70,7 @@ def main() -> int:
 
     def stage_seconds(turn: int) -> float:
         start = time.perf_counter()
-        rankings = judge.rank(question, windows(turn), lambda done, failed, note="": None)
+        rankings = judge.rank(criterion, windows(turn), lambda done, failed, note="": None)
         seconds = time.perf_counter() - start
         assert rankings.ranked.all()
         return seconds

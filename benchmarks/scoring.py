@@ -27,7 +27,7 @@ from record import record
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from valueflow.plackett_luce import fit_discrimination, fit_utilities, simulate_rankings, summarise_posterior
+from valueflow.plackett_luce import fit_discrimination, fit_utilities, simulate_rankings, summarize_posterior
 
 K, M, BETA, PRIOR = 6, 3, 1.0, 1e-3
 RESPONSES = 100_000
@@ -103,8 +103,7 @@ def best_of(function: Callable[[], Any], repeats: int = 7) -> float:
 def everything(rankings: Ints, anchors: Floats, index: Ints, n: int) -> None:
     """All that estimator=map computes: discrimination, maximum, standard error, posterior mean and interval."""
     beta = fit_discrimination(rankings, anchors).discrimination
-    fit_utilities(rankings, anchors, index, n, discrimination=beta, prior_precision=PRIOR)
-    summarise_posterior(rankings, anchors, index, n, discrimination=beta, prior_precision=PRIOR)
+    summarize_posterior(rankings, anchors, index, n, discrimination=beta, prior_precision=PRIOR)
 
 
 def compare(sample: int) -> dict[str, float]:

@@ -23,7 +23,7 @@ import numpy.typing as npt
 from record import record
 
 from valueflow.plackett_luce import fit_items
-from valueflow.plackett_luce.ranked import log_likelihood
+from valueflow.plackett_luce.item_likelihood import log_likelihood
 
 BAR_RATIO, BAR_SECONDS, BAR_MIB = 50.0, 10.0, 1024.0
 TEXTS = 10_000

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 
-from valueflow.judge import Progress, Question, Rankings, Windows
+from valueflow.judge import Criterion, Progress, RankedWindows, Windows
 
 
 def level(text: str) -> float:
@@ -23,7 +23,7 @@ class KnowingJudge:
         self.asked: list[frozenset[str]] = []
         self._fails, self._stuck = fails, stuck
 
-    def rank(self, question: Question, windows: Windows, progress: Progress) -> Rankings:
+    def rank(self, criterion: Criterion, windows: Windows, progress: Progress) -> RankedWindows:
         items = np.column_stack([windows.responses, windows.anchors])
         texts = windows.response_texts[items]
         self.asked += [frozenset(row) for row in texts]
@@ -32,7 +32,7 @@ class KnowingJudge:
         failed = np.array([self._fails(row.tolist()) for row in texts])
         progress(len(windows), int(failed.sum()))
         reasons = np.where(failed, "no answer", "").astype(object)
-        return Rankings.of(np.where(failed[:, None], 0, orders), reasons, report={"calls": len(windows)})
+        return windows.ranked(np.where(failed[:, None], 0, orders), reasons, report={"calls": len(windows)})
 
     def describe(self) -> dict[str, object]:
         return {"kind": "knowing"}

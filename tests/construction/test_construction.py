@@ -16,7 +16,7 @@ from tests.construction.judges import KnowingJudge, level, raw_texts
 from valueflow.construction import Construction, build_vidb
 from valueflow.construction.flags import outfit
 from valueflow.construction.texts import text_id
-from valueflow.judge import PanelJudge, Progress, Question, Rankings, Windows
+from valueflow.judge import Criterion, PanelJudge, Progress, RankedWindows, Windows
 from valueflow.run import InputError
 from valueflow.theory import load_theory, theory_from_mapping
 from valueflow.vidb import load_vidb
@@ -60,10 +60,10 @@ def test_the_prior_is_chosen_from_the_random_rounds_or_given() -> None:
 
 def test_a_panel_s_fit_holds_with_a_member_that_never_errs() -> None:
     class Guessing(KnowingJudge):
-        def rank(self, question: Question, windows: Windows, progress: Progress) -> Rankings:
+        def rank(self, criterion: Criterion, windows: Windows, progress: Progress) -> RankedWindows:
             drawn = np.random.default_rng(len(windows)).random((len(windows), windows.prompt_order.shape[1]))
             progress(len(windows), 0)
-            return Rankings.of(np.argsort(drawn, axis=1) + 1, np.full(len(windows), "", dtype=object), report={})
+            return windows.ranked(np.argsort(drawn, axis=1) + 1)
 
     built = build(judge=PanelJudge([KnowingJudge(), Guessing()]), k=3)
     knowing, guessing = (judge["discrimination"] for judge in built.summary["judges"])
@@ -145,8 +145,8 @@ def test_outfit_by_hand() -> None:
 
 def test_a_text_that_wins_and_loses_at_random_is_flagged() -> None:
     class Moody(KnowingJudge):
-        def rank(self, question: Any, windows: Any, progress: Any) -> Any:
-            said = super().rank(question, windows, progress)
+        def rank(self, criterion: Any, windows: Any, progress: Any) -> Any:
+            said = super().rank(criterion, windows, progress)
             first = windows.response_texts[np.column_stack([windows.responses, windows.anchors])]
             odd = (first == "odd 9").any(axis=1) & (np.vectorize(level)(first).min(axis=1) % 2 == 0)
             said.orders[odd] = said.orders[odd][:, ::-1]

@@ -87,7 +87,7 @@ def test_processes_that_want_the_same_vectors_make_them_once(tmp_path: Path) -> 
     code = """
 import sys, time
 import numpy as np
-from valueflow.encoder.vector_cache import VectorCache
+from valueflow.encoder import VectorCache
 def make():
     with open(sys.argv[1], "a") as stream:
         stream.write("made\\n")

@@ -15,8 +15,7 @@ from tests.command import run as run_app
 from tests.command import succeeded
 from valueflow import evaluate_responses
 from valueflow.evaluation.display import show_evaluation
-from valueflow.judge import Progress, Question, Rankings, Windows
-from valueflow.judge.panel import PanelJudge
+from valueflow.judge import Criterion, PanelJudge, Progress, RankedWindows, Windows
 from valueflow.plackett_luce import simulate_rankings
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +32,7 @@ class NoisyJudge:
     faults: Mapping[int, str] = field(default_factory=dict)
     report: Mapping[str, object] = field(default_factory=dict)
 
-    def rank(self, question: Question, windows: Windows, progress: Progress) -> Rankings:
+    def rank(self, criterion: Criterion, windows: Windows, progress: Progress) -> RankedWindows:
         known = np.array([float(text.split()[-1]) for text in windows.response_texts])
         anchors = windows.anchor_set.intensities[windows.anchors]
         utilities = np.column_stack([known[windows.responses], anchors])
@@ -42,7 +41,7 @@ class NoisyJudge:
         for window, fault in self.faults.items():
             failures[window] = fault
         progress(len(windows), len(self.faults))
-        return Rankings.of(orders, failures, report=self.report)
+        return windows.ranked(orders, failures, report=self.report)
 
     def describe(self) -> dict[str, object]:
         return {"kind": "noisy", "model": self.model}

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from valueflow.evaluation.rankings import check_targets, ranked_windows, rankings_table, read_rankings, responses_of
-from valueflow.judge import Rankings, Windows
+from valueflow.judge import RankedWindows, Windows
 from valueflow.run import InputError, write_csv
 from valueflow.vidb import Anchors
 
@@ -20,22 +20,22 @@ HOSTILE = [
 ]
 
 
-def judged() -> tuple[Windows, Rankings]:
+def judged() -> tuple[Windows, RankedWindows]:
     pool = Anchors("t", "v", np.array(["NA", *HOSTILE], dtype=object), np.array([-9.0, -5, -1, 2, 4, 8]))
     windows = Windows(
-        responses=np.array([1, 1, 0, 0]),
+        responses=np.array([0, 0, 1, 1]),
         anchors=np.array([[0, 1], [2, 3], [4, 5], [5, 0]]),
         prompt_order=np.array([[3, 1, 2], [1, 2, 3], [2, 3, 1], [3, 2, 1]]),
-        response_texts=np.array(["null", HOSTILE[2]], dtype=object),
+        response_texts=np.array([HOSTILE[2], "null"], dtype=object),
         anchor_set=pool,
     )
     orders = np.array([[3, 1, 2], [1, 3, 2], [0, 0, 0], [2, 1, 3]])
-    return windows, Rankings.of(orders, np.array(["", "", "no answer", ""], dtype=object))
+    return windows, windows.ranked(orders, np.array(["", "", "no answer", ""], dtype=object))
 
 
 def test_a_table_written_and_read_back_says_the_same(tmp_path: Path) -> None:
     windows, rankings = judged()
-    table = rankings_table(windows, rankings, rows=np.array([1, 0]))
+    table = rankings_table(windows, rankings)
     write_csv(table, tmp_path / "rankings.csv")
     read = read_rankings(tmp_path / "rankings.csv")
     assert read["row_idx"].tolist() == ["0", "0", "1", "1"]
@@ -117,7 +117,7 @@ def test_rankings_of_other_responses_are_told() -> None:
         responses_of(published(row_idx=[0, 2]), "file")
 
 
-def judged_by_a_panel() -> tuple[Windows, Rankings]:
+def judged_by_a_panel() -> tuple[Windows, RankedWindows]:
     """Windows 1 and 2 show the same anchors to the same response in the same order."""
     windows, one = judged()
     windows = Windows(
@@ -129,15 +129,18 @@ def judged_by_a_panel() -> tuple[Windows, Rankings]:
     )
     orders = np.vstack([one.orders, [[1, 2, 3], [2, 3, 1], [3, 2, 1], [0, 0, 0]]])
     failures = np.array(["", "", "no answer", "", "", "", "", "cut off"], dtype=object)
-    panel = Rankings(
-        orders, failures, np.tile(np.arange(4), 2), np.repeat([0, 1], 4), ('llm "a", b', "embedding {minilm}")
-    )
+    names = ('llm "a", b', "embedding {minilm}")
+    members = {
+        name: windows.ranked(orders[rows], failures[rows])
+        for name, rows in zip(names, (slice(0, 4), slice(4, 8)), strict=True)
+    }
+    panel = RankedWindows.of_panel(members, {})
     return windows, panel
 
 
 def test_a_panels_table_has_one_row_a_window_and_judge_and_says_the_same_when_read_back(tmp_path: Path) -> None:
     windows, rankings = judged_by_a_panel()
-    table = rankings_table(windows, rankings, rows=np.array([1, 0]))
+    table = rankings_table(windows, rankings)
     assert table["judge"].tolist() == list(rankings.judge_names) * 4
     assert table["row_idx"].tolist() == [0] * 4 + [1] * 4
     write_csv(table, tmp_path / "rankings.csv")
@@ -145,15 +148,14 @@ def test_a_panels_table_has_one_row_a_window_and_judge_and_says_the_same_when_re
     assert back.judge_names == rankings.judge_names
     assert back.judges.tolist() == [0, 1] * 4
     assert back.windows.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
-    straight = [0, 4, 1, 5, 2, 6, 3, 7]  # window after window
-    np.testing.assert_array_equal(back.orders, rankings.orders[straight])
-    assert back.failures.tolist() == rankings.failures[straight].tolist()
+    np.testing.assert_array_equal(back.orders, rankings.orders)
+    assert back.failures.tolist() == rankings.failures.tolist()
     np.testing.assert_array_equal(back.intensities, np.repeat(windows.anchor_set.intensities[windows.anchors], 2, 0))
 
 
 def test_rows_of_a_panel_may_come_in_any_order_and_lack_the_prompts() -> None:
     windows, rankings = judged_by_a_panel()
-    table = rankings_table(windows, rankings, rows=np.array([1, 0])).drop(columns="prompt_order")
+    table = rankings_table(windows, rankings).drop(columns="prompt_order")
     by_judge = table.sort_values("judge", kind="stable", ignore_index=True)
     assert ranked_windows(by_judge, "file").windows.tolist() == [0, 1, 2, 3, 0, 1, 2, 3]
     assert ranked_windows(by_judge, "file").judge_names == ("embedding {minilm}", 'llm "a", b')
@@ -161,7 +163,7 @@ def test_rows_of_a_panel_may_come_in_any_order_and_lack_the_prompts() -> None:
 
 def test_a_lone_judges_table_names_no_judge() -> None:
     windows, rankings = judged()
-    assert "judge" not in rankings_table(windows, rankings, rows=np.array([1, 0]))
+    assert "judge" not in rankings_table(windows, rankings)
     back = ranked_windows(published(), "file")
     assert len(back.judge_names) == 1
     assert back.windows.tolist() == [0, 1]

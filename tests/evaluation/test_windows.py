@@ -39,9 +39,12 @@ def test_a_response_meets_the_same_windows_wherever_it_stands() -> None:
     here, there, alone = windows(frame), windows(shuffled), windows(frame.iloc[[17]])
     row = int(np.flatnonzero(shuffled.index == 17)[0])
     for field in ("anchors", "prompt_order"):
-        expected = getattr(here, field)[17 * 3 : 18 * 3]
-        np.testing.assert_array_equal(getattr(there, field)[row * 3 : row * 3 + 3], expected)
+        expected = getattr(here, field)[here.responses == 17]
+        np.testing.assert_array_equal(getattr(there, field)[there.responses == row], expected)
         np.testing.assert_array_equal(getattr(alone, field), expected)
+    # Nor does the order of the rows change which window a judge sees first.
+    np.testing.assert_array_equal(there.anchors, here.anchors)
+    np.testing.assert_array_equal(shuffled.index[there.responses], here.responses)
 
 
 def test_more_windows_keep_the_first_ones_and_another_seed_changes_them() -> None:

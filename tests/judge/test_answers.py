@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from valueflow.judge.answers import MOST_ITEMS_IN_GRAMMAR, MOST_ITEMS_IN_SCHEMA, permutation_constraint, read_ranking
+from valueflow.judge import MOST_ITEMS_IN_GRAMMAR, MOST_ITEMS_IN_SCHEMA, permutation_constraint, read_ranking
 
 
 def sentences(grammar: str) -> set[str]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from valueflow.encoder import load_encoder
-from valueflow.judge import EmbeddingJudge, Question, Windows
+from valueflow.judge import Criterion, EmbeddingJudge, Windows
 from valueflow.judge.embedding import _fit
 from valueflow.judge.features import MOST_SENTENCES, feature_map, split_sentences
 from valueflow.judge.head import IntensityHead
@@ -49,8 +49,8 @@ def windows(base: Vidb, texts: list[str], seed: int = 0) -> Windows:
 
 def rank(base: Vidb, asked: Windows, **options: int) -> np.ndarray:
     counted = []
-    question = Question(PVQ, "benevolence", base)
-    rankings = EmbeddingJudge(**options).rank(question, asked, lambda done, failed: counted.append((done, failed)))
+    criterion = Criterion(PVQ, "benevolence", base)
+    rankings = EmbeddingJudge(**options).rank(criterion, asked, lambda done, failed: counted.append((done, failed)))
     assert rankings.ranked.all()
     assert sum(done for done, _ in counted) == len(asked)
     return rankings.orders
@@ -124,7 +124,7 @@ def test_values_of_a_theory_of_ones_own_need_no_more_than_a_definition() -> None
     asked = Windows(
         np.array([0]), np.array([[0, 3, 6]]), np.array([[1, 2, 3, 4]]), np.array(["Ahoy"], dtype=object), pool
     )
-    rankings = EmbeddingJudge().rank(Question(theory, "rescue", base), asked, lambda done, failed: None)
+    rankings = EmbeddingJudge().rank(Criterion(theory, "rescue", base), asked, lambda done, failed: None)
     assert sorted(rankings.orders[0].tolist()) == [1, 2, 3, 4]
 
 

@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from valueflow.judge import LLMJudge, Question, Rankings, Windows
+from valueflow.judge import Criterion, LLMJudge, RankedWindows, Windows
 from valueflow.judge.fence import CUT_MARK
 from valueflow.llm import Completion, Conversation, PromptTooLong, Sampling, release
 from valueflow.run import InputError, built, compose_group, compose_node
@@ -106,11 +106,13 @@ def windows(texts: Sequence[str], k: int = 4, seed: int = 0) -> Windows:
     )
 
 
-def rank(program: Program, asked: Windows, told: list[tuple[int, int]] | None = None, **options: object) -> Rankings:
+def rank(
+    program: Program, asked: Windows, told: list[tuple[int, int]] | None = None, **options: object
+) -> RankedWindows:
     judge = LLMJudge(llm=program, prompt=built(compose_group("prompt", "default")), **{"cache": "off", **options})
-    question = Question(PVQ, "power", Vidb("test", (asked.anchor_set,), 0, "digest"))
+    criterion = Criterion(PVQ, "power", Vidb("test", (asked.anchor_set,), 0, "digest"))
     told = [] if told is None else told
-    rankings = judge.rank(question, asked, lambda done, failed, note="": told.append((done, failed)))
+    rankings = judge.rank(criterion, asked, lambda done, failed, note="": told.append((done, failed)))
     assert sum(done for done, _ in told) == len(asked)
     assert sum(failed for _, failed in told) == (~rankings.ranked).sum()
     return rankings

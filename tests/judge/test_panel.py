@@ -7,8 +7,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from valueflow.judge import EmbeddingJudge, Judge, Progress, Question, Rankings, Windows
-from valueflow.judge.panel import PanelJudge, panel_of
+from valueflow.judge import Criterion, EmbeddingJudge, Judge, PanelJudge, Progress, RankedWindows, Windows, judge_panel
 from valueflow.run import InputError, built, compose_node
 from valueflow.theory import load_theory
 from valueflow.vidb import Anchors, Vidb
@@ -24,7 +23,7 @@ class LengthJudge:
     silent: tuple[int, ...] = ()
     report: Mapping[str, object] = field(default_factory=dict)
 
-    def rank(self, question: Question, windows: Windows, progress: Progress) -> Rankings:
+    def rank(self, criterion: Criterion, windows: Windows, progress: Progress) -> RankedWindows:
         anchors = np.vectorize(len)(windows.anchor_set.texts)[windows.anchors]
         responses = np.vectorize(len)(windows.response_texts)[windows.responses]
         orders = np.argsort(-np.column_stack([responses, anchors]), axis=1, kind="stable") + 1
@@ -32,7 +31,7 @@ class LengthJudge:
         failures[list(self.silent)] = "no answer"
         for failure in failures:
             progress(1, int(failure != ""), "counting" if failure else "")
-        return Rankings.of(orders, failures, report=self.report)
+        return windows.ranked(orders, failures, report=self.report)
 
     def describe(self) -> dict[str, object]:
         return {"kind": "length", "model": self.model}
@@ -41,9 +40,9 @@ class LengthJudge:
 class RepeatingJudge(LengthJudge):
     """Names the response K times."""
 
-    def rank(self, question: Question, windows: Windows, progress: Progress) -> Rankings:
+    def rank(self, criterion: Criterion, windows: Windows, progress: Progress) -> RankedWindows:
         progress(len(windows), 0)
-        return Rankings.of(np.ones((len(windows), windows.k), dtype=np.int64), np.full(len(windows), "", dtype=object))
+        return windows.ranked(np.ones((len(windows), windows.k), dtype=np.int64))
 
 
 POOL = Anchors("pvq", "power", np.array(["a", "bb", "cccc"], dtype=object), np.array([-1.0, 0, 1]))
@@ -54,7 +53,7 @@ WINDOWS = Windows(
     response_texts=np.array(["ddd", "eeeee"], dtype=object),
     anchor_set=POOL,
 )
-QUESTION = Question(load_theory("pvq"), "power", Vidb("test", (POOL,), 0, "digest"))
+CRITERION = Criterion(load_theory("pvq"), "power", Vidb("test", (POOL,), 0, "digest"))
 
 
 def ignore(done: int, failed: int, note: str = "") -> None:
@@ -64,7 +63,7 @@ def ignore(done: int, failed: int, note: str = "") -> None:
 def test_every_member_ranks_every_window() -> None:
     told: list[tuple[int, int, str]] = []
     panel = PanelJudge([LengthJudge("org/one"), RepeatingJudge("two"), LengthJudge("one", silent=(1,))])
-    rankings = panel.rank(QUESTION, WINDOWS, lambda done, failed, note="": told.append((done, failed, note)))
+    rankings = panel.rank(CRITERION, WINDOWS, lambda done, failed, note="": told.append((done, failed, note)))
     assert panel.rankings_per_window == 3
     assert rankings.judge_names == ("length one", "length two", "length one 2")
     assert rankings.judges.tolist() == [0, 1, 2] * 3
@@ -104,7 +103,7 @@ def test_reports_are_summed_and_kept_by_name() -> None:
     first = {"calls": 3, "prompt_tokens": 100, "speed": 1.5, "cut": 2}
     second = {"calls": 4, "prompt_tokens": 50, "speed": 2.5}
     panel = PanelJudge([LengthJudge("a", report=first), LengthJudge("b"), LengthJudge("b", report=second)])
-    assert panel.rank(QUESTION, WINDOWS, ignore).report == {
+    assert panel.rank(CRITERION, WINDOWS, ignore).report == {
         "calls": 7,
         "prompt_tokens": 150,
         "cut": 2,
@@ -113,7 +112,7 @@ def test_reports_are_summed_and_kept_by_name() -> None:
 
 
 def test_judges_that_report_nothing_make_a_panel_that_reports_nothing() -> None:
-    assert PanelJudge([LengthJudge("a"), LengthJudge("b")]).rank(QUESTION, WINDOWS, ignore).report == {}
+    assert PanelJudge([LengthJudge("a"), LengthJudge("b")]).rank(CRITERION, WINDOWS, ignore).report == {}
 
 
 @pytest.mark.parametrize(
@@ -123,17 +122,23 @@ def test_judges_that_report_nothing_make_a_panel_that_reports_nothing() -> None:
         (lambda: PanelJudge([LengthJudge("a")]), "1 given; a panel needs 2 judges or more"),
         (lambda: PanelJudge([LengthJudge("a"), "b"]), "entry 2: str is no judge"),
         (lambda: PanelJudge([PanelJudge([LengthJudge("a")] * 2), LengthJudge("a")]), "entry 1: a panel cannot sit in"),
-        (lambda: panel_of("embedding"), "judge.members=embedding: give a list"),
-        (lambda: panel_of([]), "a panel needs 2 judges"),
-        (lambda: panel_of(["embedding", 3]), "entry 2: 3 names no judge"),
-        (lambda: panel_of(["embedding", {"llm": "phi4"}]), "entry 2: {'llm': 'phi4'} names no judge"),
-        (lambda: panel_of(["embedding", "embeding"]), "entry 2: judge 'embeding' is unknown; did you mean 'embedding'"),
+        (lambda: judge_panel("embedding"), "judge.members=embedding: give a list"),
+        (lambda: judge_panel([]), "a panel needs 2 judges"),
+        (lambda: judge_panel(["embedding", 3]), "entry 2: 3 names no judge"),
+        (lambda: judge_panel(["embedding", {"llm": "phi4"}]), "entry 2: {'llm': 'phi4'} names no judge"),
         (
-            lambda: panel_of(["embedding", {"judge": "embedding", "judge.batch": 1}]),
+            lambda: judge_panel(["embedding", "embeding"]),
+            "entry 2: judge 'embeding' is unknown; did you mean 'embedding'",
+        ),
+        (
+            lambda: judge_panel(["embedding", {"judge": "embedding", "judge.batch": 1}]),
             "entry 2: unknown setting 'judge.batch'; did you mean 'batch_size'",
         ),
-        (lambda: panel_of(["embedding", "embedding"], {"sed": 1}), "unknown setting 'sed'; did you mean 'seed'"),
-        (lambda: panel_of(["embedding", {"judge": "embedding", "judge.batch_size": 0}]), "entry 2: judge.batch_size=0"),
+        (lambda: judge_panel(["embedding", "embedding"], {"sed": 1}), "unknown setting 'sed'; did you mean 'seed'"),
+        (
+            lambda: judge_panel(["embedding", {"judge": "embedding", "judge.batch_size": 0}]),
+            "entry 2: judge.batch_size=0",
+        ),
     ],
 )
 def test_what_is_no_panel_is_told(build: Callable[[], PanelJudge], message: str) -> None:
@@ -144,9 +149,11 @@ def test_what_is_no_panel_is_told(build: Callable[[], PanelJudge], message: str)
 
 def test_members_are_written_as_on_the_command_line() -> None:
     small = {"judge": "embedding", "judge.batch_size": 8}
-    panel = panel_of(["embedding", small], {"seed": 7, "judge.encoder": "bge"})
+    panel = judge_panel(["embedding", small], {"seed": 7, "judge.encoder": "bge"})
     assert panel.members == [EmbeddingJudge("bge"), EmbeddingJudge("bge", 8)]
-    assert panel_of(["embedding", {"judge": "embedding", "judge.encoder": "own"}], {"judge.encoder": "bge"}).names == (
+    assert judge_panel(
+        ["embedding", {"judge": "embedding", "judge.encoder": "own"}], {"judge.encoder": "bge"}
+    ).names == (
         "embedding bge",
         "embedding own",
     )
@@ -175,4 +182,4 @@ def test_members_take_the_prompt_over_from_the_run_unless_they_name_their_own() 
 
 def test_a_member_s_entry_is_about_the_judge() -> None:
     with pytest.raises(InputError, match="entry 2: 'k' is the run's, not a judge's.*llm.model"):
-        panel_of(["embedding", {"judge": "embedding", "k": 3}])
+        judge_panel(["embedding", {"judge": "embedding", "k": 3}])

@@ -1,9 +1,11 @@
 """What is checked of any judge's answers."""
 
-import numpy as np
+from dataclasses import replace
 
-from valueflow.judge import Rankings, Windows, checked_rankings
-from valueflow.judge.protocol import LONGEST_LINE
+import numpy as np
+import pytest
+
+from valueflow.judge import LONGEST_REASON, RankedWindows, Windows
 from valueflow.vidb import Anchors
 
 
@@ -19,36 +21,48 @@ def windows(n: int) -> Windows:
 
 def test_orders_that_are_no_permutation_become_counted_failures() -> None:
     orders = np.array([[3, 1, 2], [1, 1, 2], [2, 3, 4], [9, 9, 9]])
-    checked = checked_rankings(Rankings.of(orders, np.array(["", "", "", "timed out"], dtype=object)), windows(4))
+    checked = windows(4).ranked(orders, np.array(["", "", "", "timed out"], dtype=object))
     assert checked.failures.tolist() == ["", "no permutation of the items", "no permutation of the items", "timed out"]
     assert checked.orders.tolist() == [[3, 1, 2], [0, 0, 0], [0, 0, 0], [0, 0, 0]]
     assert checked.ranked.tolist() == [True, False, False, False]
 
 
 def test_the_rankings_of_one_judge_are_one_a_window_in_their_order() -> None:
-    rankings = Rankings.of(np.array([[1, 2, 3], [3, 2, 1]]), np.array(["", ""], dtype=object), report={"calls": 2})
+    asked = windows(2)
+    rankings = asked.ranked(np.array([[1, 2, 3], [3, 2, 1]]), report={"calls": 2})
     assert rankings.windows.tolist() == [0, 1]
     assert rankings.judges.tolist() == [0, 0]
     assert len(rankings.judge_names) == 1
     assert rankings.report == {"calls": 2}
 
 
-def test_which_window_and_judge_a_ranking_is_of_stays_when_it_is_checked() -> None:
-    orders = np.array([[1, 2, 3], [3, 2, 1], [2, 2, 2]])
-    given = Rankings(orders, np.array([""] * 3, dtype=object), np.array([1, 0, 1]), np.array([0, 1, 1]), ("a", "b"))
-    checked = checked_rankings(given, windows(2))
-    assert checked.windows.tolist() == [1, 0, 1]
-    assert checked.judges.tolist() == [0, 1, 1]
-    assert checked.judge_names == ("a", "b")
-    assert checked.ranked.tolist() == [True, True, False]
+def test_a_panel_s_rankings_go_window_by_window_and_keep_judge_and_response() -> None:
+    asked = replace(windows(2), responses=np.array([1, 0]), anchors=np.array([[0, 1], [1, 0]]))
+    first = asked.ranked(np.array([[1, 2, 3], [3, 2, 1]]))
+    second = asked.ranked(np.array([[2, 2, 2], [2, 3, 1]]))
+    panel = RankedWindows.of_panel({"a": first, "b": second}, {"calls": 4})
+    assert panel.windows.tolist() == [0, 0, 1, 1]
+    assert panel.judges.tolist() == [0, 1, 0, 1]
+    assert panel.responses.tolist() == [1, 1, 0, 0]
+    assert panel.intensities.tolist() == [[-1, 1], [-1, 1], [1, -1], [1, -1]]
+    assert panel.orders.tolist() == [[1, 2, 3], [0, 0, 0], [3, 2, 1], [2, 3, 1]]
+    assert panel.ranked.tolist() == [True, False, True, True]
+    assert (panel.judge_names, panel.report) == (("a", "b"), {"calls": 4})
+    own = panel[panel.judges == 1]
+    assert (own.windows.tolist(), own.failures.tolist()) == ([0, 1], second.failures.tolist())
+
+
+@pytest.mark.parametrize(("rows", "k", "n_failures"), [(3, 3, 4), (4, 2, 4), (4, 3, 3)])
+def test_a_judge_that_does_not_answer_every_window_is_an_error(rows: int, k: int, n_failures: int) -> None:
+    with pytest.raises(ValueError, match=r"4 windows of 3 items need orders of shape \(4, 3\)"):
+        windows(4).ranked(np.ones((rows, k), dtype=np.int64), np.full(n_failures, "", dtype=object))
 
 
 def test_reasons_that_quote_hostile_answers_become_one_plain_line() -> None:
     reasons = ["said \ud800\x1b[31m\r\nno", "x" * 100_000, "\x00" * 100_000, "caf\u00e9 [/bold] {0}"]
-    given = Rankings.of(np.zeros((4, 3), dtype=np.int64), np.array(reasons, dtype=object))
-    plain = checked_rankings(given, windows(4)).failures.tolist()
+    plain = windows(4).ranked(np.zeros((4, 3), dtype=np.int64), np.array(reasons, dtype=object)).failures.tolist()
     assert plain[0] == r"said \ud800\x1b[31m\r\nno"
     assert plain[3] == reasons[3]
-    assert all(reason.isprintable() and len(reason) <= LONGEST_LINE for reason in plain)
+    assert all(reason.isprintable() and len(reason) <= LONGEST_REASON for reason in plain)
     assert plain[1].startswith("xxx")
     assert plain[2].startswith(r"\x00")

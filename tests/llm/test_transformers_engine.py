@@ -18,7 +18,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from tokenizers.decoders import ByteLevel
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, TokenizersBackend
 
-from valueflow.judge.answers import permutation_constraint, read_ranking
+from valueflow.judge import permutation_constraint, read_ranking
 from valueflow.llm.constrained import Grammars
 from valueflow.llm.protocol import Completion, Constraint, Conversation, PromptTooLong, Sampling
 from valueflow.llm.transformers_engine import TransformersEngine, TransformersModel, _draw

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from valueflow.opinionqa.profiles import ProfileLine, load_profiles, profile_file_name, select_lines
 from valueflow.run import InputError
-from valueflow.theory import load_theory, normalise_name
+from valueflow.theory import load_theory, normalize_name
 
 ROOT = Path(__file__).parents[2]
 REAL = ROOT.parent / "shared" / "data" / "profiles"
@@ -94,8 +94,8 @@ def test_lines_of_real_profiles_are_those_chosen_by_hand(theory: str) -> None:
         content = json.loads(path.read_text(encoding="utf-8"))
         bands = content["theories"][THEORIES[theory]]
         entries = [entry for band in BANDS for entry in bands.get(band, [])]
-        keys = sorted(normalise_name(entry["value_key"]) for entry in entries)
-        assert keys == sorted(map(normalise_name, load_theory(theory).values))
+        keys = sorted(normalize_name(entry["value_key"]) for entry in entries)
+        assert keys == sorted(map(normalize_name, load_theory(theory).values))
         (lines,) = load_profiles(str(REAL), [content["attribute"]], load_theory(theory)).values()
         assert [read.definition_prompt for read in lines] == [entry["definition_prompt"].strip() for entry in entries]
         for n in range(1, 9):

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from scipy.optimize import brentq
 
-from valueflow.plackett_luce import fit_discrimination, fit_utilities, summarise_posterior, window_guarded
+from valueflow.plackett_luce import fit_discrimination, fit_utilities, summarize_posterior, window_guarded
 
 PARITY = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "parity"
 
@@ -102,7 +102,7 @@ def test_published_scores_are_met(parity):
 def test_posterior_mean_is_nearer_the_truth_than_the_published_rule(parity):
     rankings, anchors, index, expected, truth = parity
     slope = fit_discrimination(rankings, anchors).discrimination
-    posterior = summarise_posterior(rankings, anchors, index, truth.size, discrimination=slope)
+    posterior = summarize_posterior(rankings, anchors, index, truth.size, discrimination=slope)
     fit = fit_utilities(rankings, anchors, index, truth.size, discrimination=slope)
     assert fit.converged.all()
 

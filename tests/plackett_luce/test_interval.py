@@ -4,14 +4,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
 
-from valueflow.plackett_luce import fit_discrimination, fit_utilities, summarise_posterior
-from valueflow.plackett_luce.simulation import simulate_rankings
+from valueflow.plackett_luce import fit_discrimination, fit_utilities, simulate_rankings, summarize_posterior
 
 PRIOR = 1e-3
 
 
 def interval(*data, **options):
-    found = summarise_posterior(*data, **options)
+    found = summarize_posterior(*data, **options)
     return found.low, found.high
 
 
@@ -36,7 +35,7 @@ def test_mass_is_the_level_and_ends_are_equally_dense(beta, m, truth, level):
     k = 6
     slope = np.random.default_rng(m).uniform(0.3, 2.0, m) if beta == "panel" else beta
     rankings, anchors = windows_of(int(10 * abs(truth)) + m, m, k, slope, truth)
-    found = summarise_posterior(rankings, anchors, np.zeros(m, int), 1, discrimination=slope, level=level)
+    found = summarize_posterior(rankings, anchors, np.zeros(m, int), 1, discrimination=slope, level=level)
     low, high, mean = found.low[0], found.high[0], found.mean[0]
     fit = fit_utilities(rankings, anchors, np.zeros(m, int), 1, discrimination=slope)
     mode = float(np.clip(fit.utility[0], -10, 10))
@@ -88,7 +87,7 @@ def test_interval_holds_the_score_and_widens_with_the_level(seed, k, beta, level
 def test_steep_judges_too(beta):
     for truth in (-9.9, 0.3, 6.0, 9.9):
         rankings, anchors = windows_of(3, 3, 6, beta, truth)
-        found = summarise_posterior(rankings, anchors, np.zeros(3, int), 1, discrimination=beta)
+        found = summarize_posterior(rankings, anchors, np.zeros(3, int), 1, discrimination=beta)
         grid = np.linspace(-10, 10, 40_001)
         logs = np.array([log_density(u, rankings, anchors, beta) for u in grid[::20]])
         logs = np.interp(grid, grid[::20], logs)
@@ -149,3 +148,21 @@ def test_intervals_hold_the_truth_nine_times_in_ten(m, beta):
     low, high = interval(rankings, anchors, index, n, discrimination=slope)
     # Four standard deviations of a share of 2,000 around 90%; benchmarks/coverage.py holds the narrow bar.
     assert 0.873 < np.mean((low <= truth) & (truth <= high)) < 0.927
+
+
+@pytest.mark.parametrize("options", [{}, {"max_iter": 3}, {"max_iter": 1}, {"solver": "ascent", "max_iter": 200}])
+def test_maximum_and_error_are_those_of_the_fit_and_what_has_none_has_no_interval(options):
+    rng = np.random.default_rng(6)
+    index = rng.integers(0, 90, 270)
+    anchors = rng.uniform(-10, 10, (270, 4))
+    rankings = simulate_rankings(np.column_stack([rng.uniform(-10, 10, 90)[index], anchors]), 1.0, rng)
+    fit = fit_utilities(rankings, anchors, index, 90, **options)
+    whole = summarize_posterior(rankings, anchors, index, 90, **options)
+    for name in ("utility", "standard_error", "converged", "n_windows"):
+        np.testing.assert_array_equal(getattr(whole, name), getattr(fit, name))
+    assert whole.iterations == fit.iterations
+    patient = summarize_posterior(rankings, anchors, index, 90)
+    for name in ("mean", "low", "high"):
+        np.testing.assert_array_equal(np.isnan(getattr(whole, name)), ~fit.converged)
+        own, expected = (getattr(found, name)[fit.converged] for found in (whole, patient))
+        np.testing.assert_allclose(own, expected, rtol=0, atol=1e-9)

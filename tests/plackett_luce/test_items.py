@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.special import logsumexp
 
 from valueflow.plackett_luce import fit_items
-from valueflow.plackett_luce.ranked import RankedWindows, curvature, information, log_likelihood
+from valueflow.plackett_luce.item_likelihood import ItemWindows, curvature, information, log_likelihood
 
 
 def simulated(n: int, windows: int, k: int, seed: int, spread: float = 1.5) -> tuple[np.ndarray, np.ndarray]:
@@ -51,7 +51,7 @@ def test_likelihood_and_its_derivatives(seed: int, k: int) -> None:
     draws = np.random.default_rng(seed)
     _, order = simulated(7, 9, k, seed)
     utility, slopes, judge = draws.normal(0, 2, 7), draws.uniform(0.3, 2, 3), draws.integers(0, 3, 9)
-    value, gradient, of_slopes = log_likelihood(utility, slopes, RankedWindows.of(order, 7, judge, 3))
+    value, gradient, of_slopes = log_likelihood(utility, slopes, ItemWindows.of(order, 7, judge, 3))
     assert value == pytest.approx(literal_log_likelihood(utility, slopes[judge], order), rel=1e-12)
     step = 1e-6
     for item in range(7):
@@ -70,7 +70,7 @@ def test_information_is_minus_the_second_derivative(seed: int, k: int) -> None:
     draws = np.random.default_rng(seed)
     _, order = simulated(7, 9, k, seed)
     utility, slopes, judge = draws.normal(0, 2, 7), draws.uniform(0.3, 2, 2), draws.integers(0, 2, 9)
-    windows = RankedWindows.of(order, 7, judge, 2)
+    windows = ItemWindows.of(order, 7, judge, 2)
     whole = information(utility, slopes, windows).toarray()
     assert curvature(utility, slopes, windows) == pytest.approx(whole.diagonal(), rel=1e-9)
     step = 1e-5
@@ -84,7 +84,7 @@ def test_information_is_minus_the_second_derivative(seed: int, k: int) -> None:
 def test_likelihood_of_small_and_of_far_utilities(spread: float) -> None:
     _, order = simulated(8, 12, 5, seed=2)
     utility, slope = np.random.default_rng(3).normal(0, spread, 8), np.array([1.3])
-    windows = RankedWindows.of(order, 8)
+    windows = ItemWindows.of(order, 8)
     value, gradient, _ = log_likelihood(utility, slope, windows)
     assert value == pytest.approx(literal_log_likelihood(utility, np.full(12, 1.3), order), rel=1e-10)
     step = 1e-5

@@ -5,7 +5,7 @@ import pytest
 from scipy.integrate import quad
 
 from valueflow.plackett_luce import fit_items, simulate_rankings
-from valueflow.plackett_luce.ranked import RankedWindows, curvature, information, log_likelihood
+from valueflow.plackett_luce.item_likelihood import ItemWindows, curvature, information, log_likelihood
 from valueflow.plackett_luce.uncertainty import _conditional_moments, marginal_moments, variances
 
 PRECISION = 0.2
@@ -20,7 +20,7 @@ def simulated(n: int, windows: int, k: int, seed: int) -> np.ndarray:
 def test_variances_are_those_of_centred_utilities() -> None:
     order = simulated(30, 200, 3, seed=3)
     fit = fit_items(order, 30, prior_precision=0.2)
-    windows = RankedWindows.of(order, 30)
+    windows = ItemWindows.of(order, 30)
     whole = np.linalg.inv(information(fit.utility, np.ones(1), windows).toarray() + 0.2 * np.eye(30))
     centring = np.eye(30) - 1 / 30
     found = variances(fit.utility, np.ones(1), windows, 0.2, fit.component)
@@ -30,7 +30,7 @@ def test_variances_are_those_of_centred_utilities() -> None:
 def test_the_series_of_many_items_is_near_the_inverse(monkeypatch: pytest.MonkeyPatch) -> None:
     order = simulated(400, 4_000, 2, seed=5)
     fit = fit_items(order, 400)
-    component, windows = np.zeros(400, dtype=np.intp), RankedWindows.of(order, 400)
+    component, windows = np.zeros(400, dtype=np.intp), ItemWindows.of(order, 400)
     exact = variances(fit.utility, np.ones(1), windows, 0.1, component)
     monkeypatch.setattr("valueflow.plackett_luce.uncertainty._DENSE_UP_TO", 0)
     series = variances(fit.utility, np.ones(1), windows, 0.1, component)
@@ -42,7 +42,7 @@ def test_the_series_of_many_items_is_near_the_inverse(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("k", [2, 3, 5])
 def test_conditional_moments_are_those_of_quadrature(k: int) -> None:
     order, judge = simulated(6, 12, k, seed=k), np.arange(12) % 2
-    windows, slopes = RankedWindows.of(order, 6, judge, 2), np.array([0.7, 1.6])
+    windows, slopes = ItemWindows.of(order, 6, judge, 2), np.array([0.7, 1.6])
     utility = fit_items(order, 6, prior_precision=PRECISION).utility
     first, second = _conditional_moments(utility, slopes, windows, PRECISION)
     for item in range(6):
@@ -82,7 +82,7 @@ def test_moments_are_nearer_to_the_posterior_than_the_normal_approximation(order
     centred = grid - grid.mean(axis=1, keepdims=True)
     mean = density @ centred
     spread = np.sqrt(density @ (centred - mean) ** 2)
-    windows, part = RankedWindows.of(np.array(order), 3), np.zeros(3, dtype=int)
+    windows, part = ItemWindows.of(np.array(order), 3), np.zeros(3, dtype=int)
     found, variance = marginal_moments(fit.utility, np.ones(1), windows, PRECISION, part)
     normal = np.sqrt(variances(fit.utility, np.ones(1), windows, PRECISION, part))
     assert np.abs(np.sqrt(variance) - spread).max() < max(np.abs(normal - spread).max(), 0.05)
@@ -91,6 +91,6 @@ def test_moments_are_nearer_to_the_posterior_than_the_normal_approximation(order
 
 def test_what_has_hardly_a_prior_stays_finite() -> None:
     order = np.array([[0, 1, 2, 3, 4, 5]] * 3)
-    fit, windows = fit_items(order, 6, prior_precision=1e-6), RankedWindows.of(order, 6)
+    fit, windows = fit_items(order, 6, prior_precision=1e-6), ItemWindows.of(order, 6)
     moments = marginal_moments(fit.utility, np.ones(1), windows, 1e-6, fit.component)
     assert np.isfinite(moments).all()

@@ -1,8 +1,14 @@
 import numpy as np
 import pytest
 
-from valueflow.plackett_luce import fit_discrimination, fit_utilities, summarise_posterior, window_guarded
-from valueflow.plackett_luce.windows import check_permutations, check_windows, response_blocks
+from valueflow.plackett_luce import (
+    are_permutations,
+    fit_discrimination,
+    fit_utilities,
+    summarize_posterior,
+    window_guarded,
+)
+from valueflow.plackett_luce.windows import check_windows, response_blocks
 
 RANKINGS = np.array([[2, 1, 3], [1, 3, 2], [3, 2, 1]])
 ANCHORS = np.array([[1.0, -2.0], [0.5, 3.0], [-4.0, 4.0]])
@@ -49,7 +55,7 @@ def test_bad_window_is_named_by_its_place_in_the_input_also_when_unordered():
     anchors = np.zeros((4, 2))
     with pytest.raises(ValueError, match="window 2 "):
         fit_utilities(rankings, anchors, np.array([1, 0, 0, 1]), 2)
-    for function in (window_guarded, summarise_posterior):
+    for function in (window_guarded, summarize_posterior):
         with pytest.raises(ValueError, match="window 2 "):
             function(rankings, anchors, np.array([1, 0, 0, 1]), 2)
     with pytest.raises(ValueError, match="window 2 "):
@@ -67,11 +73,12 @@ def test_permutations_of_many_items():
     rng = np.random.default_rng(0)
     for size in (2, 61, 62, 63, 100):
         sound = np.stack([rng.permutation(size) + 1 for _ in range(5)])
-        assert check_permutations(sound).all()
+        assert are_permutations(sound).all()
         broken = sound.copy()
         broken[2, 0] = broken[2, 1]
-        assert check_permutations(broken).tolist() == [True, True, False, True, True]
-        assert check_permutations(broken.T, axis=0).tolist() == [True, True, False, True, True]
+        assert are_permutations(broken).tolist() == [True, True, False, True, True]
+        assert are_permutations(broken.T, axis=0).tolist() == [True, True, False, True, True]
+        assert are_permutations(np.stack([sound, broken])).tolist() == [[True] * 5, [True, True, False, True, True]]
 
 
 def test_blocks_hold_every_response_once_and_equal_slopes_are_one_slope():

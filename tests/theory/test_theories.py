@@ -9,7 +9,7 @@ import pytest
 from tests.command import run as run_app
 from tests.command import succeeded
 from valueflow.run import InputError
-from valueflow.theory import choose_theory, known_theories, load_theory, normalise_name, theory_from_mapping
+from valueflow.theory import choose_theory, known_theories, load_theory, normalize_name, theory_from_mapping
 
 VALUES = {
     "pvq": "benevolence universalism self-direction stimulation hedonism achievement power conformity tradition "
@@ -72,7 +72,7 @@ def test_spelling_of_a_value_does_not_matter(spelling: str) -> None:
 
 
 def test_normalised_names() -> None:
-    assert normalise_name("Self-Direction / of_Thought") == "selfdirectionofthought"
+    assert normalize_name("Self-Direction / of_Thought") == "selfdirectionofthought"
 
 
 def test_an_unknown_value_is_told_with_the_nearest() -> None:

@@ -119,8 +119,8 @@ def test_what_is_missing_is_told_with_what_is_there(tmp_path: Path) -> None:
 
 
 def test_demo_anchors_cover_every_value_and_the_whole_scale() -> None:
+    vidb = load_vidb("demo")
     for theory in known_theories():
-        vidb = load_vidb("demo", theory)
         for value in theory.values:
             pool = vidb.of(theory, value)
             assert len(pool) >= 20, value
@@ -133,8 +133,9 @@ def test_demo_anchors_cover_every_value_and_the_whole_scale() -> None:
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the shared sample of real anchors is not here")
 def test_published_layout_is_read() -> None:
-    vidb = load_vidb(str(SHARED), PVQ)
+    vidb = load_vidb(str(SHARED))
     assert len(vidb.anchors) == 32
+    assert vidb.digest == load_vidb(str(SHARED), PVQ).digest
     for theory in known_theories():
         for value in theory.values:
             assert len(vidb.of(theory, value)) == 12, value
@@ -149,8 +150,9 @@ def test_a_misspelt_value_of_a_known_theory_is_told_and_a_theory_of_ones_own_is_
     with pytest.raises(InputError, match="row 3: value 'care' is not in theory 'mft'; did you mean 'care-harm'"):
         load_vidb(str(path), PVQ)
     table(theory=["pvq", "pvq", "mine", "any"]).to_csv(path, index=False)
-    names = [(anchors.theory, anchors.value) for anchors in load_vidb(str(path), PVQ).anchors]
-    assert names == [("any", "self direction"), ("mine", "care/harm"), ("pvq", "power")]
+    for given in (PVQ, None):
+        names = [(anchors.theory, anchors.value) for anchors in load_vidb(str(path), given).anchors]
+        assert names == [("any", "self direction"), ("mine", "care/harm"), ("pvq", "power")]
 
 
 def test_a_dataset_without_a_name_is_told() -> None:

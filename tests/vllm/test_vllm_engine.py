@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from valueflow.judge.answers import permutation_constraint
+from valueflow.judge import permutation_constraint
 from valueflow.llm import Completion, Constraint, Message, PromptTooLong, Sampling, TransformersModel, VllmModel
 from valueflow.llm.vllm_engine import VllmEngine
 from valueflow.run import InputError

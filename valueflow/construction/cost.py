@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from valueflow.judge import Judge, LLMJudge, PanelJudge, Question, Windows
+from valueflow.judge import Criterion, Judge, LLMJudge, PanelJudge, Windows
 
 BYTES_A_TOKEN = 4
 """Of English text, about, for the tokenizers of today; other scripts take more tokens."""
@@ -27,12 +27,12 @@ class Cost:
     completion_tokens: int
 
 
-def cost_of(judge: Judge, question: Question, windows: Windows, n_windows: int) -> Cost:
+def cost_of(judge: Judge, criterion: Criterion, windows: Windows, n_windows: int) -> Cost:
     """Estimate what a judge's rankings will cost.
 
     Parameters
     ----------
-    judge, question
+    judge, criterion
         Who is asked what.
     windows
         Those that are known already; questions about later ones are taken to be as long.
@@ -40,7 +40,7 @@ def cost_of(judge: Judge, question: Question, windows: Windows, n_windows: int) 
         Of the whole plan.
     """
     if isinstance(judge, PanelJudge):
-        parts = [cost_of(member, question, windows, n_windows) for member in judge.members]
+        parts = [cost_of(member, criterion, windows, n_windows) for member in judge.members]
         return Cost(
             sum(part.calls for part in parts),
             sum(part.prompt_tokens for part in parts),
@@ -48,7 +48,7 @@ def cost_of(judge: Judge, question: Question, windows: Windows, n_windows: int) 
         )
     if not isinstance(judge, LLMJudge):
         return Cost(0, 0, 0)
-    conversations, _ = judge.conversations(judge.prompt.about(question.theory, question.value), windows)
+    conversations, _ = judge.conversations(judge.prompt.about(criterion.theory, criterion.value), windows)
     n_bytes = sum(len(turn["content"].encode()) for turns in conversations for turn in turns)
     per_window = n_bytes / max(len(windows), 1) / BYTES_A_TOKEN
     return Cost(n_windows, round(per_window * n_windows), n_windows * judge.max_tokens)

@@ -130,7 +130,7 @@ def judged_figures(
                 "discrimination": slopes.get(number),
                 "failed": int((failed & (judged.judges == number)).sum()),
                 "most_common_order_of_places": judged.most_common_share(number),
-                "left_out": bool(judged.stuck[number]),
+                "left_out": bool(judged.constant[number]),
             }
             for number, name in enumerate(judged.judge_names)
         ],

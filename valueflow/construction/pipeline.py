@@ -28,7 +28,7 @@ from valueflow.construction.rounds import judge_rounds, planned_rounds, prompt_o
 from valueflow.construction.settings import ConstructionSettings
 from valueflow.construction.tables import plan_table, rankings_table
 from valueflow.construction.texts import HUMAN_RATING, ID, read_reviewed, read_texts
-from valueflow.judge import Question, Windows
+from valueflow.judge import Criterion, Windows
 from valueflow.run import InputError, Run, SweepView, Task, progress_bar, replacing, row_keys
 from valueflow.vidb import load_vidb
 
@@ -78,14 +78,14 @@ def _construct(settings: ConstructionSettings, run: Run) -> Construction:
                 f"k={settings.k} texts in a window, but there are {len(texts)} different texts; set k lower"
             )
         reviewed = read_reviewed(settings.reviewed, texts.ids) if settings.reviewed is not None else None
-        question = Question(theory, value, load_vidb(settings.vidb, theory))
+        criterion = Criterion(theory, value, load_vidb(settings.vidb, theory))
     with run.stage("plan"):
         keys = row_keys(pd.DataFrame({"text": texts.texts}), settings.seed)
         items, round_of = planned_rounds(keys, settings.k, settings.random_rounds)
         order = prompt_orders(keys, items, round_of)
         n_windows = len(items) + (settings.m - settings.random_rounds) * -(-len(texts) // settings.k)
-        windows = Windows.among(question, texts.texts, items, order)
-        cost = cost_of(settings.judge, question, windows, n_windows)
+        windows = Windows.among(theory.name, value, texts.texts, items, order)
+        cost = cost_of(settings.judge, criterion, windows, n_windows)
     head = planned_figures(settings, value, texts, n_windows, cost)
     _log.info(plan_line(head))
     if settings.dry_run:
@@ -99,7 +99,7 @@ def _construct(settings: ConstructionSettings, run: Run) -> Construction:
     ):
         judged, fit = judge_rounds(
             settings.judge,
-            question,
+            criterion,
             texts.texts,
             keys,
             k=settings.k,

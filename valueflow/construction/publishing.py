@@ -63,7 +63,7 @@ def data_card(theory: Theory, value: str, summary: Mapping[str, Any]) -> str:
         "rated by people": f"{summary['reviewed']:,}",
         "judge": judge + (f" ({', '.join(members)})" if len(members) > 1 else ""),
         "texts in a window (K)": str(settings["k"]),
-        "windows a text (m)": f"{settings['m']}, the first {settings['random_rounds']} random",
+        "windows per text (m)": f"{settings['m']}, the first {settings['random_rounds']} random",
         "windows": f"{summary['windows']:,}; rankings failed: {summary['rankings_failed']:,}",
         "split-half reliability": f"Spearman {number(halves['spearman'], '.3f')}, "
         f"Pearson {number(halves['pearson'], '.3f')} (of the whole {number(halves['stepped_up'], '.3f')})",

@@ -1,14 +1,14 @@
 """Judging in rounds: random ones first, then ones that put texts of near utility together."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from valueflow.construction.plan import informed_round, random_rounds
-from valueflow.judge import Judge, Progress, Question, Windows, checked_rankings
-from valueflow.plackett_luce import ItemFit, choose_precision, fit_items
+from valueflow.judge import Criterion, Judge, Progress, RankedWindows, Windows
+from valueflow.plackett_luce import ItemFit, choose_prior_precision, fit_items
 from valueflow.run import InputError, keyed_uniforms, split_keys
 
 IntArray = npt.NDArray[np.intp]
@@ -16,13 +16,13 @@ IntArray = npt.NDArray[np.intp]
 _SALT = np.uint64(0x5851F42D4C957F2D)
 """Keeps draws of prompt orders apart from those of windows, which have the same keys."""
 
-_FEWEST_TO_TELL = 20
-"""Windows of which not even two in a million judges without a favourite order would show the same order by chance."""
+_MIN_RANKINGS = 20
+"""Of so many windows, fewer than two in a million unbiased judges would show the same order by chance."""
 
 
-@dataclass(frozen=True)
-class Judged:
-    """All windows of a run, and what judges said of them.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Judged(RankedWindows):
+    """All ranked windows of a run, and the texts in them.
 
     Attributes
     ----------
@@ -32,38 +32,25 @@ class Judged:
         (W, K) item numbers, from 1, in the order shown.
     round_of
         (W,) number of the round, from 0.
-    orders
-        (R, K) item numbers, the most supportive first; zeros where a ranking failed.
-    failures
-        (R,) why a ranking failed; empty where it did not.
-    windows, judges
-        (R,) which window, which judge.
-    judge_names
-        Of the J judges.
     reports
-        What judging took, a report a batch.
+        What judging took, a report per batch.
     """
 
     items: IntArray
     prompt_order: npt.NDArray[np.int64]
     round_of: IntArray
-    orders: npt.NDArray[np.int64]
-    failures: npt.NDArray[np.object_]
-    windows: npt.NDArray[np.int64]
-    judges: npt.NDArray[np.int64]
-    judge_names: tuple[str, ...]
     reports: tuple[Mapping[str, object], ...]
 
     @property
-    def stuck(self) -> npt.NDArray[np.bool_]:
+    def constant(self) -> npt.NDArray[np.bool_]:
         """(J,) whether a judge answered every window with the same order of the places in its prompt."""
         shares = [self.most_common_share(judge) for judge in range(len(self.judge_names))]
         return np.array([share is not None and share == 1.0 for share in shares], dtype=bool)
 
     def most_common_share(self, judge: int) -> float | None:
         """Return the share of a judge's rankings that name the places of the prompt in its commonest order."""
-        own = (self.judges == judge) & (self.failures == "")
-        if own.sum() < _FEWEST_TO_TELL:
+        own = (self.judges == judge) & self.ranked
+        if own.sum() < _MIN_RANKINGS:
             return None
         # Item numbers back to places in the prompt.
         place_of = np.argsort(self.prompt_order[self.windows[own]], axis=1)
@@ -73,8 +60,8 @@ class Judged:
 
     @property
     def used(self) -> npt.NDArray[np.bool_]:
-        """(R,) which rankings count: those that did not fail, of judges that are not stuck."""
-        return np.asarray((self.failures == "") & ~self.stuck[self.judges], dtype=np.bool_)
+        """(R,) which rankings count: those that did not fail, of judges that are not constant."""
+        return np.asarray(self.ranked & ~self.constant[self.judges], dtype=np.bool_)
 
     @property
     def rankings(self) -> IntArray:
@@ -105,7 +92,7 @@ def prompt_orders(keys: npt.NDArray[np.uint64], items: IntArray, round_of: IntAr
 
 def judge_rounds(
     judge: Judge,
-    question: Question,
+    criterion: Criterion,
     texts: npt.NDArray[np.object_],
     keys: npt.NDArray[np.uint64],
     *,
@@ -119,7 +106,7 @@ def judge_rounds(
 
     Parameters
     ----------
-    judge, question
+    judge, criterion
         Who ranks, by which value.
     texts, keys
         (N,) different texts and a key for each; what is drawn depends on the keys alone.
@@ -137,11 +124,11 @@ def judge_rounds(
         No ranking can be used: all windows failed, or every judge always gave the same order.
     """
     items, round_of = planned_rounds(keys, k, random)
-    judged = _ask(judge, question, texts, keys, items, round_of, progress)
+    judged = _ask(judge, criterion, texts, keys, items, round_of, progress)
     fit = _fitted(judged, len(texts), prior_precision)
     for number in range(random, m):
         items = informed_round(keys, k, fit.utility, fit.standard_error, number)
-        further = _ask(judge, question, texts, keys, items, np.full(len(items), number), progress)
+        further = _ask(judge, criterion, texts, keys, items, np.full(len(items), number), progress)
         judged = _joined(judged, further)
         fit = _fitted(judged, len(texts), fit.prior_precision)
     return judged, fit
@@ -149,7 +136,7 @@ def judge_rounds(
 
 def _ask(
     judge: Judge,
-    question: Question,
+    criterion: Criterion,
     texts: npt.NDArray[np.object_],
     keys: npt.NDArray[np.uint64],
     items: IntArray,
@@ -157,25 +144,19 @@ def _ask(
     progress: Progress,
 ) -> Judged:
     order = prompt_orders(keys, items, round_of)
-    windows = Windows.among(question, texts, items, order)
-    said = checked_rankings(judge.rank(question, windows, progress), windows)
-    return Judged(
-        items, order, round_of, said.orders, said.failures, said.windows, said.judges, said.judge_names, (said.report,)
-    )
+    windows = Windows.among(criterion.theory.name, criterion.value, texts, items, order)
+    ranked = judge.rank(criterion, windows, progress)
+    return Judged(**vars(ranked), items=items, prompt_order=order, round_of=round_of, reports=(ranked.report,))
 
 
 def _joined(first: Judged, second: Judged) -> Judged:
-    return Judged(
-        items=np.concatenate([first.items, second.items]),
-        prompt_order=np.concatenate([first.prompt_order, second.prompt_order]),
-        round_of=np.concatenate([first.round_of, second.round_of]),
-        orders=np.concatenate([first.orders, second.orders]),
-        failures=np.concatenate([first.failures, second.failures]),
-        windows=np.concatenate([first.windows, second.windows + len(first.items)]),
-        judges=np.concatenate([first.judges, second.judges]),
-        judge_names=first.judge_names,
-        reports=(*first.reports, *second.reports),
-    )
+    second = replace(second, windows=second.windows + len(first.items))
+    arrays = {
+        name: np.concatenate([before, getattr(second, name)])
+        for name, before in vars(first).items()
+        if isinstance(before, np.ndarray)
+    }
+    return replace(first, **arrays, reports=(*first.reports, *second.reports))  # type: ignore[arg-type]
 
 
 def _fitted(judged: Judged, n_texts: int, prior_precision: float | None) -> ItemFit:
@@ -190,7 +171,7 @@ def _fitted(judged: Judged, n_texts: int, prior_precision: float | None) -> Item
     rankings, judges = judged.rankings, judged.judges_used
     precision = prior_precision
     if precision is None:
-        precision = choose_precision(rankings, n_texts, judges=judges, windows=judged.windows[judged.used])
+        precision = choose_prior_precision(rankings, n_texts, judges=judges, windows=judged.windows[judged.used])
     return fit_items(rankings, n_texts, judges=judges, prior_precision=precision)
 
 

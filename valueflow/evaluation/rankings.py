@@ -1,112 +1,51 @@
-"""Rankings as a table: one row a window and judge, with all that is needed to score it again."""
+"""Rankings as a table: one row per window and judge, with all that is needed to score it again."""
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from valueflow.judge import Rankings, Windows
-from valueflow.judge.protocol import LONE_JUDGE, plain_lines
+from valueflow.judge import RankedWindows, Windows, plain_lines
 from valueflow.run import InputError, number_column, read_table, rename_columns, shorten, text_column
 from valueflow.vidb import HIGHEST_INTENSITY, LOWEST_INTENSITY
 
 
-@dataclass(frozen=True)
-class RankedWindows:
-    """What an estimator needs to know: R rankings, each of one window by one judge.
-
-    Attributes
-    ----------
-    responses
-        (R,) row of the response.
-    orders
-        (R, K) item numbers, most supportive first; zeros in failed rankings.
-    intensities
-        (R, K-1) intensities of the anchors.
-    failures
-        (R,) why a ranking failed; empty where it did not.
-    windows
-        (R,) number of the window; judges of a panel share them.
-    judges
-        (R,) which judge, an index into `judge_names`.
-    judge_names
-        Names of the judges.
-    """
-
-    responses: npt.NDArray[np.int64]
-    orders: npt.NDArray[np.int64]
-    intensities: npt.NDArray[np.float64]
-    failures: npt.NDArray[np.object_]
-    windows: npt.NDArray[np.int64]
-    judges: npt.NDArray[np.int64]
-    judge_names: tuple[str, ...]
-
-    @classmethod
-    def of(
-        cls,
-        responses: npt.NDArray[np.int64],
-        orders: npt.NDArray[np.int64],
-        intensities: npt.NDArray[np.float64],
-        failures: npt.NDArray[np.object_],
-    ) -> Self:
-        """Return the rankings of one judge, each of a window of its own."""
-        n = len(responses)
-        return cls(responses, orders, intensities, failures, np.arange(n), np.zeros(n, dtype=np.int64), (LONE_JUDGE,))
-
-    @property
-    def ranked(self) -> npt.NDArray[np.bool_]:
-        """(R,) whether each row has a ranking."""
-        return np.asarray(self.failures == "", dtype=np.bool_)
-
-
-def rankings_table(windows: Windows, rankings: Rankings, rows: npt.NDArray[np.int64]) -> pd.DataFrame:
-    """Lay windows and their rankings out as the table of the file contract.
-
-    Parameters
-    ----------
-    windows, rankings
-        What was asked and what was answered.
-    rows
-        (N,) row of each response in the scores table.
+def rankings_table(windows: Windows, ranked: RankedWindows) -> pd.DataFrame:
+    """Lay out rankings of windows as the table of the file contract.
 
     Returns
     -------
     pandas.DataFrame
-        One row a ranking, sorted by response, window and judge. Where there are several judges the
-        column `judge` names them.
+        One row per ranking, sorted by response, window and judge. The column `judge` names the judges of a panel.
     """
-    row_idx = rows[windows.responses[rankings.windows]]
-    # Sorted before the texts are gathered: of several judges, each window's long texts stand there several times.
-    sorting = np.lexsort((rankings.judges, rankings.windows, row_idx))
-    asked = rankings.windows[sorting]
+    # Sorted before the texts are gathered: each window's long texts appear once per judge.
+    ranked = ranked[np.lexsort((ranked.judges, ranked.windows, ranked.responses))]
     table = {
-        "row_idx": row_idx[sorting],
-        "target_text": windows.response_texts[windows.responses[asked]],
-        "ranking": np.where(rankings.ranked, _json_rows(rankings.orders), "")[sorting],
+        "row_idx": ranked.responses,
+        "target_text": windows.response_texts[ranked.responses],
+        "ranking": np.where(ranked.ranked, _json_rows(ranked.orders), ""),
     }
-    for column, anchors in enumerate(windows.anchors[asked].T, start=1):
+    for column, anchors in enumerate(windows.anchors[ranked.windows].T, start=1):
         table[f"db_text_{column}"] = windows.anchor_set.texts[anchors]
         table[f"db_score_{column}"] = windows.anchor_set.intensities[anchors]
-    table["prompt_order"] = _json_rows(windows.prompt_order)[asked]
-    table["failure"] = rankings.failures[sorting]
-    if len(rankings.judge_names) > 1:
-        table["judge"] = np.array(rankings.judge_names, dtype=object)[rankings.judges[sorting]]
+    table["prompt_order"] = _json_rows(windows.prompt_order)[ranked.windows]
+    table["failure"] = ranked.failures
+    if len(ranked.judge_names) > 1:
+        table["judge"] = np.array(ranked.judge_names, dtype=object)[ranked.judges]
     return pd.DataFrame(table)
 
 
 def ranked_windows(table: pd.DataFrame, where: str) -> RankedWindows:
-    """Check a table of rankings and turn it into arrays.
+    """Check a table of rankings, and return it as arrays.
 
     Parameters
     ----------
     table
         The columns of the contract, of our files or of published ones (which lack `prompt_order`
-        and `failure`), other columns beside them. A column `judge` tells the judges of a panel
-        apart; rows with the same response, anchors and prompt order are rankings of one window.
+        and `failure`), other columns beside them. A column `judge` names the judges of a panel;
+        rows with the same response, anchors and prompt order are rankings of one window.
     where
         The file, for messages.
 
@@ -147,12 +86,12 @@ def read_rankings(path: Path) -> pd.DataFrame:
 
 
 def responses_of(table: pd.DataFrame, where: str) -> pd.DataFrame:
-    """Rebuild the table of responses that a rankings table was made from, as far as it tells.
+    """Rebuild the table of responses that a rankings table was made from.
 
     Raises
     ------
     InputError
-        Two texts stand under one `row_idx`, or a row number below the highest has none.
+        Two texts have the same `row_idx`, or a row number below the highest has none.
     """
     table = rename_columns(table, {}, ["row_idx", "target_text"], where)
     rows = number_column(table, "row_idx", where, lowest=0, highest=len(table)).astype(np.int64)
@@ -194,13 +133,13 @@ def check_targets(table: pd.DataFrame, responses: npt.NDArray[np.object_], where
 def _window_numbers(
     table: pd.DataFrame, k: int, responses: npt.NDArray[np.int64], judges: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:
-    """Tell which rows of a table are rankings of the same window: (R,) numbers from 0."""
-    seen = [f"db_{kind}_{column}" for column in range(1, k) for kind in ("text", "score")] + ["prompt_order"]
-    shown = table[[column for column in seen if column in table]].astype(str).assign(response=responses)
-    alike = shown.groupby(list(shown.columns), sort=False).ngroup()
-    # Equal windows can be drawn twice for a response: a judge's second ranking is then of the second of them.
-    times = pd.DataFrame({"alike": alike, "judge": judges}).groupby(["alike", "judge"]).cumcount()
-    windows = pd.DataFrame({"alike": alike, "times": times}).groupby(["alike", "times"], sort=False).ngroup()
+    """Return the number of the window that each row of a table is a ranking of: (R,) from 0."""
+    columns = [f"db_{kind}_{column}" for column in range(1, k) for kind in ("text", "score")] + ["prompt_order"]
+    content = table[[column for column in columns if column in table]].astype(str).assign(response=responses)
+    numbers = content.groupby(list(content.columns), sort=False).ngroup()
+    # A response can draw equal windows twice: a judge's second ranking is then of the second of them.
+    repeats = pd.DataFrame({"number": numbers, "judge": judges}).groupby(["number", "judge"]).cumcount()
+    windows = pd.DataFrame({"number": numbers, "repeat": repeats}).groupby(["number", "repeat"], sort=False).ngroup()
     return np.asarray(windows, dtype=np.int64)
 
 

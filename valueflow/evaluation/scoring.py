@@ -7,19 +7,18 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from valueflow.evaluation.rankings import RankedWindows
+from valueflow.judge import RankedWindows
 from valueflow.plackett_luce import (
     anchor_kendall_tau,
     fit_discrimination,
-    fit_utilities,
     kendall_w,
-    summarise_posterior,
+    summarize_posterior,
     window_guarded,
 )
 from valueflow.vidb import HIGHEST_INTENSITY, LOWEST_INTENSITY
 
 PRIOR_PRECISION = 1e-3
-"""Lambda of the design: a normal prior of standard deviation 32 points, felt only where the rankings say nothing."""
+"""Lambda of the design: a normal prior of standard deviation 32 points; it matters only where rankings set no limit."""
 
 INTERVAL_LEVEL = 0.9
 
@@ -34,14 +33,14 @@ class Reliability:
     ----------
     kendall_tau
         Mean over windows of Kendall's tau-b between its order of the anchors and the known one; NaN
-        with one anchor a window.
+        with one anchor per window.
     discrimination
-        Slope beta of the judge a scale point; 1 where nothing tells it, NaN for a panel as a whole.
+        Slope beta of the judge per scale point; 1 where it cannot be estimated, NaN for a panel as a whole.
     discrimination_se
-        Its standard error; NaN where nothing tells it.
+        Its standard error; NaN where it was not estimated.
     source
         `estimated`, `at bound` (orders so good, or so bad, that the likelihood has no inner maximum),
-        `assumed` (one anchor a window, or equal ones: no order to learn from), or `one per judge` (a
+        `assumed` (one anchor per window, or equal ones: no order to learn from), or `one per judge` (a
         panel: its judges have slopes of their own).
     """
 
@@ -142,7 +141,7 @@ def score_windows(
     Parameters
     ----------
     windows
-        All rankings of a run; failed ones count, and teach nothing.
+        All rankings of a run; failed ones are counted, and not used.
     n_responses
         N.
     estimator
@@ -161,62 +160,48 @@ def score_windows(
     Scores
         Interval: the shortest that holds 90% of the posterior on [-10, 10].
     """
-    ranked = windows.ranked
-    orders, intensities, responses = windows.orders[ranked], windows.intensities[ranked], windows.responses[ranked]
-    n_windows = np.bincount(windows.responses, minlength=n_responses)
-    n_failed = np.bincount(windows.responses[~ranked], minlength=n_responses)
+    ranked = windows[windows.ranked]
+    arrays = ranked.orders, ranked.intensities, ranked.responses, n_responses
     records = _judge_records(windows)
+    is_map = estimator == "map"
     slopes = np.array([record.reliability.discrimination for record in records])
-    beta = slopes[windows.judges[ranked]] if estimator == "map" else 1.0
-    is_panel = len(records) > 1
-    fit = fit_utilities(
-        orders,
-        intensities,
-        responses,
-        n_responses,
-        discrimination=beta,
+    posterior = summarize_posterior(
+        *arrays,
+        discrimination=slopes[ranked.judges] if is_map else 1.0,
         prior_precision=PRIOR_PRECISION,
-        # The published rule brings a search of its own for the score; only its standard error comes from here.
-        solver=solver if estimator == "map" else "newton",
-        max_iter=max_iter if estimator == "map" else 100,
+        # The published rule has its own search for the score; the solver is for `map` alone.
+        solver=solver if is_map else "newton",
+        max_iter=max_iter if is_map else 100,
         learning_rate=learning_rate,
-    )
-    posterior = summarise_posterior(
-        orders,
-        intensities,
-        responses,
-        n_responses,
-        discrimination=beta,
-        prior_precision=PRIOR_PRECISION,
         level=INTERVAL_LEVEL,
         bounds=_BOUNDS,
     )
     if estimator == "window_guarded":
-        score = window_guarded(orders, intensities, responses, n_responses)
+        score = np.where(posterior.failed, np.nan, window_guarded(*arrays))
     else:
-        score = posterior.mean if point == "mean" else np.clip(fit.utility, *_BOUNDS)
-    failed = fit.failed
+        score = posterior.mean if point == "mean" else np.clip(posterior.utility, *_BOUNDS)
+    is_panel = len(records) > 1
     return Scores(
-        score=np.where(failed, np.nan, score),
-        se=fit.standard_error,
-        low=np.where(failed, np.nan, posterior.low),
-        high=np.where(failed, np.nan, posterior.high),
-        windows=n_windows,
-        windows_failed=n_failed,
-        not_converged=failed,
-        reliability=_joint_reliability(orders, intensities) if is_panel else records[0].reliability,
+        score=score,
+        se=posterior.standard_error,
+        low=posterior.low,
+        high=posterior.high,
+        windows=np.bincount(windows.responses, minlength=n_responses),
+        windows_failed=np.bincount(windows.responses[~windows.ranked], minlength=n_responses),
+        not_converged=posterior.failed,
+        reliability=_joint_reliability(ranked) if is_panel else records[0].reliability,
         judges=records if is_panel else (),
         agreement=judge_agreement(windows) if is_panel else None,
     )
 
 
-def judge_reliability(orders: npt.NDArray[np.int64], intensities: npt.NDArray[np.float64]) -> Reliability:
-    """Measure a judge on the anchors alone: rankings (W, K) and the anchors' intensities (W, K-1)."""
-    if not _tell_something(intensities):
+def judge_reliability(ranked: RankedWindows) -> Reliability:
+    """Measure a judge on the anchors alone, by its rankings; none of them may have failed."""
+    if not _is_informative(ranked.intensities):
         return Reliability(np.nan, 1.0, np.nan, "assumed")
-    fit = fit_discrimination(orders, intensities)
+    fit = fit_discrimination(ranked.orders, ranked.intensities)
     return Reliability(
-        kendall_tau=_mean_tau(orders, intensities),
+        kendall_tau=_mean_tau(ranked),
         discrimination=float(fit.discrimination),
         discrimination_se=float(fit.standard_error),
         source="at bound" if fit.at_bound else "estimated",
@@ -225,50 +210,48 @@ def judge_reliability(orders: npt.NDArray[np.int64], intensities: npt.NDArray[np
 
 def judge_agreement(windows: RankedWindows) -> Agreement:
     """Measure how far the judges of a panel agree, whatever the anchors' intensities are."""
-    numbers = windows.windows[windows.ranked]
-    orders = windows.orders[windows.ranked][np.argsort(numbers, kind="stable")]
-    rankings = np.bincount(numbers, minlength=int(windows.windows.max(initial=-1)) + 1)
-    asked = np.unique(windows.windows)
-    starts = np.cumsum(rankings) - rankings
-    concordances = []
-    for n_judges in np.unique(rankings[rankings >= 2]):
-        rows = starts[rankings == n_judges][:, None] + np.arange(n_judges)
-        concordances.append(kendall_w(orders[rows]))
+    ranked = windows[windows.ranked]
+    orders = ranked.orders[np.argsort(ranked.windows, kind="stable")]
+    counts = np.bincount(ranked.windows, minlength=int(windows.windows.max(initial=-1)) + 1)
+    starts = np.cumsum(counts) - counts
+    concordances = [
+        kendall_w(orders[starts[counts == n_judges][:, None] + np.arange(n_judges)])
+        for n_judges in np.unique(counts[counts >= 2])
+    ]
     found = np.concatenate(concordances) if concordances else np.empty(0)
     return Agreement(
         kendall_w=float(found.mean()) if len(found) else np.nan,
         windows=len(found),
-        windows_left_out=len(asked) - len(found),
+        windows_left_out=len(np.unique(windows.windows)) - len(found),
     )
 
 
 def _judge_records(windows: RankedWindows) -> tuple[JudgeRecord, ...]:
-    ranked = windows.ranked
     records = []
     for number, name in enumerate(windows.judge_names):
-        own = windows.judges == number
-        told = own & ranked
+        own = windows[windows.judges == number]
+        failures = own.failures[~own.ranked]
         records.append(
             JudgeRecord(
                 name=name,
-                windows=int(own.sum()),
-                windows_failed=int((own & ~ranked).sum()),
-                reliability=judge_reliability(windows.orders[told], windows.intensities[told]),
-                failures=dict(Counter(windows.failures[own & ~ranked]).most_common()),
+                windows=len(own),
+                windows_failed=len(failures),
+                reliability=judge_reliability(own[own.ranked]),
+                failures=dict(Counter(failures).most_common()),
             )
         )
     return tuple(records)
 
 
-def _joint_reliability(orders: npt.NDArray[np.int64], intensities: npt.NDArray[np.float64]) -> Reliability:
-    tau = _mean_tau(orders, intensities) if _tell_something(intensities) else np.nan
+def _joint_reliability(ranked: RankedWindows) -> Reliability:
+    tau = _mean_tau(ranked) if _is_informative(ranked.intensities) else np.nan
     return Reliability(tau, np.nan, np.nan, "one per judge")
 
 
-def _tell_something(intensities: npt.NDArray[np.float64]) -> bool:
-    """Tell whether a window has two anchors of different intensity."""
+def _is_informative(intensities: npt.NDArray[np.float64]) -> bool:
+    """Return whether a window has two anchors of different intensity."""
     return len(intensities) > 0 and bool((np.ptp(intensities, axis=1) > 0).any())
 
 
-def _mean_tau(orders: npt.NDArray[np.int64], intensities: npt.NDArray[np.float64]) -> float:
-    return float(np.nanmean(anchor_kendall_tau(orders, intensities)))
+def _mean_tau(ranked: RankedWindows) -> float:
+    return float(np.nanmean(anchor_kendall_tau(ranked.orders, ranked.intensities)))

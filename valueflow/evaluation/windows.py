@@ -7,14 +7,14 @@ import numpy.typing as npt
 
 from valueflow.judge import Windows
 from valueflow.run import keyed_uniforms, split_keys
-from valueflow.vidb import Anchors, Sampling, check_count
+from valueflow.vidb import Anchors, AnchorSampling, check_count
 
 
 def build_windows(
     keys: npt.NDArray[np.uint64],
     texts: npt.NDArray[np.object_],
     anchors: Anchors,
-    sampling: Sampling,
+    sampling: AnchorSampling,
     *,
     k: int,
     m: int,
@@ -29,23 +29,25 @@ def build_windows(
     anchors, sampling
         The value's anchors and how to draw among them.
     k, m
-        Items in a window, windows a response.
+        Items per window, windows per response.
     response_position
-        `random`: all orders of a prompt are equally likely, so that a judge's liking for a place
-        in the list cannot become a score. `first`: the response leads, the anchors follow shuffled.
+        `random`: all orders of a prompt are equally likely, so that a judge's position bias
+        cannot become a score. `first`: the response leads, the anchors follow shuffled.
 
     Returns
     -------
     Windows
-        N*m windows, those of a response next to each other. The first windows do not depend on m.
+        N*m windows, those of a response next to each other, responses in the order of their keys: the order of the
+        rows does not change what a judge sees. The first windows do not depend on m.
     """
-    check_count(anchors, k - 1)  # before anything is drawn: a slip in k could ask for more than fits into memory
-    uniforms = keyed_uniforms(split_keys(keys, m).ravel(), 2 * k - 1)
+    check_count(anchors, k - 1)  # before any draw: a wrong k could ask for more than fits into memory
+    rows = np.argsort(keys, kind="stable")
+    uniforms = keyed_uniforms(split_keys(keys[rows], m).ravel(), 2 * k - 1)
     order_draws = uniforms[:, k - 1 :].copy()
     if response_position == "first":
         order_draws[:, 0] = -1.0
     return Windows(
-        responses=np.repeat(np.arange(len(keys)), m),
+        responses=np.repeat(rows, m),
         anchors=sampling.draw(anchors, uniforms[:, : k - 1]),
         prompt_order=np.argsort(order_draws, axis=1, kind="stable") + 1,
         response_texts=texts,

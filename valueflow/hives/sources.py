@@ -13,9 +13,7 @@ from valueflow.hives.anchor_rows import anchor_rows
 from valueflow.hives.table import TrainingTable, checked_frame, training_table
 from valueflow.hives.valueeval import VALUEEVAL_SUFFIX, valueeval_rows
 from valueflow.run import InputError, read_table
-from valueflow.theory import load_theory
-from valueflow.vidb import load_vidb
-from valueflow.vidb.loading import DEMO, HUGGING_FACE
+from valueflow.vidb import DEMO, HUGGING_FACE, load_vidb
 
 _log = logging.getLogger(__name__)
 
@@ -84,6 +82,5 @@ def _load(source: str) -> SourceRows:
     is_vidb = source == DEMO or source.startswith(HUGGING_FACE) or os.path.isdir(source)
     table = None if is_vidb else read_table(Path(source), "data")
     if table is None or ("final_rating" in table and "direction" not in table):
-        # Which theory is asked about decides nothing but the spelling of names that several theories share.
-        return SourceRows(checked_frame(anchor_rows(load_vidb(source, load_theory("pvq"))), source))
+        return SourceRows(checked_frame(anchor_rows(load_vidb(source)), source))
     return SourceRows(checked_frame(table, source))

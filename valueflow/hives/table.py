@@ -9,7 +9,7 @@ import pandas as pd
 
 from valueflow.hives.labels import DIRECTIONS, NONE, IntArray, Labels
 from valueflow.run import InputError, as_texts, nearest, rename_columns, shorten, text_column
-from valueflow.theory import find_theory, normalise_name
+from valueflow.theory import find_theory, normalize_name
 
 COLUMNS = ("text", "theory", "level_1", "direction")
 """Columns that every training table has; `level_2` and more may follow, and those of stage 2."""
@@ -181,7 +181,7 @@ def _check_levels(frame: pd.DataFrame, levels: Sequence[str], where: str) -> Non
 
 def _prefixes(rows: pd.DataFrame, levels: Sequence[str]) -> npt.NDArray[np.object_]:
     """Return (R, L) names of the path of each row down to each level; a path that ends early repeats its last."""
-    spelling = {name: normalise_name(name) or name for level in levels for name in sorted(set(rows[level])) if name}
+    spelling = {name: normalize_name(name) or name for level in levels for name in sorted(set(rows[level])) if name}
     current = rows["theory"].to_numpy(dtype=object)
     columns = []
     for level in levels:

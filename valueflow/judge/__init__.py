@@ -1,24 +1,37 @@
 """Judges: they rank a response among anchors."""
 
+from valueflow.judge.answers import (
+    MOST_ITEMS_IN_GRAMMAR,
+    MOST_ITEMS_IN_SCHEMA,
+    permutation_constraint,
+    read_ranking,
+)
 from valueflow.judge.embedding import EmbeddingJudge
 from valueflow.judge.llm import LLMJudge
-from valueflow.judge.panel import PanelJudge, distinct_names
+from valueflow.judge.panel import PanelJudge, distinct_names, judge_panel
 from valueflow.judge.prompts import RankingExample, RankingPrompt
-from valueflow.judge.protocol import Judge, Progress, Question, Rankings, Windows, checked_rankings
+from valueflow.judge.protocol import Criterion, Judge, Progress
 from valueflow.judge.settings import ConfiguredJudge
+from valueflow.judge.windows import LONGEST_REASON, RankedWindows, Windows, plain_lines
 
 __all__ = [
+    "LONGEST_REASON",
+    "MOST_ITEMS_IN_GRAMMAR",
+    "MOST_ITEMS_IN_SCHEMA",
     "ConfiguredJudge",
+    "Criterion",
     "EmbeddingJudge",
     "Judge",
     "LLMJudge",
     "PanelJudge",
     "Progress",
-    "Question",
+    "RankedWindows",
     "RankingExample",
     "RankingPrompt",
-    "Rankings",
     "Windows",
-    "checked_rankings",
     "distinct_names",
+    "judge_panel",
+    "permutation_constraint",
+    "plain_lines",
+    "read_ranking",
 ]

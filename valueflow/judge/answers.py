@@ -130,7 +130,7 @@ def read_ranking(answer: str, k: int, *, cut: bool = False) -> tuple[tuple[int, 
 
 
 def _lists(answer: str) -> Iterator[list[int]]:
-    """Yield the lists in brackets, but for those that stand in quotes among other words."""
+    """Yield the lists in brackets, except those quoted among other words."""
     for match in _LIST.finditer(answer):
         around = answer[max(match.start() - 1, 0) : match.start()] + answer[match.end() : match.end() + 1]
         is_quoted = len(around) == 2 and around[0] in "\"'\u201c" and around[1] in "\"'\u201d.,"

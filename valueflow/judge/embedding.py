@@ -10,17 +10,17 @@ import numpy.typing as npt
 from valueflow.encoder import load_encoder
 from valueflow.judge.features import FeatureMap, feature_map
 from valueflow.judge.head import NO_VALUE, FloatArray, IntensityHead, Observations
-from valueflow.judge.protocol import Progress, Question, Rankings, Windows
+from valueflow.judge.protocol import Criterion, Progress
+from valueflow.judge.windows import RankedWindows, Windows
 from valueflow.run import InputError
 from valueflow.theory import Theory, known_theories
 from valueflow.vidb import Vidb
 
 SEED_INTENSITY = 6.0
-"""Intensity that favourable seeds are taken to have for values in general, unfavourable ones its negative."""
+"""Intensity that favorable seeds are taken to have for values in general, unfavorable ones its negative."""
 
-
-_TEXTS_A_STEP = 64
-"""Responses that are scored between two movements of the progress bar."""
+_TEXTS_PER_STEP = 64
+"""Responses that are scored between two updates of the progress bar."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,14 @@ class EmbeddingJudge:
         if not (isinstance(self.batch_size, int) and self.batch_size >= 1):
             raise InputError(f"judge.batch_size={self.batch_size}: give a whole number of 1 or more")
 
-    def rank(self, question: Question, windows: Windows, progress: Progress) -> Rankings:
+    def rank(self, criterion: Criterion, windows: Windows, progress: Progress) -> RankedWindows:
         """Rank every window, the highest score first; this judge never fails."""
         features = feature_map(load_encoder(self.encoder), self.batch_size)
-        fitted = _fit(question.vidb, question.theory, features)
+        fitted = _fit(criterion.vidb, criterion.theory, features)
         # A value without anchors is judged by its definition and by what other values' anchors teach.
         number = fitted.numbers.get((windows.anchor_set.theory, windows.anchor_set.value), NO_VALUE)
         if number == NO_VALUE:
-            named = _definition(windows.anchor_set.theory, windows.anchor_set.value, question.theory)
+            named = _definition(windows.anchor_set.theory, windows.anchor_set.value, criterion.theory)
             definition = features.definition_vectors([named])[0]
         else:
             definition = fitted.definitions[number]
@@ -69,7 +69,7 @@ class EmbeddingJudge:
         shown = np.take_along_axis(np.round(scores, 9), windows.prompt_order - 1, axis=1)
         places = np.argsort(-shown, axis=1, kind="stable")
         orders = np.take_along_axis(windows.prompt_order, places, axis=1)
-        return Rankings.of(orders, np.full(len(windows), "", dtype=object))
+        return windows.ranked(orders)
 
     def describe(self) -> dict[str, object]:
         """Return kind and encoder."""
@@ -87,8 +87,8 @@ class EmbeddingJudge:
         texts, index = np.unique(windows.response_texts, return_inverse=True)
         scores = np.empty(len(texts))
         n_windows = np.bincount(index[windows.responses], minlength=len(texts))
-        for start in range(0, len(texts), _TEXTS_A_STEP):
-            step = slice(start, start + _TEXTS_A_STEP)
+        for start in range(0, len(texts), _TEXTS_PER_STEP):
+            step = slice(start, start + _TEXTS_PER_STEP)
             seen = features(texts[step].tolist())
             relevance = features.relevance(seen.vectors, definition)
             scores[step] = fitted.head.predict(seen.phi, relevance, number)

@@ -1,7 +1,7 @@
-"""What the embedding judge's head sees of a text: contrasts and relevance, from one frozen encoder.
+"""Features of a text for the embedding judge's head: contrasts and relevance, from one frozen encoder.
 
 A sentence encoder is better at topics than at stances. A contrast makes it take one: the same text continued by "This
-helps people." and by "This harms people." gives two vectors, and their difference tells which of the two the encoder
+helps people." and by "This harms people." gives two vectors, and their difference shows which of the two the encoder
 finds the more fitting, with much of the topic cancelled.
 """
 
@@ -62,7 +62,7 @@ class Features:
 class FeatureMap:
     """Turns texts into features; fixed once made, so no feature depends on anchors or on other texts.
 
-    Seeds are generic statements, half of them favourable and half unfavourable to nearly everyone
+    Seeds are generic statements, half of them favorable and half unfavorable to nearly everyone
     (`assets/seed_pairs.csv`). They set the origin of each contrast, and the head sees them as
     value-free observations.
     """
@@ -73,7 +73,7 @@ class FeatureMap:
         seeds = pairs["favourable"].tolist() + pairs["unfavourable"].tolist()
         self.seed_signs = np.repeat([1.0, -1.0], len(pairs))
         differences, vectors = self._differences(seeds), self._encode(seeds)
-        self._centres = [difference.mean(axis=0) for difference in differences]
+        self._centers = [difference.mean(axis=0) for difference in differences]
         self.seeds = Features(self._contrasts(differences), vectors)
 
     def __call__(self, texts: Sequence[str]) -> Features:
@@ -119,8 +119,8 @@ class FeatureMap:
         ]
 
     def _contrasts(self, differences: Sequence[FloatArray]) -> FloatArray:
-        centred = [difference - centre for difference, centre in zip(differences, self._centres, strict=True)]
-        unit = [part / np.maximum(np.linalg.norm(part, axis=1, keepdims=True), 1e-12) for part in centred]
+        centered = [difference - center for difference, center in zip(differences, self._centers, strict=True)]
+        unit = [part / np.maximum(np.linalg.norm(part, axis=1, keepdims=True), 1e-12) for part in centered]
         return np.asarray(np.hstack(unit) / len(unit) ** 0.5)
 
 

@@ -5,7 +5,7 @@ The head is a Gaussian process over pairs of a text t and a value v, fitted to a
     k((t, v), (t', v')) = phi(t).phi(t') (a + b [v = v']) + c r(t, v) r(t', v')  +  s [same observation]
 
 `phi` says what a text makes of the world (see `valueflow.judge.features`), `r` how much it is about the value. The
-weight `a` is what counts as favourable for all values alike, `b` what is particular to one of them. The prior mean is
+weight `a` is what counts as favorable for all values together, `b` what is particular to one of them. The prior mean is
 0, the scale's own zero, and features are fixed functions of the text: nothing but the kernel learns from anchors. So
 leaving rows out is exact in closed form, without fitting again (Rasmussen & Williams 2006, Gaussian Processes for
 Machine Learning, section 5.4.2).
@@ -198,7 +198,7 @@ def fit_weights(observations: Observations) -> Weights:
     parts = [likeness, likeness * same_value, np.outer(observations.relevance, observations.relevance), np.eye(n)]
     # A part of mean diagonal one makes its weight the variance that it explains.
     scales = np.array([max(float(np.trace(part)) / n, 1e-9) for part in parts])
-    centre = np.log(max(float(np.mean(y**2)), 1e-6) * np.array([1, 1, 1, 3]) / 6)
+    center = np.log(max(float(np.mean(y**2)), 1e-6) * np.array([1, 1, 1, 3]) / 6)
 
     def loss(logs: FloatArray) -> tuple[float, FloatArray]:
         weights = np.exp(logs) / scales
@@ -211,10 +211,10 @@ def fit_weights(observations: Observations) -> Weights:
         alpha = precision @ y
         inner = precision - np.outer(alpha, alpha)
         gradient = np.array([weight * np.sum(inner * part) for weight, part in zip(weights, parts, strict=True)]) / 2
-        from_centre = (logs - centre) / 9
-        value = (y @ alpha + log_determinant + (logs - centre) @ from_centre) / 2
-        return float(value), gradient + from_centre
+        from_center = (logs - center) / 9
+        value = (y @ alpha + log_determinant + (logs - center) @ from_center) / 2
+        return float(value), gradient + from_center
 
-    best = minimize(loss, centre, jac=True, method="L-BFGS-B", bounds=[(-9, 4)] * 4, options={"maxiter": 30})
+    best = minimize(loss, center, jac=True, method="L-BFGS-B", bounds=[(-9, 4)] * 4, options={"maxiter": 30})
     shared, own, relevance, noise = (np.exp(best.x) / scales).tolist()
     return Weights(shared, own, relevance, noise)

@@ -10,7 +10,8 @@ from pydantic import Field, field_validator
 from valueflow.judge.answers import permutation_constraint, read_ranking
 from valueflow.judge.fence import fenced
 from valueflow.judge.prompts import RankingPrompt, ValuePrompt
-from valueflow.judge.protocol import Progress, Question, Rankings, Windows
+from valueflow.judge.protocol import Criterion, Progress
+from valueflow.judge.windows import RankedWindows, Windows
 from valueflow.llm import CacheMode, Completion, Conversation, PromptTooLong, Sampling, Usage, ask, cache_state
 from valueflow.run import InputError, Settings, shorten
 
@@ -26,7 +27,9 @@ class LLMJudge(Settings):
 
     llm: Any = Field(description="The model: an object of valueflow.llm.")
     prompt: RankingPrompt = Field(description="How it is asked.")
-    cache: CacheMode = Field("on", description="Kept answers: `on` uses and adds, `read` only uses, `off` neither.")
+    cache: CacheMode = Field(
+        "on", description="Cached completions: `on` uses and adds, `read` only uses, `off` neither."
+    )
     seed: int = Field(42, ge=0, strict=True, description="Of the draws, where the temperature is above 0.")
     temperature: float = Field(0.0, ge=0, allow_inf_nan=False, description="0: the likeliest token each time.")
     max_tokens: int = Field(50, ge=1, strict=True, description="Most tokens of an answer.")
@@ -34,7 +37,7 @@ class LLMJudge(Settings):
         6000,
         ge=20,
         strict=True,
-        description="Most bytes of a text that are shown, in UTF-8 with escapes; the rest is cut.",
+        description="Most bytes of a text that are shown, in UTF-8 with escapes; the rest is truncated.",
     )
 
     @field_validator("llm")
@@ -44,7 +47,7 @@ class LLMJudge(Settings):
             raise ValueError("is no chat model (an object with `start` and `identity`)")
         return llm
 
-    def rank(self, question: Question, windows: Windows, progress: Progress) -> Rankings:
+    def rank(self, criterion: Criterion, windows: Windows, progress: Progress) -> RankedWindows:
         """Rank every window.
 
         Raises
@@ -57,7 +60,7 @@ class LLMJudge(Settings):
                 f"judge.max_tokens={self.max_tokens} cannot hold a ranking of k={windows.k} items: a number and a "
                 f"comma each, and two brackets; give {4 * windows.k} or more"
             )
-        prompt = self.prompt.about(question.theory, question.value)
+        prompt = self.prompt.about(criterion.theory, criterion.value)
         conversations, texts_cut = self.conversations(prompt, windows)
         reading = _Reading(windows, progress)
         try:
@@ -88,7 +91,7 @@ class LLMJudge(Settings):
             "texts_cut": texts_cut,
             "cache": cache_state(self.cache),
         }
-        return Rankings.of(reading.orders(), reading.failures, report=report)
+        return windows.ranked(reading.orders(), reading.failures, report=report)
 
     def describe(self) -> dict[str, object]:
         """Return the model, how it is run and how it is asked."""
@@ -103,7 +106,7 @@ class LLMJudge(Settings):
         conversations : list of Conversation
             One a window.
         texts_cut : int
-            How many different texts had to be cut.
+            How many different texts had to be truncated.
         """
         shown: dict[str, tuple[str, bool]] = {}
 
@@ -113,7 +116,7 @@ class LLMJudge(Settings):
             return shown[text][0]
 
         responses = [show(text) for text in windows.response_texts]
-        # Only the anchors that some window holds are shown, so only these count as cut.
+        # Only the anchors that some window holds are shown, so only these are counted.
         anchors = {anchor: show(windows.anchor_set.texts[anchor]) for anchor in np.unique(windows.anchors).tolist()}
         conversations: list[Conversation] = []
         for response, chosen, order in zip(
@@ -134,7 +137,7 @@ class LLMJudge(Settings):
         sampling = Sampling(
             temperature=self.temperature,
             max_tokens=self.max_tokens,
-            # It decides nothing at temperature 0; answers kept under one seed serve all.
+            # It decides nothing at temperature 0; completions cached under one seed serve all.
             seed=self.seed if self.temperature > 0 else 0,
             constraint=permutation_constraint(reading.k),
         )
@@ -163,7 +166,7 @@ class _Reading:
         self._note = (self.before + usage).note
 
     def add(self, arrivals: Sequence[tuple[int, Completion]], *, is_last: bool) -> None:
-        """Read answers; a window is told as done once it is ranked or has finally failed."""
+        """Read answers; a window is reported as done once it is ranked or has finally failed."""
         outcomes = Counter(self._read(window, completion, is_last=is_last) for window, completion in arrivals)
         self._progress(outcomes["ranked"] + outcomes["failed"], outcomes["failed"], self._note)
 

@@ -3,12 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from valueflow.judge.protocol import Judge, Progress, Question, Rankings, Windows, checked_rankings
+from valueflow.judge.protocol import Criterion, Judge, Progress
+from valueflow.judge.windows import RankedWindows, Windows
 from valueflow.run import InputError, built, compose_node, nearest
 
-_OF_A_JUDGE = ("judge", "llm", "prompt", "cache", "seed")
+_JUDGE_KEYS = ("judge", "llm", "prompt", "cache", "seed")
 """Keys of the configuration that make a judge."""
 
 
@@ -45,34 +44,25 @@ class PanelJudge:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Short names of the members, no two alike: kind and model, such as `llm phi-4`."""
+        """Short names of the members, no two equal: kind and model, such as `llm phi-4`."""
         return distinct_names([_name(member.describe()) for member in self.members])
 
-    def rank(self, question: Question, windows: Windows, progress: Progress) -> Rankings:
+    def rank(self, criterion: Criterion, windows: Windows, progress: Progress) -> RankedWindows:
         """Have every member rank every window."""
-        given = [
-            checked_rankings(member.rank(question, windows, _of_member(name, progress)), windows)
+        rankings = {
+            name: member.rank(criterion, windows, _with_name(name, progress))
             for name, member in zip(self.names, self.members, strict=True)
-        ]
-        windows_of = np.concatenate([rankings.windows for rankings in given])
-        judges = np.repeat(np.arange(len(given)), [len(rankings.orders) for rankings in given])
-        # In the order of a saved table, so that sums over it are the same to the last bit.
-        rows = np.lexsort((judges, windows_of))
-        return Rankings(
-            orders=np.concatenate([rankings.orders for rankings in given])[rows],
-            failures=np.concatenate([rankings.failures for rankings in given])[rows],
-            windows=windows_of[rows],
-            judges=judges[rows],
-            judge_names=self.names,
-            report=_joint_report(dict(zip(self.names, (rankings.report for rankings in given), strict=True))),
-        )
+        }
+        return RankedWindows.of_panel(rankings, _joint_report({name: own.report for name, own in rankings.items()}))
 
     def describe(self) -> dict[str, object]:
         """Return the kind, and what identifies each member."""
         return {"kind": "panel", "members": [member.describe() for member in self.members]}
 
 
-def panel_of(members: Sequence[str | Mapping[str, object]], common: Mapping[str, object] | None = None) -> PanelJudge:
+def judge_panel(
+    members: Sequence[str | Mapping[str, object]], common: Mapping[str, object] | None = None
+) -> PanelJudge:
     """Build a panel from its settings, as `judge=panel` gives them.
 
     Parameters
@@ -105,9 +95,9 @@ def _member(number: int, entry: object, common: Mapping[str, object]) -> Judge:
             f"judge.members, entry {number}: {entry} names no judge; write it as {{judge: llm, llm: phi4}} or embedding"
         )
     for key in own:
-        if key.partition(".")[0] not in _OF_A_JUDGE:
+        if key.partition(".")[0] not in _JUDGE_KEYS:
             raise InputError(
-                f"judge.members, entry {number}: '{key}' is the run's, not a judge's; {nearest(key, _OF_A_JUDGE)}, "
+                f"judge.members, entry {number}: '{key}' is the run's, not a judge's; {nearest(key, _JUDGE_KEYS)}, "
                 "and what is in them, as llm.model"
             )
     try:
@@ -118,9 +108,9 @@ def _member(number: int, entry: object, common: Mapping[str, object]) -> Judge:
 
 
 def _name(description: Mapping[str, object]) -> str:
-    of_what = description.get("model") or description.get("encoder") or ""
-    # Of `organisation/model` and of a folder, the last part says which it is.
-    return " ".join(f"{description.get('kind', 'judge')} {str(of_what).rstrip('/').rpartition('/')[2]}".split())
+    subject = description.get("model") or description.get("encoder") or ""
+    # The last part identifies `organization/model` and a folder.
+    return " ".join(f"{description.get('kind', 'judge')} {str(subject).rstrip('/').rpartition('/')[2]}".split())
 
 
 def distinct_names(names: Sequence[str]) -> tuple[str, ...]:
@@ -135,19 +125,19 @@ def distinct_names(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(distinct)
 
 
-def _of_member(name: str, progress: Progress) -> Progress:
-    def told(done: int, failed: int, note: str = "") -> None:
+def _with_name(name: str, progress: Progress) -> Progress:
+    def advance(done: int, failed: int, note: str = "") -> None:
         progress(done, failed, f"{name}: {note}" if note else name)
 
-    return told
+    return advance
 
 
 def _joint_report(reports: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
-    """Sum up what whole numbers the members report; shares and rates have no sum."""
-    told = {name: dict(report) for name, report in reports.items() if report}
+    """Sum the whole numbers that the members report; shares and rates have no sum."""
+    by_name = {name: dict(report) for name, report in reports.items() if report}
     sums: dict[str, object] = {
-        key: sum(count for report in told.values() if isinstance(count := report.get(key), int))
-        for key in dict.fromkeys(key for report in told.values() for key in report)
-        if all(type(report.get(key, 0)) is int for report in told.values())
+        key: sum(count for report in by_name.values() if isinstance(count := report.get(key), int))
+        for key in dict.fromkeys(key for report in by_name.values() for key in report)
+        if all(type(report.get(key, 0)) is int for report in by_name.values())
     }
-    return {**sums, "members": told} if told else {}
+    return {**sums, "members": by_name} if by_name else {}

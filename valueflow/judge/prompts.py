@@ -40,7 +40,7 @@ class RankingPrompt(Settings):
 
     In the templates, names in braces are filled in: theory, label (what one of its values is
     called), value, definition, k (how many items), items (the fenced texts, one numbered line each)
-    and fault. Other braces stand for themselves, also those in texts.
+    and fault. Other braces are left as they are, also those in texts.
     """
 
     name: str = Field(description="What runs call it.")
@@ -56,7 +56,7 @@ class RankingPrompt(Settings):
         for field, known in _PLACES.items():
             check_places(field, getattr(self, field), known)
         if self.user.count("{items}") != 1:
-            raise ValueError("user must hold {items} once: there the texts stand")
+            raise ValueError("user must hold {items} once: the texts' place")
         return self
 
     def about(self, theory: Theory, value: str) -> "ValuePrompt":

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapte
 
 from valueflow.opinionqa.questions import DEMO, read_json
 from valueflow.run import InputError, first_fault, nearest, shorten
-from valueflow.theory import Theory, normalise_name
+from valueflow.theory import Theory
 
 DEMO_FOLDER = Path(__file__).parents[1] / "assets" / "opinionqa" / "profiles"
 
@@ -118,9 +118,8 @@ def _lines(folder: Path, attribute: str, theory: Theory) -> list[ProfileLine]:
         raise InputError(f"{path}: {first_fault(error)}") from error
     if _plain(profile.attribute) != path.stem:
         raise InputError(f"{path}: this is the profile of '{profile.attribute}', not of '{attribute}'")
-    wanted = {normalise_name(theory.name), normalise_name(theory.name + "s")}
     for name, bands in profile.theories.items():
-        if normalise_name(name) in wanted:
+        if theory.is_named(name):
             lines = _lines_of(name, bands, str(path))
             _check_values(lines, theory, f"{path}, theories.{name}")
             if lines:

@@ -7,26 +7,29 @@ numbers, most supportive first. Utilities are in points of the anchors' intensit
 """
 
 from .agreement import kendall_w
-from .anchored import UtilityFit, fit_utilities
 from .discrimination import DiscriminationFit, anchor_kendall_tau, fit_discrimination
 from .guarded import window_guarded
-from .interval import PosteriorSummary, summarise_posterior
 from .items import ItemFit, fit_items
-from .precision import choose_precision
+from .prior_precision import LOWEST_PRIOR_PRECISION, choose_prior_precision
 from .simulation import simulate_rankings
+from .utilities import PosteriorSummary, Solver, UtilityFit, fit_utilities, summarize_posterior
+from .windows import are_permutations
 
 __all__ = [
+    "LOWEST_PRIOR_PRECISION",
     "DiscriminationFit",
     "ItemFit",
     "PosteriorSummary",
+    "Solver",
     "UtilityFit",
     "anchor_kendall_tau",
-    "choose_precision",
+    "are_permutations",
+    "choose_prior_precision",
     "fit_discrimination",
     "fit_items",
     "fit_utilities",
     "kendall_w",
     "simulate_rankings",
-    "summarise_posterior",
+    "summarize_posterior",
     "window_guarded",
 ]

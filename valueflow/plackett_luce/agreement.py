@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .windows import FloatArray, check_permutations
+from .windows import FloatArray, are_permutations
 
 
 def kendall_w(orders: ArrayLike) -> FloatArray:
@@ -41,9 +41,9 @@ def kendall_w(orders: ArrayLike) -> FloatArray:
     if not np.issubdtype(order.dtype, np.integer):
         raise ValueError(f"orders must be integers, not {order.dtype}")
     _, j, k = order.shape
-    sound = check_permutations(order, axis=2)
-    if not sound.all():
-        window, judge = np.argwhere(~sound)[0]
+    valid = are_permutations(order)
+    if not valid.all():
+        window, judge = np.argwhere(~valid)[0]
         raise ValueError(
             f"ranking of window {window} by judge {judge} is not a permutation of 1..{k}: "
             f"{order[window, judge].tolist()}"

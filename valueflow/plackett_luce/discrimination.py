@@ -1,4 +1,4 @@
-"""How sharply a judge tells texts apart, learned from anchors whose utilities are known."""
+"""How sharply a judge discriminates between texts, estimated from anchors of known utility."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .windows import BLOCK_NUMBERS, FloatArray, anchor_span, check_permutations, check_rankings
+from .windows import BLOCK_NUMBERS, FloatArray, anchor_span, are_permutations, check_rankings, permutation_error
 
 # Half the span of a window times the highest discrimination: exp() of it and of its negative stay in range.
 _LARGEST_EXPONENT = 300.0
 
 # A first estimate from about so many windows leaves a step or two over all of them.
-_FIRST_LOOK = 4096
+_SUBSAMPLE = 4096
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class DiscriminationFit:
     at_bound : bool
         The likelihood still rises (or falls) at the bound: the judge never (or only) contradicts the anchors.
     n_windows : int
-        Windows whose anchors differ, that is, windows that tell anything.
+        Windows whose anchors differ: only these are informative.
     iterations : int
         Evaluations of the gradient over all windows.
     """
@@ -52,7 +52,7 @@ def fit_discrimination(
 ) -> DiscriminationFit:
     """Estimate a judge's discrimination from the order in which it put the anchors.
 
-    Maximises the Plackett-Luce likelihood of the anchors' order alone (the response, item 1, is left out of each
+    Maximizes the Plackett-Luce likelihood of the anchors' order alone (the response, item 1, is left out of each
     ranking, which is again a Plackett-Luce ranking: Luce's choice axiom). It is concave in the one unknown.
 
     Parameters
@@ -71,7 +71,7 @@ def fit_discrimination(
     Returns
     -------
     DiscriminationFit
-        The estimate, its standard error and whether it stands at a bound.
+        The estimate, its standard error and whether it lies at a bound.
 
     Raises
     ------
@@ -86,22 +86,22 @@ def fit_discrimination(
         raise ValueError(f"bounds must be finite, above zero and rising, got {bounds}")
     ordered = _anchors_in_judged_order(rankings, anchor_utilities)
     if ordered.shape[0] < 2:
-        raise ValueError("discrimination needs at least two anchors a window (K >= 3)")
+        raise ValueError("discrimination needs at least two anchors per window (K >= 3)")
     least, most = ordered.min(axis=0, initial=np.inf), ordered.max(axis=0, initial=-np.inf)
-    telling = most > least
-    n_windows = int(np.count_nonzero(telling))
+    informative = most > least
+    n_windows = int(np.count_nonzero(informative))
     if n_windows == 0:
         raise ValueError("discrimination needs a window with two anchors of different utility")
     # Only differences within a window count; counted from its middle they need the smallest exponents.
-    ordered = ordered[:, telling] - (least + most)[telling] / 2
+    ordered = ordered[:, informative] - (least + most)[informative] / 2
     if highest * np.abs(ordered).max() > _LARGEST_EXPONENT:
         raise ValueError(f"the upper bound times half a window's span must not exceed {_LARGEST_EXPONENT:g}")
 
     start = float(np.sqrt(lowest * highest))
-    if n_windows > 2 * _FIRST_LOOK:
-        sample = np.ascontiguousarray(ordered[:, :: n_windows // _FIRST_LOOK])
-        start = _maximise(sample, start, bounds, max_iter, 1e-4)[0]
-    estimate, information, at_bound, iterations = _maximise(ordered, start, bounds, max_iter, tolerance)
+    if n_windows > 2 * _SUBSAMPLE:
+        sample = np.ascontiguousarray(ordered[:, :: n_windows // _SUBSAMPLE])
+        start = _maximize(sample, start, bounds, max_iter, 1e-4)[0]
+    estimate, information, at_bound, iterations = _maximize(ordered, start, bounds, max_iter, tolerance)
     return DiscriminationFit(
         discrimination=float(estimate),
         standard_error=float("nan") if at_bound else float(information**-0.5),
@@ -153,15 +153,14 @@ def _anchors_in_judged_order(rankings: ArrayLike, anchor_utilities: ArrayLike) -
     """Return the anchors' utilities, most supportive first by the judge: (K - 1, W), one window a column."""
     order, anchors = check_rankings(rankings, anchor_utilities)
     anchor_span(anchors)
-    sound = check_permutations(order)
-    if not sound.all():
-        bad = np.flatnonzero(~sound)[0]
-        raise ValueError(f"ranking of window {bad} is not a permutation of 1..{order.shape[1]}: {order[bad].tolist()}")
+    valid = are_permutations(order)
+    if not valid.all():
+        raise permutation_error(order, int(np.flatnonzero(~valid)[0]))
     places = order[order != 1].reshape(anchors.shape) - 2
     return np.ascontiguousarray(np.take_along_axis(anchors, places, axis=1).T)
 
 
-def _maximise(
+def _maximize(
     ordered: FloatArray, start: float, bounds: tuple[float, float], max_iter: int, tolerance: float
 ) -> tuple[float, float, bool, int]:
     """Newton's method inside a bracket; returns estimate, information, whether at a bound, and evaluations."""

@@ -1,20 +1,17 @@
 """Interval of a response's utility on a bounded scale: highest posterior density.
 
-The posterior of :mod:`.anchored` is log-concave, so the most probable values form one interval, and it holds the
-maximum. On a bounded scale this matters: a response above all its anchors has a posterior that leans on the upper
-bound, where an interval of estimate +- standard error would leave the scale on one side and miss on the other.
+The posterior of a utility (:mod:`.maximum`) is log-concave, so the most probable values form one interval, and it
+holds the maximum. On a bounded scale this matters: a response above all its anchors has a posterior that leans on the
+upper bound, where an interval of estimate +- standard error would leave the scale on one side and miss on the other.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
-from .anchored import TOLERANCE, BlockSolution, check_solver_limits, log_posterior_derivatives, solve_block
-from .windows import LARGEST_EXPONENT, FloatArray, ResponseBlock, check_windows, response_blocks
+from .maximum import BlockSolution, log_posterior_derivatives
+from .windows import LARGEST_EXPONENT, FloatArray, ResponseBlock
 
 # Cells on each side of the mode. Halving the cells moves an end by less than 0.002 of the interval's width.
 _CELLS = 24
@@ -26,94 +23,39 @@ _TAIL_STEPS = 4
 # about five for a level of 0.9, more for one near 0.
 _LEVEL_STEPS = 60
 
-# Per cell. Keeps neighbouring nodes apart where the density is flat; moves it by less than 1e-4 in all.
+# Per cell. Keeps neighboring nodes apart where the density is flat; moves it by less than 1e-4 in all.
 _TILT = 1e-6
 
 _LARGEST_LOG = 700.0
 
 
-@dataclass(frozen=True)
-class PosteriorSummary:
-    """Posterior of N responses on a bounded scale.
-
-    Attributes
-    ----------
-    mean : (N,) float array
-        Posterior mean, in points: of all scores the one with the least expected squared error.
-    low, high : (N,) float arrays
-        Ends of the interval of highest density, in points.
-    """
-
-    mean: FloatArray
-    low: FloatArray
-    high: FloatArray
-
-
-def summarise_posterior(
-    rankings: ArrayLike,
-    anchor_utilities: ArrayLike,
-    response_index: ArrayLike,
-    n_responses: int,
-    *,
-    discrimination: float | ArrayLike = 1.0,
-    prior_precision: float = 1e-3,
-    level: float = 0.9,
-    bounds: tuple[float, float] = (-10.0, 10.0),
-    max_iter: int = 100,
-) -> PosteriorSummary:
-    """Find each response's posterior mean and its interval of highest posterior density.
-
-    The posterior density is proportional to ``exp(sum_w log P(ranking_w) - prior_precision / 2 * u**2)`` within
-    ``bounds`` and zero outside. Its interval holds the maximum clipped to ``bounds``.
-
-    Parameters
-    ----------
-    rankings, anchor_utilities, response_index, n_responses
-        As in :func:`valueflow.plackett_luce.fit_utilities`.
-    discrimination : float or (W,) array of float, default 1
-        Slope beta of the judge, per point; one a window for a panel.
-    prior_precision : float, default 1e-3
-        Precision lambda of the normal prior around 0, per squared point.
-    level : float, default 0.9
-        Posterior probability of the interval, between 0 and 1.
-    bounds : (float, float), default (-10, 10)
-        Ends of the scale, in points.
-    max_iter : int, default 100
-        Most evaluations of the gradient in the search for a maximum.
-
-    Returns
-    -------
-    PosteriorSummary
-        NaN for a response without a window or whose maximum was not found. Ends are exact to about 0.002 of the
-        interval's width.
-
-    Raises
-    ------
-    ValueError
-        Where an argument is out of its range, or a ranking is not a permutation of 1..K.
-    """
+def check_interval(level: float, bounds: tuple[float, float], steepest: float) -> None:
+    """Raise ValueError where a level, the ends of a scale, or the steepest slope on it is out of its range."""
     if not 0 < level < 1:
         raise ValueError(f"level must lie between 0 and 1, got {level}")
     lowest, highest = bounds
     if not (np.isfinite(lowest) and np.isfinite(highest) and lowest < highest):
         raise ValueError(f"bounds must be finite and rising, got {bounds}")
-    check_solver_limits(prior_precision, max_iter, TOLERANCE)
-    windows = check_windows(rankings, anchor_utilities, response_index, n_responses, discrimination)
-    steepest = np.max(windows.discrimination, initial=0.0)
     if steepest * max(-lowest, highest) > LARGEST_EXPONENT:
         raise ValueError(f"discrimination times bound must not exceed {LARGEST_EXPONENT:g}")
-    summary = np.full((3, n_responses), np.nan)
-    for responses, block in response_blocks(windows):
-        found = solve_block(block, windows.span, prior_precision, max_iter, TOLERANCE)
-        figures = _summarise_block(block, found, prior_precision / block.slope**2, level, bounds)
-        summary[:, responses] = np.where(found.converged, figures, np.nan)
-    return PosteriorSummary(*summary)
 
 
-def _summarise_block(
+def summarize_block(
     block: ResponseBlock, found: BlockSolution, precision: float, level: float, bounds: tuple[float, float]
 ) -> FloatArray:
-    """Find mean, low and high for each column of a block, shape (3, n)."""
+    """Find mean, low and high for each column of a block, shape (3, n).
+
+    Parameters
+    ----------
+    block : ResponseBlock
+        The responses.
+    found : BlockSolution
+        Their maxima.
+    precision : float
+        Of the prior in x = slope * u.
+    level, bounds : float, (float, float)
+        As in :func:`valueflow.plackett_luce.summarize_posterior`.
+    """
     score = np.clip(found.utility, *bounds)
     mode = score * block.slope
     peak = _log_posterior(mode, block, precision)
@@ -129,7 +71,7 @@ def _summarise_block(
         fall = peak - np.stack([_log_posterior(x, block, precision) for x in mode + sign * reach * steps])
         # Falling from the mode outwards, whatever rounding does.
         falls.append(np.maximum.accumulate(np.maximum(fall, 0.0), axis=0) + tilt)
-    mean, left, right = _summarise_cells(widths, falls, level)
+    mean, left, right = _summarize_cells(widths, falls, level)
     low = np.maximum(score - left / block.slope, bounds[0])
     high = np.minimum(score + right / block.slope, bounds[1])
     return np.stack([np.clip(score + mean / block.slope, *bounds), low, high])
@@ -164,7 +106,7 @@ def _log_posterior(x: FloatArray, block: ResponseBlock, precision: float) -> Flo
     weakness = np.exp(-x) if block.relative is None else np.exp(-block.relative * x)
     factors = (block.rivals * weakness).reshape(-1, x.size)
     factors += 1.0
-    # One logarithm for as many factors as a double surely holds the product of.
+    # One logarithm for as many factors as a double can hold the product of.
     together = max(1, int(_LARGEST_LOG // max(np.log(factors.max()), 1.0)))
     total = -block.losses * x - 0.5 * precision * x**2
     for first in range(0, factors.shape[0], together):
@@ -172,7 +114,7 @@ def _log_posterior(x: FloatArray, block: ResponseBlock, precision: float) -> Flo
     return np.asarray(total)
 
 
-def _summarise_cells(
+def _summarize_cells(
     widths: list[FloatArray], falls: list[FloatArray], level: float
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Find the mean and the interval's ends from the density on a grid to the left and to the right of the mode.
@@ -205,11 +147,11 @@ def _summarise_cells(
     mass = (inner - outer) * per_density
     total = mass.sum(axis=0)
 
-    # Centre of mass of each cell, as a share of its width from the inner node.
-    centre = np.where(fall < 1e-3, 0.5 - fall / 12, 1 / fall - 1 / np.expm1(np.maximum(fall, 1e-3)))
+    # Center of mass of each cell, as a share of its width from the inner node.
+    center = np.where(fall < 1e-3, 0.5 - fall / 12, 1 / fall - 1 / np.expm1(np.maximum(fall, 1e-3)))
     place = np.concatenate([np.arange(_CELLS), np.arange(_CELLS)])[:, None]
     side = np.repeat([-1.0, 1.0], _CELLS)[:, None]
-    mean = (mass * side * width * (place + centre)).sum(axis=0) / total
+    mean = (mass * side * width * (place + center)).sum(axis=0) / total
 
     # A normal density's level, but not below both ends of the grid: there the mass does not depend on it.
     lowest = np.exp(-np.maximum(falls[0][-1], falls[1][-1]))

@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from .ranked import RankedWindows, checked_order, curvature, log_likelihood
+from .item_likelihood import ItemWindows, checked_order, curvature, log_likelihood
 from .uncertainty import variances
 from .windows import FloatArray, IntArray
 
@@ -31,17 +31,17 @@ class ItemFit:
     Attributes
     ----------
     utility : (N,) float array
-        Maximum of the posterior. Where all windows hang together their mean is 0; else that of each component is.
+        Maximum of the posterior. Where all items are connected their mean is 0; else that of each component is.
     standard_error : (N,) float array
         Of the utility's distance to the mean of its component, from the observed information, prior included. Above
         1,500 items the second order of a series (see `uncertainty.variances`). NaN for an item in no window.
     discrimination : (J,) float array
         Slope of each judge; their geometric mean, over windows, is 1.
     component : (N,) int array
-        Which items hang together by windows, numbered from 0 by size, the largest first. Utilities of different
+        Which items are connected by windows, numbered from 0 by size, the largest first. Utilities of different
         components have nothing but the prior in common.
     never_lost, never_won : (N,) bool arrays
-        Items that stood first, or last, in each of their windows: the prior alone keeps their utility finite.
+        Items ranked first, or last, in each of their windows: the prior alone keeps their utility finite.
     n_windows : (N,) int array
         Windows of each item.
     prior_precision : float
@@ -73,7 +73,7 @@ def fit_items(
 ) -> ItemFit:
     r"""Estimate the utilities of all items: maximum a posteriori Plackett-Luce.
 
-    Maximises, over u and the slopes b of the judges,
+    Maximizes, over u and the slopes b of the judges,
 
     .. math::
 
@@ -92,14 +92,14 @@ def fit_items(
         N.
     judges : (W,) int array, optional
         Which judge ranked each window, from 0. Each has a slope of its own, found in turn with the utilities. Without
-        it there is one judge, of slope 1. (The last sum above stands for judges where there are several.)
+        it there is one judge, of slope 1. (The last sum above is there where there are several.)
     prior_precision : float
         lambda, above 0. The default says that utilities lie some 3 from 0, where a text beats a middling one 19 times
-        in 20. `choose_precision` finds it from the windows.
+        in 20. `choose_prior_precision` finds it from the windows.
     tolerance : float
         Largest component of the gradient at the end, as a share of an item's mean number of windows.
     max_iter : int
-        Most steps of each climb.
+        Most steps of each maximization.
     errors : bool
         Whether to compute standard errors; without them they are NaN.
 
@@ -122,11 +122,11 @@ def fit_items(
         raise ValueError(f"prior_precision must be above zero, got {prior_precision}")
     if not tolerance > 0 or max_iter < 1:
         raise ValueError(f"tolerance must be above zero and max_iter 1 or more, got {tolerance} and {max_iter}")
-    windows = RankedWindows.of(order, n_items, judge, n_judges)
+    windows = ItemWindows.of(order, n_items, judge, n_judges)
     n_windows = np.bincount(order.ravel(), minlength=n_items)
     component = _components(order, n_items)
     limit = tolerance * max(float(n_windows.mean()), 1.0)
-    utility, slopes, converged = _climb(windows, prior_precision, limit, max_iter)
+    utility, slopes, converged = _maximize_posterior(windows, prior_precision, limit, max_iter)
     variance = np.full(n_items, np.nan)
     if errors:
         variance = variances(utility, slopes, windows, prior_precision, component)
@@ -144,8 +144,8 @@ def fit_items(
     )
 
 
-def _climb(
-    windows: RankedWindows, precision: float, limit: float, max_iter: int
+def _maximize_posterior(
+    windows: ItemWindows, precision: float, limit: float, max_iter: int
 ) -> tuple[FloatArray, FloatArray, bool]:
     """Find utilities and slopes in turn, until neither moves the other."""
     utility, slopes, converged = _first_guess(windows), np.ones(windows.n_judges), False
@@ -160,8 +160,8 @@ def _climb(
     return utility, slopes, converged
 
 
-def _first_guess(windows: RankedWindows) -> FloatArray:
-    """Return the log-odds of beating another item of a window, which saves the climb a third of its steps."""
+def _first_guess(windows: ItemWindows) -> FloatArray:
+    """Return the log-odds of beating another item of a window, which saves a third of the steps."""
     k, n = windows.cells.shape
     items = windows.cells.ravel() % windows.n_items if windows.n_judges > 1 else windows.cells.ravel()
     beaten = np.bincount(items, weights=np.repeat(np.arange(k)[::-1], n), minlength=windows.n_items)
@@ -170,7 +170,7 @@ def _first_guess(windows: RankedWindows) -> FloatArray:
 
 
 def _best_utilities(
-    start: FloatArray, slopes: FloatArray, windows: RankedWindows, precision: float, limit: float, max_iter: int
+    start: FloatArray, slopes: FloatArray, windows: ItemWindows, precision: float, limit: float, max_iter: int
 ) -> tuple[FloatArray, bool]:
     unit = 1 / np.sqrt(curvature(start, slopes, windows) + precision)
 
@@ -186,8 +186,8 @@ def _best_utilities(
     return np.asarray(found.x * unit, dtype=np.float64), bool(np.abs(gradient).max(initial=0.0) <= 10 * limit)
 
 
-def _best_slopes(utility: FloatArray, slopes: FloatArray, windows: RankedWindows) -> FloatArray:
-    """Maximise the posterior of each judge's slope in its logarithm, by bisection of all at once."""
+def _best_slopes(utility: FloatArray, slopes: FloatArray, windows: ItemWindows) -> FloatArray:
+    """Maximize the posterior of each judge's slope in its logarithm, by bisection of all at once."""
     low = np.full(len(slopes), np.log(_LOWEST_SLOPE))
     high = np.full(len(slopes), np.log(_HIGHEST_SLOPE))
     for _ in range(40):
@@ -202,13 +202,13 @@ def _best_slopes(utility: FloatArray, slopes: FloatArray, windows: RankedWindows
 
 
 def _components(order: IntArray, n_items: int) -> IntArray:
-    """Find which items hang together: parts of a graph in which each window is joined to its items."""
+    """Find connected items: components of a graph in which each window is joined to its items."""
     n, k = order.shape
-    # A node's neighbours, one node behind the other, is what a sparse matrix holds: nothing has to be sorted.
+    # The adjacency lists are a sparse matrix as they are: nothing has to be sorted.
     ends = np.concatenate([np.arange(0, n * k + 1, k), np.full(n_items, n * k)])
     graph = csr_array((np.ones(n * k), (order + n).ravel(), ends), shape=(n + n_items, n + n_items))
     labels = connected_components(graph, directed=False)[1][n:]
-    # By size, then by the first item, so that the numbers say something.
+    # Numbered by size, then by the first item.
     _, firsts, part = np.unique(labels, return_index=True, return_inverse=True)
     sizes = np.bincount(part)
     rank = np.empty(len(sizes), dtype=np.intp)

@@ -1,4 +1,4 @@
-"""How surely utilities of items are known, from the likelihood around its maximum."""
+"""Uncertainty of the utilities of items, from the likelihood around its maximum."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.polynomial.hermite_e import hermegauss
 from scipy.linalg import cholesky, lapack
 
-from .ranked import RankedWindows, chances, curvature, information, logarithms
+from .item_likelihood import ItemWindows, chances, curvature, information, logarithms
 from .windows import LARGEST_EXPONENT, FloatArray, IntArray
 
 _DENSE_UP_TO = 1_500
@@ -18,7 +18,7 @@ error, also for items that never lost."""
 
 
 def marginal_moments(
-    utility: FloatArray, slopes: FloatArray, windows: RankedWindows, precision: float, component: IntArray
+    utility: FloatArray, slopes: FloatArray, windows: ItemWindows, precision: float, component: IntArray
 ) -> tuple[FloatArray, FloatArray]:
     """Return mean and variance (N,) of each utility's posterior.
 
@@ -31,11 +31,11 @@ def marginal_moments(
     utility : (N,) float array
         Maximum of the posterior.
     slopes : (J,) float array
-    windows : RankedWindows
+    windows : ItemWindows
     precision : float
         lambda of the prior.
     component : (N,) int array
-        Which items hang together: a variance is that of the distance to the mean of these.
+        Connected items: a variance is that of the distance to their mean.
 
     References
     ----------
@@ -47,7 +47,7 @@ def marginal_moments(
 
 
 def variances(
-    utility: FloatArray, slopes: FloatArray, windows: RankedWindows, precision: float, component: IntArray
+    utility: FloatArray, slopes: FloatArray, windows: ItemWindows, precision: float, component: IntArray
 ) -> FloatArray:
     """Return each utility's variance (N,) about the mean of its component, by the observed information.
 
@@ -74,7 +74,7 @@ def variances(
 
 
 def _conditional_moments(
-    utility: FloatArray, slopes: FloatArray, windows: RankedWindows, precision: float
+    utility: FloatArray, slopes: FloatArray, windows: ItemWindows, precision: float
 ) -> tuple[FloatArray, FloatArray]:
     """Return mean and mean square (N,) of each item's step from the maximum, in normal units, all others fixed."""
     nodes, weights = hermegauss(_NODES)
@@ -92,7 +92,7 @@ def _conditional_moments(
     for number, node in enumerate(nodes):
         step = node * unit
         growth = np.exp(np.outer(slopes, step)).ravel().take(windows.cells)
-        # How totals grow with the item, which at place p stands in the stages up to p, and is chosen at the last one.
+        # How totals grow with the item, which at place p is in the stages up to p, and is chosen at the last one.
         change = np.empty_like(at_places)
         for place in range(stages + 1):
             before = chance[place][:place]

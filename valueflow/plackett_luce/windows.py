@@ -29,7 +29,7 @@ _LARGEST_CODED_ITEM = 62
 
 
 @dataclass(frozen=True)
-class Windows:
+class AnchoredWindows:
     """Checked input: all windows of all responses.
 
     Attributes
@@ -47,7 +47,7 @@ class Windows:
     n_windows : (N,) int array
         Number of windows of each response.
     in_order : bool
-        Whether the windows already stand in the order of their responses.
+        Whether the windows are already in the order of their responses.
     span : (float, float)
         Lowest and highest anchor; (0, 0) where there is none.
     """
@@ -66,7 +66,7 @@ class Windows:
 class ResponseBlock:
     """Some responses that have equally many windows M, one response a column.
 
-    Utilities are held on the judge's own scale, x = slope * u. The log-likelihood of the block's response is then
+    Utilities are on the judge's own scale, x = slope * u. The log-likelihood of the block's response is then
     ``-losses * x - sum_km log(1 + rivals_km * exp(-relative_m * x))``: stages after the one at which the response was
     picked do not involve it and have ``rivals = 0``.
 
@@ -89,19 +89,7 @@ class ResponseBlock:
 
 
 def check_rankings(rankings: ArrayLike, anchor_utilities: ArrayLike) -> tuple[NDArray[np.integer], FloatArray]:
-    """Check the shapes and types of rankings and anchors.
-
-    Parameters
-    ----------
-    rankings : (W, K) array of int
-        Item numbers, most supportive first.
-    anchor_utilities : (W, K - 1) array of float
-        Known utilities of the anchors.
-
-    Returns
-    -------
-    rankings, anchors : arrays
-        The same, as arrays.
+    """Check shapes and types of rankings (W, K) and anchors (W, K - 1), and return them as arrays.
 
     Raises
     ------
@@ -119,6 +107,12 @@ def check_rankings(rankings: ArrayLike, anchor_utilities: ArrayLike) -> tuple[ND
             f"anchor_utilities must have shape {(order.shape[0], order.shape[1] - 1)}, not {anchors.shape}"
         )
     return order, anchors
+
+
+def permutation_error(rankings: NDArray[np.integer], window: int) -> ValueError:
+    """Return the error that a window's ranking is not a permutation."""
+    k, found = rankings.shape[1], rankings[window].tolist()
+    return ValueError(f"ranking of window {window} is not a permutation of 1..{k}: {found}")
 
 
 def anchor_span(anchors: FloatArray) -> tuple[float, float]:
@@ -147,29 +141,18 @@ def anchor_span(anchors: FloatArray) -> tuple[float, float]:
     return lowest, highest
 
 
-def check_permutations(items: NDArray[np.integer], axis: int = 1) -> NDArray[np.bool_]:
-    """Tell which rankings hold each of the numbers 1..K once.
-
-    Parameters
-    ----------
-    items : array of int
-        Item numbers, with K places along ``axis``.
-    axis : int, default 1
-        The axis of the places.
-
-    Returns
-    -------
-    array of bool
-        One answer a ranking; the shape of ``items`` without ``axis``.
-    """
-    size = items.shape[axis]
+def are_permutations(rankings: NDArray[np.integer], axis: int = -1) -> NDArray[np.bool_]:
+    """Return which rankings hold each of the numbers 1..K once: bools of the shape without ``axis``, that of the K."""
+    places = np.moveaxis(rankings, axis, 0)
+    size = len(places)
     if size > _LARGEST_CODED_ITEM:
-        places = np.arange(1, size + 1).reshape([-1 if a == axis % items.ndim else 1 for a in range(items.ndim)])
-        return np.asarray((np.sort(items, axis=axis) == places).all(axis=axis))
-    # K powers of two that add up to a number with K bits set are those K bits. Numbers that no bit stands for
-    # shift to zero, so one pass checks both range and repetition.
-    bits = np.left_shift(np.int64(1), items, dtype=np.int64)
-    return np.asarray(bits.sum(axis=axis) == (1 << (size + 1)) - 2)
+        return np.asarray((np.sort(np.moveaxis(places, 0, -1)) == np.arange(1, size + 1)).all(axis=-1))
+    # K numbers that set K different bits are those K numbers. A shift by what no bit stands for gives zero, so one pass
+    # checks both range and repetition.
+    bits = np.zeros(places.shape[1:], dtype=np.int64)
+    for place in places:
+        bits |= np.left_shift(np.int64(1), place, dtype=np.int64)
+    return np.asarray(bits == (1 << (size + 1)) - 2)
 
 
 def check_windows(
@@ -178,8 +161,8 @@ def check_windows(
     response_index: ArrayLike,
     n_responses: int,
     discrimination: float | ArrayLike,
-) -> Windows:
-    """Check everything about windows but that each ranking is a permutation, which :func:`response_blocks` does.
+) -> AnchoredWindows:
+    """Check everything but that rankings are permutations, which :func:`response_blocks` does.
 
     Parameters
     ----------
@@ -196,7 +179,7 @@ def check_windows(
 
     Returns
     -------
-    Windows
+    AnchoredWindows
         The checked arrays.
 
     Raises
@@ -226,9 +209,9 @@ def check_windows(
     span = anchor_span(anchors)
     if slope.size and slope.max() * max(-span[0], span[1]) > LARGEST_EXPONENT:
         raise ValueError(f"discrimination times anchor utility must not exceed {LARGEST_EXPONENT:g}")
-    # A panel whose judges happen to agree on the slope is one judge: one exp() a response instead of one a window.
+    # A panel whose judges happen to agree on the slope is one judge: one exp() per response instead of one per window.
     shared = slope.ndim == 0 or slope.size == 0 or slope.min() == slope.max()
-    return Windows(
+    return AnchoredWindows(
         rankings=order,
         anchors=anchors,
         response_index=index,
@@ -240,14 +223,14 @@ def check_windows(
     )
 
 
-def response_blocks(windows: Windows) -> Iterator[tuple[IntArray, ResponseBlock]]:
+def response_blocks(windows: AnchoredWindows) -> Iterator[tuple[IntArray, ResponseBlock]]:
     """Lay windows out by response, block after block.
 
     Responses that have equally many windows share a block: blocks need no padding, however uneven the responses are.
 
     Parameters
     ----------
-    windows : Windows
+    windows : AnchoredWindows
         Checked windows.
 
     Yields
@@ -285,7 +268,7 @@ def response_blocks(windows: Windows) -> Iterator[tuple[IntArray, ResponseBlock]
         yield responses, _lay_out(windows, rows, m)
 
 
-def _lay_out(windows: Windows, rows: slice | IntArray, m: int) -> ResponseBlock:
+def _lay_out(windows: AnchoredWindows, rows: slice | IntArray, m: int) -> ResponseBlock:
     """Gather the windows ``rows``, m of each response, into one block."""
     rankings, anchors = windows.rankings[rows], windows.anchors[rows]
     k = rankings.shape[1]
@@ -305,11 +288,10 @@ def _lay_out(windows: Windows, rows: slice | IntArray, m: int) -> ResponseBlock:
     np.exp(logits, out=logits)
 
     items = np.array(rankings.reshape(n, m, k).transpose(2, 1, 0), dtype=np.intp, order="C")
-    sound = check_permutations(items, axis=0)
-    if not sound.all():
-        which = np.flatnonzero(~sound.T.ravel())[0]
-        bad = np.arange(windows.rankings.shape[0])[rows][which]
-        raise ValueError(f"ranking of window {bad} is not a permutation of 1..{k}: {windows.rankings[bad].tolist()}")
+    valid = are_permutations(items, axis=0)
+    if not valid.all():
+        first = np.flatnonzero(~valid.T.ravel())[0]
+        raise permutation_error(windows.rankings, int(np.arange(len(windows.rankings))[rows][first]))
     is_response = items == 1
     items -= 1
     items *= m * n

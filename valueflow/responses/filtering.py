@@ -7,7 +7,7 @@ import pandas as pd
 
 from valueflow.responses.columns import JOINT
 from valueflow.run import InputError, nearest
-from valueflow.theory import Theory, normalise_name
+from valueflow.theory import Theory
 
 
 def filter_responses(
@@ -73,7 +73,7 @@ def filter_responses(
     filters: tuple[tuple[str, str, object, Callable[[str], bool]], ...] = (
         ("steered_by", "steering", steered_by, lambda cell: cell == steered_by),
         ("model", "model", model, lambda cell: cell == model),
-        ("theory", "theory", theory.name, lambda cell: _same_theory(cell, theory)),
+        ("theory", "theory", theory.name, theory.is_named),
         ("value", "value", value, lambda cell: value in named(cell)),
         ("intensity", "intensity", intensity, lambda cell: pd.to_numeric(cell, errors="coerce") == intensity),
     )
@@ -109,7 +109,3 @@ def _steered_to(frame: pd.DataFrame, where: str, fitting: list[bool], wanted: Se
             f"holds: {', '.join(held[:20]) or 'none'}"
         )
     return frame[fitting]
-
-
-def _same_theory(name: str, theory: Theory) -> bool:
-    return normalise_name(name) in {normalise_name(theory.name), normalise_name(theory.name + "s")}

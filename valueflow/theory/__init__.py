@@ -1,6 +1,6 @@
 """Value theories: hierarchies of values with names and definitions."""
 
-from valueflow.theory.hierarchy import Node, Theory, normalise_name
+from valueflow.theory.hierarchy import Node, Theory, normalize_name
 from valueflow.theory.library import (
     choose_theory,
     find_theory,
@@ -19,7 +19,7 @@ __all__ = [
     "find_theory",
     "known_theories",
     "load_theory",
-    "normalise_name",
+    "normalize_name",
     "theory_from_mapping",
     "theory_of",
 ]

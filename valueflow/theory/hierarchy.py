@@ -13,7 +13,7 @@ Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 Wording = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
-def normalise_name(name: str) -> str:
+def normalize_name(name: str) -> str:
     """Reduce a name to what identifies it: `/`, `-`, `_`, white space and case do not matter."""
     return re.sub(r"[/\-_\s]+", "", name).casefold()
 
@@ -61,7 +61,7 @@ class Theory(BaseModel):
                 raise ValueError(f"value '{value}' is not among the nodes")
         first_by_name: dict[str, str] = {}
         for node_id in self.nodes:
-            other = first_by_name.setdefault(normalise_name(node_id), node_id)
+            other = first_by_name.setdefault(normalize_name(node_id), node_id)
             if other != node_id:
                 raise ValueError(f"the ids '{other}' and '{node_id}' are the same name to a user")
         try:
@@ -77,12 +77,16 @@ class Theory(BaseModel):
 
     @cached_property
     def _by_name(self) -> dict[str, str]:
-        names = {normalise_name(node.label): node_id for node_id, node in self.nodes.items()}
-        return names | {normalise_name(node_id): node_id for node_id in self.nodes}
+        names = {normalize_name(node.label): node_id for node_id, node in self.nodes.items()}
+        return names | {normalize_name(node_id): node_id for node_id in self.nodes}
+
+    def is_named(self, name: str) -> bool:
+        """Return whether a name means this theory: its own or the plural (`rights`), spelled as in `normalize_name`."""
+        return normalize_name(name) in {normalize_name(self.name), normalize_name(self.name + "s")}
 
     def find(self, name: str) -> str | None:
-        """Return the id of the node a user names, or None; spelling as in `normalise_name`."""
-        return self._by_name.get(normalise_name(name))
+        """Return the id of the node a user names, or None; spelling as in `normalize_name`."""
+        return self._by_name.get(normalize_name(name))
 
     def resolve(self, name: str) -> str:
         """Return the id of the node a user names.

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from valueflow.run import InputError, nearest, number_column, read_table, rename_columns, text_column
-from valueflow.theory import Theory, find_theory, normalise_name
+from valueflow.theory import Theory, find_theory, normalize_name
 from valueflow.vidb.anchors import HIGHEST_INTENSITY, LOWEST_INTENSITY, Anchors
 
 DEMO = "demo"
@@ -25,16 +25,16 @@ COLUMNS = {"text": "text", "final_rating": "final_rating", "theory": "theory", "
 
 @dataclass(frozen=True, eq=False)
 class Vidb:
-    """All anchors of a source; equal, and hashed, by identity: what is fitted on it can be kept.
+    """All anchors of a source; equal, and hashed, by identity: what is fitted on it can be cached.
 
     Attributes
     ----------
     source
         Where they come from, as given.
     anchors
-        One entry a value, in the order of theory and value.
+        One entry per value, in the order of theory and value.
     n_repeated
-        Rows whose text had stood before for the same value; a text counts once, at the mean of
+        Rows whose text appeared before for the same value; a text counts once, at the mean of
         its intensities.
     digest
         SHA-256 of all texts and intensities, for comparing runs.
@@ -54,16 +54,16 @@ class Vidb:
             The source has none for it; the message lists the values that it has.
         """
         for anchors in self.anchors:
-            if anchors.theory == theory.name and normalise_name(anchors.value) == normalise_name(value):
+            if anchors.theory == theory.name and normalize_name(anchors.value) == normalize_name(value):
                 return anchors
-        held = [anchors.value for anchors in self.anchors if anchors.theory == theory.name]
-        if not held:
+        values = [anchors.value for anchors in self.anchors if anchors.theory == theory.name]
+        if not values:
             theories = sorted({anchors.theory for anchors in self.anchors})
             raise InputError(f"vidb: {self.source} has no anchors of theory '{theory.name}', only of {theories}")
-        raise InputError(f"vidb: {self.source} has no anchors of '{value}'; {nearest(value, held)}")
+        raise InputError(f"vidb: {self.source} has no anchors of '{value}'; {nearest(value, values)}")
 
 
-def load_vidb(source: str, theory: Theory, columns: Mapping[str, str] | None = None) -> Vidb:
+def load_vidb(source: str, theory: Theory | None = None, columns: Mapping[str, str] | None = None) -> Vidb:
     """Load anchors and check every one of them.
 
     Parameters
@@ -74,7 +74,7 @@ def load_vidb(source: str, theory: Theory, columns: Mapping[str, str] | None = N
         left to a file name as above); or `hf://NAME[:SPLIT]`, a Hugging Face dataset with these
         columns, by its name on the hub or as a folder.
     theory
-        The theory asked about; it makes the names of its files and values unambiguous.
+        A theory of the caller's own, beside the packaged ones: names of its files and values are read by it.
     columns
         Our column name -> the source's, for those that differ.
 
@@ -93,7 +93,7 @@ def load_vidb(source: str, theory: Theory, columns: Mapping[str, str] | None = N
 
 
 @lru_cache(maxsize=8)
-def _load(source: str, theory: Theory, columns: tuple[tuple[str, str], ...], stamp: object) -> Vidb:
+def _load(source: str, theory: Theory | None, columns: tuple[tuple[str, str], ...], stamp: object) -> Vidb:
     del stamp  # part of the cache's key only
     mapping = dict(columns)
     path = DEMO_FILE if source == DEMO else Path(source)
@@ -123,7 +123,7 @@ def _load(source: str, theory: Theory, columns: tuple[tuple[str, str], ...], sta
     return Vidb(source, anchors, n_repeated=len(rows) - len(unique), digest=digest)
 
 
-def _checked(frame: pd.DataFrame, mapping: Mapping[str, str], where: str, theory: Theory) -> pd.DataFrame:
+def _checked(frame: pd.DataFrame, mapping: Mapping[str, str], where: str, theory: Theory | None) -> pd.DataFrame:
     """Return the four columns of a table, valid and with ids in place of names."""
     frame = rename_columns(frame, mapping, list(COLUMNS), where)
     names = pd.DataFrame({"theory": text_column(frame, "theory", where), "value": text_column(frame, "value", where)})
@@ -144,7 +144,7 @@ def _checked(frame: pd.DataFrame, mapping: Mapping[str, str], where: str, theory
     )
 
 
-def _named_file(path: Path, mapping: Mapping[str, str], theory: Theory) -> pd.DataFrame:
+def _named_file(path: Path, mapping: Mapping[str, str], theory: Theory | None) -> pd.DataFrame:
     names = _name_parts(path, theory)
     if names is None:
         raise InputError(f"vidb: {path} is not named VALUE_THEORY{FILE_SUFFIX}")
@@ -152,30 +152,31 @@ def _named_file(path: Path, mapping: Mapping[str, str], theory: Theory) -> pd.Da
     return _checked(frame.assign(value=names[0], theory=names[1]), dict(COLUMNS), str(path), theory)
 
 
-def _name_parts(path: Path, theory: Theory) -> tuple[str, str] | None:
+def _name_parts(path: Path, theory: Theory | None) -> tuple[str, str] | None:
     """Return value and theory as a file's name gives them, or None where it is not named that way."""
     if not path.name.endswith(FILE_SUFFIX):
         return None
     stem = path.name.removesuffix(FILE_SUFFIX)
-    if stem.endswith(f"_{theory.name}"):
+    if theory is not None and stem.endswith(f"_{theory.name}"):
         return stem.removesuffix(f"_{theory.name}"), theory.name
     match = re.fullmatch(r"(.+)_([^_]+)", stem)
     return (match[1], match[2]) if match else None
 
 
 def _first_rows(names: pd.DataFrame) -> tuple[list[int], list[tuple[str, str]]]:
-    """Return each distinct pair of names, and the row where it stands first."""
+    """Return each distinct pair of names, and the row where it appears first."""
     first = names.drop_duplicates()
     return first.index.tolist(), list(zip(first["theory"], first["value"], strict=True))
 
 
-def _ids(theory_name: str, value_name: str, asked: Theory, where: str) -> tuple[str, str]:
+def _ids(theory_name: str, value_name: str, own: Theory | None, where: str) -> tuple[str, str]:
     """Return the ids of a theory and a value as a source names them.
 
-    A theory that is neither asked about nor packaged is some user's own: its names are taken as they
-    stand. A known theory's values are known, so another name is a slip.
+    Names of a theory that is neither given nor packaged are taken as they are. A known theory's values are known, so
+    another name is a mistake.
     """
-    known = asked if normalise_name(theory_name) == normalise_name(asked.name) else find_theory(theory_name)
+    is_own = own is not None and normalize_name(theory_name) == normalize_name(own.name)
+    known = own if is_own else find_theory(theory_name)
     if known is None:
         return theory_name.strip(), value_name.strip()
     value = known.find(value_name)

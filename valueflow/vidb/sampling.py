@@ -1,4 +1,4 @@
-"""Which anchors a window holds: one class a method, each turning uniform numbers into draws.
+"""Which anchors a window holds: one class per method, each turning uniform numbers into draws.
 
 Randomness comes in as an array, so that a draw is a pure function of it: the caller derives the
 numbers from the response itself, and the same response meets the same anchors in any run.
@@ -19,7 +19,7 @@ Indices = npt.NDArray[np.int64]
 Uniforms = npt.NDArray[np.float64]
 
 
-class Sampling(Protocol):
+class AnchorSampling(Protocol):
     """Draws the anchors of windows."""
 
     def draw(self, anchors: Anchors, uniforms: Uniforms) -> Indices:
@@ -35,7 +35,7 @@ class Sampling(Protocol):
         Returns
         -------
         (W, K-1) array
-            Indices into `anchors`, no two alike in a row.
+            Indices into `anchors`, no two equal in a row.
 
         Raises
         ------
@@ -50,7 +50,7 @@ class RandomSampling:
     """K-1 anchors without replacement, every one as likely as any other."""
 
     def draw(self, anchors: Anchors, uniforms: Uniforms) -> Indices:
-        """Draw as `Sampling.draw` says."""
+        """Draw as `AnchorSampling.draw` says."""
         check_count(anchors, uniforms.shape[1])
         return _without_replacement(uniforms, len(anchors))
 
@@ -60,11 +60,11 @@ class BucketSampling:
     """One anchor from each of K-1 equal-width bins between the lowest and the highest anchor.
 
     An empty bin draws from the nearest bin that has an anchor to spare (the lower one of two
-    equally near), so that every window spans the scale and no anchor stands in it twice.
+    equally near), so that every window spans the scale and no anchor appears twice.
     """
 
     def draw(self, anchors: Anchors, uniforms: Uniforms) -> Indices:
-        """Draw as `Sampling.draw` says."""
+        """Draw as `AnchorSampling.draw` says."""
         n_bins = uniforms.shape[1]
         check_count(anchors, n_bins)
         low, high = anchors.intensities[0], anchors.intensities[-1]
@@ -74,12 +74,12 @@ class BucketSampling:
         starts[0] = 0
         ends = np.append(starts[1:], len(anchors))
         sources = _bin_sources(ends - starts)
-        drawn = np.empty(uniforms.shape, dtype=np.int64)
+        indices = np.empty(uniforms.shape, dtype=np.int64)
         for source in np.unique(sources):
             columns = np.flatnonzero(sources == source)
             size = int(ends[source] - starts[source])
-            drawn[:, columns] = starts[source] + _without_replacement(uniforms[:, columns], size)
-        return drawn
+            indices[:, columns] = starts[source] + _without_replacement(uniforms[:, columns], size)
+        return indices
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class FixedSampling:
     texts: Sequence[str] | str | None = None
 
     def draw(self, anchors: Anchors, uniforms: Uniforms) -> Indices:
-        """Draw as `Sampling.draw` says; the uniforms only say how many windows there are.
+        """Draw as `AnchorSampling.draw` says; the uniforms only say how many windows there are.
 
         Raises
         ------
@@ -143,20 +143,20 @@ def check_count(anchors: Anchors, needed: int) -> None:
 
 
 def _without_replacement(uniforms: Uniforms, size: int) -> Indices:
-    """Turn uniforms (W, n) into n different indices below `size` a row, every ordered choice as likely.
+    """Turn uniforms (W, n) into n different indices below `size` per row, all ordered choices equally likely.
 
-    Draw j picks a rank among the size - j indices that are left; passing over those already
-    drawn, in ascending order, turns the rank into an index. The loops run over draws, not rows.
+    Draw j picks a rank among the size - j indices that are left; skipping those chosen
+    before, in ascending order, turns the rank into an index. The loops run over draws, not rows.
     """
     n_windows, n_draws = uniforms.shape
     ranks = (uniforms * (size - np.arange(n_draws))).astype(np.int64)
-    drawn = np.empty((n_windows, n_draws), dtype=np.int64)
+    chosen = np.empty((n_windows, n_draws), dtype=np.int64)
     for draw in range(n_draws):
         index = ranks[:, draw].copy()
-        for earlier in np.sort(drawn[:, :draw], axis=1).T:
+        for earlier in np.sort(chosen[:, :draw], axis=1).T:
             index += index >= earlier
-        drawn[:, draw] = index
-    return drawn
+        chosen[:, draw] = index
+    return chosen
 
 
 def _bin_sources(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -1,27 +1,18 @@
-"""Utility of a response from windows in which it was ranked among anchors of known utility.
+"""Maximum of a response's posterior: Newton's method for many responses at once.
 
-The model is Plackett-Luce (Luce, 1959; Plackett, 1975): a judge picks the items of a window one after the other, each
-with a probability proportional to exp(beta u) among those left. With the anchors' utilities known, the response's u is
-the one unknown, and the log-posterior under a normal prior of precision lambda is strictly concave in it.
-
-References
-----------
-Luce, R. D. (1959). Individual Choice Behavior. Wiley.
-Plackett, R. L. (1975). The analysis of permutations. Applied Statistics 24(2), 193-202.
+The log-posterior of a response among anchors of known utility, under a normal prior, is strictly concave in the one
+unknown. It is maximized in x = slope * u, block by block.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.special import wrightomega
 
-from .windows import FloatArray, IntArray, ResponseBlock, check_windows, response_blocks
-
-Solver = Literal["newton", "ascent"]
+from .windows import FloatArray, IntArray, ResponseBlock
 
 # Points on the intensity scale: far below any standard error and below what a table of scores shows.
 TOLERANCE = 1e-8
@@ -29,42 +20,12 @@ TOLERANCE = 1e-8
 # exp() of it is finite, and logistic terms with thresholds up to LARGEST_EXPONENT are saturated well before it.
 _SATURATION = 700.0
 
-# Most responses are certain after this many plain steps; until then dropping those that are costs more than it saves.
-_PLAIN_STEPS = 2
+# Most responses have converged after this many plain steps; until then, dropping those costs more than it saves.
+PLAIN_STEPS = 2
 
 # Together they keep the plain steps inside the range of exp().
 _FURTHEST_START = 400.0
 _LONGEST_STEP = 100.0
-
-
-@dataclass(frozen=True)
-class UtilityFit:
-    """Estimated utilities of N responses.
-
-    Attributes
-    ----------
-    utility : (N,) float array
-        Maximum of the posterior, in points of the anchors' scale; NaN where not converged or without a window.
-    standard_error : (N,) float array
-        Inverse square root of the observed information (prior included); NaN where ``utility`` is.
-    converged : (N,) bool array
-        The Newton distance |gradient / information| at ``utility`` is below the tolerance. False without a window.
-    n_windows : (N,) int array
-        Windows of each response.
-    iterations : int
-        Evaluations of the gradient that the slowest response took.
-    """
-
-    utility: FloatArray
-    standard_error: FloatArray
-    converged: NDArray[np.bool_]
-    n_windows: IntArray
-    iterations: int
-
-    @property
-    def failed(self) -> NDArray[np.bool_]:
-        """Responses that have windows but did not converge, shape (N,)."""
-        return ~self.converged & (self.n_windows > 0)
 
 
 @dataclass(frozen=True)
@@ -75,89 +36,6 @@ class BlockSolution:
     information: FloatArray
     converged: NDArray[np.bool_]
     iterations: int
-
-
-def fit_utilities(
-    rankings: ArrayLike,
-    anchor_utilities: ArrayLike,
-    response_index: ArrayLike,
-    n_responses: int,
-    *,
-    discrimination: float | ArrayLike = 1.0,
-    prior_precision: float = 1e-3,
-    solver: Solver = "newton",
-    max_iter: int = 50,
-    learning_rate: float = 0.1,
-    tolerance: float = TOLERANCE,
-) -> UtilityFit:
-    """Estimate each response's utility by the maximum of its posterior.
-
-    Maximises ``sum_w log P(ranking_w) - prior_precision / 2 * u**2`` (Plackett-Luce, anchors fixed) separately for
-    every response. Each response is solved on its own: which others stand beside it does not change its result.
-
-    Parameters
-    ----------
-    rankings : (W, K) array of int
-        Item numbers of each window, most supportive first: 1 is the response, j + 1 is anchor j.
-    anchor_utilities : (W, K - 1) array of float
-        Known utilities of the anchors, in points.
-    response_index : (W,) array of int
-        Response of each window, in 0..N-1. Responses may have different numbers of windows, or none.
-    n_responses : int
-        Number of responses N.
-    discrimination : float or (W,) array of float, default 1
-        Slope beta of the judge, per point; one a window for a panel.
-    prior_precision : float, default 1e-3
-        Precision lambda of the normal prior around 0, per squared point. Above zero, so that a response ranked first
-        (or last) everywhere has a finite maximum.
-    solver : {"newton", "ascent"}, default "newton"
-        Newton's method, bent by the third derivative and kept inside a shrinking bracket; or plain gradient ascent
-        from 0, for comparison.
-    max_iter : int, default 50
-        Most evaluations of the gradient for a response.
-    learning_rate : float, default 0.1
-        Step of ``"ascent"``: u += learning_rate * gradient.
-    tolerance : float, default 1e-8
-        Points. Both solvers have converged where |gradient / information| at the returned utility is below it.
-
-    Returns
-    -------
-    UtilityFit
-        Estimates, standard errors and which of them converged.
-
-    Raises
-    ------
-    ValueError
-        Where an argument is out of its range, or a ranking is not a permutation of 1..K.
-    """
-    if solver not in ("newton", "ascent"):
-        raise ValueError(f"solver must be 'newton' or 'ascent', not {solver!r}")
-    if not (np.isfinite(learning_rate) and learning_rate > 0):
-        raise ValueError(f"learning_rate must be above zero, got {learning_rate}")
-    check_solver_limits(prior_precision, max_iter, tolerance)
-    windows = check_windows(rankings, anchor_utilities, response_index, n_responses, discrimination)
-    utility = np.full(n_responses, np.nan)
-    standard_error = np.full(n_responses, np.nan)
-    converged = np.zeros(n_responses, dtype=np.bool_)
-    iterations = 0
-    rate = learning_rate if solver == "ascent" else None
-    for responses, block in response_blocks(windows):
-        found = solve_block(block, windows.span, prior_precision, max_iter, tolerance, rate)
-        utility[responses] = np.where(found.converged, found.utility, np.nan)
-        standard_error[responses] = 1 / np.sqrt(np.where(found.converged, found.information, np.nan))
-        converged[responses] = found.converged
-        iterations = max(iterations, found.iterations)
-    return UtilityFit(utility, standard_error, converged, windows.n_windows, iterations)
-
-
-def check_solver_limits(prior_precision: float, max_iter: int, tolerance: float) -> None:
-    """Raise ValueError where a setting of the solver is out of its range."""
-    if not (np.isfinite(prior_precision) and prior_precision > 0):
-        raise ValueError(f"prior_precision must be above zero, got {prior_precision}")
-    if max_iter < 1:
-        raise ValueError(f"max_iter must be at least 1, got {max_iter}")
-    if not tolerance > 0:
-        raise ValueError(f"tolerance must be above zero, got {tolerance}")
 
 
 def log_posterior_derivatives(
@@ -223,8 +101,12 @@ def solve_block(
         The responses.
     span : (float, float)
         Lowest and highest anchor; Newton starts between them, at the response's share of anchors beaten.
-    prior_precision, max_iter, tolerance : float, int, float
-        As in :func:`fit_utilities`.
+    prior_precision : float
+        Of the normal prior around 0, per squared point.
+    max_iter : int
+        Most evaluations of the gradient.
+    tolerance : float
+        Of the Newton distance, in points.
     learning_rate : float, optional
         Plain ascent with this step where given, else Newton's method.
 
@@ -251,11 +133,11 @@ def _newton(block: ResponseBlock, span: tuple[float, float], precision: float, m
     # Where the likelihood is flat Newton's step is far too long: no longer one than half the anchors' span is needed.
     reach = min((span[1] - span[0]) / 2 * block.slope + 4.0, _LONGEST_STEP)
     scratch = np.empty((2, *block.rivals.shape))
-    plain = min(_PLAIN_STEPS, max_iter)
+    plain = min(PLAIN_STEPS, max_iter)
     for _ in range(plain):
-        step, information = _bent_step(x, block, precision, scratch)
+        step, information = _halley_step(x, block, precision, scratch)
         x += np.minimum(np.maximum(step, -reach), reach)
-    near = np.abs(step) < _certain_step(block, limit)
+    near = np.abs(step) < _sufficient_step(block, limit)
     left = np.flatnonzero(~near)
     if left.size == 0 or plain == max_iter:
         return x, information, near, plain
@@ -264,7 +146,7 @@ def _newton(block: ResponseBlock, span: tuple[float, float], precision: float, m
     return x, information, near, plain + guarded
 
 
-def _bent_step(
+def _halley_step(
     x: FloatArray, block: ResponseBlock, precision: float, scratch: FloatArray | None = None
 ) -> tuple[FloatArray, FloatArray]:
     """Newton's step corrected for the third derivative (Halley's method), and the information where it leads."""
@@ -277,8 +159,8 @@ def _bent_step(
     return step, information
 
 
-def _certain_step(block: ResponseBlock, limit: float) -> FloatArray:
-    """Longest step after which the Newton distance is certain to be below the limit, without looking again.
+def _sufficient_step(block: ResponseBlock, limit: float) -> FloatArray:
+    """Longest step after which the Newton distance is guaranteed to be below the limit, without another evaluation.
 
     A logistic term's third and fourth derivatives are at most R and R^2 times its second, R being the steepest relative
     slope. Taylor's formula then bounds the Newton distance after a step s of Halley's method by
@@ -311,8 +193,8 @@ def _guarded_newton(x: FloatArray, block: ResponseBlock, precision: float, max_i
     iterations = 0
     while iterations < max_iter:
         iterations += 1
-        step, information = _bent_step(x, block, precision)
-        near = np.abs(step) < _certain_step(block, limit)
+        step, information = _halley_step(x, block, precision)
+        near = np.abs(step) < _sufficient_step(block, limit)
         rising = step > 0
         lower, upper = np.where(rising, x, lower), np.where(rising, upper, x)
         proposal = x + step

@@ -1,4 +1,4 @@
-"""The likelihood of windows in which items were ranked among each other, and its derivatives."""
+"""Likelihood of windows in which items were ranked among each other, and its derivatives."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .windows import LARGEST_EXPONENT, FloatArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)
-class RankedWindows:
+class ItemWindows:
     """Windows laid out for many passes over them.
 
     Attributes
@@ -33,7 +33,7 @@ class RankedWindows:
     n_judges: int
 
     @classmethod
-    def of(cls, order: IntArray, n_items: int, judge: IntArray | None = None, n_judges: int = 1) -> RankedWindows:
+    def of(cls, order: IntArray, n_items: int, judge: IntArray | None = None, n_judges: int = 1) -> ItemWindows:
         """Lay out rankings (W, K) of items by judges (W,), both numbered from 0."""
         cells = np.ascontiguousarray(order.T, dtype=np.intp)
         if judge is not None:
@@ -42,7 +42,7 @@ class RankedWindows:
         return cls(cells, np.bincount(cells[:-1].ravel(), minlength=size).astype(np.float64), n_items, n_judges)
 
     def summed(self, places: FloatArray) -> FloatArray:
-        """Add up what stands at the places (K, W) by judge and item: (J, N)."""
+        """Sum numbers of the places (K, W) by judge and item: (J, N)."""
         sums = np.bincount(self.cells.ravel(), weights=places.ravel(), minlength=self.picked.size)
         return np.asarray(sums.reshape(self.n_judges, self.n_items), dtype=np.float64)
 
@@ -68,9 +68,9 @@ def checked_order(rankings: ArrayLike, n_items: int, judges: ArrayLike | None) -
     order = np.ascontiguousarray(order, dtype=np.intp)
     if n_items < 1 or (order.size and not (order.min() >= 0 and order.max() < n_items)):
         raise ValueError(f"rankings must hold items from 0 to {n_items - 1}")
-    if len(order) and (np.diff(np.sort(order, axis=1), axis=1) == 0).any():
-        window = int(np.flatnonzero((np.diff(np.sort(order, axis=1), axis=1) == 0).any(axis=1))[0])
-        raise ValueError(f"window {window} holds an item twice")
+    repeated = (np.diff(np.sort(order, axis=1), axis=1) == 0).any(axis=1)
+    if repeated.any():
+        raise ValueError(f"window {int(np.flatnonzero(repeated)[0])} holds an item twice")
     if judges is None:
         return order, np.zeros(len(order), dtype=np.intp), 1
     judge = np.asarray(judges)
@@ -80,7 +80,7 @@ def checked_order(rankings: ArrayLike, n_items: int, judges: ArrayLike | None) -
 
 
 def log_likelihood(
-    utility: FloatArray, slopes: FloatArray, windows: RankedWindows
+    utility: FloatArray, slopes: FloatArray, windows: ItemWindows
 ) -> tuple[float, FloatArray, FloatArray]:
     """Return the log-likelihood of windows and its gradients in the utilities (N,) and in the slopes (J,).
 
@@ -88,7 +88,7 @@ def log_likelihood(
     ----------
     utility : (N,) float array
     slopes : (J,) float array
-    windows : RankedWindows
+    windows : ItemWindows
     """
     scaled = np.outer(slopes, utility)
     reach = float(np.abs(scaled).max(initial=0.0)) + np.log(len(windows.cells))
@@ -115,7 +115,7 @@ def log_likelihood(
     return value, slopes @ residual, residual @ utility
 
 
-def logarithms(scaled: FloatArray, windows: RankedWindows) -> tuple[FloatArray, FloatArray]:
+def logarithms(scaled: FloatArray, windows: ItemWindows) -> tuple[FloatArray, FloatArray]:
     """Return scaled utilities (J, N) at all places (K, W), and the log of each stage's total strength (K - 1, W).
 
     A stage chooses from the items from its place on. Nothing leaves the range of a number, however far utilities lie
@@ -134,7 +134,7 @@ def chances(at_places: FloatArray, log_totals: FloatArray, place: int) -> FloatA
     return np.asarray(np.exp(at_places[place] - log_totals[: place + 1]), dtype=np.float64)
 
 
-def curvature(utility: FloatArray, slopes: FloatArray, windows: RankedWindows) -> FloatArray:
+def curvature(utility: FloatArray, slopes: FloatArray, windows: ItemWindows) -> FloatArray:
     """Return the diagonal of the information: of each stage that an item is in, slope^2 p (1 - p)."""
     at_places, log_totals = logarithms(np.outer(slopes, utility), windows)
     own = np.empty_like(at_places)
@@ -144,7 +144,7 @@ def curvature(utility: FloatArray, slopes: FloatArray, windows: RankedWindows) -
     return np.asarray(slopes**2 @ windows.summed(own), dtype=np.float64)
 
 
-def information(utility: FloatArray, slopes: FloatArray, windows: RankedWindows) -> csr_array:
+def information(utility: FloatArray, slopes: FloatArray, windows: ItemWindows) -> csr_array:
     """Return the observed information of all windows: a sparse (N, N) Laplacian."""
     n = windows.n_items
     at_places, log_totals = logarithms(np.outer(slopes, utility), windows)

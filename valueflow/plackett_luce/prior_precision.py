@@ -1,4 +1,4 @@
-"""How far utilities lie apart: the precision of their prior, found from the windows themselves."""
+"""Precision of the prior on utilities of items, estimated by cross-validation on the windows themselves."""
 
 from __future__ import annotations
 
@@ -7,51 +7,51 @@ from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.special import expit
 
+from .item_likelihood import ItemWindows, checked_order
 from .items import fit_items
-from .ranked import RankedWindows, checked_order
 from .uncertainty import marginal_moments
 from .windows import IntArray
 
-LOWEST_PRECISION, HIGHEST_PRECISION = 1e-3, 10.0
+LOWEST_PRIOR_PRECISION, HIGHEST_PRIOR_PRECISION = 1e-3, 10.0
 """Between these a precision is sought: priors by which utilities lie some 30, and some 0.3, from 0."""
 
 _FOLDS = 4
-_ENOUGH = 5_000
-"""Held-out windows that tell a precision to a few percent; where there are more, not every fold is needed."""
+_SUFFICIENT_WINDOWS = 5_000
+"""Held-out windows that determine a precision to a few percent; where there are more, not every fold is needed."""
 
 _TOLERANCE = 1e-4
 """Of the fits: utilities far nearer to their maximum than they are known."""
 
-_USUAL_SPREAD, _FACTOR = 3.0, 2.0
-"""What the spread of utilities is taken for before any window: within this factor of 3, two times in three. It keeps a
-dozen windows from saying anything wild; a thousand leave it little weight, unless utilities spread by 8 or more."""
+_PRIOR_SPREAD, _PRIOR_FACTOR = 3.0, 2.0
+"""Log-normal prior on the spread of utilities: within this factor of 3, two times in three. It regularizes the estimate
+from a dozen windows; against a thousand it has little weight, unless utilities spread by 8 or more."""
 
 _NEAR = 0.1
 """How near, in the logarithm, a precision is found: a tenth more or less moves intervals by less than a hundredth."""
 
 
-def choose_precision(
+def choose_prior_precision(
     rankings: ArrayLike, n_items: int, *, judges: ArrayLike | None = None, windows: ArrayLike | None = None
 ) -> float:
-    r"""Choose the prior by which held-out windows are foretold neither too surely nor too little so.
+    r"""Choose the prior precision under which predictions of held-out windows are calibrated.
 
-    Each quarter of the windows in turn is held out, utilities are fitted to the others, and the chance that item i
-    stands before item j of a held-out window is taken as
+    Each quarter of the windows in turn is held out, utilities are fitted to the others, and the probability that item i
+    is ranked before item j of a held-out window is taken as
 
     .. math::
 
         \sigma\left( \frac{b s (m_i - m_j)}{\sqrt{1 + \pi/8 \, b^2 s^2 (v_i + v_j)}} \right)
 
     with means m and variances v of the posterior, a judge's slope b (MacKay, 1992) and s = 1. The precision is the one
-    at which no other s, no stretching of the scale, would foretell held-out pairs better. Few windows leave it near
+    at which no other s, no rescaling of the utilities, would predict held-out pairs better. Few windows leave it near
     0.1.
 
-    Variances are those of an item by itself about what it hangs together with: what two items have in common is left
-    out. It was chosen by how well intervals then hold (`benchmarks/construction_plan.py`). The likelihood of held-out
+    Variances are marginal, about the mean of an item's component; covariances are left
+    out. This was chosen by how well intervals then hold (`benchmarks/construction_plan.py`). The likelihood of held-out
     windows itself, and that of all windows by Laplace's approximation, took utilities to lie too near to each other.
 
-    What was ranked must not have decided which windows came after it: a window held out then speaks through those that
-    followed. So windows are random ones.
+    What was ranked must not have decided which windows came after it, or a held-out window would have influenced those
+    that followed. So windows must be random ones.
 
     Parameters
     ----------
@@ -83,16 +83,16 @@ def choose_precision(
     window = np.arange(len(order)) if windows is None else np.asarray(windows)
     if window.shape != (len(order),):
         raise ValueError(f"windows must have shape ({len(order)},), not {window.shape}")
-    # In the order in which windows come, whatever their numbers.
+    # By the rank of a window's number.
     fold = np.unique(window, return_inverse=True)[1] % _FOLDS
-    needed = min(_FOLDS, 1 + _ENOUGH * _FOLDS // max(len(order), 1))
+    needed = min(_FOLDS, 1 + _SUFFICIENT_WINDOWS * _FOLDS // max(len(order), 1))
 
-    def too_flat(log_precision: float) -> float:
-        """Sum how much better held-out pairs would be foretold on a wider scale: below 0 where on a narrower one."""
+    def scale_derivative(log_precision: float) -> float:
+        """Return the derivative of held-out pairs' log-likelihood, with its prior, in the logarithm of the scale."""
         precision = float(np.exp(log_precision))
-        usual = (np.log(_USUAL_SPREAD) + log_precision / 2) / np.log(_FACTOR) ** 2
-        gains = (
-            _gain_of_stretching(
+        of_prior = (np.log(_PRIOR_SPREAD) + log_precision / 2) / np.log(_PRIOR_FACTOR) ** 2
+        derivatives = (
+            _held_out_scale_derivative(
                 (order[fold != own], judge[fold != own]),
                 (order[fold == own], judge[fold == own]),
                 n_items,
@@ -101,17 +101,17 @@ def choose_precision(
             )
             for own in range(needed)
         )
-        return float(usual + sum(gains))
+        return float(of_prior + sum(derivatives))
 
-    low, high = np.log(LOWEST_PRECISION), np.log(HIGHEST_PRECISION)
-    if too_flat(low) >= 0:
-        return LOWEST_PRECISION
-    if too_flat(high) <= 0:
-        return HIGHEST_PRECISION
-    return float(np.exp(brentq(too_flat, low, high, xtol=_NEAR)))
+    low, high = np.log(LOWEST_PRIOR_PRECISION), np.log(HIGHEST_PRIOR_PRECISION)
+    if scale_derivative(low) >= 0:
+        return LOWEST_PRIOR_PRECISION
+    if scale_derivative(high) <= 0:
+        return HIGHEST_PRIOR_PRECISION
+    return float(np.exp(brentq(scale_derivative, low, high, xtol=_NEAR)))
 
 
-def _gain_of_stretching(
+def _held_out_scale_derivative(
     fitted: tuple[IntArray, IntArray],
     held_out: tuple[IntArray, IntArray],
     n_items: int,
@@ -125,14 +125,14 @@ def _gain_of_stretching(
     order, judge = fitted
     judges = judge if n_judges > 1 else None
     fit = fit_items(order, n_items, judges=judges, prior_precision=precision, tolerance=_TOLERANCE, errors=False)
-    windows = RankedWindows.of(order, n_items, judge, len(fit.discrimination))
+    windows = ItemWindows.of(order, n_items, judge, len(fit.discrimination))
     mean, variance = marginal_moments(fit.utility, fit.discrimination, windows, precision, fit.component)
-    # Of an item in none of the windows no more is known than the prior.
+    # An item in no window has its prior variance.
     variance = np.where(fit.n_windows > 0, variance, 1 / precision)
     order, judge = held_out
     above, below = np.triu_indices(order.shape[1], k=1)
     slope = np.append(fit.discrimination, np.ones(n_judges - len(fit.discrimination)))[judge][:, None]
     distance = slope * (mean[order[:, above]] - mean[order[:, below]])
     spread = 1 + np.pi / 8 * slope**2 * (variance[order[:, above]] + variance[order[:, below]])
-    gains = expit(-distance / np.sqrt(spread)) * distance * spread**-1.5
-    return float(2 / order.shape[1] * gains.sum())
+    terms = expit(-distance / np.sqrt(spread)) * distance * spread**-1.5
+    return float(2 / order.shape[1] * terms.sum())

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
-from valueflow.plackett_luce import anchored, fit_utilities, simulate_rankings, windows
+from valueflow.plackett_luce import fit_utilities, maximum, simulate_rankings, windows
 
 PRIOR = 1e-3
 
@@ -76,7 +76,7 @@ def test_derivatives_match_the_literal_posterior(panel):
     for u in np.linspace(-12, 12, 13):
         x = np.array([u * block.slope])
         gradient, information, third = (
-            d[0] for d in anchored.log_posterior_derivatives(x, block, PRIOR / block.slope**2)
+            d[0] for d in maximum.log_posterior_derivatives(x, block, PRIOR / block.slope**2)
         )
         h = 1e-3
         assert gradient * block.slope == pytest.approx((value(u + h) - value(u - h)) / (2 * h), abs=1e-5)
@@ -250,9 +250,7 @@ def test_converged_means_the_newton_distance_at_the_result():
                 windows.check_windows(rankings[keep], anchors[keep], index, n, 2.0)
             )
             utility = fit.utility[responses]
-            gradient, information, _ = anchored.log_posterior_derivatives(
-                np.nan_to_num(2.0 * utility), block, PRIOR / 4
-            )
+            gradient, information, _ = maximum.log_posterior_derivatives(np.nan_to_num(2.0 * utility), block, PRIOR / 4)
             distance = np.abs(gradient / information) / 2
             assert (distance[fit.converged[responses]] < tolerance + 1e-13).all()
 
@@ -273,16 +271,17 @@ def test_ascent_agrees_with_newton_where_it_converges():
 
 
 def test_ascent_steps_are_plain():
-    # Two steps from 0 by hand, for one window of two items: gradient = beta (1 - chance to win) - prior * u.
-    u = 0.0
-    for _ in range(2):
-        u += 0.1 * (0.7 * (1 - 1 / (1 + np.exp(0.7 * (2.0 - u)))) - PRIOR * u)
-    fit = fit_utilities(
-        [[1, 2]], [[2.0]], [0], 1, discrimination=0.7, solver="ascent", learning_rate=0.1, max_iter=3, tolerance=100.0
-    )
-    assert fit.utility[0] == 0.0  # converged at once by so wide a tolerance: it stays where it starts
-    checked = windows.check_windows([[1, 2]], [[2.0]], [0], 1, 0.7)
-    ((_, block),) = windows.response_blocks(checked)
-    found = anchored.solve_block(block, checked.span, PRIOR, 2, 1e-8, 0.1)
-    assert found.utility[0] == pytest.approx(u, rel=1e-12)
-    assert not found.converged[0]
+    # Steps from 0 by hand, for one window of two items: gradient = beta (1 - chance to win) - prior * u.
+    iterates, distances = [0.0], []
+    for _ in range(3):
+        chance = 1 / (1 + np.exp(0.7 * (2.0 - iterates[-1])))
+        gradient = 0.7 * (1 - chance) - PRIOR * iterates[-1]
+        distances.append(abs(gradient / (0.7**2 * chance * (1 - chance) + PRIOR)))
+        iterates.append(iterates[-1] + 0.1 * gradient)
+    for steps, tolerance in ((0, 100.0), (2, (distances[1] + distances[2]) / 2)):
+        fit = fit_utilities(
+            *([[1, 2]], [[2.0]], [0], 1),
+            **{"discrimination": 0.7, "solver": "ascent", "learning_rate": 0.1, "max_iter": 3, "tolerance": tolerance},
+        )
+        assert fit.utility[0] == pytest.approx(iterates[steps], rel=1e-12)
+        assert fit.iterations == steps + 1

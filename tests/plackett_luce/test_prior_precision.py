@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from valueflow.plackett_luce import choose_precision, fit_items, simulate_rankings
-from valueflow.plackett_luce.precision import LOWEST_PRECISION
+from valueflow.plackett_luce import LOWEST_PRIOR_PRECISION, choose_prior_precision, fit_items, simulate_rankings
 
 
 def simulated(spread: float, k: int, m: int, seed: int, n: int = 300) -> tuple[np.ndarray, np.ndarray]:
@@ -20,7 +19,7 @@ def test_intervals_hold_what_they_say(spread: float, k: int) -> None:
     held, slopes = [], []
     for seed in range(3):
         truth, order = simulated(spread, k, 12, seed)
-        fit = fit_items(order, 300, prior_precision=choose_precision(order, 300))
+        fit = fit_items(order, 300, prior_precision=choose_prior_precision(order, 300))
         centred = truth - truth.mean()
         held.append(np.abs(fit.utility - centred) < 1.645 * fit.standard_error)
         slopes.append(centred @ fit.utility / (fit.utility @ fit.utility))
@@ -35,7 +34,7 @@ def test_of_several_judges_with_slopes_of_their_own() -> None:
     judge, slopes = np.arange(3_000) % 2, np.array([0.5, 2.0])
     ranked = simulate_rankings(truth[items], slopes[judge], draws) - 1
     order = np.take_along_axis(items, ranked, axis=1)
-    fit = fit_items(order, 200, judges=judge, prior_precision=choose_precision(order, 200, judges=judge))
+    fit = fit_items(order, 200, judges=judge, prior_precision=choose_prior_precision(order, 200, judges=judge))
     held = np.abs(fit.utility - (truth - truth.mean())) < 1.645 * fit.standard_error
     assert 0.84 < held.mean() < 0.96
 
@@ -49,7 +48,7 @@ def test_a_panel_s_rankings_of_a_window_are_held_out_together(n_judges: int) -> 
     window, judge = np.repeat(np.arange(len(items)), n_judges), np.tile(np.arange(n_judges), len(items))
     ranked = simulate_rankings(truth[items[window]], 1.0, draws) - 1
     order = np.take_along_axis(items[window], ranked, axis=1)
-    found = choose_precision(order, 200, judges=judge, windows=window)
+    found = choose_prior_precision(order, 200, judges=judge, windows=window)
     assert 0.06 < found < 0.6
 
 
@@ -61,7 +60,7 @@ def test_a_panel_with_a_judge_that_never_errs(k: int) -> None:
     window, judge = np.repeat(np.arange(len(items)), 2), np.tile([0, 1], len(items))
     noise = draws.gumbel(size=(len(window), k)) * judge[:, None]
     order = np.take_along_axis(items[window], np.argsort(-(truth[items[window]] + noise), axis=1), axis=1)
-    found = choose_precision(order, 60, judges=judge, windows=window)
+    found = choose_prior_precision(order, 60, judges=judge, windows=window)
     fit = fit_items(order, 60, judges=judge, prior_precision=found)
     assert np.isfinite(fit.standard_error).all()
     assert np.corrcoef(fit.utility, truth)[0, 1] > 0.6
@@ -70,7 +69,7 @@ def test_a_panel_with_a_judge_that_never_errs(k: int) -> None:
 def test_items_that_no_judge_tells_apart_are_all_alike() -> None:
     draws = np.random.default_rng(1)
     order = np.argsort(draws.random((2_000, 100)), axis=1)[:, :2]
-    precision = choose_precision(order, 100)
+    precision = choose_prior_precision(order, 100)
     assert precision > 1
     assert np.abs(fit_items(order, 100, prior_precision=precision).utility).max() < 0.5
 
@@ -78,14 +77,14 @@ def test_items_that_no_judge_tells_apart_are_all_alike() -> None:
 def test_orders_without_a_doubt_take_the_widest_prior() -> None:
     draws = np.random.default_rng(2)
     order = np.sort(np.argsort(draws.random((2_000, 100)), axis=1)[:, :3], axis=1)
-    assert choose_precision(order, 100) == LOWEST_PRECISION
+    assert choose_prior_precision(order, 100) == LOWEST_PRIOR_PRECISION
 
 
 @pytest.mark.parametrize("order", [[[0, 1]], [[0, 1], [1, 2]], [[0, 1]] * 5])
 def test_few_windows_leave_the_usual_spread(order: list[list[int]]) -> None:
-    assert choose_precision(order, 3) == pytest.approx(1 / 9, rel=0.5)
+    assert choose_prior_precision(order, 3) == pytest.approx(1 / 9, rel=0.5)
 
 
 def test_windows_of_another_number_than_rankings() -> None:
     with pytest.raises(ValueError, match=r"windows must have shape \(2,\)"):
-        choose_precision([[0, 1], [1, 0]], 2, windows=[0])
+        choose_prior_precision([[0, 1], [1, 0]], 2, windows=[0])

@@ -1,0 +1,200 @@
+"""Windows before and after a judge has ranked them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from valueflow.plackett_luce import are_permutations
+from valueflow.run import shorten
+from valueflow.vidb import Anchors
+
+SINGLE_JUDGE = "judge"
+"""Name of a judge that is the only one."""
+
+LONGEST_REASON = 160
+"""Most characters of why a ranking failed."""
+
+Rows = npt.NDArray[np.bool_] | npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The windows of a run: in each, one response among K-1 anchors, or K texts of one set (`among`).
+
+    Items are numbered from 1: item 1 is the response, item j+1 the window's j-th anchor.
+
+    Attributes
+    ----------
+    responses
+        (W,) which response each window holds, an index into `response_texts`.
+    anchors
+        (W, K-1) which anchors, indices into `anchor_set`.
+    prompt_order
+        (W, K) item numbers in the order in which a prompt shows them.
+    response_texts
+        (N,) texts of all responses of the run.
+    anchor_set
+        The value's anchors.
+    """
+
+    responses: npt.NDArray[np.int64]
+    anchors: npt.NDArray[np.int64]
+    prompt_order: npt.NDArray[np.int64]
+    response_texts: npt.NDArray[np.object_]
+    anchor_set: Anchors
+
+    @classmethod
+    def among(
+        cls,
+        theory: str,
+        value: str,
+        texts: npt.NDArray[np.object_],
+        items: npt.NDArray[np.int64],
+        prompt_order: npt.NDArray[np.int64],
+    ) -> Self:
+        """Return windows of texts of unknown intensity: (W, K) indices into (N,) texts; theory and value by id."""
+        unknown = Anchors(theory, value, texts, np.full(len(texts), np.nan))
+        return cls(items[:, 0], items[:, 1:], prompt_order, texts, unknown)
+
+    def __len__(self) -> int:
+        return len(self.responses)
+
+    @property
+    def is_among(self) -> bool:
+        """Whether all items are of one set of texts, none of which is an anchor."""
+        return self.anchor_set.texts is self.response_texts
+
+    @property
+    def k(self) -> int:
+        """Items per window: the response and its anchors."""
+        return int(self.anchors.shape[1]) + 1
+
+    def ranked(
+        self,
+        orders: npt.NDArray[np.int64],
+        failures: npt.NDArray[np.object_] | None = None,
+        *,
+        report: Mapping[str, object] | None = None,
+    ) -> "RankedWindows":
+        """Return these windows as one judge ranked them; what a judge answered is checked here, and only here.
+
+        Parameters
+        ----------
+        orders
+            (W, K) item numbers, most supportive first; anything where the judge failed. An order that is not a
+            permutation of 1..K becomes a failure with that reason.
+        failures
+            (W,) why a ranking failed, an empty string where it did not; None: none failed.
+        report
+            As in `RankedWindows`.
+
+        Raises
+        ------
+        ValueError
+            There is not one order of K items, and one reason, per window.
+        """
+        given = np.full(len(self), "", dtype=object) if failures is None else failures
+        if orders.shape != (len(self), self.k) or given.shape != (len(self),):
+            raise ValueError(
+                f"{len(self)} windows of {self.k} items need orders of shape {(len(self), self.k)} and failures of "
+                f"shape {(len(self),)}, not {orders.shape} and {given.shape}"
+            )
+        reasons = np.where((given == "") & ~are_permutations(orders), "no permutation of the items", given)
+        return RankedWindows.of(
+            self.responses,
+            np.where((reasons == "")[:, None], orders, 0),
+            self.anchor_set.intensities[self.anchors],
+            plain_lines(reasons),
+            report=report,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class RankedWindows:
+    """Windows as judges ranked them: R rankings, each of one window by one judge.
+
+    Attributes
+    ----------
+    responses
+        (R,) which response.
+    orders
+        (R, K) item numbers, most supportive first; zeros where the ranking failed.
+    intensities
+        (R, K-1) intensities of the anchors.
+    failures
+        (R,) why a ranking failed, an empty string where it did not.
+    windows
+        (R,) number of the window; the judges of a panel share windows.
+    judges
+        (R,) which judge, an index into `judge_names`.
+    judge_names
+        Names of the J judges, no two equal.
+    report
+        What judging took: `calls` (completions requested), `cache_hits` (cached completions), `prompt_tokens`,
+        `completion_tokens` and the like; of a panel the sums of all whole numbers, and under `members` each judge's
+        own by name. May be empty.
+    """
+
+    responses: npt.NDArray[np.int64]
+    orders: npt.NDArray[np.int64]
+    intensities: npt.NDArray[np.float64]
+    failures: npt.NDArray[np.object_]
+    windows: npt.NDArray[np.int64]
+    judges: npt.NDArray[np.int64]
+    judge_names: tuple[str, ...]
+    report: Mapping[str, object] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        responses: npt.NDArray[np.int64],
+        orders: npt.NDArray[np.int64],
+        intensities: npt.NDArray[np.float64],
+        failures: npt.NDArray[np.object_],
+        *,
+        report: Mapping[str, object] | None = None,
+    ) -> Self:
+        """Return valid rankings of one judge, each of a window of its own."""
+        n, judges = len(responses), np.zeros(len(responses), dtype=np.int64)
+        return cls(responses, orders, intensities, failures, np.arange(n), judges, (SINGLE_JUDGE,), report or {})
+
+    @classmethod
+    def of_panel(cls, members: Mapping[str, "RankedWindows"], report: Mapping[str, object]) -> Self:
+        """Return the rankings of several judges, by name, of the same windows: window by window, judge by judge."""
+        parts = tuple(members.values())
+        judges = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+        joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _PER_RANKING}
+        panel = cls(**joined | {"judges": judges}, judge_names=tuple(members), report=report)
+        return panel[np.lexsort((panel.judges, panel.windows))]
+
+    def __len__(self) -> int:
+        return len(self.responses)
+
+    def __getitem__(self, rows: Rows) -> Self:
+        """Return some of the rankings."""
+        chosen: dict[str, Any] = {name: getattr(self, name)[rows] for name in _PER_RANKING}
+        return replace(self, **chosen)
+
+    @property
+    def ranked(self) -> npt.NDArray[np.bool_]:
+        """(R,) whether each row has a ranking."""
+        return np.asarray(self.failures == "", dtype=np.bool_)
+
+
+_PER_RANKING = ("responses", "orders", "intensities", "failures", "windows", "judges")
+
+
+def plain_lines(texts: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
+    """Bring reasons and names, which may quote a model or a file, into a form that files and screens can hold.
+
+    Each becomes one line of at most `LONGEST_REASON` characters, with escapes for what cannot be printed.
+    """
+    plain = {text: shorten(_printable(shorten(text, LONGEST_REASON)), LONGEST_REASON) for text in set(texts)}
+    return np.array([plain[text] for text in texts], dtype=object)
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
