@@ -1,14 +1,13 @@
-"""The one door of this room, for the command line and for Python alike."""
+"""`train`, for the command line and for Python alike."""
 
 import os
 from pathlib import Path
 from typing import Any
 
-from valueflow.hives.conversion import TABLE_FILE, ConvertedTable, convert_sources
+from valueflow.hives.outcome import METRICS_FILE, TABLE_FILE, ConvertedTable, MeasuredEncoder, TrainedEncoder
+from valueflow.hives.pipeline import run_task
 from valueflow.hives.settings import TrainSettings
-from valueflow.hives.testing import METRICS_FILE, MeasuredEncoder, measure_encoder
-from valueflow.hives.training import TrainedEncoder, train_encoder
-from valueflow.run import SUMMARY_FILE, InputError, compose_settings
+from valueflow.run import SUMMARY_FILE, compose_settings
 
 
 def train(
@@ -21,7 +20,7 @@ def train(
     output_dir
         Folder for model, curve and `summary.json`. Training needs one; otherwise None writes nothing.
     resume
-        Go on from the last checkpoint in the folder, if there is one.
+        Continue from the last checkpoint in the folder, if there is one.
     curves
         A Lightning logger that gets losses and metrics as they come.
     **settings
@@ -48,19 +47,11 @@ def train(
     if TrainSettings.model_fields.keys() - given.keys():
         given = compose_settings("train", given)
     checked = TrainSettings.checked(given)
-    if checked.task == "train":
-        if output_dir is None:
-            raise InputError("output_dir is not set; a trained model needs a folder")
-        folder = Path(output_dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        # Goes first, so that a training which is interrupted does not count as finished.
-        (folder / SUMMARY_FILE).unlink(missing_ok=True)
-        trained = train_encoder(checked, folder, resume=resume, curves=curves)
-        trained.write(folder)
-        return trained
-    result = measure_encoder(checked) if checked.task == "test" else convert_sources(checked)
-    if output_dir is not None:
-        for name in (SUMMARY_FILE, METRICS_FILE, TABLE_FILE):
-            (Path(output_dir) / name).unlink(missing_ok=True)
-        result.write(Path(output_dir))
+    folder = None if output_dir is None else Path(output_dir)
+    result = run_task(checked, folder, resume=resume, curves=curves)
+    if folder is not None:
+        if not isinstance(result, TrainedEncoder):
+            for name in (SUMMARY_FILE, METRICS_FILE, TABLE_FILE):
+                (folder / name).unlink(missing_ok=True)
+        result.write(folder)
     return result
