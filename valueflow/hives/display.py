@@ -67,6 +67,12 @@ def show_trainings(summaries: Sequence[Mapping[str, Any]], title: str, others: S
     console.print(table)
 
 
+def show_measurements(summaries: Sequence[Mapping[str, Any]], title: str, others: Sequence[str]) -> None:
+    """Print a table for each measured encoder of a sweep."""
+    for summary in summaries:
+        show_metrics(summary)
+
+
 def show_metrics(summary: Mapping[str, Any]) -> None:
     """Print the metrics of an encoder, overall and by theory."""
     console = screen()

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from valueflow.hives.display import show_conversion, show_metrics, show_training
-from valueflow.run import SUMMARY_FILE, write_csv, write_json
+from valueflow.run import Outcome
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 METRICS_FILE, TABLE_FILE = "metrics.csv", "training.csv"
 
 
-@dataclass(frozen=True)
-class TrainedEncoder:
+@dataclass(frozen=True, kw_only=True)
+class TrainedEncoder(Outcome):
     """A trained encoder.
 
     Attributes
@@ -27,13 +27,11 @@ class TrainedEncoder:
     summary
         Data, metrics before and after, settings, versions, timings.
     is_main
-        Whether this is the process that reports; of several that train together one does. The others show and write
-        nothing, and their summary has no metrics.
+        As in `Outcome`; in the other processes the summary has no metrics.
     """
 
     model: Path
     curve: "pd.DataFrame"
-    summary: dict[str, Any]
     is_main: bool = True
 
     def tables(self) -> "Mapping[str, pd.DataFrame]":
@@ -42,17 +40,15 @@ class TrainedEncoder:
 
     def show(self) -> None:
         """Print the table for a person."""
-        if self.is_main:
-            show_training(self.summary)
+        show_training(self.summary)
 
-    def write(self, folder: Path) -> None:
-        """Write `summary.json`; model and curve are in the folder already."""
-        if self.is_main:
-            write_json(self.summary, folder / SUMMARY_FILE)
+    def outputs(self) -> "Mapping[str, pd.DataFrame]":
+        """Return nothing: model and curve are in the folder already."""
+        return {}
 
 
-@dataclass(frozen=True)
-class MeasuredEncoder:
+@dataclass(frozen=True, kw_only=True)
+class MeasuredEncoder(Outcome):
     """Metrics of an encoder.
 
     Attributes
@@ -64,7 +60,6 @@ class MeasuredEncoder:
     """
 
     metrics: "pd.DataFrame"
-    summary: dict[str, Any]
 
     def tables(self) -> "Mapping[str, pd.DataFrame]":
         """Return the tables by name, for loggers."""
@@ -74,14 +69,13 @@ class MeasuredEncoder:
         """Print the table for a person."""
         show_metrics(self.summary)
 
-    def write(self, folder: Path) -> None:
-        """Write `metrics.csv` and `summary.json`."""
-        write_csv(self.metrics, folder / METRICS_FILE)
-        write_json(self.summary, folder / SUMMARY_FILE)
+    def outputs(self) -> "Mapping[str, pd.DataFrame]":
+        """Return the metrics."""
+        return {METRICS_FILE: self.metrics}
 
 
-@dataclass(frozen=True)
-class ConvertedTable:
+@dataclass(frozen=True, kw_only=True)
+class ConvertedTable(Outcome):
     """A training table.
 
     Attributes
@@ -93,7 +87,6 @@ class ConvertedTable:
     """
 
     table: "pd.DataFrame"
-    summary: dict[str, Any]
 
     def tables(self) -> "Mapping[str, pd.DataFrame]":
         """Return no tables: for loggers, the texts are too many."""
@@ -103,7 +96,6 @@ class ConvertedTable:
         """Print the counts for a person."""
         show_conversion(self.summary)
 
-    def write(self, folder: Path) -> None:
-        """Write `training.csv` and `summary.json`."""
-        write_csv(self.table, folder / TABLE_FILE)
-        write_json(self.summary, folder / SUMMARY_FILE)
+    def outputs(self) -> "Mapping[str, pd.DataFrame]":
+        """Return the training table."""
+        return {TABLE_FILE: self.table}

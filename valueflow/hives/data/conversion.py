@@ -1,18 +1,16 @@
 """Anchors and ValueEval files written as a training table, to look at or to edit."""
 
-from datetime import UTC, datetime
-
 import pandas as pd
 
 from valueflow.hives.data.sources import left_out_by_reason, load_rows
 from valueflow.hives.data.table import training_table
 from valueflow.hives.outcome import ConvertedTable
 from valueflow.hives.settings import TrainSettings
-from valueflow.run import Timings, versions
+from valueflow.run import Run
 from valueflow.theory import level_columns
 
 
-def convert_sources(settings: TrainSettings) -> ConvertedTable:
+def convert_sources(settings: TrainSettings, run: Run) -> ConvertedTable:
     """Read `data.train` and return it as one training table.
 
     Raises
@@ -20,10 +18,8 @@ def convert_sources(settings: TrainSettings) -> ConvertedTable:
     InputError
         A source is missing or cannot be used; with file, row and column.
     """
-    started = datetime.now(UTC)
-    timings = Timings()
     sources = settings.data.train or []
-    with timings.stage("convert"):
+    with run.stage("convert"):
         loaded = load_rows(sources)
         frames = [source.rows for source in loaded]
         table = pd.concat(frames, ignore_index=True).fillna("")
@@ -40,8 +36,5 @@ def convert_sources(settings: TrainSettings) -> ConvertedTable:
             "theories": {str(name): int(n) for name, n in table["theory"].value_counts().sort_index().items()},
             "directions": {str(name): int(n) for name, n in table["direction"].value_counts().sort_index().items()},
         },
-        "started": started.isoformat(timespec="seconds"),
-        "versions": versions(),
-        "timings": timings.as_dict(),
     }
-    return ConvertedTable(table, summary)
+    return ConvertedTable(table=table, summary=summary)

@@ -1,6 +1,5 @@
 """An encoder measured on labeled texts."""
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -9,7 +8,7 @@ from valueflow.hives.data import TrainingTable, is_held_out, load_table
 from valueflow.hives.metrics.held_out import held_out_metrics
 from valueflow.hives.outcome import MeasuredEncoder
 from valueflow.hives.settings import TrainSettings
-from valueflow.run import InputError, Timings, versions
+from valueflow.run import InputError, Run
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 _TEXTS_AT_ONCE = 64
 
 
-def measure_encoder(settings: TrainSettings) -> MeasuredEncoder:
+def measure_encoder(settings: TrainSettings, run: Run) -> MeasuredEncoder:
     """Measure an encoder on `data.test` or, where that is not given, on the held-out texts of `data.train`.
 
     Raises
@@ -25,10 +24,8 @@ def measure_encoder(settings: TrainSettings) -> MeasuredEncoder:
     InputError
         Something given cannot be used; one line says what, where, and what would be right.
     """
-    started = datetime.now(UTC)
-    timings = Timings()
     given = settings.data
-    with timings.stage("load"):
+    with run.stage("load"):
         sources = given.test or given.train or []
         table = load_table(sources)
         if given.test is None:
@@ -39,7 +36,7 @@ def measure_encoder(settings: TrainSettings) -> MeasuredEncoder:
         from valueflow.hives.training import load_backbone
 
         encoder = load_backbone(settings.backbone, settings.model)
-    with timings.stage("measure"):
+    with run.stage("measure"):
         metrics = embedding_metrics(encoder, table, seed=settings.seed, on_gpu=settings.trainer.may_use_gpu)
     rows = [{"theory": "all", **metrics["overall"]}]
     rows += [{"theory": name, **own} for name, own in metrics["theories"].items()]
@@ -48,12 +45,9 @@ def measure_encoder(settings: TrainSettings) -> MeasuredEncoder:
         "model": settings.model or settings.backbone.model,
         "data": {"sources": sources, "texts": len(table)},
         "after": metrics,
-        "started": started.isoformat(timespec="seconds"),
         "settings": settings.model_dump(mode="json"),
-        "versions": versions(),
-        "timings": timings.as_dict(),
     }
-    return MeasuredEncoder(pd.DataFrame(rows), summary)
+    return MeasuredEncoder(metrics=pd.DataFrame(rows), summary=summary)
 
 
 def embedding_metrics(

@@ -1,8 +1,6 @@
 """Texts and a backbone in; a trained encoder, its metrics before and after, and a summary out."""
 
 import logging
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +17,7 @@ from valueflow.hives.data import (
 from valueflow.hives.metrics import embedding_metrics
 from valueflow.hives.outcome import TrainedEncoder
 from valueflow.hives.settings import TrainSettings
-from valueflow.run import InputError, Timings, versions
+from valueflow.run import InputError, Run
 from valueflow.theory import DIRECTIONS, NEUTRAL, OPPOSE, SUPPORT
 
 if TYPE_CHECKING:
@@ -31,27 +29,24 @@ _TEST_TEXTS = "training texts that are test texts too"
 _DIRECTIONS_SHOWN = (SUPPORT, NEUTRAL, OPPOSE)
 
 
-def train_encoder(settings: TrainSettings, folder: Path, *, resume: bool, curves: Any) -> TrainedEncoder:
+def train_encoder(settings: TrainSettings, run: Run) -> TrainedEncoder:
     """Train an encoder, export it, and measure it before and after on the held-out texts.
 
     Parameters
     ----------
     settings
         As checked.
-    folder
-        Where the export, the curve and the checkpoints go.
-    resume
-        Continue from the folder's last checkpoint, if there is one.
-    curves
-        A Lightning logger for the curves, or None.
+    run
+        Its folder is where the export, the curve and the checkpoints go.
 
     Raises
     ------
     InputError
         Something given cannot be used; one line says what, where, and what would be right.
     """
-    started = datetime.now(UTC)
-    timings = Timings()
+    folder = run.required_folder("trained models")
+    run.start_writing()
+    timings = run.timings
     with timings.stage("load"):
         training, validation, test, data = _load(settings)
         if settings.stage.name == "inter":
@@ -77,7 +72,14 @@ def train_encoder(settings: TrainSettings, folder: Path, *, resume: bool, curves
     measuring = timings.seconds.get("measure", 0.0)
     with timings.stage("train"):
         result = fit(
-            encoder, training, validation, settings, folder=folder, resume=resume, curves=curves, before=measure_before
+            encoder,
+            training,
+            validation,
+            settings,
+            folder=folder,
+            resume=run.resume,
+            curves=run.curves,
+            before=measure_before,
         )
     timings.seconds["train"] -= timings.seconds.get("measure", 0.0) - measuring
     after: dict[str, Any] | None = None
@@ -96,9 +98,7 @@ def train_encoder(settings: TrainSettings, folder: Path, *, resume: bool, curves
         "unusable": result.unusable,
         "before": before or None,
         "after": after,
-        "started": started.isoformat(timespec="seconds"),
         "settings": settings.model_dump(mode="json"),
-        "versions": versions(),
     }
     model = folder / MODEL_FOLDER
     if result.is_main:
@@ -106,8 +106,8 @@ def train_encoder(settings: TrainSettings, folder: Path, *, resume: bool, curves
             export_model(encoder, model, summary)
             if settings.push_to_hub is not None:
                 summary["pushed_to"] = push(encoder, settings.push_to_hub, model)
-    summary |= {"export": str(model), "timings": timings.as_dict()}
-    return TrainedEncoder(model, result.curve, summary, result.is_main)
+    summary["export"] = str(model)
+    return TrainedEncoder(model=model, curve=result.curve, summary=summary, is_main=result.is_main)
 
 
 def _load(
