@@ -19,12 +19,12 @@ from pathlib import Path
 import numpy as np
 from record import record
 
-from valueflow.hives.batches import Batch, InterTheoryBatches, IntraTheoryBatches
-from valueflow.hives.labels import NONE, Labels
+from valueflow.hives.data import NONE, Labels
+from valueflow.hives.sampling import Batch, InterTheoryBatches, IntraTheoryBatches
 
 SIZES = (10_000, 100_000, 1_000_000)
 THEORIES, VALUES = 4, 20
-ANCHORS, POSITIVES, MEMBERS = 16, 3, 4
+QUERIES, POSITIVES, MEMBERS = 16, 3, 4
 BATCH_SIZES = {"intra": 128, "inter": 256}
 BATCHES_PER_TURN = 50
 BAR = 1.5
@@ -39,9 +39,9 @@ def draw_labels(n: int, rng: np.random.Generator) -> Labels:
     whole = theories[:, None] * VALUES + values
     paths = np.stack([whole // 10, 1000 + whole // 3, 2000 + whole], axis=2)
     paths[rng.random(n) < 0.5, 1] = NONE
-    individuals, anchors = (np.where(rng.random(n) < 0.5, rng.integers(0, n // of, n), NONE) for of in (20, 50))
+    individuals, concepts = (np.where(rng.random(n) < 0.5, rng.integers(0, n // of, n), NONE) for of in (20, 50))
     names = tuple(f"theory {number}" for number in range(THEORIES))
-    return Labels(theories, paths, rng.integers(0, 3, n), individuals, anchors, names, ())
+    return Labels(theories, paths, rng.integers(0, 3, n), individuals, concepts, names, ())
 
 
 def make(stage: str, labels: Labels) -> Sampler:
@@ -50,15 +50,15 @@ def make(stage: str, labels: Labels) -> Sampler:
         return IntraTheoryBatches(
             labels,
             batch_size=BATCH_SIZES[stage],
-            anchors_per_batch=ANCHORS,
-            positives_per_anchor=POSITIVES,
+            queries_per_batch=QUERIES,
+            positives_per_query=POSITIVES,
             seed=1,
         )
     return InterTheoryBatches(
         labels,
         batch_size=BATCH_SIZES[stage],
-        anchors_per_batch=ANCHORS,
-        positives_per_anchor=POSITIVES,
+        queries_per_batch=QUERIES,
+        positives_per_query=POSITIVES,
         members_per_id=MEMBERS,
         seed=1,
     )

@@ -20,7 +20,7 @@ from record import record
 
 from valueflow import categorize
 from valueflow.categorization.descent import NEUTRAL, Ballot, descend
-from valueflow.hives.valueeval import valueeval_rows
+from valueflow.hives.data import valueeval_rows
 from valueflow.theory import Theory, load_theory
 from valueflow.voting import Votes, VotingRule
 

@@ -19,13 +19,18 @@ from record import cannot_run, record
 from sentence_transformers import SentenceTransformer
 from transformers import get_scheduler
 
-from valueflow.hives.backbone import load_backbone
-from valueflow.hives.dataset import Chunks, TrainingBatch, TrainingSteps
-from valueflow.hives.fitting import build_batches, build_objective, fit
-from valueflow.hives.module import HivesModule
-from valueflow.hives.settings import TrainSettings
-from valueflow.hives.sources import load_table
-from valueflow.hives.table import TrainingTable
+from valueflow.hives import TrainSettings
+from valueflow.hives.data import TrainingTable, load_table
+from valueflow.hives.training import (
+    Chunks,
+    HivesModule,
+    TrainingBatch,
+    TrainingSteps,
+    build_batches,
+    build_objective,
+    fit,
+    load_backbone,
+)
 from valueflow.run import compose_settings
 
 ARGUMENTS = Path(__file__).resolve().parents[2] / "shared" / "data" / "valueeval23_arguments_train.tsv"

@@ -53,12 +53,16 @@ HEAVY = (
     "plotly",
 )
 _OF_TRAINING = (
-    "hives/blending.py",
-    "hives/curve.py",
-    "hives/dataset.py",
-    "hives/fitting.py",
-    "hives/losses.py",
-    "hives/module.py",
+    "hives/losses/batch_labels.py",
+    "hives/losses/contrastive.py",
+    "hives/losses/hierarchical.py",
+    "hives/losses/objectives.py",
+    "hives/training/checkpoints.py",
+    "hives/training/dataset.py",
+    "hives/training/fitting.py",
+    "hives/training/loss_curve.py",
+    "hives/training/module.py",
+    "hives/training/weight_interpolation.py",
 )
 AT_HOME = {
     "matplotlib": ("categorization/picture.py", "construction/picture.py"),

@@ -1,11 +1,7 @@
 """`python train.py` as a person runs it, with a tiny encoder; and what it leaves, used by the other apps."""
 
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,13 +10,15 @@ import pandas as pd
 import pytest
 import yaml
 
-from tests.command import Finished, environment, refused, succeeded, summary_in
+from tests import command
+from tests.command import Finished, environment, refused, start, succeeded, summary_in
 from tests.hives.tiny import training_rows
 from valueflow import train
 from valueflow.hives import MeasuredEncoder, TrainedEncoder
 from valueflow.run import InputError
 
 ROOT = Path(__file__).parents[1]
+PROGRAM = ROOT / "train.py"
 
 
 @pytest.fixture
@@ -30,19 +28,12 @@ def work(tmp_path: Path) -> Path:
     return folder
 
 
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, str(ROOT / "train.py"), *arguments]
+def environment_of(work: Path) -> dict[str, str]:
+    return environment(work.parent / "cache", OMP_NUM_THREADS="1")
 
 
-def run(work: Path, *arguments: str) -> Finished:
-    return subprocess.run(
-        command(*arguments),
-        cwd=work,
-        env=environment(work.parent / "cache", OMP_NUM_THREADS="1"),
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
+def run(work: Path, *arguments: str, fresh: bool = False) -> Finished:
+    return command.run(PROGRAM, *arguments, folder=work, env=environment_of(work), fresh=fresh, timeout=600)
 
 
 def small(tiny: Path, table_file: Path, *more: str) -> tuple[str, ...]:
@@ -126,20 +117,27 @@ def test_a_kill_in_mid_epoch_and_resume(tiny: Path, table_file: Path, work: Path
     arguments = small(tiny, table_file, "max_steps=60", "validate_every=5")
     undisturbed = succeeded(run(work, *arguments, "hydra.run.dir=whole"))
     assert undisturbed.returncode == 0
-    process = subprocess.Popen(
-        command(*arguments, "resume=true"), cwd=work, env=environment(work.parent / "cache", OMP_NUM_THREADS="1")
+    printed = work.parent / "printed"
+    process = start(
+        PROGRAM,
+        *arguments,
+        "resume=true",
+        folder=work,
+        env=environment_of(work),
+        output=printed,
+        errors=printed,
     )
     deadline = time.monotonic() + 300
     while not list(work.glob("outputs/*/*/checkpoints/last.ckpt")):
-        assert process.poll() is None
+        assert process.exitcode is None, printed.read_text(encoding="utf-8")
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    process.kill()
+    process.join()
     (killed,) = work.glob("outputs/*/*")
     assert not (killed / "summary.json").exists()
     done = succeeded(run(work, *arguments, "resume=true"))
-    assert "going on from step" in done.stdout + done.stderr
+    assert "continuing from step" in done.stdout + done.stderr
     assert list(work.glob("outputs/*/*")) == [killed]
     resumed, whole = summary_in(killed), summary_in(work / "whole")
     assert resumed["resumed_from"] > 0
@@ -162,13 +160,25 @@ def test_a_sweep_over_losses(tiny: Path, table_file: Path, work: Path) -> None:
 
 @pytest.mark.slow
 def test_wandb_gets_curve_and_summary_in_one_run(tiny: Path, table_file: Path, work: Path) -> None:
-    done = run(work, *small(tiny, table_file, "logger=wandb", "logger.mode=offline", "hydra.run.dir=run"))
-    succeeded(done)
+    # In a fresh interpreter: wandb has a service process of its own.
+    arguments = small(tiny, table_file, "logger=wandb", "logger.mode=offline", "hydra.run.dir=run")
+    succeeded(run(work, *arguments, fresh=True))
     runs = list((work / "run" / "wandb").glob("offline-run-*"))
     assert len(runs) == 1
     content = next(runs[0].glob("*.wandb")).read_bytes()
     for key in (b"train/loss", b"held_out/ranking_accuracy", b"after.overall.ranking_accuracy"):
         assert key in content
+
+
+@pytest.mark.slow
+def test_of_two_processes_one_reports(tiny: Path, table_file: Path, work: Path) -> None:
+    two = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.precision=32-true")
+    # In a fresh interpreter: Lightning starts the second process with the command line of the first.
+    done = succeeded(run(work, *small(tiny, table_file, *two, "max_steps=4", "hydra.run.dir=run"), fresh=True))
+    assert done.stdout.count("texts; 4 steps, the weights of step 4") == 1
+    summary = summary_in(work / "run")
+    assert summary["after"]["overall"]["ranking_accuracy"] > 0
+    assert (work / "run" / "model" / "README.md").is_file()
 
 
 # ---- Other tasks

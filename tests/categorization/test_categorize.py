@@ -14,7 +14,7 @@ from statsmodels.stats.inter_rater import fleiss_kappa as reference
 
 from tests.categorization.simulated import Scripted, options_in, text_in
 from valueflow import Categorization, categorize
-from valueflow.hives.sources import load_table
+from valueflow.hives.data import load_table
 from valueflow.llm import Completion, release
 from valueflow.run import InputError
 from valueflow.theory import load_theory

@@ -11,12 +11,16 @@ import lightning.pytorch as pl
 import numpy as np
 from torch.utils.data import DataLoader
 
-from valueflow.hives.backbone import load_backbone
-from valueflow.hives.dataset import TrainingSteps
-from valueflow.hives.fitting import build_batches, build_objective, build_trainer
-from valueflow.hives.module import HivesModule
-from valueflow.hives.settings import TrainSettings
-from valueflow.hives.sources import load_table
+from valueflow.hives import TrainSettings
+from valueflow.hives.data import load_table
+from valueflow.hives.training import (
+    HivesModule,
+    TrainingSteps,
+    build_batches,
+    build_objective,
+    build_trainer,
+    load_backbone,
+)
 from valueflow.run import compose_settings
 
 

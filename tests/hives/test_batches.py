@@ -6,14 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from valueflow.hives import batches
-from valueflow.hives.batches import InterTheoryBatches, IntraTheoryBatches
-from valueflow.hives.labels import NONE, Labels
+from valueflow.hives.data import NONE, Labels
+from valueflow.hives.sampling import InterTheoryBatches, IntraTheoryBatches
 from valueflow.run import InputError
 
 
 def make_labels(texts):
-    """Labels of (theory, paths, direction, individual, anchor), paths as tuples of names, depth that of the longest."""
+    """Labels of (theory, paths, direction, individual, concept); paths are tuples of names."""
     depth = max((len(path) for _, paths, *_ in texts for path in paths), default=1)
     width = max((len(paths) for _, paths, *_ in texts), default=1) or 1
     numbers = {}
@@ -22,8 +21,8 @@ def make_labels(texts):
         for w, path in enumerate(own):
             for level in range(depth):
                 paths[i, w, level] = numbers.setdefault((theory, *path[: level + 1]), len(numbers))
-    theories, _, directions, individuals, anchors = zip(*texts, strict=True) if texts else [()] * 5
-    columns = [np.array(column, dtype=np.int64) for column in (theories, directions, individuals, anchors)]
+    theories, _, directions, individuals, concepts = zip(*texts, strict=True) if texts else [()] * 5
+    columns = [np.array(column, dtype=np.int64) for column in (theories, directions, individuals, concepts)]
     names = tuple(f"theory {t}" for t in range(max(theories, default=0) + 1))
     return Labels(columns[0], paths, *columns[1:], names, tuple("/".join(map(str, name)) for name in numbers))
 
@@ -62,7 +61,7 @@ def alike_to(labels, row):
 
 
 def literal_reasons(labels):
-    """Reason of each text that cannot be an anchor; the others have None."""
+    """Reason of each text that cannot be a query; the others have None."""
     reasons = []
     for row in range(len(labels)):
         alike = alike_to(labels, row)
@@ -77,25 +76,25 @@ def literal_reasons(labels):
     return reasons
 
 
-def check_blocks(labels, rows, anchors, batch_size, most_anchors, most_positives):
+def check_blocks(labels, rows, queries, batch_size, most_queries, most_positives):
     """All that a hierarchical batch promises, but for what concerns the whole epoch."""
     inside = np.zeros(len(labels), dtype=bool)
     inside[rows] = True
     assert len(rows) == inside.sum() <= batch_size
     assert len(set(labels.theories[rows].tolist())) == 1
-    assert 1 <= len(anchors) <= most_anchors
-    begin = np.flatnonzero(np.isin(rows, anchors))
-    np.testing.assert_array_equal(rows[begin], anchors)
+    assert 1 <= len(queries) <= most_queries
+    begin = np.flatnonzero(np.isin(rows, queries))
+    np.testing.assert_array_equal(rows[begin], queries)
     assert begin[0] == 0
-    sizes = [batch_size // len(anchors) + (i < batch_size % len(anchors)) for i in range(len(anchors))]
-    assert min(sizes) >= batch_size // most_anchors
-    for anchor, block, size in zip(anchors, np.split(rows, begin[1:]), sizes, strict=True):
+    sizes = [batch_size // len(queries) + (i < batch_size % len(queries)) for i in range(len(queries))]
+    assert min(sizes) >= batch_size // most_queries
+    for query, block, size in zip(queries, np.split(rows, begin[1:]), sizes, strict=True):
         assert len(block) <= size
-        own = set(labels.paths[anchor, :, -1].tolist()) - {NONE}
+        own = set(labels.paths[query, :, -1].tolist()) - {NONE}
         alike = np.array(
             [
                 bool(own & set(labels.paths[row, :, -1].tolist()))
-                and labels.directions[row] == labels.directions[anchor]
+                and labels.directions[row] == labels.directions[query]
                 for row in block[1:]
             ],
             dtype=bool,
@@ -104,9 +103,9 @@ def check_blocks(labels, rows, anchors, batch_size, most_anchors, most_positives
         assert positives <= most_positives
         assert alike[:positives].all()
         if positives < most_positives:
-            assert inside[alike_to(labels, anchor)].all(), "a positive was left out"
+            assert inside[alike_to(labels, query)].all(), "a positive was left out"
         if len(block) < size:
-            outside = (labels.theories == labels.theories[anchor]) & ~alike_to(labels, anchor)
+            outside = (labels.theories == labels.theories[query]) & ~alike_to(labels, query)
             assert inside[outside].all(), "a negative was left out"
 
 
@@ -129,13 +128,13 @@ shapes = {
 def test_every_batch_of_an_epoch_keeps_its_promises(seed, n, theories, width, depth, values, data):
     labels = random_labels(seed, n, theories, width, depth, values)
     batch_size = data.draw(st.integers(3, 30))
-    anchors = data.draw(st.integers(1, batch_size // 2))
-    positives = data.draw(st.integers(1, min(batch_size // anchors - 1, batch_size - 2)))
-    chosen = {"batch_size": batch_size, "anchors_per_batch": anchors, "positives_per_anchor": positives, "seed": seed}
+    queries = data.draw(st.integers(1, batch_size // 2))
+    positives = data.draw(st.integers(1, min(batch_size // queries - 1, batch_size - 2)))
+    chosen = {"batch_size": batch_size, "queries_per_batch": queries, "positives_per_query": positives, "seed": seed}
     reasons = literal_reasons(labels)
     usable = [row for row, reason in enumerate(reasons) if reason is None]
     if not usable:
-        with pytest.raises(InputError, match=f"none of {n} texts can be an anchor"):
+        with pytest.raises(InputError, match=f"none of {n} texts can be a query"):
             IntraTheoryBatches(labels, **chosen)
         return
     sampler = IntraTheoryBatches(labels, **chosen)
@@ -146,9 +145,9 @@ def test_every_batch_of_an_epoch_keeps_its_promises(seed, n, theories, width, de
     for place, batch in found.items():
         assert (batch.parts == 0).all()
         assert (batch.ids == NONE).all()
-        check_blocks(labels, batch.rows, sampler.anchors_of(*place), batch_size, anchors, positives)
+        check_blocks(labels, batch.rows, sampler.queries_of(*place), batch_size, queries, positives)
     for epoch in (0, 5):
-        served = np.concatenate([sampler.anchors_of(epoch, number) for number in range(len(sampler))])
+        served = np.concatenate([sampler.queries_of(epoch, number) for number in range(len(sampler))])
         assert sorted(served.tolist()) == usable
     # Another process, in another order.
     again = IntraTheoryBatches(labels, **chosen)
@@ -161,13 +160,13 @@ def test_every_batch_of_an_epoch_keeps_its_promises(seed, n, theories, width, de
 def test_every_batch_of_stage_2_keeps_its_promises(seed, n, theories, width, depth, values, ids, batch_size, data):
     labels = random_labels(seed, n, theories, width, depth, values, ids)
     members = data.draw(st.integers(2, batch_size // 8))
-    chosen = {"anchors_per_batch": 3, "positives_per_anchor": 1, "members_per_id": members, "seed": seed}
+    chosen = {"queries_per_batch": 3, "positives_per_query": 1, "members_per_id": members, "seed": seed}
     sizes = {id_: (labels.individuals == id_).sum() for id_ in set(labels.individuals.tolist()) - {NONE}}
-    spans = {id_: len(set(labels.theories[labels.anchors == id_])) for id_ in set(labels.anchors.tolist()) - {NONE}}
+    spans = {id_: len(set(labels.theories[labels.concepts == id_])) for id_ in set(labels.concepts.tolist()) - {NONE}}
     individuals = {id_ for id_, size in sizes.items() if size >= 2}
-    anchors = {id_ for id_, span in spans.items() if span >= 2}
+    concepts = {id_ for id_, span in spans.items() if span >= 2}
     reasons = literal_reasons(labels)
-    if None not in reasons or len(individuals) < 2 or len(anchors) < 2:
+    if None not in reasons or len(individuals) < 2 or len(concepts) < 2:
         with pytest.raises(InputError):
             InterTheoryBatches(labels, batch_size=batch_size, **chosen)
         return
@@ -175,29 +174,29 @@ def test_every_batch_of_stage_2_keeps_its_promises(seed, n, theories, width, dep
     counts = {reason: reasons.count(reason) for reason in reasons if reason is not None}
     if len(sizes) > len(individuals):
         counts["individual ids with a single text"] = len(sizes) - len(individuals)
-    if len(spans) > len(anchors):
-        counts["theory-anchor ids with texts of a single theory"] = len(spans) - len(anchors)
+    if len(spans) > len(concepts):
+        counts["theory-anchor ids with texts of a single theory"] = len(spans) - len(concepts)
     assert sampler.unusable == counts
 
     places = [(epoch, number) for epoch in range(3) for number in range(len(sampler))]
     found = {place: sampler.batch(*place) for place in places}
     for place, batch in found.items():
-        check_stage_2(labels, batch, sampler.hierarchical.anchors_of(*place), batch_size, chosen)
+        check_stage_2(labels, batch, sampler.hierarchical.queries_of(*place), batch_size, chosen)
     check_turns([set(batch.ids[batch.parts == 1].tolist()) for batch in found.values()], individuals)
-    check_turns([set(batch.ids[batch.parts == 2].tolist()) for batch in found.values()], anchors)
+    check_turns([set(batch.ids[batch.parts == 2].tolist()) for batch in found.values()], concepts)
     again = InterTheoryBatches(labels, batch_size=batch_size, **chosen)
     for i in np.random.default_rng(seed).permutation(len(places))[:10]:
         assert equal(again.batch(*places[i]), found[places[i]])
 
 
-def check_stage_2(labels, batch, anchors, batch_size, chosen):
+def check_stage_2(labels, batch, queries, batch_size, chosen):
     assert (np.diff(batch.parts) >= 0).all()
     hierarchical = batch.rows[batch.parts == 0]
     check_blocks(
-        labels, hierarchical, anchors, batch_size // 2, chosen["anchors_per_batch"], chosen["positives_per_anchor"]
+        labels, hierarchical, queries, batch_size // 2, chosen["queries_per_batch"], chosen["positives_per_query"]
     )
     assert (batch.ids[batch.parts == 0] == NONE).all()
-    for part, column in ((1, labels.individuals), (2, labels.anchors)):
+    for part, column in ((1, labels.individuals), (2, labels.concepts)):
         rows, ids = batch.rows[batch.parts == part], batch.ids[batch.parts == part]
         assert len(set(rows.tolist())) == len(rows) <= batch_size // 4
         np.testing.assert_array_equal(column[rows], ids)
@@ -224,24 +223,24 @@ def check_turns(drawn, usable):
 @pytest.mark.slow
 def test_batches_of_200_000_texts_keep_their_promises():
     labels = large_labels(200_000)
-    chosen = {"anchors_per_batch": 16, "positives_per_anchor": 3, "seed": 3}
+    chosen = {"queries_per_batch": 16, "positives_per_query": 3, "seed": 3}
     first = IntraTheoryBatches(labels, batch_size=128, **chosen)
     second = InterTheoryBatches(labels, batch_size=256, members_per_id=4, **chosen)
     for number in np.random.default_rng(0).integers(0, len(first), 200):
         batch = first.batch(1, number)
         assert len(batch) == 128
-        check_blocks(labels, batch.rows, first.anchors_of(1, number), 128, 16, 3)
+        check_blocks(labels, batch.rows, first.queries_of(1, number), 128, 16, 3)
     for number in range(100, 300):
         batch = second.batch(0, number)
         assert ((batch.parts == 0).sum(), len(batch) >= 240) == (128, True)
-        check_stage_2(labels, batch, second.hierarchical.anchors_of(0, number), 256, {**chosen, "members_per_id": 4})
-    served = np.concatenate([first.anchors_of(1, number) for number in range(len(first))])
+        check_stage_2(labels, batch, second.hierarchical.queries_of(0, number), 256, {**chosen, "members_per_id": 4})
+    served = np.concatenate([first.queries_of(1, number) for number in range(len(first))])
     assert len(np.unique(served)) == len(served) == len(labels) - sum(first.unusable.values())
 
 
 def test_epochs_and_seeds_differ():
     labels = large_labels(3000)
-    chosen = {"batch_size": 64, "anchors_per_batch": 8, "positives_per_anchor": 3, "members_per_id": 2}
+    chosen = {"batch_size": 64, "queries_per_batch": 8, "positives_per_query": 3, "members_per_id": 2}
     sampler = InterTheoryBatches(labels, **chosen, seed=0)
     drawn = [sampler.batch(0, 0), sampler.batch(1, 0), sampler.batch(0, 1)]
     drawn += [InterTheoryBatches(labels, **chosen, seed=seed).batch(0, 0) for seed in (1, -1, 2**70)]
@@ -249,13 +248,13 @@ def test_epochs_and_seeds_differ():
         for one, other in combinations(drawn, 2):
             assert len(set(one.rows[one.parts == part]) & set(other.rows[other.parts == part])) < 12
     # Neither the order of the groups nor who meets in one.
-    groups = [[frozenset(sampler.hierarchical.anchors_of(e, n).tolist()) for n in range(len(sampler))] for e in (0, 1)]
+    groups = [[frozenset(sampler.hierarchical.queries_of(e, n).tolist()) for n in range(len(sampler))] for e in (0, 1)]
     assert not set(groups[0]) & set(groups[1])
 
 
 def test_a_sampler_can_be_sent_to_a_worker():
     sampler = InterTheoryBatches(
-        large_labels(2000), batch_size=32, anchors_per_batch=4, positives_per_anchor=2, members_per_id=2, seed=0
+        large_labels(2000), batch_size=32, queries_per_batch=4, positives_per_query=2, members_per_id=2, seed=0
     )
     sampler.batch(3, 1)
     sent = pickle.loads(pickle.dumps(sampler))
@@ -264,8 +263,8 @@ def test_a_sampler_can_be_sent_to_a_worker():
 
 def test_theories_follow_each_other_at_random():
     labels = large_labels(4000)
-    sampler = IntraTheoryBatches(labels, batch_size=32, anchors_per_batch=8, positives_per_anchor=2, seed=0)
-    theories = [int(labels.theories[sampler.anchors_of(0, number)[0]]) for number in range(len(sampler))]
+    sampler = IntraTheoryBatches(labels, batch_size=32, queries_per_batch=8, positives_per_query=2, seed=0)
+    theories = [int(labels.theories[sampler.queries_of(0, number)[0]]) for number in range(len(sampler))]
     repeats = np.mean([a == b for a, b in pairwise(theories)])
     assert 0.1 < repeats < 0.4
 
@@ -274,13 +273,13 @@ def test_by_hand():
     # Two texts on one path, one beside them, and another theory that has nothing to set against its two.
     texts = [(0, [("a", "b")], 0), (0, [("a", "b")], 0), (0, [("a", "b")], 2), (1, [("a",)], 1), (1, [("a",)], 1)]
     labels = make_labels([(*text, NONE, NONE) for text in texts])
-    sampler = IntraTheoryBatches(labels, batch_size=8, anchors_per_batch=1, positives_per_anchor=4, seed=0)
+    sampler = IntraTheoryBatches(labels, batch_size=8, queries_per_batch=1, positives_per_query=4, seed=0)
     assert sampler.unusable == {"alone with its path and direction": 1, "no negatives in its theory": 2}
     assert len(sampler) == 2
     assert sorted(sampler.batch(0, number).rows.tolist() for number in (0, 1)) == [[0, 1, 2], [1, 0, 2]]
-    sampler = IntraTheoryBatches(labels, batch_size=8, anchors_per_batch=2, positives_per_anchor=1, seed=0)
+    sampler = IntraTheoryBatches(labels, batch_size=8, queries_per_batch=2, positives_per_query=1, seed=0)
     assert len(sampler) == 1
-    # Each is the other's positive, and both are anchors already; the one negative goes to either.
+    # Each is the other's positive, and both are queries already; the one negative goes to either.
     assert sorted(sampler.batch(0, 0).rows.tolist()) == [0, 1, 2]
     for place in ((0, 1), (0, -1), (-1, 0)):
         with pytest.raises(IndexError, match="no batch"):
@@ -291,7 +290,7 @@ def test_texts_that_share_something_with_nearly_all_have_negatives():
     both = [("a",), ("b",)]
     texts = [*[(0, [("a",)], 0)] * 20, *[(0, [("b",)], 0)] * 20, (0, both, 0), (0, [("a",), ("c",)], 0)]
     labels = make_labels([(*text, NONE, NONE) for text in texts])
-    chosen = {"batch_size": 8, "anchors_per_batch": 1, "positives_per_anchor": 2, "seed": 0}
+    chosen = {"batch_size": 8, "queries_per_batch": 1, "positives_per_query": 2, "seed": 0}
     assert IntraTheoryBatches(labels, **chosen).unusable == {"no negatives in its theory": 1}
     one_more = make_labels([(*text, NONE, NONE) for text in [*texts, (0, [("d",)], 0)]])
     assert IntraTheoryBatches(one_more, **chosen).unusable == {"alone with its path and direction": 1}
@@ -301,10 +300,10 @@ def test_a_rare_path_gets_its_share():
     common, rare = ("common",), ("rare",)
     texts = [(0, [common, rare], 0), *[(0, [common], 0)] * 60, *[(0, [rare], 0)] * 3, *[(0, [("other",)], 0)] * 4]
     labels = make_labels([(*text, NONE, NONE) for text in texts])
-    sampler = IntraTheoryBatches(labels, batch_size=6, anchors_per_batch=1, positives_per_anchor=1, seed=0)
+    sampler = IntraTheoryBatches(labels, batch_size=6, queries_per_batch=1, positives_per_query=1, seed=0)
     positives = []
     for epoch in range(300):
-        number = next(n for n in range(len(sampler)) if sampler.anchors_of(epoch, n)[0] == 0)
+        number = next(n for n in range(len(sampler)) if sampler.queries_of(epoch, n)[0] == 0)
         positives.append(sampler.batch(epoch, number).rows[1])
     assert np.mean(np.array(positives) > 60) == pytest.approx(0.5, abs=0.09)
     assert set(positives) >= {61, 62, 63}
@@ -316,7 +315,7 @@ def test_members_and_their_pairs_come_equally_often():
     ids = [*[0] * size, 1, 1]
     labels = make_labels([(i % 2, [("v", i % 3)], 0, id_, id_) for i, id_ in enumerate(ids)])
     sampler = InterTheoryBatches(
-        labels, batch_size=64, anchors_per_batch=2, positives_per_anchor=1, members_per_id=members_drawn, seed=0
+        labels, batch_size=64, queries_per_batch=2, positives_per_query=1, members_per_id=members_drawn, seed=0
     )
     together = np.zeros((size, size))
     for place in range(draws):
@@ -340,17 +339,17 @@ def test_few_negatives_in_a_large_theory_are_found(monkeypatch):
         own = [("rest", i % 3)] if i in strange else [("all",), ("some", int(rng.integers(20)))][: 1 + i % 2]
         texts.append((0, own, 0, NONE, NONE))
     labels = make_labels(texts)
-    chosen = {"batch_size": 64, "anchors_per_batch": 8, "positives_per_anchor": 3, "seed": 0}
+    chosen = {"batch_size": 64, "queries_per_batch": 8, "positives_per_query": 3, "seed": 0}
     sampler = IntraTheoryBatches(labels, **chosen)
     assert sampler.unusable == {}
     found = []
     for number in range(30):
         found.append(sampler.batch(0, number))
-        check_blocks(labels, found[-1].rows, sampler.anchors_of(0, number), 64, 8, 3)
+        check_blocks(labels, found[-1].rows, sampler.queries_of(0, number), 64, 8, 3)
         assert {*found[-1].rows.tolist()} >= strange
     # What is kept changes the time alone.
-    monkeypatch.setattr(batches, "_KEPT_ROWS", 0)
-    monkeypatch.setattr(batches, "_KEPT_CELLS", 1)
+    monkeypatch.setattr("valueflow.hives.sampling.negatives._KEPT_ROWS", 0)
+    monkeypatch.setattr("valueflow.hives.sampling.negatives._KEPT_CELLS", 1)
     again = IntraTheoryBatches(labels.take(np.arange(n)), **chosen)
     for number in range(29, -1, -1):
         assert equal(again.batch(0, number), found[number])
@@ -360,13 +359,13 @@ def test_ids_with_many_members_give_some_up_to_keep_the_quarter():
     # Ten individuals of two texts and two of many: on average three members fill the quarter.
     ids = np.concatenate([np.repeat(np.arange(10), 2), np.full(40, 10), np.full(40, 11)])
     labels = make_labels([(i % 2, [("v", i % 3)], 0, int(id_), int(id_)) for i, id_ in enumerate(ids)])
-    chosen = {"anchors_per_batch": 2, "positives_per_anchor": 1, "members_per_id": 8, "seed": 0}
+    chosen = {"queries_per_batch": 2, "positives_per_query": 1, "members_per_id": 8, "seed": 0}
     sampler = InterTheoryBatches(labels, batch_size=64, **chosen)
-    assert sampler.individuals_per_batch == sampler.anchor_ids_per_batch == 5
+    assert sampler.individuals_per_batch == sampler.concepts_per_batch == 5
     for epoch in range(3):
         for number in range(len(sampler)):
             check_stage_2(
-                labels, sampler.batch(epoch, number), sampler.hierarchical.anchors_of(epoch, number), 64, chosen
+                labels, sampler.batch(epoch, number), sampler.hierarchical.queries_of(epoch, number), 64, chosen
             )
 
 
@@ -378,31 +377,31 @@ GOOD = large_labels(200, ids=10)
 @pytest.mark.parametrize(
     ("labels", "wrong", "line"),
     [
-        (GOOD, {"batch_size": 2, "anchors_per_batch": 1}, "batch_size=2: an anchor, a positive and a negative need"),
-        (GOOD, {"anchors_per_batch": 9}, "anchors_per_batch=9 with batch_size=16: .* so 1 to 8"),
-        (GOOD, {"anchors_per_batch": 0}, "anchors_per_batch=0 with batch_size=16: .* so 1 to 8"),
-        (GOOD, {"positives_per_anchor": 0}, "positives_per_anchor=0 with batch_size=16 and .* so 1 to 7"),
-        (GOOD, {"positives_per_anchor": 8}, "positives_per_anchor=8 with batch_size=16 and .* so 1 to 7"),
-        (GOOD, {"anchors_per_batch": 1, "positives_per_anchor": 15}, "positives_per_anchor=15 .* so 1 to 14"),
+        (GOOD, {"batch_size": 2, "queries_per_batch": 1}, "batch_size=2: a query, a positive and a negative need"),
+        (GOOD, {"queries_per_batch": 9}, "anchors_per_batch=9 with batch_size=16: .* so 1 to 8"),
+        (GOOD, {"queries_per_batch": 0}, "anchors_per_batch=0 with batch_size=16: .* so 1 to 8"),
+        (GOOD, {"positives_per_query": 0}, "positives_per_anchor=0 with batch_size=16 and .* so 1 to 7"),
+        (GOOD, {"positives_per_query": 8}, "positives_per_anchor=8 with batch_size=16 and .* so 1 to 7"),
+        (GOOD, {"queries_per_batch": 1, "positives_per_query": 15}, "positives_per_anchor=15 .* so 1 to 14"),
         (GOOD.take(np.arange(0)), {}, "there is no text to make batches of"),
-        (ALL_ALIKE, {}, r"none of 5 texts can be an anchor \(5 no negatives in its theory\); needed are"),
+        (ALL_ALIKE, {}, r"none of 5 texts can be a query \(5 no negatives in its theory\); needed are"),
         (
             ALL_ALONE,
             {},
-            r"none of 5 texts can be an anchor \(1 without a path, 4 alone with its path and direction\); needed are",
+            r"none of 5 texts can be a query \(1 without a path, 4 alone with its path and direction\); needed are",
         ),
     ],
 )
 def test_what_makes_no_sense_in_stage_1(labels, wrong, line):
-    right = {"batch_size": 16, "anchors_per_batch": 2, "positives_per_anchor": 2, "seed": 0}
+    right = {"batch_size": 16, "queries_per_batch": 2, "positives_per_query": 2, "seed": 0}
     with pytest.raises(InputError, match=line) as raised:
         IntraTheoryBatches(labels, **(right | wrong))
     assert "\n" not in str(raised.value)
 
 
-def with_ids(individuals, anchors):
+def with_ids(individuals, concepts):
     return Labels(
-        GOOD.theories, GOOD.paths, GOOD.directions, individuals, anchors, GOOD.theory_names, GOOD.prefix_names
+        GOOD.theories, GOOD.paths, GOOD.directions, individuals, concepts, GOOD.theory_names, GOOD.prefix_names
     )
 
 
@@ -415,16 +414,16 @@ NO_IDS = np.full(200, NONE)
         (GOOD, {"batch_size": 15}, "batch_size=15 is too small for stage 2: .* at least 16"),
         (GOOD, {"members_per_id": 1}, "members_per_id=1 with batch_size=32: .* so 2 to 4"),
         (GOOD, {"members_per_id": 5}, "members_per_id=5 with batch_size=32: .* so 2 to 4"),
-        (GOOD, {"anchors_per_batch": 9}, "anchors_per_batch=9 with a hierarchical half of 16 rows: .* so 1 to 8"),
-        (GOOD, {"positives_per_anchor": 8}, "positives_per_anchor=8 with a hierarchical half of 16 rows .* 1 to 7"),
+        (GOOD, {"queries_per_batch": 9}, "anchors_per_batch=9 with a hierarchical half of 16 rows: .* so 1 to 8"),
+        (GOOD, {"positives_per_query": 8}, "positives_per_anchor=8 with a hierarchical half of 16 rows .* 1 to 7"),
         (
-            with_ids(NO_IDS, GOOD.anchors),
+            with_ids(NO_IDS, GOOD.concepts),
             {},
             "column selected_individual has 0 usable ids of 0; needed are at least two, with at least two texts each",
         ),
-        (with_ids(np.arange(200), GOOD.anchors), {}, "column selected_individual has 0 usable ids of 200; "),
+        (with_ids(np.arange(200), GOOD.concepts), {}, "column selected_individual has 0 usable ids of 200; "),
         (
-            with_ids(np.zeros(200, dtype=np.int64), GOOD.anchors),
+            with_ids(np.zeros(200, dtype=np.int64), GOOD.concepts),
             {},
             "column selected_individual has 1 usable ids of 1; ",
         ),
@@ -436,7 +435,7 @@ NO_IDS = np.full(200, NONE)
     ],
 )
 def test_what_makes_no_sense_in_stage_2(labels, wrong, line):
-    right = {"batch_size": 32, "anchors_per_batch": 2, "positives_per_anchor": 2, "members_per_id": 2, "seed": 0}
+    right = {"batch_size": 32, "queries_per_batch": 2, "positives_per_query": 2, "members_per_id": 2, "seed": 0}
     with pytest.raises(InputError, match=line) as raised:
         InterTheoryBatches(labels, **(right | wrong))
     assert "\n" not in str(raised.value)

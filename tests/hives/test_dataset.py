@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from valueflow.hives.dataset import HeldOutChunks, in_chunks, own_share, whole_batch
+from valueflow.hives.training import HeldOutChunks, in_chunks, own_share, whole_batch
 
 
 @given(st.integers(1, 40), st.integers(1, 6))

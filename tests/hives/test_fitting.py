@@ -12,14 +12,19 @@ import torch
 
 from tests.command import environment, succeeded
 from tests.hives.tiny import save_tiny_encoder, training_rows
-from valueflow.hives.backbone import load_backbone
-from valueflow.hives.curve import Curve
-from valueflow.hives.dataset import TrainingSteps
-from valueflow.hives.fitting import CHECKPOINTS, build_batches, build_objective, fit
-from valueflow.hives.held_out import is_held_out, measured
-from valueflow.hives.module import HivesModule
-from valueflow.hives.settings import TrainSettings
-from valueflow.hives.table import TrainingTable, checked_frame, training_table
+from valueflow.hives import TrainSettings
+from valueflow.hives.data import TrainingTable, checked_frame, is_held_out, training_table
+from valueflow.hives.metrics import embedding_metrics
+from valueflow.hives.training import (
+    CHECKPOINTS,
+    HivesModule,
+    LossCurve,
+    TrainingSteps,
+    build_batches,
+    build_objective,
+    fit,
+    load_backbone,
+)
 from valueflow.run import InputError, compose_settings
 
 ROOT = Path(__file__).parents[2]
@@ -63,9 +68,9 @@ def test_it_learns_and_keeps_the_best_weights(tiny: Path, table: TrainingTable, 
     training, held = parted(table)
     settings = settings_of(tiny)
     encoder = load_backbone(settings.backbone)
-    before = measured(encoder, held, seed=42)["overall"]
+    before = embedding_metrics(encoder, held, seed=42)["overall"]
     result = fit(encoder, training, held, settings, folder=tmp_path)
-    after = measured(encoder, held, seed=42)["overall"]
+    after = embedding_metrics(encoder, held, seed=42)["overall"]
     assert after["ranking_accuracy"] > before["ranking_accuracy"] + 0.1
     assert after["similarity_correlation"] > before["similarity_correlation"] + 0.2
     curve = pd.read_csv(tmp_path / "curve.csv")
@@ -88,14 +93,14 @@ def test_after_an_interruption_it_ends_the_same(
     whole = load_backbone(settings.backbone)
     undisturbed = fit(whole, training, held, settings, folder=tmp_path / "whole")
 
-    original = Curve.on_train_batch_end
+    original = LossCurve.on_train_batch_end
 
-    def breaks(self: Curve, trainer: Any, *args: Any, **kwargs: Any) -> None:
+    def breaks(self: LossCurve, trainer: Any, *args: Any, **kwargs: Any) -> None:
         original(self, trainer, *args, **kwargs)
         if trainer.global_step == 17:
             raise ConnectionAbortedError
 
-    monkeypatch.setattr(Curve, "on_train_batch_end", breaks)
+    monkeypatch.setattr(LossCurve, "on_train_batch_end", breaks)
     with pytest.raises(ConnectionAbortedError):
         fit(load_backbone(settings.backbone), training, held, settings, folder=tmp_path / "broken")
     monkeypatch.undo()
@@ -168,6 +173,46 @@ def test_gradient_caching_changes_no_gradient(tiny: Path, table: TrainingTable) 
     assert len(expected) > 20
     for name, gradient in gradients(cached, settings, table).items():
         torch.testing.assert_close(gradient, expected[name], msg=name)
+
+
+def test_gradient_caching_keeps_no_activations_and_embeds_again_chunk_by_chunk(
+    tiny: Path, table: TrainingTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_of(tiny)
+    encoder = load_backbone(settings.backbone)
+    batches = build_batches(settings, table)
+    chunks = TrainingSteps(table, batches, encoder.preprocess, chunk_size=6)[0].chunks
+    steps: list[tuple[str, int]] = []
+    original = HivesModule._embed_chunk
+
+    def noted(self: HivesModule, features: Any) -> torch.Tensor:
+        number = next(n for n, own in enumerate(chunks.features) if own["input_ids"] is features["input_ids"])
+        steps.append(("embed", number))
+        vectors = original(self, features)
+        if vectors.requires_grad:
+            vectors.register_hook(lambda gradient: steps.append(("gradient", number)))
+        return vectors
+
+    monkeypatch.setattr(HivesModule, "_embed_chunk", noted)
+    kept, order = {}, {}
+    for caching in (False, True):
+        module = HivesModule(
+            encoder, build_objective(settings), settings.optimiser, steps=1, gradient_caching=caching
+        ).train()
+        steps.clear()
+        numbers: list[int] = []
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda tensor, numbers=numbers: numbers.append(tensor.numel()) or tensor,  # type: ignore[misc,func-returns-value]
+            lambda tensor: tensor,
+        ):
+            module.embed(chunks).square().sum().backward()
+        kept[caching], order[caching] = sum(numbers), [number for kind, number in steps if kind == "embed"]
+    first = list(range(len(chunks.features)))
+    assert len(first) == 4
+    assert order[False] == first
+    assert order[True][: len(first)] == first
+    assert sorted(order[True][len(first) :]) == first
+    assert kept[True] < kept[False] / 20
 
 
 def test_embeddings_are_the_encoders_own_in_any_chunks(tiny: Path, table: TrainingTable) -> None:

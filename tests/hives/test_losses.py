@@ -1,5 +1,6 @@
 import doctest
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -7,12 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from valueflow.hives import losses
-from valueflow.hives.labels import NONE, agree
+from valueflow.hives.data import NONE, agree
 from valueflow.hives.losses import (
-    ANCHOR,
-    HIERARCHY,
-    INDIVIDUAL,
     BatchLabels,
     HierarchicalLoss,
     IdContrastiveLoss,
@@ -20,6 +17,7 @@ from valueflow.hives.losses import (
     IntraTheoryObjective,
     agreement,
 )
+from valueflow.hives.sampling import CONCEPT, HIERARCHICAL, INDIVIDUAL
 from valueflow.run import InputError
 
 KINDS = ("hmc", "hce", "hmce")
@@ -39,7 +37,7 @@ def literal_log_p(embeddings, i, j, temperature, penalty=0.0, directions=None):
     return similarity(i, j) - math.log(sum(math.exp(similarity(i, k)) for k in range(len(embeddings)) if k != i))
 
 
-def literal_mean_surprise(pairs, log_p, n):
+def literal_mean_negative_log_likelihood(pairs, log_p, n):
     """Mean over the i that have positives of the mean over them of -log p; None where no i has any."""
     means = []
     for i in range(n):
@@ -61,8 +59,8 @@ def literal_levels(embeddings, paths, directions, temperature, base_temperature,
         def log_p(i, j):
             return literal_log_p(embeddings, i, j, temperature, direction_penalty, directions)
 
-        surprise = literal_mean_surprise(positive, log_p, n)
-        levels.append(None if surprise is None else temperature / base_temperature * surprise)
+        mean = literal_mean_negative_log_likelihood(positive, log_p, n)
+        levels.append(None if mean is None else temperature / base_temperature * mean)
     return levels
 
 
@@ -82,10 +80,10 @@ def literal_hierarchical(levels, kind, held=None):
 
 
 def literal_by_id(embeddings, ids, temperature):
-    surprise = literal_mean_surprise(
+    mean = literal_mean_negative_log_likelihood(
         lambda i, j: ids[i] == ids[j] != NONE, lambda i, j: literal_log_p(embeddings, i, j, temperature), len(ids)
     )
-    return 0.0 if surprise is None else surprise
+    return 0.0 if mean is None else mean
 
 
 def finite_differences(function, embeddings, step=1e-6):
@@ -413,10 +411,10 @@ def test_autocast_changes_nothing():
 def stage_batch(seed, sizes=(8, 5, 7)):
     rng = np.random.default_rng(seed)
     n = sum(sizes)
-    parts = rng.permutation(np.repeat([HIERARCHY, INDIVIDUAL, ANCHOR], sizes))
+    parts = rng.permutation(np.repeat([HIERARCHICAL, INDIVIDUAL, CONCEPT], sizes))
     embeddings, paths, directions = draw(rng, n, 2, 3)
     # The same numbers in both parts: an individual's id has nothing to do with an anchor's.
-    ids = np.where(parts == HIERARCHY, NONE, rng.integers(0, 3, n))
+    ids = np.where(parts == HIERARCHICAL, NONE, rng.integers(0, 3, n))
     moving, *labels = tensors(embeddings, paths, directions, ids, parts)
     return embeddings, moving, BatchLabels(*labels)
 
@@ -450,12 +448,12 @@ def test_stage_2_is_the_weighted_sum_of_the_literal_losses_of_its_parts(kind):
     for weights in ((0.5, 1.0), (0.0, 2.0)):
         total = expected["hierarchy"] + weights[0] * expected["individual"] + weights[1] * expected["anchor"]
         objective = InterTheoryObjective(
-            HierarchicalLoss(kind, **OPTIONS), individual_weight=weights[0], anchor_weight=weights[1]
+            HierarchicalLoss(kind, **OPTIONS), individual_weight=weights[0], concept_weight=weights[1]
         )
         found = {name: value.item() for name, value in objective(moving, labels).items()}
         assert found == pytest.approx(expected | {"loss": total}, rel=1e-9)
     default = InterTheoryObjective()
-    assert (default.individual_weight, default.anchor_weight) == (0.5, 1.0)
+    assert (default.individual_weight, default.concept_weight) == (0.5, 1.0)
     assert (default.hierarchy.kind, default.contrastive.temperature) == ("hmce", 0.07)
 
 
@@ -464,7 +462,7 @@ def test_each_loss_of_stage_2_sees_its_own_part_alone():
     objective = InterTheoryObjective()
     found = objective(moving, labels)
     rng = np.random.default_rng(0)
-    names = {HIERARCHY: "hierarchy", INDIVIDUAL: "individual", ANCHOR: "anchor"}
+    names = {HIERARCHICAL: "hierarchy", INDIVIDUAL: "individual", CONCEPT: "anchor"}
     for part, name in names.items():
         here = (labels.parts == part).numpy()
         changed = np.where(here[:, None], rng.normal(size=embeddings.shape), embeddings)
@@ -520,7 +518,7 @@ def test_what_cannot_be_right_is_refused():
     with pytest.raises(InputError, match="temperature must be above zero, got inf"):
         IdContrastiveLoss(math.inf)
     with pytest.raises(InputError, match="anchor_weight must not be below zero"):
-        InterTheoryObjective(anchor_weight=-0.1)
+        InterTheoryObjective(concept_weight=-0.1)
     moving, paths, directions = tensors(np.ones((3, 2)), apart(3, 2), np.zeros(3, int))
     with pytest.raises(ValueError, match="of the same texts, got lengths 3, 3, 1"):
         HierarchicalLoss()(moving, paths, directions[:1])
@@ -533,5 +531,7 @@ def test_what_cannot_be_right_is_refused():
 
 
 def test_examples_run():
-    assert doctest.testmod(losses).attempted > 10
-    assert doctest.testmod(losses).failed == 0
+    modules = {sys.modules[loss.__module__] for loss in (HierarchicalLoss, IdContrastiveLoss, InterTheoryObjective)}
+    results = [doctest.testmod(module) for module in modules]
+    assert sum(result.attempted for result in results) > 10
+    assert sum(result.failed for result in results) == 0

@@ -9,16 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from valueflow.hives import metrics
-from valueflow.hives.labels import NONE, Labels
+from valueflow.hives.data import NONE, Labels
 from valueflow.hives.metrics import (
-    anchor_retrieval,
     average_precisions,
-    chance_precision,
+    chance_average_precision,
+    concept_retrieval,
     cosine_similarities,
     held_out_metrics,
     knn_correct,
-    normalised,
+    normalized,
     orthogonality,
     ranking_accuracies,
 )
@@ -28,7 +27,7 @@ from valueflow.run import InputError
 SAME = 1e-7
 
 
-def make_labels(theories, paths, directions, anchors=None):
+def make_labels(theories, paths, directions, concepts=None):
     """Labels from paths as tuples of names: one list of paths a text."""
     depth = max(len(path) for own in paths for path in own)
     width = max(len(own) for own in paths)
@@ -45,7 +44,7 @@ def make_labels(theories, paths, directions, anchors=None):
         array,
         np.array(directions, dtype=np.int64),
         nothing,
-        nothing if anchors is None else np.array(anchors, dtype=np.int64),
+        nothing if concepts is None else np.array(concepts, dtype=np.int64),
         tuple(f"t{number}" for number in range(max(theories) + 1)),
         tuple("/".join(map(str, prefix)) for prefix in numbers),
     )
@@ -265,7 +264,7 @@ def test_chains_whose_number_is_astronomic():
 
 def knn(embeddings, paths, k):
     labels = make_labels([0] * len(paths), paths, [0] * len(paths))
-    z = normalised(embeddings)
+    z = normalized(embeddings)
     n = len(paths)
     return knn_correct(cosine_similarities(z, z), np.arange(n), np.arange(n), labels.paths, k)
 
@@ -302,18 +301,18 @@ def test_too_many_neighbours_are_refused():
 
 def test_orthogonality_by_hand():
     labels = make_labels([0] * 4, [[("a",)], [("a",), ("b",)], [("b",)], [("c",)]], [0] * 4)
-    z = normalised([[3.0, 0.0], [0.0, 2.0], [0.0, 1.0], [0.0, -1.0]])
+    z = normalized([[3.0, 0.0], [0.0, 2.0], [0.0, 1.0], [0.0, -1.0]])
     # a points to 45 degrees, b to 90, c opposite to b.
     assert orthogonality(z, labels.paths) == pytest.approx((2 * (1 - math.sqrt(0.5)) + 0) / 3)
     assert orthogonality(z[:1], labels.paths[:1]) is None
     # The vector of b cancels out: it has no direction.
-    cancelled = normalised([[1.0, 0.0], [0.3, 0.1], [-0.3, -0.1], [0.0, 1.0]])
+    cancelled = normalized([[1.0, 0.0], [0.3, 0.1], [-0.3, -0.1], [0.0, 1.0]])
     only = make_labels([0] * 4, [[("a",)], [("b",)], [("b",)], [("c",)]], [0] * 4)
     assert orthogonality(cancelled, only.paths) == pytest.approx(1.0)
 
 
 def test_zero_rows_are_similar_to_nothing():
-    z = normalised([[0.0, 0.0], [0.0, 5.0]])
+    z = normalized([[0.0, 0.0], [0.0, 5.0]])
     np.testing.assert_array_equal(z, [[0, 0], [0, 1]])
     np.testing.assert_array_equal(cosine_similarities(z, z), [[0, 0], [0, 1]])
 
@@ -339,7 +338,7 @@ def test_chance_precision_is_the_mean_over_all_orders():
         for n_relevant in range(1, n + 1):
             flags = [1] * n_relevant + [0] * (n - n_relevant)
             wanted = np.mean([literal_average_precision(order) for order in permutations(flags)])
-            assert chance_precision([n_relevant], n)[0] == pytest.approx(wanted, rel=1e-12)
+            assert chance_average_precision([n_relevant], n)[0] == pytest.approx(wanted, rel=1e-12)
 
 
 @settings(deadline=None, max_examples=40)
@@ -348,16 +347,16 @@ def test_retrieval_equals_its_literal_definition(seed):
     _, labels = case(seed, n_theories=3)
     # No ties here: they are tested above.
     embeddings = np.random.default_rng(seed).normal(size=(len(labels), 4))
-    theories, anchors = labels.theories, labels.anchors
+    theories, concepts = labels.theories, labels.concepts
     precisions, chances = [], []
     for i in range(len(labels)):
-        others = [j for j in range(len(labels)) if theories[j] != theories[i] and anchors[j] >= 0]
+        others = [j for j in range(len(labels)) if theories[j] != theories[i] and concepts[j] >= 0]
         others.sort(key=lambda j: -cosine(embeddings[i], embeddings[j]))
-        flags = [bool(anchors[j] == anchors[i]) for j in others]
-        if anchors[i] >= 0 and any(flags):
+        flags = [bool(concepts[j] == concepts[i]) for j in others]
+        if concepts[i] >= 0 and any(flags):
             precisions.append(literal_average_precision(flags))
-            chances.append(chance_precision([sum(flags)], len(flags))[0])
-    precision, chance, queries = anchor_retrieval(normalised(embeddings), theories, anchors)
+            chances.append(chance_average_precision([sum(flags)], len(flags))[0])
+    precision, chance, queries = concept_retrieval(normalized(embeddings), theories, concepts)
     assert queries == len(precisions)
     assert close(precision, mean(precisions)[0])
     assert close(chance, mean(chances)[0])
@@ -371,7 +370,7 @@ def test_retrieval_looks_at_other_theories_only():
     labels = make_labels([0, 0, 1, 1, 1], [[("a",)]] * 5, [0] * 5, [7, 7, 7, 8, NONE])
     embeddings = [[1, 0], [1, 0.1], [1, 0.2], [1, 0.5], [1, 0]]
     # Rows 0 and 1 find 2 before 3; row 2 finds both of theory 0; row 3 has no partner and row 4 no id.
-    assert anchor_retrieval(normalised(embeddings), labels.theories, labels.anchors)[::2] == (1.0, 3)
+    assert concept_retrieval(normalized(embeddings), labels.theories, labels.concepts)[::2] == (1.0, 3)
     embeddings[3] = [1, 0.05]  # now nearer to rows 0 and 1 than their partner
     assert held_out_metrics(embeddings, labels)["overall"]["anchor_retrieval"] == pytest.approx((0.5 + 0.5 + 1) / 3)
 
@@ -461,7 +460,7 @@ def assert_same(found, wanted):
 def test_the_size_of_blocks_does_not_matter(seed, pairs):
     embeddings, labels = case(seed)
     whole = held_out_metrics(embeddings, labels, k=2)
-    with mock.patch.object(metrics, "BLOCK_PAIRS", pairs):
+    with mock.patch("valueflow.hives.metrics.similarity.BLOCK_PAIRS", pairs):
         assert_same(held_out_metrics(embeddings, labels, k=2), whole)
 
 
@@ -475,7 +474,7 @@ def test_the_order_of_texts_does_not_matter(seed):
 
 
 def test_memory_does_not_hold_all_pairs(monkeypatch):
-    monkeypatch.setattr(metrics, "BLOCK_PAIRS", 1 << 14)
+    monkeypatch.setattr("valueflow.hives.metrics.similarity.BLOCK_PAIRS", 1 << 14)
     n = 1500
     labels = single_paths(3, n, n_theories=1)
     embeddings = np.random.default_rng(3).normal(size=(n, 8))

@@ -6,10 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from valueflow.hives.labels import DIRECTIONS, NONE
-from valueflow.hives.sources import load_rows, load_table
+from valueflow.hives.data import NONE, load_rows, load_table
 from valueflow.run import InputError
-from valueflow.theory import known_theories, load_theory
+from valueflow.theory import DIRECTIONS, known_theories, load_theory
 
 REAL = Path(__file__).parents[3] / "shared" / "data"
 needs_data = pytest.mark.skipif(not REAL.is_dir(), reason="the shared data are not here")
@@ -51,7 +50,7 @@ def test_every_path_of_a_value_is_a_row_and_concepts_span_theories(tmp_path: Pat
     assert frame["selected_individual"].tolist()[-1].endswith("/support")
     assert len(table) == 4
     at = {text: row for row, text in enumerate(table.texts)}
-    assert table.labels.anchors[at["I nurse him."]] == table.labels.anchors[at["I feed her."]] != NONE
+    assert table.labels.concepts[at["I nurse him."]] == table.labels.concepts[at["I feed her."]] != NONE
     assert (table.labels.paths[at["I eat well."]] != NONE).all(axis=1).sum() == 2
 
 

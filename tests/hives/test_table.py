@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from valueflow.hives.labels import NONE, shared_levels
-from valueflow.hives.sources import load_rows
-from valueflow.hives.table import checked_frame, training_table
+from valueflow.hives.data import NONE, checked_frame, load_rows, shared_levels, training_table
 from valueflow.run import InputError
+from valueflow.theory import DIRECTIONS
 
 
 def frame(*rows: tuple[str, ...], columns: str = "text theory level_1 level_2 direction") -> pd.DataFrame:
@@ -35,7 +34,7 @@ def test_rows_of_one_text_are_its_paths() -> None:
     assert table.n_rows == 4
     assert table.texts.tolist() == ["We dance all night.", "We dance all night.", "Obey."]
     assert table.labels.theory_names == ("pvq", "right")
-    assert table.labels.directions.tolist() == [2, 0, 1]
+    assert [DIRECTIONS[code] for code in table.labels.directions] == ["oppose", "support", "neutral"]
     assert names(table, 1, 0) == {"pvq/growth", "pvq/selfprotection"}
     assert names(table, 1, 1) == {"pvq/growth/openness", "pvq/selfprotection/selfenhancement"}
     # A path that ends early repeats its end.
@@ -66,7 +65,7 @@ def test_ids_of_stage_2() -> None:
     first, second = table.labels.individuals
     assert first != NONE
     assert second == NONE
-    assert table.labels.anchors[0] == table.labels.anchors[1] != NONE
+    assert table.labels.concepts[0] == table.labels.concepts[1] != NONE
     # Of several ids the first by name.
     alone = training_table([checked_frame(rows[rows["selected_individual"] == "i1"], "t.csv")])
     assert len(alone) == 1

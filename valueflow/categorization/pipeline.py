@@ -21,15 +21,14 @@ from valueflow.categorization.outcome import (
     Categorization,
 )
 from valueflow.categorization.questions import Questions
-from valueflow.categorization.review import DIRECTIONS, Decision, read_decisions
+from valueflow.categorization.review import Decision, read_decisions
 from valueflow.categorization.settings import CategorizationSettings
-from valueflow.categorization.tables import direction_table, level_columns, paths_of, review_table, votes_table
+from valueflow.categorization.tables import direction_table, paths_of, review_table, votes_table
 from valueflow.llm import cache_state
 from valueflow.run import Run, SweepView, Task, read_table, rename_columns, text_column
-from valueflow.theory import Theory
+from valueflow.theory import DIRECTIONS, NEUTRAL, SUPPORT, Theory, columns_of_paths
 from valueflow.voting import NO_WINNER, count_votes, winners
 
-_SUPPORT, _NEUTRAL = DIRECTIONS[0], DIRECTIONS[2]
 _BY_PANEL, _BY_PEOPLE = "panel", "people"
 _UNPLACED = ("row", "text", "stop_reason", "agreement", "decided_by")
 
@@ -91,17 +90,17 @@ def _categorize(settings: CategorizationSettings, run: Run) -> Categorization:
             said = questions.direct(left, [paths[text][-1] for text in left])
         won = winners(count_votes(said.choices, len(DIRECTIONS)), panel.rule)
         undirected = int((won == NO_WINNER).sum())
-        directions[left] = np.where(won == NO_WINNER, _NEUTRAL, np.array(DIRECTIONS, dtype=object)[won])
+        directions[left] = np.where(won == NO_WINNER, NEUTRAL, np.array(DIRECTIONS, dtype=object)[won])
         more = direction_table(judges, said, rows[left].tolist(), [paths[text] for text in left])
         votes = pd.concat([votes, more], ignore_index=True)
     else:
-        directions[left] = _SUPPORT
+        directions[left] = SUPPORT
     every = pd.DataFrame(
         {
             "row": np.arange(1, len(given) + 1),
             "text": given,
             "theory": theory.name,
-            **level_columns([paths[number] for number in places], theory.depth),
+            **columns_of_paths([paths[number] for number in places], theory.depth),
             "direction": directions[places],
             "stop_reason": placed.stops[places],
             "agreement": placed.agreement[places],

@@ -7,10 +7,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from valueflow.categorization.descent import NEUTRAL, Ballot
-from valueflow.categorization.review import DIRECTIONS, STEP
+from valueflow.categorization.review import STEP
 from valueflow.categorization.settings import CategorizationSettings
 from valueflow.judge.fence import fenced
 from valueflow.run import row_keys, split_keys
+from valueflow.theory import DIRECTIONS
 from valueflow.voting import Option, Polling, PollQuestion, Votes
 
 

@@ -7,15 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from valueflow.run import InputError, as_texts, nearest, read_table, rename_columns, shorten, text_column
-from valueflow.theory import Theory
+from valueflow.theory import DIRECTIONS, Theory
 
 STEP = " > "
 """Stands between the nodes of a path in tables that people read."""
 
 NO_NODE = "none"
 """What a person decides where no value of the theory fits."""
-
-DIRECTIONS = ("support", "oppose", "neutral")
 
 
 @dataclass(frozen=True)

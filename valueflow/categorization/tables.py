@@ -7,23 +7,17 @@ import numpy as np
 import pandas as pd
 
 from valueflow.categorization.descent import NO_WINNER_STOP, Ballot, Descent
-from valueflow.categorization.review import DIRECTIONS, STEP
+from valueflow.categorization.review import STEP
+from valueflow.theory import DIRECTIONS, level_columns
 from valueflow.voting import ABSTAINED, Votes
 
 VOTE_COLUMNS = ("row", "level", "round", "node", "judge", "vote", "abstention", "shown")
 
 
-def level_columns(paths: Sequence[tuple[str, ...]], depth: int) -> dict[str, list[str]]:
-    """Lay paths out in columns `level_1` to `level_<depth>`, empty below their ends."""
-    return {
-        f"level_{level + 1}": [path[level] if len(path) > level else "" for path in paths] for level in range(depth)
-    }
-
-
 def paths_of(table: pd.DataFrame) -> list[tuple[str, ...]]:
     """Return the path of each row of a table with columns `level_1`, `level_2` and so on."""
-    levels = [column for column in table if str(column).startswith("level_")]
-    return [tuple(name for name in row if name) for row in table[levels].to_numpy(dtype=str)]
+    rows = table[level_columns(table)].to_numpy(dtype=str)
+    return [tuple(name for name in row if name) for row in rows]
 
 
 def votes_table(judges: Sequence[str], descent: Descent, rows: Sequence[int]) -> pd.DataFrame:

@@ -1,9 +1,5 @@
 """HIVES: the hierarchical value embedding, trained in two stages."""
 
-from valueflow.hives.app import train
-from valueflow.hives.conversion import ConvertedTable
-from valueflow.hives.settings import TrainSettings
-from valueflow.hives.testing import MeasuredEncoder
-from valueflow.hives.training import TrainedEncoder
+import lazy_loader
 
-__all__ = ["ConvertedTable", "MeasuredEncoder", "TrainSettings", "TrainedEncoder", "train"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,4 +1,4 @@
-"""What a training, a measurement and a conversion look like on the screen."""
+"""Trainings, measurements and conversions on the screen."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -41,7 +41,7 @@ def show_training(summary: Mapping[str, Any]) -> None:
 
 
 def show_trainings(summaries: Sequence[Mapping[str, Any]], title: str, others: Sequence[str]) -> None:
-    """Print one row a training of a sweep: ranking accuracy and similarity correlation before and after."""
+    """Print one row per training of a sweep: ranking accuracy and similarity correlation before and after."""
     console = screen()
     table = Table(title=title, title_justify="left")
     for heading in ("stage", "loss", *(["settings"] if any(others) else [])):
@@ -49,7 +49,7 @@ def show_trainings(summaries: Sequence[Mapping[str, Any]], title: str, others: S
     for heading in ("steps", "ranking before", "after", "correlation before", "after", "retrieval", "seconds"):
         table.add_column(heading, justify="right")
     for place, summary in enumerate(summaries):
-        figures = [
+        metrics = [
             number((summary[when] or {}).get("overall", {}).get(name), ".3f")
             for name in ("ranking_accuracy", "similarity_correlation")
             for when in ("before", "after")
@@ -60,27 +60,33 @@ def show_trainings(summaries: Sequence[Mapping[str, Any]], title: str, others: S
             summary["settings"]["loss"],
             *([others[place]] if any(others) else []),
             str(summary["best_step"]),
-            *figures,
+            *metrics,
             number(retrieval, ".3f"),
             f"{summary['timings']['total']:.0f}",
         )
     console.print(table)
 
 
+def show_measurements(summaries: Sequence[Mapping[str, Any]], title: str, others: Sequence[str]) -> None:
+    """Print a table for each measured encoder of a sweep."""
+    for summary in summaries:
+        show_metrics(summary)
+
+
 def show_metrics(summary: Mapping[str, Any]) -> None:
     """Print the metrics of an encoder, overall and by theory."""
     console = screen()
-    figures = summary["after"]
+    metrics = summary["after"]
     table = Table(title=f"{summary['model']}, {summary['data']['texts']:,} texts", title_justify="left")
     table.add_column("metric")
     table.add_column("all", justify="right")
-    for theory in figures["theories"]:
+    for theory in metrics["theories"]:
         table.add_column(theory, justify="right")
-    for name, label in _named(figures):
+    for name, label in _named(metrics):
         table.add_row(
             label,
-            number(figures["overall"].get(name), ".3f"),
-            *[number(own.get(name), ".3f") for own in figures["theories"].values()],
+            number(metrics["overall"].get(name), ".3f"),
+            *[number(own.get(name), ".3f") for own in metrics["theories"].values()],
         )
     console.print(table)
 
@@ -98,9 +104,9 @@ def _title(summary: Mapping[str, Any]) -> str:
     return f"stage {summary['stage']}, loss {summary['settings']['loss']}, from {summary['model']}"
 
 
-def _named(figures: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the metrics that are there, with labels; the neighbours' votes by level among them."""
-    overall = figures["overall"]
+def _named(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the metrics that are there, with labels; the neighbors' votes by level among them."""
+    overall = metrics["overall"]
     labels = dict(_METRICS)
     for name in overall:
         if name.startswith("knn_level_"):

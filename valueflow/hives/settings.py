@@ -18,7 +18,7 @@ class DataSettings(Settings):
     """Which texts train and which test."""
 
     train: Sources | None = Field(description="Training tables, anchors or ValueEval files; see `load_table`.")
-    validation: Sources | None = Field(description="Watched while training; None: held out of `train`.")
+    validation: Sources | None = Field(description="Measured while training; None: held out of `train`.")
     test: Sources | None = Field(description="Measured before and after; None: the same as validation.")
     held_out: float = Field(ge=0, lt=1, description="Share of the texts of `train` that is held out, by text.")
 
@@ -27,7 +27,9 @@ class BackboneSettings(Settings):
     """The sentence encoder that training starts from."""
 
     model: str = Field(description="minilm (from a package), or the name or folder of a model.")
-    max_tokens: int | None = Field(ge=1, strict=True, description="Longer texts are cut; None: the model's own limit.")
+    max_tokens: int | None = Field(
+        ge=1, strict=True, description="Longer texts are truncated; None: the model's own limit."
+    )
     pooling: Literal["cls", "mean", "max", "lasttoken"] | None = Field(description="None: the model's own.")
     padding_side: Literal["left", "right"] | None = Field(description="None: the tokenizer's own.")
     dtype: Literal["float32", "bfloat16", "float16"] | None = Field(description="Of the weights; None: as stored.")
@@ -44,7 +46,7 @@ class BackboneSettings(Settings):
 
 
 class StageSettings(Settings):
-    """What a stage of training descends, and what its batches hold."""
+    """The losses of a stage of training, and what its batches hold."""
 
     name: Literal["intra", "inter"] = Field(description="intra: within theories. inter: across them, after intra.")
     temperature: float = Field(gt=0, allow_inf_nan=False, description="tau of the hierarchical loss.")
@@ -54,14 +56,18 @@ class StageSettings(Settings):
     direction_penalty: float = Field(ge=0, allow_inf_nan=False, description="Similarity lost by another direction.")
     id_temperature: float = Field(gt=0, allow_inf_nan=False, description="tau of the two losses by ids (inter).")
     individual_weight: float = Field(ge=0, allow_inf_nan=False, description="Weight of the individual loss (inter).")
-    anchor_weight: float = Field(ge=0, allow_inf_nan=False, description="Weight of the theory-anchor loss (inter).")
-    batch_size: int = Field(ge=2, strict=True, description="Texts a step, over all processes.")
-    anchors_per_batch: int = Field(ge=1, strict=True, description="Texts a batch is built around.")
-    positives_per_anchor: int = Field(ge=1, strict=True, description="Most texts of the same path and direction.")
+    anchor_weight: float = Field(
+        ge=0, allow_inf_nan=False, description="Weight of the loss by concept (selected_anchor; inter)."
+    )
+    batch_size: int = Field(ge=2, strict=True, description="Texts per step, over all processes.")
+    anchors_per_batch: int = Field(ge=1, strict=True, description="Queries: texts that a batch is built around.")
+    positives_per_anchor: int = Field(
+        ge=1, strict=True, description="Most positives of a query: texts of its path and direction."
+    )
     members_per_id: int = Field(ge=2, strict=True, description="Texts of an id in a sub-batch (inter).")
 
 
-class OptimiserSettings(Settings):
+class OptimizerSettings(Settings):
     """AdamW and the course of its learning rate."""
 
     learning_rate: float = Field(gt=0, allow_inf_nan=False, description="The highest, after the warm-up.")
@@ -76,10 +82,10 @@ class TrainerSettings(Settings):
     accelerator: Literal["cpu", "gpu", "auto"] = Field(description="What computes.")
     devices: int | list[int] | Literal["auto"] = Field(description="How many of them, or which.")
     num_nodes: int = Field(ge=1, strict=True, description="Machines.")
-    strategy: str = Field(description="auto, or ddp and its kind: one process a device.")
+    strategy: str = Field(description="auto, or ddp and its kind: one process per device.")
     precision: Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true"] = Field(description="Of the arithmetic.")
     gradient_clip: float | None = Field(gt=0, description="Longest gradient; None: not clipped.")
-    workers: int = Field(ge=0, strict=True, description="Processes that tokenise ahead; 0: none.")
+    workers: int = Field(ge=0, strict=True, description="Processes that tokenize ahead; 0: none.")
 
     @property
     def may_use_gpu(self) -> bool:
@@ -94,17 +100,21 @@ class TrainSettings(Settings):
     stage: StageSettings = Field(description="Which losses and batches.")
     backbone: BackboneSettings = Field(description="What training starts from, unless `model` is given.")
     trainer: TrainerSettings = Field(description="Where and how steps are computed.")
-    optimiser: OptimiserSettings = Field(description="Learning rate and its course.")
+    optimiser: OptimizerSettings = Field(description="Learning rate and its course.")
     data: DataSettings = Field(description="Which texts train and which test.")
     model: str | None = Field(description="An export to start from (stage 2), or to measure; None: the backbone.")
     loss: Literal["hmc", "hce", "hmce"] = Field(description="The hierarchical loss: weights, maximum, or both.")
-    epochs: int = Field(ge=1, strict=True, description="Times that every anchor serves as one.")
+    epochs: int = Field(ge=1, strict=True, description="Times that every usable text is a query.")
     max_steps: int | None = Field(ge=1, strict=True, description="Steps at most; None: all of the epochs'.")
     validate_every: int = Field(ge=1, strict=True, description="Steps between two measurements and checkpoints.")
     patience: int | None = Field(ge=1, strict=True, description="Measurements without a new best before it ends.")
-    chunk_size: int = Field(ge=1, strict=True, description="Texts the encoder sees at once, of like length.")
-    gradient_caching: bool = Field(description="Memory of one chunk instead of a batch, for a third more time.")
-    start_share: float = Field(ge=0, lt=1, description="Share of the starting weights in the export; see `blended`.")
+    chunk_size: int = Field(ge=1, strict=True, description="Texts the encoder sees at once, of similar length.")
+    gradient_caching: bool = Field(
+        description="Gao et al. (2021): memory of one chunk instead of a batch, for a third more time."
+    )
+    start_share: float = Field(
+        ge=0, lt=1, description="Share of the starting weights in the export; see `interpolate_weights`."
+    )
     push_to_hub: str | None = Field(description="Name on the hub that the trained model is sent to; None: kept here.")
     seed: int = Field(ge=0, strict=True, description="The one seed.")
     progress: bool = Field(description="Show a progress bar.")

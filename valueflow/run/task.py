@@ -37,6 +37,11 @@ class Outcome(ABC):
 
     summary: dict[str, Any]
 
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes and shows the outcome; of several that compute one together, one does."""
+        return True
+
     @abstractmethod
     def outputs(self) -> "Mapping[str, pd.DataFrame | Callable[[Path], object] | None]":
         """Return what the run leaves in its folder beside `summary.json`, by name.
@@ -183,6 +188,8 @@ class Task(Generic[SettingsT, OutcomeT]):
         started = datetime.now(UTC)
         run = Run(folder, resume, curves)
         outcome = self.run(settings, run)
+        if not outcome.is_main:
+            return outcome
         seed = {"seed": getattr(settings, "seed", None)} if "seed" not in outcome.summary else {}
         envelope = {
             **outcome.summary,

@@ -1,5 +1,14 @@
 """Value theories: hierarchies of values with names and definitions."""
 
+from valueflow.theory.columns import (
+    DIRECTIONS,
+    NEUTRAL,
+    OPPOSE,
+    SUPPORT,
+    columns_of_paths,
+    level_columns,
+    level_number,
+)
 from valueflow.theory.hierarchy import Node, Theory, normalize_name
 from valueflow.theory.library import (
     choose_theory,
@@ -12,12 +21,19 @@ from valueflow.theory.library import (
 from valueflow.theory.settings import TheorySettings
 
 __all__ = [
+    "DIRECTIONS",
+    "NEUTRAL",
+    "OPPOSE",
+    "SUPPORT",
     "Node",
     "Theory",
     "TheorySettings",
     "choose_theory",
+    "columns_of_paths",
     "find_theory",
     "known_theories",
+    "level_columns",
+    "level_number",
     "load_theory",
     "normalize_name",
     "theory_from_mapping",

@@ -1,0 +1,6 @@
+from .outcome import ConvertedTable as ConvertedTable
+from .outcome import MeasuredEncoder as MeasuredEncoder
+from .outcome import TrainedEncoder as TrainedEncoder
+from .pipeline import TASK as TASK
+from .pipeline import train as train
+from .settings import TrainSettings as TrainSettings

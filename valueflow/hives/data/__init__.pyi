@@ -1,0 +1,16 @@
+from .conversion import convert_sources as convert_sources
+from .labels import NONE as NONE
+from .labels import BoolArray as BoolArray
+from .labels import IntArray as IntArray
+from .labels import Labels as Labels
+from .labels import agree as agree
+from .labels import shared_levels as shared_levels
+from .sources import left_out_by_reason as left_out_by_reason
+from .sources import load_rows as load_rows
+from .sources import load_table as load_table
+from .split import is_held_out as is_held_out
+from .table import STAGE_2_COLUMNS as STAGE_2_COLUMNS
+from .table import TrainingTable as TrainingTable
+from .table import checked_frame as checked_frame
+from .table import training_table as training_table
+from .valueeval import valueeval_rows as valueeval_rows

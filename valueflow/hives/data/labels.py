@@ -1,0 +1,89 @@
+"""The labels of each text of a training table as arrays: hierarchy paths, direction, ids that span theories."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+NONE = -1
+"""Fills places where a text has no further path, or no id."""
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """Labels of N texts.
+
+    Attributes
+    ----------
+    theories
+        (N,) numbers of `theory_names`.
+    paths
+        (N, W, L) hierarchy paths: `paths[i, w, l]` is the number (in `prefix_names`) of the first l levels of path
+        w of text i. A prefix holds all names above it, so two texts that agree at a level agree at all levels before
+        it. A text has one path for each of its values and for each parent of them; `NONE` fills up to W. A path that
+        ends before level L repeats its last number, so two texts on the same short path share all L levels. No number
+        belongs to two theories.
+    directions
+        (N,) codes of directions: places in `valueflow.theory.DIRECTIONS`.
+    individuals, concepts
+        (N,) ids of stage 2 (columns `selected_individual` and `selected_anchor`), `NONE` where a text has none.
+    theory_names, prefix_names
+        What the numbers mean; a prefix is named `theory/name/name`.
+    """
+
+    theories: IntArray
+    paths: IntArray
+    directions: IntArray
+    individuals: IntArray
+    concepts: IntArray
+    theory_names: tuple[str, ...]
+    prefix_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.theories)
+
+    @property
+    def depth(self) -> int:
+        """Number of levels L."""
+        return int(self.paths.shape[2])
+
+    def take(self, rows: npt.NDArray[np.integer] | BoolArray) -> "Labels":
+        """Return the labels of some texts, in the order of `rows` (row numbers, or a mask)."""
+        return Labels(
+            self.theories[rows],
+            self.paths[rows],
+            self.directions[rows],
+            self.individuals[rows],
+            self.concepts[rows],
+            self.theory_names,
+            self.prefix_names,
+        )
+
+
+def agree(paths: IntArray, others: IntArray) -> BoolArray:
+    """Return for each pair of texts and each level whether any of their paths agree down to that level.
+
+    Parameters
+    ----------
+    paths, others
+        (N, W, L) and (M, V, L) paths as in `Labels.paths`.
+
+    Returns
+    -------
+    (L, N, M) bool array
+    """
+    n, _, depth = paths.shape
+    result = np.zeros((depth, n, len(others)), dtype=bool)
+    for w in range(paths.shape[1]):
+        own = paths[:, w, :].T[:, :, None]
+        for v in range(others.shape[1]):
+            result |= (own == others[:, v, :].T[:, None, :]) & (own != NONE)
+    return result
+
+
+def shared_levels(paths: IntArray, others: IntArray) -> IntArray:
+    """Return for each pair of texts the number of levels that they share: (N, M), from 0 to L."""
+    return np.asarray(agree(paths, others).sum(axis=0, dtype=np.int64))

@@ -1,0 +1,86 @@
+"""What `data.train` and its like may name: training tables, VIDB anchors, ValueEval arguments."""
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from valueflow.hives.data.anchor_rows import anchor_rows
+from valueflow.hives.data.table import TrainingTable, checked_frame, training_table
+from valueflow.hives.data.valueeval import VALUEEVAL_SUFFIX, valueeval_rows
+from valueflow.run import InputError, read_table
+from valueflow.vidb import DEMO, HUGGING_FACE, load_vidb
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SourceRows:
+    """The rows of a source.
+
+    Attributes
+    ----------
+    rows
+        Checked rows of a training table.
+    left_out
+        What of the source has no row, by reason.
+    """
+
+    rows: pd.DataFrame
+    left_out: dict[str, int] = field(default_factory=dict)
+
+
+def load_table(sources: Sequence[str]) -> TrainingTable:
+    """Read training data of any kind into one table; what is left out is logged.
+
+    Parameters and errors are those of `load_rows`.
+    """
+    return training_table([source.rows for source in load_rows(sources)])
+
+
+def load_rows(sources: Sequence[str]) -> list[SourceRows]:
+    """Read training data of any kind.
+
+    Parameters
+    ----------
+    sources
+        Each is one of:
+
+        - a CSV or Parquet file with the columns of a training table;
+        - VIDB anchors: `demo`, a folder of `VALUE_THEORY_flag_aggregated.csv` files, a CSV or Parquet file with
+          `final_rating`, `theory` and `value`, or `hf://NAME`;
+        - the arguments file of Touché-ValueEval (`.tsv`), its labels file beside it under the same name with `labels`
+          in the place of `arguments`.
+
+    Raises
+    ------
+    InputError
+        A source is missing or cannot be used; with file, row and column.
+    """
+    if not sources:
+        raise InputError("data.train is not set; give a file, a folder of anchors, a ValueEval file, or demo")
+    loaded = [_load(source) for source in sources]
+    for name, source in zip(sources, loaded, strict=True):
+        for reason, count in source.left_out.items():
+            _log.warning("%s: %s %s are left out", name, f"{count:,}", reason)
+    return loaded
+
+
+def left_out_by_reason(loaded: Sequence[SourceRows]) -> dict[str, int]:
+    """Return what of several sources has no row, by reason."""
+    return dict(sum((Counter(source.left_out) for source in loaded), Counter[str]()))
+
+
+def _load(source: str) -> SourceRows:
+    if source.lower().endswith(VALUEEVAL_SUFFIX):
+        rows, left_out = valueeval_rows(Path(source))
+        return SourceRows(checked_frame(rows, source), left_out)
+    is_vidb = source == DEMO or source.startswith(HUGGING_FACE) or os.path.isdir(source)
+    table = None if is_vidb else read_table(Path(source), "data")
+    if table is None or ("final_rating" in table and "direction" not in table):
+        return SourceRows(checked_frame(anchor_rows(load_vidb(source)), source))
+    return SourceRows(checked_frame(table, source))

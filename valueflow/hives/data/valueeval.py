@@ -1,0 +1,138 @@
+"""Arguments of Touché-ValueEval as rows of a training table."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from valueflow.hives.data.anchor_rows import level_rows, with_stage_2
+from valueflow.run import InputError, nearest, text_column
+from valueflow.theory import Theory, load_theory
+
+VALUEEVAL_SUFFIX = ".tsv"
+
+WITHOUT_LABEL = "arguments without any value"
+WITHOUT_BRANCH = "arguments whose values share no branch"
+"""Why an argument has no row."""
+
+_ARGUMENTS, _LABELS = "arguments", "labels"
+_ID, _CONCLUSION, _STANCE, _PREMISE = "Argument ID", "Conclusion", "Stance", "Premise"
+_STANCES = {"in favor of": "For", "in favour of": "For", "against": "Against"}
+
+_WITHOUT_NODE = {"Universalism: objectivity": "universalism"}
+"""Refined values of the task that the theory's hierarchy has no node for -> the node above."""
+
+
+def valueeval_rows(arguments: Path) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Read arguments and their labels into rows of a training table.
+
+    An argument resorts to three values on average, and the table places a text in one branch of a hierarchy. So
+    its place is the deepest node that all its values share: `Benevolence: caring` and `Universalism: concern` make it
+    an argument of self-transcendence. One whose values share no node has no place, and is left out.
+
+    Parameters
+    ----------
+    arguments
+        TSV with `Argument ID`, `Conclusion`, `Stance` and `Premise`; the labels are beside it, in the file that has
+        `labels` in its name in the place of `arguments`, one column of 0 and 1 for each of the 20 refined values.
+
+    Returns
+    -------
+    rows
+        `text` ("conclusion. stance: premise"), `theory` (pvq), `level_1` to `level_4`, `direction` (support: a label
+        says that the argument resorts to the value) and the columns of stage 2; a row for each path to the node.
+    left_out
+        Arguments without a row, by reason.
+
+    Raises
+    ------
+    InputError
+        A file or column is missing, a label is neither 0 nor 1 or belongs to no value, or an argument has no labels.
+    """
+    table = _read_tsv(arguments, (_ID, _CONCLUSION, _STANCE, _PREMISE))
+    labels_path = arguments.with_name(arguments.name.replace(_ARGUMENTS, _LABELS))
+    if labels_path == arguments:
+        raise InputError(f"data: {arguments}: its name must hold '{_ARGUMENTS}', so that its labels can be found")
+    labels = _read_tsv(labels_path, (_ID,)).set_index(_ID)
+    values = [str(column) for column in labels.columns]
+    theory = load_theory("pvq")
+    nodes = [_node(theory, value, labels_path) for value in values]
+    unlabeled = ~table[_ID].isin(labels.index).to_numpy()
+    if unlabeled.any():
+        row = int(np.flatnonzero(unlabeled)[0])
+        raise InputError(
+            f"{arguments}, row {row + 1}: argument '{table[_ID].iloc[row]}' has no labels in {labels_path}"
+        )
+    marks = labels.loc[table[_ID]].to_numpy()
+    wrong = ~np.isin(marks, ("0", "1"))
+    if wrong.any():
+        row, column = (int(place) for place in np.argwhere(wrong)[0])
+        raise InputError(
+            f"{labels_path}, argument '{table[_ID].iloc[row]}', column '{values[column]}': "
+            f"'{marks[row, column]}' is no label; give 0 or 1"
+        )
+    texts = _texts(table, arguments)
+    common = {key: shared_nodes(theory, key) for key in {_held(mark, nodes) for mark in marks}}
+    rows, left_out = [], Counter[str]()
+    for text, mark in zip(texts, marks, strict=True):
+        held = _held(mark, nodes)
+        if not common[held]:
+            left_out[WITHOUT_LABEL if not held else WITHOUT_BRANCH] += 1
+        rows += [
+            {"text": text, "theory": theory.name, **levels, "direction": "support"}
+            for node in common[held]
+            for levels in level_rows(theory, node)
+        ]
+    if not rows:
+        raise InputError(f"{labels_path}: no argument has a label 1, or all have values without a common branch")
+    return with_stage_2(pd.DataFrame(rows).fillna("")), dict(left_out)
+
+
+def shared_nodes(theory: Theory, nodes: Iterable[str]) -> tuple[str, ...]:
+    """Return the deepest nodes of a theory that all given nodes are under or equal: one, rarely two, or none."""
+    above = [{ancestor for path in theory.paths(node) for ancestor in path} for node in nodes]
+    shared = set.intersection(*above) if above else set()
+    depths = {node: max(map(len, theory.paths(node))) for node in shared}
+    return tuple(sorted(node for node in shared if depths[node] == max(depths.values())))
+
+
+def _held(marks: npt.NDArray[np.object_], nodes: Sequence[str]) -> tuple[str, ...]:
+    """Return the nodes that an argument is marked for."""
+    return tuple(node for node, mark in zip(nodes, marks, strict=True) if mark == "1")
+
+
+def _texts(table: pd.DataFrame, where: Path) -> list[str]:
+    conclusions = text_column(table, _CONCLUSION, str(where))
+    premises = text_column(table, _PREMISE, str(where))
+    stances = [_STANCES.get(stance.strip().casefold(), stance.strip()) for stance in table[_STANCE]]
+    return [
+        f"{conclusion.strip()}. {stance}: {premise.strip()}"
+        for conclusion, stance, premise in zip(conclusions, stances, premises, strict=True)
+    ]
+
+
+def _node(theory: Theory, value: str, where: Path) -> str:
+    """Return the node of a refined value like `Benevolence: caring`: by full name, second part, or first."""
+    first, _, second = value.partition(":")
+    candidates = (_WITHOUT_NODE.get(value, ""), value.replace(":", ""), second.strip(), first if not second else "")
+    found = next((node for name in candidates if name and (node := theory.find(name)) is not None), None)
+    if found is None:
+        raise InputError(f"{where}: column '{value}' is no value of {theory.title}; {nearest(value, theory.nodes)}")
+    return found
+
+
+def _read_tsv(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+    if not path.is_file():
+        raise InputError(f"data: {path} does not exist")
+    try:
+        # Premises hold single quotation marks of all kinds: none of them quotes a field.
+        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, encoding="utf-8-sig", quoting=3)
+    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise InputError(f"data: {path} is not a readable TSV file in UTF-8: {error}") from error
+    for column in columns:
+        if column not in table:
+            raise InputError(f"{path}: column '{column}' is missing; {nearest(column, map(str, table.columns))}")
+    return table

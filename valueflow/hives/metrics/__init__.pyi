@@ -1,0 +1,11 @@
+from .held_out import held_out_metrics as held_out_metrics
+from .measuring import embedding_metrics as embedding_metrics
+from .measuring import measure_encoder as measure_encoder
+from .ranking import ranking_accuracies as ranking_accuracies
+from .retrieval import average_precisions as average_precisions
+from .retrieval import chance_average_precision as chance_average_precision
+from .retrieval import concept_retrieval as concept_retrieval
+from .similarity import cosine_similarities as cosine_similarities
+from .similarity import normalized as normalized
+from .values import knn_correct as knn_correct
+from .values import orthogonality as orthogonality

@@ -1,0 +1,109 @@
+"""How well texts find those of the same concept in other theories.
+
+References
+----------
+McSherry, F., Najork, M. (2008). Computing information retrieval performance measures efficiently in the presence of
+tied scores. ECIR 2008, 414-421.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from valueflow.hives.data import NONE, BoolArray, IntArray
+from valueflow.hives.metrics.similarity import (
+    FloatArray,
+    cosine_similarities,
+    mean_and_count,
+    row_blocks,
+    whole_numbers,
+)
+
+
+def average_precisions(similarities: FloatArray, relevant: BoolArray) -> FloatArray:
+    """Return each query's average precision: the mean share of relevant texts down to each of the relevant ones.
+
+    Parameters
+    ----------
+    similarities
+        (B, N) similarities, from `cosine_similarities`.
+    relevant
+        (B, N) which texts should come first.
+
+    Returns
+    -------
+    (B,) float array
+        Where similarities are tied, the expected value over all orders of the tied texts (McSherry and Najork, 2008).
+        NaN for a query without relevant texts.
+    """
+    n = similarities.shape[1]
+    keys = (-whole_numbers(similarities) << 1) | relevant
+    keys.sort(axis=1)
+    levels, is_relevant = keys >> 1, keys & 1
+    place = np.broadcast_to(np.arange(n), keys.shape)
+    changes = levels[:, 1:] != levels[:, :-1]
+    edge = np.ones((len(keys), 1), dtype=bool)
+    start = np.maximum.accumulate(np.where(np.hstack([edge, changes]), place, 0), axis=1)
+    stop = np.where(np.hstack([changes, edge]), place + 1, n)
+    stop = np.minimum.accumulate(stop[:, ::-1], axis=1)[:, ::-1]
+    found = np.hstack([np.zeros((len(keys), 1), dtype=np.int64), np.cumsum(is_relevant, axis=1)])
+    before = np.take_along_axis(found, start, axis=1)
+    tied_relevant = np.take_along_axis(found, stop, axis=1) - before
+    tied = stop - start
+    # The chance that a relevant text is at this place, times the precision there to be expected if one does.
+    expected = 1 + before + (place - start) * (tied_relevant - 1) / np.maximum(tied - 1, 1)
+    total = (tied_relevant / tied * expected / (place + 1)).sum(axis=1)
+    n_relevant = found[:, -1]
+    return np.where(n_relevant > 0, total / np.maximum(n_relevant, 1), np.nan)
+
+
+def chance_average_precision(n_relevant: npt.ArrayLike, n_texts: int) -> FloatArray:
+    """Return the exact expectation of the average precision of a random order.
+
+    That is (H + (R - 1) (N - H) / (N - 1)) / N with R relevant ones of N texts and H = 1 + 1/2 + ... + 1/N.
+
+    Parameters
+    ----------
+    n_relevant
+        (B,) numbers of relevant texts R, at least 1.
+    n_texts
+        Number of texts N.
+    """
+    harmonic = (1 / np.arange(1, n_texts + 1)).sum()
+    others = np.asarray(n_relevant, dtype=np.float64) - 1
+    return np.asarray((harmonic + others * (n_texts - harmonic) / max(n_texts - 1, 1)) / n_texts)
+
+
+def concept_retrieval(
+    embeddings: FloatArray, theories: IntArray, concepts: IntArray
+) -> tuple[float | None, float | None, int]:
+    """Return how well texts find those of the same concept in other theories.
+
+    Each text with an id that some text of another theory has too orders all texts of other theories that have an id.
+
+    Parameters
+    ----------
+    embeddings
+        (N, D) normalized embeddings.
+    theories, concepts
+        (N,) as in `Labels`.
+
+    Returns
+    -------
+    precision, chance
+        Mean average precision, and its expectation for a random order; None where no text can be a query.
+    n_queries
+        Number of queries.
+    """
+    precisions: list[FloatArray] = [np.empty(0)]
+    chances: list[FloatArray] = [np.empty(0)]
+    for theory in np.unique(theories):
+        candidates = np.flatnonzero((concepts != NONE) & (theories != theory))
+        queries = np.flatnonzero((theories == theory) & (concepts != NONE) & np.isin(concepts, concepts[candidates]))
+        for part in row_blocks(len(queries), len(candidates)):
+            rows = queries[part]
+            relevant = concepts[rows, None] == concepts[candidates]
+            found = cosine_similarities(embeddings[rows], embeddings[candidates])
+            precisions.append(average_precisions(found, relevant))
+            chances.append(chance_average_precision(relevant.sum(axis=1), len(candidates)))
+    precision, n = mean_and_count(np.concatenate(precisions))
+    return precision, mean_and_count(np.concatenate(chances))[0], n

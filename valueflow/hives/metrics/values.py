@@ -1,0 +1,96 @@
+"""Whether a text's neighbors share its values, and whether different values point in different directions."""
+
+import numpy as np
+import numpy.typing as npt
+
+from valueflow.hives.data import NONE, IntArray
+from valueflow.hives.metrics.similarity import FloatArray, normalized, whole_numbers
+
+
+def knn_correct(
+    similarities: FloatArray, rows: IntArray, groups: IntArray, prefixes: IntArray, k: int = 5
+) -> npt.NDArray[np.bool_]:
+    """Return for each query and level whether its nearest neighbors vote for a prefix of its own.
+
+    The k nearest of the other texts vote, once for each distinct prefix that they have at a level. Of the prefixes with
+    most votes the one met first counts, from the nearest neighbor on. Equal similarities are ordered by group number,
+    so that the order of the texts does not matter.
+
+    Parameters
+    ----------
+    similarities
+        (B, N) similarities of the queries to all texts, from `cosine_similarities`.
+    rows
+        (B,) the queries' own numbers among the N texts.
+    groups
+        (N,) number in `prefixes` of each text's paths.
+    prefixes
+        (G, W, L) paths as in `Labels.paths`.
+    k
+        Number of neighbors, below N.
+
+    Returns
+    -------
+    (B, L) bool array
+    """
+    n = similarities.shape[1]
+    if not 1 <= k < n:
+        raise ValueError(f"k must be from 1 to the number of other texts ({n - 1}), got {k}")
+    bits = max(len(prefixes) - 1, 1).bit_length()
+    mask = (1 << bits) - 1
+    keys = (whole_numbers(similarities) << bits) | (mask - groups)
+    keys[np.arange(len(rows)), rows] = np.iinfo(np.int64).min
+    nearest = np.sort(np.partition(keys, n - k, axis=1)[:, n - k :], axis=1)[:, ::-1]
+    neighbors = mask - (nearest & mask)
+    own = prefixes[groups[rows]]
+    correct = np.empty((len(rows), prefixes.shape[2]), dtype=bool)
+    for level in range(prefixes.shape[2]):
+        votes = without_repeats(prefixes[:, :, level])[neighbors].reshape(len(rows), -1)
+        counts = (votes[:, :, None] == votes[:, None, :]).sum(axis=2)
+        counts[votes == NONE] = 0
+        # argmax takes the first of equals, and votes are in the order of their neighbors.
+        winners = np.take_along_axis(votes, counts.argmax(axis=1)[:, None], axis=1)
+        correct[:, level] = ((own[:, :, level] == winners) & (winners != NONE)).any(axis=1)
+    return correct
+
+
+def orthogonality(embeddings: FloatArray, paths: IntArray) -> float | None:
+    """Return the mean over pairs of values of 1 - |cos| of their vectors.
+
+    Parameters
+    ----------
+    embeddings
+        (N, D) normalized embeddings.
+    paths
+        (N, W, L) paths as in `Labels.paths`. A value is a whole path; its vector is the mean of its texts, and a text
+        with several paths counts for each.
+
+    Returns
+    -------
+    float or None
+        From 0 to 1. None for fewer than two values. Values whose texts cancel out to zero have no direction and are
+        left out.
+    """
+    leaves = without_repeats(paths[:, :, -1])
+    texts, slots = np.nonzero(leaves != NONE)
+    values, member = np.unique(leaves[texts, slots], return_inverse=True)
+    sums = np.zeros((len(values), embeddings.shape[1]))
+    np.add.at(sums, member, embeddings[texts])
+    # The length of a sum against the number of its texts: what is left of a sum that cancels out is rounding.
+    counts = np.bincount(member, minlength=len(values))
+    sums = sums[np.linalg.norm(sums, axis=1) > 1e-12 * counts]
+    n = len(sums)
+    if n < 2:
+        return None
+    vectors = normalized(sums)
+    cosines = np.minimum(np.abs(vectors @ vectors.T), 1.0)
+    np.fill_diagonal(cosines, 0.0)
+    return float(1.0 - cosines.sum() / (n * (n - 1)))
+
+
+def without_repeats(numbers: IntArray) -> IntArray:
+    """Keep the first of equal numbers in each row of (G, W) and put NONE for the others."""
+    repeated = np.zeros(numbers.shape, dtype=bool)
+    for w in range(1, numbers.shape[1]):
+        repeated[:, w] = (numbers[:, :w] == numbers[:, w : w + 1]).any(axis=1)
+    return np.where(repeated, NONE, numbers)

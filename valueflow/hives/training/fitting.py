@@ -1,0 +1,329 @@
+"""One training: batches, module and Lightning's trainer put together, with checkpoints that it can continue from."""
+
+import logging
+import shutil
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import pandas as pd
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateMonitor, ModelCheckpoint, RichProgressBar
+from sentence_transformers import SentenceTransformer
+from torch import nn
+from torch.utils.data import DataLoader
+
+from valueflow.hives.data import TrainingTable
+from valueflow.hives.losses import HierarchicalLoss, IdContrastiveLoss, InterTheoryObjective, IntraTheoryObjective
+from valueflow.hives.sampling import InterTheoryBatches, IntraTheoryBatches
+from valueflow.hives.settings import TrainerSettings, TrainSettings
+from valueflow.hives.training.checkpoints import (
+    CHECKPOINTS,
+    checkpoint_saver,
+    fingerprint,
+    last_checkpoint,
+    read_checkpoint,
+    step_of,
+)
+from valueflow.hives.training.dataset import Batches, HeldOutChunks, TrainingSteps
+from valueflow.hives.training.loss_curve import CURVE_FILE, LossCurve
+from valueflow.hives.training.module import RANKING, HivesModule
+from valueflow.hives.training.weight_interpolation import interpolate_weights
+from valueflow.run import InputError
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The course of a training.
+
+    Attributes
+    ----------
+    curve
+        Losses and held-out metrics by step.
+    steps
+        Steps that were made, including those before an interruption too.
+    best_step
+        The step whose weights the encoder has now (beside its `start_share`); the last one where nothing is held out.
+    resumed_from
+        The step it continued from; 0: from the beginning.
+    stopped_early
+        Whether held-out texts had no new best for `patience` measurements.
+    is_main
+        Whether this is the process that reports; of several processes one does.
+    unusable
+        How many texts could not be queries and how many ids could not be drawn, by reason.
+    """
+
+    curve: pd.DataFrame
+    steps: int
+    best_step: int
+    resumed_from: int
+    stopped_early: bool
+    is_main: bool
+    unusable: dict[str, int]
+
+
+def build_batches(settings: TrainSettings, table: TrainingTable) -> IntraTheoryBatches | InterTheoryBatches:
+    """Return the batches of the stage.
+
+    Raises
+    ------
+    InputError
+        No text can be a query, or stage 2 lacks ids.
+    """
+    stage = settings.stage
+    if stage.name == "intra":
+        return IntraTheoryBatches(
+            table.labels,
+            batch_size=stage.batch_size,
+            queries_per_batch=stage.anchors_per_batch,
+            positives_per_query=stage.positives_per_anchor,
+            seed=settings.seed,
+        )
+    return InterTheoryBatches(
+        table.labels,
+        batch_size=stage.batch_size,
+        queries_per_batch=stage.anchors_per_batch,
+        positives_per_query=stage.positives_per_anchor,
+        members_per_id=stage.members_per_id,
+        seed=settings.seed,
+    )
+
+
+def build_objective(settings: TrainSettings) -> nn.Module:
+    """Return the losses of the stage as one module."""
+    stage = settings.stage
+    hierarchy = HierarchicalLoss(
+        kind=settings.loss,
+        temperature=stage.temperature,
+        base_temperature=stage.base_temperature,
+        direction_penalty=stage.direction_penalty,
+    )
+    if stage.name == "intra":
+        return IntraTheoryObjective(hierarchy)
+    return InterTheoryObjective(
+        hierarchy,
+        IdContrastiveLoss(stage.id_temperature),
+        individual_weight=stage.individual_weight,
+        concept_weight=stage.anchor_weight,
+    )
+
+
+def build_trainer(settings: TrainerSettings, **more: Any) -> pl.Trainer:
+    """Return Lightning's trainer.
+
+    Raises
+    ------
+    InputError
+        This machine does not have what the settings ask for.
+    """
+    try:
+        return pl.Trainer(
+            accelerator=settings.accelerator,
+            devices=settings.devices,
+            num_nodes=settings.num_nodes,
+            strategy=settings.strategy,
+            precision=settings.precision,
+            gradient_clip_val=settings.gradient_clip,
+            use_distributed_sampler=False,  # `TrainingSteps` splits batches between processes
+            num_sanity_val_steps=0,
+            enable_model_summary=False,
+            **more,
+        )
+    except (MisconfigurationException, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"trainer: {reason} (accelerator={settings.accelerator}, devices={settings.devices}, "
+            f"strategy={settings.strategy}); on a machine without a GPU give trainer=cpu"
+        ) from error
+
+
+def fit(
+    encoder: SentenceTransformer,
+    training: TrainingTable,
+    validation: TrainingTable | None,
+    settings: TrainSettings,
+    *,
+    folder: Path,
+    resume: bool = False,
+    curves: Any = None,
+    before: Callable[[pl.Trainer], None] | None = None,
+) -> Fit:
+    """Train an encoder in place.
+
+    It ends with the weights that ranked the held-out texts best, and a `start_share` of those it began with.
+
+    Parameters
+    ----------
+    encoder
+        What is trained.
+    training, validation
+        Texts to learn from, and to measure on every `validate_every` steps; without the latter the last weights count.
+    settings
+        As checked.
+    folder
+        Where checkpoints and `curve.csv` go. The checkpoints are removed at the end.
+    resume
+        Continue from the last checkpoint in the folder, if there is one.
+    curves
+        A Lightning logger that gets the curves as they grow; None: none does.
+    before
+        Called once the trainer knows which process it is.
+
+    Raises
+    ------
+    InputError
+        The data or the machine do not have what the settings ask for, or a checkpoint is of another training.
+    """
+    start_weights = {name: weights.clone() for name, weights in encoder.state_dict().items() if settings.start_share}
+    batches = build_batches(settings, training)
+    _log_unusable(batches.unusable, len(training))
+    steps = min(settings.epochs * len(batches), settings.max_steps or 2**31)
+    mark = fingerprint(settings, training)
+    module = HivesModule(
+        encoder,
+        build_objective(settings),
+        settings.optimiser,
+        steps=steps,
+        held_out=validation.labels if validation is not None else None,
+        gradient_caching=settings.gradient_caching,
+        seed=settings.seed,
+        fingerprint=mark,
+    )
+    curve = LossCurve(folder / CURVE_FILE)
+    checkpoints = folder / CHECKPOINTS
+    if not resume:
+        shutil.rmtree(checkpoints, ignore_errors=True)
+    callbacks, saver = _callbacks(settings, checkpoints, validation is not None, curve, logs=curves is not None)
+    with _without_lightning_advice():
+        trainer = build_trainer(
+            settings.trainer,
+            max_epochs=1,
+            max_steps=steps,
+            val_check_interval=min(settings.validate_every, steps) if validation is not None else None,
+            limit_val_batches=None if validation is not None else 0,
+            callbacks=callbacks,
+            logger=curves if curves is not None else False,
+            log_every_n_steps=10,
+            enable_progress_bar=_shows(settings),
+        )
+        if before is not None:
+            before(trainer)
+        checkpoint = last_checkpoint(checkpoints)
+        start = step_of(checkpoint, mark) if resume and checkpoint.is_file() else 0
+        if start:
+            _log.info("continuing from step %d of %d", start, steps)
+        share = {"rank": trainer.global_rank, "world_size": trainer.world_size}
+        _run(
+            trainer,
+            module,
+            train_dataloaders=_training_loader(settings, training, batches, encoder, _Steps(start, steps), share),
+            val_dataloaders=_held_out_loader(settings, validation, encoder, share),
+            ckpt_path=str(checkpoint) if start else None,
+            weights_only=True,
+        )
+    best_step = trainer.global_step
+    if validation is not None and saver.best_model_path:
+        best = read_checkpoint(saver.best_model_path)
+        module.load_state_dict(best["state_dict"])
+        best_step = int(best["global_step"])
+    trainer.strategy.barrier()
+    if trainer.is_global_zero:
+        shutil.rmtree(checkpoints, ignore_errors=True)
+    encoder.cpu().eval()
+    if settings.start_share:
+        encoder.load_state_dict(interpolate_weights(start_weights, encoder.state_dict(), settings.start_share))
+    return Fit(
+        curve=curve.table,
+        steps=trainer.global_step,
+        best_step=best_step,
+        resumed_from=start,
+        stopped_early=trainer.global_step < steps,
+        is_main=trainer.is_global_zero,
+        unusable=batches.unusable,
+    )
+
+
+def _shows(settings: TrainSettings) -> bool:
+    return settings.progress and sys.stdout.isatty()
+
+
+def _run(trainer: pl.Trainer, module: HivesModule, **loaders: Any) -> None:
+    try:
+        trainer.fit(module, **loaders)
+    except SystemExit:
+        # Lightning ends the process at Ctrl-C; the caller decides what happens.
+        if trainer.interrupted:
+            raise KeyboardInterrupt from None
+        raise
+
+
+def _callbacks(
+    settings: TrainSettings, folder: Path, is_measured: bool, curve: LossCurve, *, logs: bool
+) -> tuple[list[Callback], ModelCheckpoint]:
+    saver = checkpoint_saver(folder, None if is_measured else settings.validate_every)
+    callbacks: list[Callback] = [curve, saver]
+    if is_measured and settings.patience is not None:
+        callbacks.append(EarlyStopping(monitor=RANKING, mode="max", patience=settings.patience, verbose=False))
+    if _shows(settings):
+        callbacks.append(RichProgressBar())
+    if logs:
+        callbacks.append(LearningRateMonitor(logging_interval="step"))
+    return callbacks, saver
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """Numbers of the remaining steps. Lightning counts the steps of an interrupted training too."""
+
+    start: int
+    stop: int
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.start, self.stop))
+
+    def __len__(self) -> int:
+        return self.stop
+
+
+def _training_loader(
+    settings: TrainSettings,
+    table: TrainingTable,
+    batches: Batches,
+    encoder: SentenceTransformer,
+    steps: _Steps,
+    share: dict[str, int],
+) -> "DataLoader[Any]":
+    data = TrainingSteps(table, batches, encoder.preprocess, chunk_size=settings.chunk_size, **share)
+    return DataLoader(data, batch_size=None, sampler=steps, num_workers=settings.trainer.workers)
+
+
+def _held_out_loader(
+    settings: TrainSettings, table: TrainingTable | None, encoder: SentenceTransformer, share: dict[str, int]
+) -> "DataLoader[Any] | None":
+    if table is None:
+        return None
+    data = HeldOutChunks(table.texts.tolist(), encoder.preprocess, chunk_size=settings.chunk_size, **share)
+    return DataLoader(data, batch_size=None, num_workers=0)
+
+
+def _log_unusable(unusable: dict[str, int], n: int) -> None:
+    for reason, count in unusable.items():
+        if count:
+            _log.warning("%s: %s of %s", reason, f"{count:,}", f"{n:,}")
+
+
+@contextmanager
+def _without_lightning_advice() -> Iterator[None]:
+    """Keep Lightning's advice (more workers, other precision) off the screen."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"lightning\.")
+        yield

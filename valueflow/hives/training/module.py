@@ -1,0 +1,171 @@
+"""The LightningModule of both stages: a sentence encoder, an objective, an optimizer, held-out metrics."""
+
+from typing import Any, cast
+
+import lightning.pytorch as pl
+import torch
+from sentence_transformers import SentenceTransformer
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+from transformers import get_scheduler
+
+from valueflow.hives.data import Labels
+from valueflow.hives.metrics import held_out_metrics
+from valueflow.hives.settings import OptimizerSettings
+from valueflow.hives.training.dataset import Chunks, Features, TrainingBatch, whole_batch
+
+HELD_OUT = "held_out/"
+"""Under this prefix metrics of held-out texts are logged."""
+
+FINGERPRINT_KEY = "training"
+"""Under this key a checkpoint has the fingerprint of its training."""
+
+RANKING = f"{HELD_OUT}ranking_accuracy"
+"""The metric that decides early stopping and the best checkpoint."""
+
+
+class HivesModule(pl.LightningModule):
+    """Trains a SentenceTransformer on batches of labeled texts.
+
+    Each step is seeded by its own number, so that a training which continues from a checkpoint draws the same dropout
+    as one that was never stopped.
+
+    Parameters
+    ----------
+    encoder
+        What is trained.
+    objective
+        Takes embeddings and the labels of a batch, returns losses by name; `loss` is minimized.
+    optimizer
+        Learning rate and its course.
+    steps
+        Steps of the whole training, which the course of the learning rate spans.
+    held_out
+        Labels of the held-out texts, whose chunks `validation_step` gets; None: there are none.
+    gradient_caching
+        Gradient caching of Gao et al. (2021): chunks are embedded without keeping activations; the gradient of the loss
+        with respect to all embeddings is computed; then each chunk is embedded once more, with the same random numbers,
+        and its part of that gradient is propagated through the encoder. Memory is that of one chunk, time about a third
+        more, and gradients are the same.
+    seed
+        The one seed.
+    fingerprint
+        Of this training; checkpoints contain it.
+
+    References
+    ----------
+    Gao, L., Zhang, Y., Han, J. and Callan, J. (2021). Scaling deep contrastive learning batch size under memory limited
+    setup. RepL4NLP. arXiv:2101.06983.
+    """
+
+    def __init__(
+        self,
+        encoder: SentenceTransformer,
+        objective: nn.Module,
+        optimizer: OptimizerSettings,
+        *,
+        steps: int,
+        held_out: Labels | None = None,
+        gradient_caching: bool = False,
+        seed: int = 0,
+        fingerprint: str = "",
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.objective = objective
+        self._optimizer = optimizer
+        self._steps = steps
+        self._held_out = held_out
+        self._gradient_caching = gradient_caching
+        self._seed = seed
+        self._fingerprint = fingerprint
+        self._held_out_vectors: Tensor | None = None
+
+    def embed(self, chunks: Chunks) -> Tensor:
+        """Return the (n, D) embeddings of chunks, at length 1, in the caller's order."""
+        # A checkpointed chunk keeps its tokens and the state of the random numbers alone. Nothing but its embeddings
+        # connects it to the loss, so the gradient with respect to these is complete before it is embedded again.
+        parts = [
+            checkpoint(self._embed_chunk, features, use_reentrant=False)
+            if self._gradient_caching and torch.is_grad_enabled()
+            else self._embed_chunk(features)
+            for features in chunks.features
+        ]
+        return torch.cat(parts)[torch.argsort(chunks.places)]
+
+    def _embed_chunk(self, features: Features) -> Tensor:
+        # A copy: modules of the encoder add their results to the mapping they are given.
+        vectors: Tensor = self.encoder(dict(features))["sentence_embedding"]
+        return functional.normalize(vectors.float(), dim=-1)
+
+    def on_train_start(self) -> None:
+        """Switch dropout on: an encoder is loaded for use, and Lightning leaves modules as they are."""
+        self.train()
+
+    def training_step(self, batch: TrainingBatch, batch_idx: int) -> Tensor:
+        """Return the loss of the whole batch, whichever processes hold its texts."""
+        torch.manual_seed(_combined_seed(self._seed, batch.step, self.global_rank))
+        own = self.embed(batch.chunks)
+        shares = own[None]
+        if self.trainer.world_size > 1:
+            shares = cast(Tensor, self.all_gather(own, sync_grads=True))
+        losses: dict[str, Tensor] = self.objective(whole_batch(shares, len(batch.labels)), batch.labels)
+        self.log_dict({f"train/{name}": loss.detach() for name, loss in losses.items()}, batch_size=len(batch.labels))
+        self.log("loss", losses["loss"].detach(), prog_bar=True, logger=False, batch_size=len(batch.labels))
+        return losses["loss"]
+
+    def on_validation_epoch_start(self) -> None:
+        """Make room for the embeddings of held-out texts."""
+        n = 0 if self._held_out is None else len(self._held_out)
+        self._held_out_vectors = torch.zeros(n, self.encoder.get_embedding_dimension() or 0, device=self.device)
+
+    def validation_step(self, batch: Chunks, batch_idx: int) -> None:
+        """Embed a chunk of held-out texts."""
+        if self._held_out_vectors is not None:
+            (features,) = batch.features
+            self._held_out_vectors[batch.places] = self._embed_chunk(features)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the metrics of the held-out texts."""
+        if self._held_out is None or self._held_out_vectors is None:
+            return
+        # Each process has filled the rows of its own chunks, and left the others at zero.
+        vectors = self.trainer.strategy.reduce(self._held_out_vectors, reduce_op="sum")
+        metrics = held_out_metrics(vectors.cpu().numpy(), self._held_out, seed=self._seed)["overall"]
+        self._held_out_vectors = None
+        measured = {f"{HELD_OUT}{name}": float(value) for name, value in metrics.items() if value is not None}
+        self.log_dict(measured)
+        if RANKING in measured:
+            self.log("ranking", measured[RANKING], prog_bar=True, logger=False)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the fingerprint to a checkpoint."""
+        checkpoint[FINGERPRINT_KEY] = self._fingerprint
+
+    def configure_optimizers(self) -> Any:
+        """Return AdamW, without decay on vectors and biases, and the course of the learning rate."""
+        settings = self._optimizer
+        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        optimizer = torch.optim.AdamW(
+            [
+                {"params": [p for p in trained if p.ndim > 1], "weight_decay": settings.weight_decay},
+                {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+            ],
+            lr=settings.learning_rate,
+        )
+        schedule = get_scheduler(
+            settings.schedule,
+            optimizer,
+            num_warmup_steps=round(settings.warmup * self._steps),
+            num_training_steps=self._steps,
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def _combined_seed(*numbers: int) -> int:
+    """Return one seed of several numbers; near ones give seeds that are far apart."""
+    mixed = 0
+    for number in numbers:
+        mixed = (mixed * 0x9E3779B97F4A7C15 + number + 0x632BE59BD9B4E019) % 2**63
+    return mixed
