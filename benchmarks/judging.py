@@ -20,8 +20,8 @@ from record import cannot_run, record
 from valueflow.evaluation.windows import build_windows
 from valueflow.judge import LLMJudge, Question, Windows
 from valueflow.judge.answers import permutation_constraint
-from valueflow.llm import VllmModel, release, running
-from valueflow.llm.packaged import model_folder
+from valueflow.llm import VllmModel, release, running_engine
+from valueflow.llm.engines import model_folder
 from valueflow.responses import load_responses
 from valueflow.run import built, compose_group
 from valueflow.theory import load_theory
@@ -61,7 +61,7 @@ def main() -> int:
     model = VllmModel.checked({"model": folder, **shared})
     judge = LLMJudge(llm=model, prompt=built(compose_group("prompt", "default")), max_tokens=MOST_TOKENS)
     prompt = judge.prompt.about(theory, question.value)
-    running(model)
+    running_engine(model)
     raw = LLM(model=folder, **shared)
     sampling = SamplingParams(
         temperature=0.0,

@@ -1,7 +1,6 @@
 """Vectors kept on disk, so that the anchors of a VIDB are embedded once and not in every run."""
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -9,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from filelock import FileLock
-from platformdirs import user_cache_dir
 
-from valueflow.run import replacing
+from valueflow.run.cache_folder import cache_folder as caches
+from valueflow.run.outputs import replacing
 
 Vectors = npt.NDArray[np.float32]
 
@@ -21,7 +20,7 @@ _MOST_FILES = 512
 
 def cache_folder() -> Path:
     """Return where vectors are kept: VALUEFLOW_CACHE, or the system's folder for caches."""
-    return Path(os.environ.get("VALUEFLOW_CACHE") or user_cache_dir("valueflow")) / "vectors"
+    return caches("vectors")
 
 
 class VectorCache:

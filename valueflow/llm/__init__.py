@@ -1,9 +1,11 @@
-"""Chat models behind one protocol: engines, the cache of their completions, one engine for a whole sweep."""
+"""Chat models behind one protocol: engines, the cache of their completions, the client that asks them."""
 
-from valueflow.llm.asking import Usage, ask, cache_state
-from valueflow.llm.cache import CacheMode
+from valueflow.llm.cache import CacheMode, cache_state
+from valueflow.llm.client import Client, PromptsTooLongError, Usage, is_too_long
+from valueflow.llm.engine_pool import release, running_engine
+from valueflow.llm.engines import ServerModel, TransformersModel, VllmModel
 from valueflow.llm.protocol import (
-    Arrived,
+    Arrivals,
     ChatModel,
     Completion,
     Constraint,
@@ -12,17 +14,15 @@ from valueflow.llm.protocol import (
     Message,
     PromptTooLong,
     Sampling,
+    Stream,
 )
-from valueflow.llm.running import release, running
-from valueflow.llm.server import ServerModel
 from valueflow.llm.settings import ConfiguredModel
-from valueflow.llm.transformers_engine import TransformersModel
-from valueflow.llm.vllm_engine import VllmModel
 
 __all__ = [
-    "Arrived",
+    "Arrivals",
     "CacheMode",
     "ChatModel",
+    "Client",
     "Completion",
     "ConfiguredModel",
     "Constraint",
@@ -30,13 +30,15 @@ __all__ = [
     "Engine",
     "Message",
     "PromptTooLong",
+    "PromptsTooLongError",
     "Sampling",
     "ServerModel",
+    "Stream",
     "TransformersModel",
     "Usage",
     "VllmModel",
-    "ask",
     "cache_state",
+    "is_too_long",
     "release",
-    "running",
+    "running_engine",
 ]
