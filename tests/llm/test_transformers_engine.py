@@ -5,6 +5,7 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Callable
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -478,7 +479,9 @@ def test_the_yaml_files_hold_every_setting() -> None:
 
 @needs_smollm2
 @pytest.mark.slow
-def test_smollm2_says_the_same_in_batches_as_transformers_says_to_one_prompt_at_a_time() -> None:
+def test_smollm2_says_the_same_in_batches_as_transformers_says_to_one_prompt_at_a_time(
+    smollm2: Callable[[int], TransformersEngine],
+) -> None:
     from valueflow.llm.engines import model_folder
 
     folder = model_folder("smollm2")
@@ -487,7 +490,7 @@ def test_smollm2_says_the_same_in_batches_as_transformers_says_to_one_prompt_at_
     words = ["people", "care", "about", "honesty,", "12", "rivers;", "why", "does", "a", "café", "need", "fairness?"]
     rng = random.Random(1)
     asked = [user(" ".join(rng.choices(words, k=round(1.25**j)))) for j in range(0, 24, 3)]
-    answers = answers_of(TransformersModel(model="smollm2", batch_size=16).start(), asked, Sampling(max_tokens=20))
+    answers = answers_of(smollm2(16), asked, Sampling(max_tokens=20))
     for conversation, answer in zip(asked, answers, strict=True):
         prompt = tokenizer.apply_chat_template(
             list(conversation), add_generation_prompt=True, return_tensors="pt", return_dict=True
@@ -502,13 +505,15 @@ def test_smollm2_says_the_same_in_batches_as_transformers_says_to_one_prompt_at_
 @needs_smollm2
 @pytest.mark.slow
 @pytest.mark.parametrize("temperature", [0.0, 0.8])
-def test_smollm2_says_the_same_alone_and_in_company(temperature: float) -> None:
+def test_smollm2_says_the_same_alone_and_in_company(
+    smollm2: Callable[[int], TransformersEngine], temperature: float
+) -> None:
     asked = [user("Why? " * n + "Name one virtue.") for n in (0, 2, 8, 21, 55)]
     sampling = Sampling(temperature=temperature, max_tokens=12)
-    engine = TransformersModel(model="smollm2").start()
+    engine = smollm2(16)
     alone = [answers_of(engine, [conversation], sampling)[0] for conversation in asked]
     assert answers_of(engine, asked, sampling) == alone
-    assert answers_of(TransformersModel(model="smollm2", batch_size=3).start(), asked, sampling) == alone
+    assert answers_of(smollm2(3), asked, sampling) == alone
 
 
 @needs_smollm2
@@ -537,8 +542,10 @@ def judged(k: int, n: int) -> list[Conversation]:
 @needs_smollm2
 @pytest.mark.slow
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
-def test_smollm2_held_to_permutations_gives_only_those_alone_and_in_company(temperature: float) -> None:
-    together, alone = (TransformersModel(model="smollm2", batch_size=size).start() for size in (16, 1))
+def test_smollm2_held_to_permutations_gives_only_those_alone_and_in_company(
+    smollm2: Callable[[int], TransformersEngine], temperature: float
+) -> None:
+    together, alone = smollm2(16), smollm2(1)
     free = answers_of(together, judged(8, 2), Sampling(temperature, 12))
     for k in (3, 6, 8):
         asked = judged(k, 3)
@@ -554,7 +561,9 @@ def test_smollm2_held_to_permutations_gives_only_those_alone_and_in_company(temp
 
 @needs_smollm2
 @pytest.mark.slow
-def test_smollm2_answers_conversations_with_samplings_of_their_own_as_each_sampling_alone() -> None:
+def test_smollm2_answers_conversations_with_samplings_of_their_own_as_each_sampling_alone(
+    smollm2: Callable[[int], TransformersEngine],
+) -> None:
     samplings = [
         option("AB"),
         option("ABCD", temperature=1.0),
@@ -563,7 +572,7 @@ def test_smollm2_answers_conversations_with_samplings_of_their_own_as_each_sampl
         Sampling(temperature=1.0, max_tokens=5, seed=3),
     ] * 2
     asked = [user(f"Question {j}. {'Is it good? ' * (j * 5 % 7)}Which letter do you choose?") for j in range(10)]
-    engine = TransformersModel(model="smollm2", batch_size=6).start()
+    engine = smollm2(6)
     answers = answers_of(engine, asked, samplings)
     assert answers == each_alone(engine, asked, samplings)
     for answer, sampling in zip(answers, samplings, strict=True):
