@@ -457,11 +457,10 @@ def test_identity_loads_nothing(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_loading_and_answering_write_nothing_on_the_screen(tiny: Path) -> None:
     script = (
-        "from valueflow.llm import Sampling\n"
-        "from valueflow.llm import TransformersModel\n"
+        "from valueflow.llm import Sampling, TransformersModel\n"
         f"engine = TransformersModel(model={str(tiny)!r}).start()\n"
         "for t in (0.0, 0.7):\n"
-        "    answers_of(engine, [[{'role': 'user', 'content': c}] for c in ('a', 'abc')], Sampling(t, 5))\n"
+        "    list(engine.stream([[{'role': 'user', 'content': c}] for c in ('a', 'abc')], Sampling(t, 5)))\n"
         "engine.close()"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
