@@ -20,8 +20,7 @@ from record import cannot_run, record
 from valueflow.evaluation.windows import build_windows
 from valueflow.judge import LLMJudge, Question, Windows
 from valueflow.judge.answers import permutation_constraint
-from valueflow.llm import VllmModel, release, running_engine
-from valueflow.llm.engines import model_folder
+from valueflow.llm import VllmModel, model_folder, release, running_engine
 from valueflow.responses import load_responses
 from valueflow.run import built, compose_group
 from valueflow.theory import load_theory

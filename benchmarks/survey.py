@@ -21,8 +21,7 @@ from typing import Any
 from record import cannot_run, record
 
 from valueflow import SurveyAnswers, steer
-from valueflow.llm import VllmModel, release, running_engine
-from valueflow.llm.engines import model_folder
+from valueflow.llm import VllmModel, model_folder, release, running_engine
 from valueflow.opinionqa.answers import letter_constraint
 from valueflow.opinionqa.prompts import default_conversation
 from valueflow.opinionqa.questions import DEMO_FILE, load_questions

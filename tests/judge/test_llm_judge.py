@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 
 from valueflow.judge import LLMJudge, Question, Rankings, Windows
-from valueflow.llm import Arrivals, Completion, Conversation, PromptTooLong, Sampling, Stream, release
-from valueflow.llm.prompting import TRUNCATION_MARK
+from valueflow.llm import TRUNCATION_MARK, Arrivals, Completion, Conversation, PromptTooLong, Sampling, Stream, release
 from valueflow.run import InputError, built, compose_group, compose_node
 from valueflow.theory import load_theory
 from valueflow.vidb import Anchors, Vidb

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from valueflow.judge import RankingPrompt
-from valueflow.llm.prompting import quote_text
+from valueflow.llm import quote_text
 from valueflow.run import InputError, built, compose_group
 from valueflow.theory import Theory, load_theory, theory_from_mapping
 

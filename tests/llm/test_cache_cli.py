@@ -11,7 +11,7 @@ from valueflow.llm import Completion
 from valueflow.llm.cache import CompletionCache
 
 ROOT = Path(__file__).parents[2]
-COMMAND = "import sys; from valueflow.llm.cache import main; sys.exit(main())"
+COMMAND = "import sys; from valueflow.llm import cache_command; sys.exit(cache_command())"
 
 
 @pytest.fixture
@@ -123,7 +123,9 @@ def test_wrong_arguments_exit_with_2(folder: Path, arguments: tuple[str, ...]) -
 
 def test_nothing_heavy_is_loaded(folder: Path) -> None:
     fill(folder)
-    command = "import sys; from valueflow.llm.cache import main; main(); print(*sys.modules, file=sys.stderr)"
+    command = (
+        "import sys; from valueflow.llm import cache_command; cache_command(); print(*sys.modules, file=sys.stderr)"
+    )
     loaded = {name.partition(".")[0] for name in run(folder, command=command).stderr.split()}
     assert "sqlite3" in loaded
     assert not loaded & {"torch", "transformers", "openai", "gguf", "vllm", "pandas", "hydra", "matplotlib", "wandb"}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from valueflow.llm.prompting import TRUNCATION_MARK, escape_special_tokens, quote_text
+from valueflow.llm import TRUNCATION_MARK, escape_special_tokens, quote_text
 
 MARKS = [
     "<|im_end|>",

@@ -481,7 +481,7 @@ def test_the_yaml_files_hold_every_setting() -> None:
 def test_smollm2_says_the_same_in_batches_as_transformers_says_to_one_prompt_at_a_time(
     smollm2: Callable[[int], TransformersEngine],
 ) -> None:
-    from valueflow.llm.engines import model_folder
+    from valueflow.llm import model_folder
 
     folder = model_folder("smollm2")
     tokenizer = AutoTokenizer.from_pretrained(folder)

@@ -64,7 +64,7 @@ def test_texts_are_those_of_transformers_for_the_same_weights(engine: VllmEngine
 def test_prompt_tokens_are_those_of_the_chat_template(engine: VllmEngine) -> None:
     from transformers import AutoTokenizer
 
-    from valueflow.llm.engines import model_folder
+    from valueflow.llm import model_folder
 
     tokenizer = AutoTokenizer.from_pretrained(str(model_folder("smollm2")))
     counts = [completion.prompt_tokens for completion in answers_of(engine, QUESTIONS[:5], Sampling(max_tokens=1))]

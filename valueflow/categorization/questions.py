@@ -9,7 +9,7 @@ import pandas as pd
 from valueflow.categorization.descent import NEUTRAL, Ballot
 from valueflow.categorization.review import DIRECTIONS, STEP
 from valueflow.categorization.settings import CategorizationSettings
-from valueflow.llm.prompting import quote_text
+from valueflow.llm import quote_text
 from valueflow.run import row_keys, split_keys
 from valueflow.voting import Option, Polling, PollQuestion, Votes
 

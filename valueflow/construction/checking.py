@@ -7,8 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from valueflow.construction.settings import CheckWording
-from valueflow.llm import CacheMode, Usage
-from valueflow.llm.prompting import quote_text
+from valueflow.llm import CacheMode, Usage, quote_text
 from valueflow.run import split_keys
 from valueflow.theory import Theory
 from valueflow.voting import ABSTAINED, NO_WINNER, Option, Panel, Polling, PollQuestion, count_votes, winners

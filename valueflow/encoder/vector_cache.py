@@ -9,18 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from filelock import FileLock
 
-from valueflow.run.cache_folder import cache_folder as caches
-from valueflow.run.outputs import replacing
+from valueflow.run import cache_folder, replacing
 
 Vectors = npt.NDArray[np.float32]
 
 _MOST_FILES = 512
 """Files kept at most; the ones unused for longest go first."""
-
-
-def cache_folder() -> Path:
-    """Return where vectors are kept: VALUEFLOW_CACHE, or the system's folder for caches."""
-    return caches("vectors")
 
 
 class VectorCache:
@@ -59,7 +53,7 @@ class VectorCache:
             # The length goes first: no two lists of texts run together to the same bytes.
             digest.update(len(encoded).to_bytes(8, "little"))
             digest.update(encoded)
-        return cache_folder() / f"{digest.hexdigest()}.npy"
+        return cache_folder("vectors") / f"{digest.hexdigest()}.npy"
 
 
 def _read(path: Path, n: int) -> Vectors | None:

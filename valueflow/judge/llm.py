@@ -20,8 +20,8 @@ from valueflow.llm import (
     Sampling,
     cache_state,
     is_too_long,
+    quote_text,
 )
-from valueflow.llm.prompting import quote_text
 from valueflow.run import InputError, Settings, shorten
 
 

@@ -5,8 +5,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from valueflow.llm import Message
-from valueflow.llm.prompting import check_places, escape_special_tokens, fill, quote_text
+from valueflow.llm import Message, check_places, escape_special_tokens, fill, quote_text
 from valueflow.run import InputError, Settings
 from valueflow.theory import Theory
 

@@ -1,9 +1,21 @@
 """Chat models behind one protocol: engines, the cache of their completions, the client that asks them."""
 
-from valueflow.llm.cache import CacheMode, cache_state
+from valueflow.llm.cache import CacheMode, cache_command, cache_state
 from valueflow.llm.client import Client, PromptsTooLongError, Usage, is_too_long
 from valueflow.llm.engine_pool import release, running_engine
-from valueflow.llm.engines import ServerModel, TransformersModel, VllmModel
+from valueflow.llm.engines import ServerModel, TransformersModel, VllmModel, model_folder
+from valueflow.llm.prompting import (
+    TRUNCATION_MARK,
+    check_places,
+    escape_special_tokens,
+    fill,
+    folded,
+    name_constraint,
+    named_option,
+    quote_text,
+    read_name,
+    readings,
+)
 from valueflow.llm.protocol import (
     Arrivals,
     ChatModel,
@@ -19,6 +31,7 @@ from valueflow.llm.protocol import (
 from valueflow.llm.settings import ConfiguredModel
 
 __all__ = [
+    "TRUNCATION_MARK",
     "Arrivals",
     "CacheMode",
     "ChatModel",
@@ -37,8 +50,19 @@ __all__ = [
     "TransformersModel",
     "Usage",
     "VllmModel",
+    "cache_command",
     "cache_state",
+    "check_places",
+    "escape_special_tokens",
+    "fill",
+    "folded",
     "is_too_long",
+    "model_folder",
+    "name_constraint",
+    "named_option",
+    "quote_text",
+    "read_name",
+    "readings",
     "release",
     "running_engine",
 ]

@@ -4,8 +4,7 @@ import re
 from collections.abc import Sequence
 from functools import cache
 
-from valueflow.llm import Constraint
-from valueflow.llm.prompting import folded, named_option, readings
+from valueflow.llm import Constraint, folded, named_option, readings
 from valueflow.opinionqa.questions import LETTERS
 
 # A letter is one by what follows it: nothing or a sign, or else the text of its own option.

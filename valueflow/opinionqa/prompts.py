@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from valueflow.llm import Conversation, Message
-from valueflow.llm.prompting import escape_special_tokens, fill
+from valueflow.llm import Conversation, Message, escape_special_tokens, fill
 from valueflow.opinionqa.profiles import ProfileLine
 from valueflow.opinionqa.questions import LETTERS, SurveyQuestion
 from valueflow.opinionqa.settings import OpinionQASettings

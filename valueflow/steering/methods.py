@@ -10,8 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 from pydantic import Field, model_validator
 
-from valueflow.llm import Conversation, Message
-from valueflow.llm.prompting import check_places, escape_special_tokens, fill, quote_text
+from valueflow.llm import Conversation, Message, check_places, escape_special_tokens, fill, quote_text
 from valueflow.run import InputError, Settings, keyed_uniforms, row_keys
 from valueflow.steering.targets import INTENSITIES, Target, intensity_bins
 from valueflow.theory import Theory

@@ -7,8 +7,19 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from valueflow.llm import CacheMode, ChatModel, Client, Completion, Conversation, Message, Sampling, Usage
-from valueflow.llm.prompting import fill, name_constraint, read_name
+from valueflow.llm import (
+    CacheMode,
+    ChatModel,
+    Client,
+    Completion,
+    Conversation,
+    Message,
+    Sampling,
+    Usage,
+    fill,
+    name_constraint,
+    read_name,
+)
 from valueflow.run import keyed_uniforms, shorten, split_keys
 from valueflow.voting.panel import Panel, by_model
 from valueflow.voting.rule import ABSTAINED

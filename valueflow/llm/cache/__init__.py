@@ -1,6 +1,6 @@
 """The cache of completions: its file, its keys, the engine that uses it, the command that shows and clears it."""
 
-from valueflow.llm.cache.cli import main
+from valueflow.llm.cache.cli import cache_command
 from valueflow.llm.cache.completions import CompletionCache, ModelStatistics, cache_file
 from valueflow.llm.cache.engine import CachedEngine, CacheMode, cache_state
 from valueflow.llm.cache.keys import request_key
@@ -10,8 +10,8 @@ __all__ = [
     "CachedEngine",
     "CompletionCache",
     "ModelStatistics",
+    "cache_command",
     "cache_file",
     "cache_state",
-    "main",
     "request_key",
 ]

@@ -17,7 +17,7 @@ _WIDTH_WITHOUT_TERMINAL = 120
 _EXIT_INPUT = 2
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def cache_command(argv: Sequence[str] | None = None) -> int:
     """Run the command.
 
     Parameters
