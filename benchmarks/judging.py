@@ -19,8 +19,7 @@ from record import cannot_run, record
 
 from valueflow.evaluation.windows import build_windows
 from valueflow.judge import Criterion, LLMJudge, Windows, permutation_constraint
-from valueflow.llm import VllmModel, release, running
-from valueflow.llm.packaged import model_folder
+from valueflow.llm import VllmModel, model_folder, release, running_engine
 from valueflow.responses import load_responses
 from valueflow.run import built, compose_group
 from valueflow.theory import load_theory
@@ -60,7 +59,7 @@ def main() -> int:
     model = VllmModel.checked({"model": folder, **shared})
     judge = LLMJudge(llm=model, prompt=built(compose_group("prompt", "default")), max_tokens=MOST_TOKENS)
     prompt = judge.prompt.about(theory, criterion.value)
-    running(model)
+    running_engine(model)
     raw = LLM(model=folder, **shared)
     sampling = SamplingParams(
         temperature=0.0,

@@ -21,8 +21,7 @@ from typing import Any
 from record import cannot_run, record
 
 from valueflow import SurveyAnswers, steer
-from valueflow.llm import VllmModel, release, running
-from valueflow.llm.packaged import model_folder
+from valueflow.llm import VllmModel, model_folder, release, running_engine
 from valueflow.opinionqa.answers import letter_constraint
 from valueflow.opinionqa.prompts import default_conversation
 from valueflow.opinionqa.questions import DEMO_FILE, load_questions
@@ -48,7 +47,7 @@ def main() -> int:
     folder = str(model_folder("smollm2"))
     shared = {"dtype": "float32", "enforce_eager": True, "max_model_len": 4096}
     model = VllmModel.checked({"model": folder, **shared})
-    running(model)
+    running_engine(model)
     raw = LLM(model=folder, **shared)
     # The real survey where it is at hand, else the packaged one over and over.
     is_real = REAL.is_dir()

@@ -253,7 +253,7 @@ def test_failures_and_refusals_are_kept_apart_and_counted(work: Path) -> None:
     assert "too long" in failures["failure"][2]
     summary = summary_in(work / "out" / "0")
     assert (summary["queries"], summary["responses"], summary["failed"]) == (7, 4, 3)
-    assert (summary["refused"], summary["refused_rows"], summary["cut"]) == (1, [2], 1)
+    assert (summary["refused"], summary["refused_rows"], summary["truncated"]) == (1, [2], 1)
     assert summary["share_refused"] == 0.25
     assert "refused: 1 of 4 at -2, 1 of 4 at 2" in done.stdout
     assert "2 failed: the answer is empty" in done.stdout

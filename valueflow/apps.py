@@ -30,6 +30,6 @@ extract = command("extract", "valueflow.extraction", "embed texts by theory into
 
 def cache() -> None:
     """Show or clear the cached completions of language models: installed as `valueflow-cache`."""
-    from valueflow.llm.cache_cli import main
+    from valueflow.llm import cache_command
 
-    sys.exit(main())
+    sys.exit(cache_command())

@@ -1,11 +1,11 @@
 """Judges whose accuracy is known, and a model that answers by a rule."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from valueflow.llm import Arrived, Completion, Conversation, Sampling
+from valueflow.llm import Arrivals, Completion, Conversation, Sampling, Stream
 
 
 @dataclass
@@ -29,17 +29,19 @@ class Scripted:
     def close(self) -> None:
         pass
 
-    def generate(
-        self, conversations: Sequence[Conversation], sampling: Sequence[Sampling], arrived: Arrived
-    ) -> list[Completion]:
+    def stream(self, conversations: Sequence[Conversation], sampling: Sequence[Sampling]) -> Stream:
+        return Stream(self._groups(conversations, sampling))
+
+    def _groups(
+        self, conversations: Sequence[Conversation], sampling: Sequence[Sampling]
+    ) -> Generator[Arrivals, None, None]:
         said = [str(conversation[-1]["content"]) for conversation in conversations]
         self.batches.append(said)
         self.samplings += sampling
         self.order.append(self.name)
         answers = [self.answer(text, one.seed) for text, one in zip(said, sampling, strict=True)]
         completions = [answer if isinstance(answer, Completion) else Completion(answer, 3, 1) for answer in answers]
-        arrived(list(enumerate(completions)))
-        return completions
+        yield list(enumerate(completions))
 
 
 def options_in(question: str) -> list[str]:

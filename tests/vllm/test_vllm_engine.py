@@ -8,9 +8,10 @@ from itertools import pairwise
 
 import pytest
 
+from tests.llm.collecting import answers_and_groups, answers_of
 from valueflow.judge import permutation_constraint
-from valueflow.llm import Completion, Constraint, Message, PromptTooLong, Sampling, TransformersModel, VllmModel
-from valueflow.llm.vllm_engine import VllmEngine
+from valueflow.llm import Constraint, Message, PromptTooLong, Sampling, TransformersModel, VllmModel
+from valueflow.llm.engines.vllm import VllmEngine
 from valueflow.run import InputError
 
 pytestmark = [
@@ -39,25 +40,21 @@ QUESTIONS = [question(f"What is {n} plus {n}?" + " Think well." * (n * 7 % 40)) 
 
 
 def test_completions_stand_in_the_order_of_the_conversations_and_are_told_once_as_they_come(engine: VllmEngine) -> None:
-    told: list[list[tuple[int, Completion]]] = []
-    completions = engine.generate(QUESTIONS, Sampling(max_tokens=25), lambda arrivals: told.append(list(arrivals)))
-    flat = [arrival for arrivals in told for arrival in arrivals]
-    assert sorted(index for index, _ in flat) == list(range(len(QUESTIONS)))
-    assert all(completions[index] is completion for index, completion in flat)
-    assert len(told) > 1, "answers must be told while the batch is under way"
+    completions, groups = answers_and_groups(engine, QUESTIONS, Sampling(max_tokens=25))
+    assert len(groups) > 1, "answers must be told while the batch is under way"
     for completion in completions:
         assert completion.error == ""
         assert 0 < completion.completion_tokens <= 25
-        assert completion.cut == (completion.completion_tokens == 25)
+        assert completion.truncated == (completion.completion_tokens == 25)
 
 
 def test_texts_are_those_of_transformers_for_the_same_weights(engine: VllmEngine) -> None:
     """Two implementations of one model; a token may flip where two are equally likely to the last bits."""
     asked = QUESTIONS[:20]
-    ours = [completion.text for completion in engine.generate(asked, Sampling(max_tokens=20))]
+    ours = [completion.text for completion in answers_of(engine, asked, Sampling(max_tokens=20))]
     peer = TransformersModel(model="smollm2", dtype="float32").start()
     try:
-        others = peer.generate(asked, Sampling(max_tokens=20))
+        others = answers_of(peer, asked, Sampling(max_tokens=20))
     finally:
         peer.close()
     same = sum(mine.strip() == other.text.strip() for mine, other in zip(ours, others, strict=True))
@@ -67,10 +64,10 @@ def test_texts_are_those_of_transformers_for_the_same_weights(engine: VllmEngine
 def test_prompt_tokens_are_those_of_the_chat_template(engine: VllmEngine) -> None:
     from transformers import AutoTokenizer
 
-    from valueflow.llm.packaged import model_folder
+    from valueflow.llm import model_folder
 
     tokenizer = AutoTokenizer.from_pretrained(str(model_folder("smollm2")))
-    counts = [completion.prompt_tokens for completion in engine.generate(QUESTIONS[:5], Sampling(max_tokens=1))]
+    counts = [completion.prompt_tokens for completion in answers_of(engine, QUESTIONS[:5], Sampling(max_tokens=1))]
     texts = [
         tokenizer.apply_chat_template(list(asked), add_generation_prompt=True, tokenize=False)
         for asked in QUESTIONS[:5]
@@ -81,19 +78,19 @@ def test_prompt_tokens_are_those_of_the_chat_template(engine: VllmEngine) -> Non
 @pytest.mark.parametrize("k", [3, 4, 5, 6, 7, 8])
 def test_constrained_answers_are_permutations(engine: VllmEngine, k: int) -> None:
     sampling = Sampling(max_tokens=50, constraint=permutation_constraint(k))
-    answers = [completion.text for completion in engine.generate(QUESTIONS[:12], sampling)]
+    answers = [completion.text for completion in answers_of(engine, QUESTIONS[:12], sampling)]
     assert [sorted(json.loads(answer)) for answer in answers] == [list(range(1, k + 1))] * 12
 
 
 def test_company_changes_no_answer(engine: VllmEngine) -> None:
     sampling = Sampling(max_tokens=20)
-    together = engine.generate(QUESTIONS[:10], sampling)
-    assert engine.generate(QUESTIONS[3:4], sampling) == together[3:4]
+    together = answers_of(engine, QUESTIONS[:10], sampling)
+    assert answers_of(engine, QUESTIONS[3:4], sampling) == together[3:4]
 
 
 def test_draws_belong_to_the_seed(engine: VllmEngine) -> None:
     first, again, other = (
-        [completion.text for completion in engine.generate(QUESTIONS[:4], Sampling(1.0, 20, seed))]
+        [completion.text for completion in answers_of(engine, QUESTIONS[:4], Sampling(1.0, 20, seed))]
         for seed in (1, 1, 2)
     )
     assert first == again
@@ -109,48 +106,45 @@ def option(letters: str, temperature: float = 0.0) -> Sampling:
 def test_conversations_with_samplings_of_their_own_are_answered_as_each_sampling_alone(engine: VllmEngine) -> None:
     kinds = [option("AB"), option("ABCD"), option("ABCD", 1.0), Sampling(max_tokens=6), Sampling(1.0, 9)]
     samplings = kinds * 2
-    together = engine.generate(QUESTIONS[:10], samplings)
+    together = answers_of(engine, QUESTIONS[:10], samplings)
     for start, sampling in enumerate(kinds):
-        assert engine.generate(QUESTIONS[start:10:5], sampling) == together[start::5]
+        assert answers_of(engine, QUESTIONS[start:10:5], sampling) == together[start::5]
     for answer, sampling in zip(together, samplings, strict=True):
         if sampling.constraint is None:
-            assert answer.cut == (answer.completion_tokens == sampling.max_tokens)
+            assert answer.truncated == (answer.completion_tokens == sampling.max_tokens)
         else:
             assert answer.text in list(sampling.constraint.name)
     with pytest.raises(ValueError, match="5 samplings for 4 conversations"):
-        engine.generate(QUESTIONS[:4], kinds)
+        answers_of(engine, QUESTIONS[:4], kinds)
 
 
 def test_each_prompt_needs_room_for_its_own_answer_only(engine: VllmEngine) -> None:
     asked = [question("word " * 1500), QUESTIONS[0], question("word " * 1500)]
     samplings = [Sampling(max_tokens=tokens) for tokens in (2, 1500, 1500)]
     with pytest.raises(PromptTooLong, match="and 1,500 for the answer") as caught:
-        engine.generate(asked, samplings)
+        answers_of(engine, asked, samplings)
     assert caught.value.index == 2
 
 
 def test_a_prompt_that_is_too_long_is_told_before_anything_is_generated(engine: VllmEngine) -> None:
     told: list[object] = []
     with pytest.raises(PromptTooLong, match=f"the model takes {LONGEST:,}") as caught:
-        engine.generate([QUESTIONS[0], question("word " * 3000)], Sampling(max_tokens=5), told.append)
+        told.extend(engine.stream([QUESTIONS[0], question("word " * 3000)], Sampling(max_tokens=5)))
     assert caught.value.index == 1
     assert told == []
     # What just fits is answered.
-    lengths = [engine.generate([question("word " * n)], Sampling(max_tokens=1))[0].prompt_tokens for n in (10, 11)]
+    lengths = [answers_of(engine, [question("word " * n)], Sampling(max_tokens=1))[0].prompt_tokens for n in (10, 11)]
     a_word = next(later - earlier for earlier, later in pairwise(lengths))
     room = (LONGEST - 5 - lengths[0]) // a_word + 10
-    assert engine.generate([question("word " * room)], Sampling(max_tokens=5))[0].prompt_tokens <= LONGEST - 5
+    assert answers_of(engine, [question("word " * room)], Sampling(max_tokens=5))[0].prompt_tokens <= LONGEST - 5
     with pytest.raises(PromptTooLong):
-        engine.generate([question("word " * (room + 1))], Sampling(max_tokens=5))
+        answers_of(engine, [question("word " * (room + 1))], Sampling(max_tokens=5))
 
 
 def test_an_interrupted_batch_leaves_the_engine_working(engine: VllmEngine) -> None:
-    def stop(arrivals: object) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        engine.generate(QUESTIONS, Sampling(max_tokens=40), stop)
-    assert len(engine.generate(QUESTIONS[:2], Sampling(max_tokens=3))) == 2
+    for _ in engine.stream(QUESTIONS, Sampling(max_tokens=40)):
+        break
+    assert len(answers_of(engine, QUESTIONS[:2], Sampling(max_tokens=3))) == 2
 
 
 def test_copies_of_a_model_share_a_batch_and_answer_alike(engine: VllmEngine) -> None:
@@ -160,11 +154,11 @@ def test_copies_of_a_model_share_a_batch_and_answer_alike(engine: VllmEngine) ->
     try:
         names = sorted(child.name for child in multiprocessing.active_children() if child.pid not in before)
         assert sum("EngineCore" in name for name in names) == 2, names
-        answers = copies.generate(QUESTIONS[:16], Sampling(max_tokens=10))
+        answers = answers_of(copies, QUESTIONS[:16], Sampling(max_tokens=10))
     finally:
         copies.close()
     assert {child.pid for child in multiprocessing.active_children()} == before
-    assert answers == engine.generate(QUESTIONS[:16], Sampling(max_tokens=10))
+    assert answers == answers_of(engine, QUESTIONS[:16], Sampling(max_tokens=10))
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from valueflow.llm.packaged import model_folder
+from valueflow.llm import model_folder
 
 pytestmark = [
     pytest.mark.vllm,

@@ -9,7 +9,7 @@ import pandas as pd
 from valueflow.categorization.descent import NEUTRAL, Ballot
 from valueflow.categorization.review import STEP
 from valueflow.categorization.settings import CategorizationSettings
-from valueflow.judge.fence import fenced
+from valueflow.llm import quote_text
 from valueflow.run import row_keys, split_keys
 from valueflow.theory import DIRECTIONS
 from valueflow.voting import Option, Polling, PollQuestion, Votes
@@ -44,7 +44,7 @@ class Questions:
         )
         self._settings = settings
         self._theory = settings.theory
-        shown = [fenced(text, settings.max_text_bytes) for text in texts]
+        shown = [quote_text(text, settings.max_text_bytes) for text in texts]
         self._shown = [text for text, _ in shown]
         self.cut = sum(cut for _, cut in shown)
         # Two rounds a level, and the direction: each question of a text has a key of its own.

@@ -7,8 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from valueflow.construction.settings import CheckWording
-from valueflow.judge.fence import fenced
-from valueflow.llm import CacheMode, Usage
+from valueflow.llm import CacheMode, Usage, quote_text
 from valueflow.run import split_keys
 from valueflow.theory import Theory
 from valueflow.voting import ABSTAINED, NO_WINNER, Option, Panel, Polling, PollQuestion, count_votes, winners
@@ -83,7 +82,7 @@ def check_ratings(
     common = {"theory": theory.title, "label": theory.label, "value": node.label, "definition": node.definition}
     questions = [
         PollQuestion(
-            key, common | {"text": fenced(text, wording.max_text_bytes)[0], "rating": f"{rating:+.1f}"}, options
+            key, common | {"text": quote_text(text, wording.max_text_bytes)[0], "rating": f"{rating:+.1f}"}, options
         )
         for key, text, rating in zip(own, texts, ratings.tolist(), strict=True)
     ]

@@ -6,8 +6,7 @@ import pandas as pd
 from pydantic import Field, model_validator
 
 from valueflow.judge import ConfiguredJudge
-from valueflow.llm import CacheMode
-from valueflow.llm.templates import check_places
+from valueflow.llm import CacheMode, check_places
 from valueflow.run import PositiveInt, Seed, Settings, known_columns
 from valueflow.theory import TheorySettings
 from valueflow.voting import OptionalPanel

@@ -1,7 +1,6 @@
 """Vectors cached on disk, so that the anchors of a VIDB are embedded once and not in every run."""
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -9,19 +8,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from filelock import FileLock
-from platformdirs import user_cache_dir
 
-from valueflow.run import replacing
+from valueflow.run import cache_folder, replacing
 
 Vectors = npt.NDArray[np.float32]
 
 _MAX_FILES = 512
 """Most files; the least recently used are deleted first."""
-
-
-def cache_folder() -> Path:
-    """Return where vectors are cached: VALUEFLOW_CACHE, or the system's folder for caches."""
-    return Path(os.environ.get("VALUEFLOW_CACHE") or user_cache_dir("valueflow")) / "vectors"
 
 
 class VectorCache:
@@ -60,7 +53,7 @@ class VectorCache:
             # The length goes first: no two lists of texts run together to the same bytes.
             digest.update(len(encoded).to_bytes(8, "little"))
             digest.update(encoded)
-        return cache_folder() / f"{digest.hexdigest()}.npy"
+        return cache_folder("vectors") / f"{digest.hexdigest()}.npy"
 
 
 def _read(path: Path, n: int) -> Vectors | None:

@@ -8,11 +8,21 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from valueflow.judge.answers import permutation_constraint, read_ranking
-from valueflow.judge.fence import fenced
 from valueflow.judge.prompts import RankingPrompt, ValuePrompt
 from valueflow.judge.protocol import Criterion, Progress
 from valueflow.judge.windows import RankedWindows, Windows
-from valueflow.llm import CacheMode, Completion, Conversation, PromptTooLong, Sampling, Usage, ask, cache_state
+from valueflow.llm import (
+    Arrivals,
+    CacheMode,
+    Client,
+    Completion,
+    Conversation,
+    PromptsTooLongError,
+    Sampling,
+    cache_state,
+    is_too_long,
+    quote_text,
+)
 from valueflow.run import InputError, Settings, shorten
 
 
@@ -62,32 +72,27 @@ class LLMJudge(Settings):
             )
         prompt = self.prompt.about(criterion.theory, criterion.value)
         conversations, texts_cut = self.conversations(prompt, windows)
+        client = Client(self.llm, self.cache)
         reading = _Reading(windows, progress)
         try:
-            usage = self._ask(range(len(windows)), conversations, reading, is_last=False)
-        except PromptTooLong as error:
+            self._ask(client, range(len(windows)), conversations, reading, is_last=False)
+        except PromptsTooLongError as error:
             text = windows.response_texts[windows.responses[error.index]]
             raise InputError(
                 f"the prompt about the response '{shorten(text)}' is too long for model "
                 f"'{self.llm.identity()['model']}': {error.detail}; set judge.max_text_bytes (now "
                 f"{self.max_text_bytes}) or k (now {windows.k}) lower"
             ) from error
-        reading.before = usage
-        asked_again = len(reading.faults)
-        while reading.faults:
-            again = sorted(reading.faults)
+        again = sorted(reading.faults)
+        if again:
             questions = [
                 prompt.again(conversations[window], reading.answers[window], reading.faults[window], windows.k)
                 for window in again
             ]
-            try:
-                usage += self._ask(again, questions, reading, is_last=True)
-            except PromptTooLong as error:
-                # The longer question does not fit where the first one did: that window has failed, the others go on.
-                reading.give_up(again[error.index])
+            self._ask(client, again, questions, reading, is_last=True)
         report = {
-            **usage.as_dict(),
-            "asked_again": asked_again,
+            **client.usage.as_dict(),
+            "asked_again": len(again),
             "texts_cut": texts_cut,
             "cache": cache_state(self.cache),
         }
@@ -112,7 +117,7 @@ class LLMJudge(Settings):
 
         def show(text: str) -> str:
             if text not in shown:
-                shown[text] = fenced(text, self.max_text_bytes)
+                shown[text] = quote_text(text, self.max_text_bytes)
             return shown[text][0]
 
         responses = [show(text) for text in windows.response_texts]
@@ -128,12 +133,13 @@ class LLMJudge(Settings):
 
     def _ask(
         self,
+        client: Client,
         which: Sequence[int],
         conversations: Sequence[Conversation],
         reading: "_Reading",
         *,
         is_last: bool,
-    ) -> Usage:
+    ) -> None:
         sampling = Sampling(
             temperature=self.temperature,
             max_tokens=self.max_tokens,
@@ -141,11 +147,11 @@ class LLMJudge(Settings):
             seed=self.seed if self.temperature > 0 else 0,
             constraint=permutation_constraint(reading.k),
         )
-
-        def arrived(arrivals: Sequence[tuple[int, Completion]]) -> None:
-            reading.add([(which[index], completion) for index, completion in arrivals], is_last=is_last)
-
-        return ask(self.llm, conversations, sampling, cache=self.cache, arrived=arrived, used=reading.used)[1]
+        # A second question, which is longer, may not fit where the first one did: that window fails, the others go on.
+        with client.stream(conversations, sampling, most_too_long=len(which) if is_last else 0) as answers:
+            for arrivals in answers.groups:
+                read = [(which[index], completion) for index, completion in arrivals]
+                reading.add(read, client.usage.note, is_last=is_last)
 
 
 class _Reading:
@@ -155,25 +161,14 @@ class _Reading:
         self.failures = np.full(len(windows), "", dtype=object)
         self.answers: dict[int, str] = {}
         self.faults: dict[int, str] = {}
-        self.before = Usage()
         self._shown = np.zeros((len(windows), windows.k), dtype=np.int64)
         self._windows = windows
         self._progress = progress
-        self._note = ""
 
-    def used(self, usage: Usage) -> None:
-        """Note for the progress bar what asking has taken so far."""
-        self._note = (self.before + usage).note
-
-    def add(self, arrivals: Sequence[tuple[int, Completion]], *, is_last: bool) -> None:
-        """Read answers; a window is reported as done once it is ranked or has finally failed."""
+    def add(self, arrivals: Arrivals, note: str, *, is_last: bool) -> None:
+        """Read answers; a window counts as done once it is ranked or has finally failed."""
         outcomes = Counter(self._read(window, completion, is_last=is_last) for window, completion in arrivals)
-        self._progress(outcomes["ranked"] + outcomes["failed"], outcomes["failed"], self._note)
-
-    def give_up(self, window: int) -> None:
-        """Let a window fail for what was wrong with its first answer."""
-        self.failures[window] = self.faults.pop(window)
-        self._progress(1, 1, self._note)
+        self._progress(outcomes["ranked"] + outcomes["failed"], outcomes["failed"], note)
 
     @property
     def k(self) -> int:
@@ -186,13 +181,13 @@ class _Reading:
         return np.where(self._shown > 0, items, 0)
 
     def _read(self, window: int, completion: Completion, *, is_last: bool) -> str:
-        order, fault = read_ranking(completion.text, self.k, cut=completion.cut)
+        order, fault = read_ranking(completion.text, self.k, cut=completion.truncated)
         if not completion.error and not order and not is_last:
             self.answers[window], self.faults[window] = completion.text, fault
             return "to be asked again"
-        self.faults.pop(window, None)
+        first_fault = self.faults.pop(window, "")
         if order and not completion.error:
             self._shown[window] = order
             return "ranked"
-        self.failures[window] = completion.error or fault
+        self.failures[window] = first_fault if is_too_long(completion) else completion.error or fault
         return "failed"

@@ -5,9 +5,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from valueflow.judge.fence import fenced, without_marks
-from valueflow.llm import Message
-from valueflow.llm.templates import check_places, fill
+from valueflow.llm import Message, check_places, escape_special_tokens, fill, quote_text
 from valueflow.run import InputError, Settings
 from valueflow.theory import Theory
 
@@ -39,8 +37,8 @@ class RankingPrompt(Settings):
     """How a language model is asked to rank the items of a window.
 
     In the templates, names in braces are filled in: theory, label (what one of its values is
-    called), value, definition, k (how many items), items (the fenced texts, one numbered line each)
-    and fault. Other braces are left as they are, also those in texts.
+    called), value, definition, k (how many items), items (the quoted texts, one numbered line each)
+    and fault. Other braces stand for themselves, also those in texts.
     """
 
     name: str = Field(description="What runs call it.")
@@ -85,14 +83,14 @@ class ValuePrompt:
         self._shown = self._example()
 
     def conversation(self, items: Sequence[str]) -> tuple[Message, ...]:
-        """Ask for a ranking of items, given as fenced texts in the order shown."""
+        """Ask for a ranking of items, given as quoted texts in the order shown."""
         question = self._filled("user", self._value, len(items), {"items": _numbered(items)})
         return (*self._system(len(items)), *self._shown, {"role": "user", "content": question})
 
     def again(self, conversation: Sequence[Message], answer: str, fault: str, k: int) -> tuple[Message, ...]:
         """Ask once more after an answer that cannot be used."""
         # Many chat templates refuse an empty turn.
-        said = without_marks(answer.strip()[:_LONGEST_QUOTED_ANSWER]) or "(nothing)"
+        said = escape_special_tokens(answer.strip()[:_LONGEST_QUOTED_ANSWER]) or "(nothing)"
         repeated = self._filled("retry", self._value, k, {"fault": fault})
         return (*conversation, {"role": "assistant", "content": said}, {"role": "user", "content": repeated})
 
@@ -105,7 +103,7 @@ class ValuePrompt:
         if example is None:
             return ()
         value = self._theory.resolve(example.value)
-        items = _numbered([fenced(text, len(text.encode()) * 6)[0] for text in example.texts])
+        items = _numbered([quote_text(text, len(text.encode()) * 6)[0] for text in example.texts])
         question = self._filled("user", value, len(example.texts), {"items": items})
         answer = f"[{', '.join(map(str, example.ranking))}]"
         return ({"role": "user", "content": question}, {"role": "assistant", "content": answer})

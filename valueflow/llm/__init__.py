@@ -1,9 +1,23 @@
-"""Chat models behind one protocol: engines, the cache of their completions, one engine for a whole sweep."""
+"""Chat models behind one protocol: engines, the cache of their completions, the client that asks them."""
 
-from valueflow.llm.asking import Usage, ask, cache_state
-from valueflow.llm.cache import CacheMode
+from valueflow.llm.cache import CacheMode, cache_command, cache_state
+from valueflow.llm.client import Client, PromptsTooLongError, Usage, is_too_long
+from valueflow.llm.engine_pool import release, running_engine
+from valueflow.llm.engines import ServerModel, TransformersModel, VllmModel, model_folder
+from valueflow.llm.prompting import (
+    TRUNCATION_MARK,
+    check_places,
+    escape_special_tokens,
+    fill,
+    folded,
+    name_constraint,
+    named_option,
+    quote_text,
+    read_name,
+    readings,
+)
 from valueflow.llm.protocol import (
-    Arrived,
+    Arrivals,
     ChatModel,
     Completion,
     Constraint,
@@ -12,17 +26,16 @@ from valueflow.llm.protocol import (
     Message,
     PromptTooLong,
     Sampling,
+    Stream,
 )
-from valueflow.llm.running import release, running
-from valueflow.llm.server import ServerModel
 from valueflow.llm.settings import ConfiguredModel
-from valueflow.llm.transformers_engine import TransformersModel
-from valueflow.llm.vllm_engine import VllmModel
 
 __all__ = [
-    "Arrived",
+    "TRUNCATION_MARK",
+    "Arrivals",
     "CacheMode",
     "ChatModel",
+    "Client",
     "Completion",
     "ConfiguredModel",
     "Constraint",
@@ -30,13 +43,26 @@ __all__ = [
     "Engine",
     "Message",
     "PromptTooLong",
+    "PromptsTooLongError",
     "Sampling",
     "ServerModel",
+    "Stream",
     "TransformersModel",
     "Usage",
     "VllmModel",
-    "ask",
+    "cache_command",
     "cache_state",
+    "check_places",
+    "escape_special_tokens",
+    "fill",
+    "folded",
+    "is_too_long",
+    "model_folder",
+    "name_constraint",
+    "named_option",
+    "quote_text",
+    "read_name",
+    "readings",
     "release",
-    "running",
+    "running_engine",
 ]

@@ -1,8 +1,8 @@
 """What a chat model is: something that answers conversations, whole batches at a time."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol, TypedDict
+from typing import Any, ClassVar, Literal, Protocol, Self, TypedDict
 
 
 class Message(TypedDict):
@@ -27,12 +27,12 @@ class Constraint:
         GBNF whose start rule is `root`; vLLM takes it, in process and as a server.
     schema
         JSON schema of an object; other servers take it. None where the answer is too short to be
-        wrapped in an object; they are then not told what it must look like.
+        wrapped in an object; these servers then apply no constraint.
     """
 
     name: str
     grammar: str
-    # Of no use for a hash, as mappings have none; equality looks at it.
+    # Left out of the hash, as mappings have none; equality looks at it.
     schema: Mapping[str, Any] | None = field(default=None, hash=False)
 
 
@@ -49,7 +49,7 @@ class Sampling:
     seed
         Of the draws, where the temperature is above 0.
     constraint
-        What the answer must look like. An engine that cannot hold to it ignores it.
+        What the answer must look like. An engine that cannot apply it ignores it.
     """
 
     temperature: float = 0.0
@@ -68,25 +68,55 @@ class Completion:
         What the model said; of a reasoning model, its final answer.
     prompt_tokens, completion_tokens
         What it cost.
-    cut
+    truncated
         Whether it ended at `max_tokens`, not by itself.
     error
-        Why there is no answer, empty where there is one. Such a completion is never kept.
+        Why there is no answer, empty where there is one. Such a completion is never cached.
+    cached
+        Whether it comes from the cache; of no account when completions are compared.
     """
 
     text: str
     prompt_tokens: int = 0
     completion_tokens: int = 0
-    cut: bool = False
+    truncated: bool = False
     error: str = ""
+    cached: bool = field(default=False, compare=False)
 
 
-Arrived = Callable[[Sequence[tuple[int, Completion]]], None]
-"""Called, in the caller's thread, as completions arrive: (index of the conversation, completion) of each new one."""
+Arrivals = Sequence[tuple[int, Completion]]
+"""Completions that arrived together, each with the index of its conversation."""
 
 
-def ignore_arrivals(arrivals: Sequence[tuple[int, Completion]]) -> None:
-    """Do nothing; for callers who wait for the whole batch."""
+class Stream:
+    """The completions of a batch as they arrive: (index of the conversation, completion), in any order, each once.
+
+    Coming back for the next group acknowledges the one before: only then may an engine start as many further
+    conversations. Closing the stream cancels what is under way.
+
+    Attributes
+    ----------
+    groups
+        The same completions, by those that arrived together, for consumers that save work by handling many at once.
+    """
+
+    def __init__(self, groups: Generator[Arrivals, None, None]) -> None:
+        self.groups = groups
+
+    def __iter__(self) -> Iterator[tuple[int, Completion]]:
+        with self:
+            for group in self.groups:
+                yield from group
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Cancel what is under way; a stream that has ended is left alone."""
+        self.groups.close()
 
 
 def one_each(sampling: Sampling | Sequence[Sampling], n: int) -> Sequence[Sampling]:
@@ -111,16 +141,11 @@ def one_each(sampling: Sampling | Sequence[Sampling], n: int) -> Sequence[Sampli
     return sampling
 
 
-class Engine(Protocol):
-    """A running model."""
+class Streaming(Protocol):
+    """Whatever answers conversations: an engine, or what stands before one."""
 
-    def generate(
-        self,
-        conversations: Sequence[Conversation],
-        sampling: Sampling | Sequence[Sampling],
-        arrived: Arrived = ignore_arrivals,
-    ) -> list[Completion]:
-        """Answer a batch.
+    def stream(self, conversations: Sequence[Conversation], sampling: Sampling | Sequence[Sampling]) -> Stream:
+        """Answer a batch, completion by completion.
 
         Parameters
         ----------
@@ -128,13 +153,12 @@ class Engine(Protocol):
             N conversations, given to the model all at once.
         sampling
             One for all of them, or one each.
-        arrived
-            Told of every completion as soon as it is there, in any order, each exactly once.
 
         Returns
         -------
-        list of Completion
-            N, in the order of the conversations. One that could not be had has its `error` set.
+        Stream
+            N completions as they arrive. One that could not be had has its `error` set. The exceptions below are
+            raised as the stream is consumed.
 
         Raises
         ------
@@ -146,6 +170,10 @@ class Engine(Protocol):
             There are more or fewer samplings than conversations.
         """
         ...
+
+
+class Engine(Streaming, Protocol):
+    """A running model."""
 
     def close(self) -> None:
         """Give back memory, processes and connections."""

@@ -4,8 +4,7 @@ import re
 from collections.abc import Sequence
 from functools import cache
 
-from valueflow.llm import Constraint
-from valueflow.llm.options import folded, named_option, readings
+from valueflow.llm import Constraint, folded, named_option, readings
 from valueflow.opinionqa.questions import LETTERS
 
 # A letter is one by what follows it: nothing or a sign, or else the text of its own option.
@@ -52,7 +51,7 @@ def read_option(answer: str, options: Sequence[str], *, cut: bool = False) -> in
     for said in readings(answer):
         index = _letter(said, options)
         if index is None:
-            index = named_option(said, options, cut=cut)
+            index = named_option(said, options, truncated=cut)
         if index is not None:
             return index
     return None

@@ -11,8 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from valueflow.llm import Completion, Conversation, Sampling, Usage, cache_state
-from valueflow.llm.answering import answer_all
+from valueflow.llm import Client, Completion, Conversation, Sampling, cache_state
 from valueflow.opinionqa.accuracy import accuracy_table
 from valueflow.opinionqa.answers import letter_constraint, read_option
 from valueflow.opinionqa.outcome import SurveyAnswers
@@ -80,10 +79,10 @@ def answer_survey(settings: SurveySettings, run: Run) -> SurveyAnswers:
             for index in np.flatnonzero(relevant).tolist()
         }
     with run.stage("answer"):
-        default, usage = _answers(settings, items, dict(enumerate(default_prompts)), "default")
+        client = Client(settings.llm, settings.cache)
+        default = _answers(client, settings, items, dict(enumerate(default_prompts)), "default")
         # Where the profile is not used the question is the same, and so is its answer.
-        profiled, more = _answers(settings, items, profile_prompts, "profile")
-        usage += more
+        profiled = _answers(client, settings, items, profile_prompts, "profile")
     passes = {"default": _read(items, default), "profile": _read(items, default | profiled)}
     accuracy = accuracy_table(
         [item.attribute for item in items],
@@ -110,7 +109,7 @@ def answer_survey(settings: SurveySettings, run: Run) -> SurveyAnswers:
         "relevance": source,
         "passes": {name: answered.counts() for name, answered in passes.items()},
         "llm": identity,
-        "asking": {**usage.as_dict(), "cache": cache_state(settings.cache)},
+        "asking": {**client.usage.as_dict(), "cache": cache_state(settings.cache)},
         "settings": {
             **survey.model_dump(),
             **settings.model_dump(include={"temperature", "limit"}),
@@ -125,8 +124,12 @@ def answer_survey(settings: SurveySettings, run: Run) -> SurveyAnswers:
 
 
 def _answers(
-    settings: SurveySettings, items: Sequence[SurveyQuestion], prompts: Mapping[int, Conversation], name: str
-) -> tuple[dict[int, Completion], Usage]:
+    client: Client,
+    settings: SurveySettings,
+    items: Sequence[SurveyQuestion],
+    prompts: Mapping[int, Conversation],
+    name: str,
+) -> dict[int, Completion]:
     """Ask one pass in one batch; prompts and completions by the index of their item."""
     samplings = [
         Sampling(
@@ -137,22 +140,20 @@ def _answers(
         )
         for index in prompts
     ]
-    completions, usage = answer_all(
-        settings.llm,
+    completions = client.ask(
         list(prompts.values()),
         samplings,
-        cache=settings.cache,
         title=f"{settings.preset}, {name} pass",
         unit="answers",
         progress=settings.progress,
     )
-    return dict(zip(prompts, completions, strict=True)), usage
+    return dict(zip(prompts, completions, strict=True))
 
 
 def _read(items: Sequence[SurveyQuestion], completions: Mapping[int, Completion]) -> _Pass:
     ordered = [completions[index] for index in range(len(items))]
     options = [
-        None if completion.error else read_option(completion.text, item.options, cut=completion.cut)
+        None if completion.error else read_option(completion.text, item.options, cut=completion.truncated)
         for item, completion in zip(items, ordered, strict=True)
     ]
     return _Pass(

@@ -2,9 +2,7 @@
 
 from collections.abc import Sequence
 
-from valueflow.judge.fence import without_marks
-from valueflow.llm import Conversation, Message
-from valueflow.llm.templates import fill
+from valueflow.llm import Conversation, Message, escape_special_tokens, fill
 from valueflow.opinionqa.profiles import ProfileLine
 from valueflow.opinionqa.questions import LETTERS, SurveyQuestion
 from valueflow.opinionqa.settings import OpinionQASettings
@@ -38,4 +36,4 @@ def _conversation(system: str, user: str, item: SurveyQuestion, more: dict[str, 
 
 def _one_line(text: str) -> str:
     """Keep a text of a data set in its line, where it can begin no other one, and no token of a chat template in it."""
-    return without_marks(" ".join(text.split()))
+    return escape_special_tokens(" ".join(text.split()))

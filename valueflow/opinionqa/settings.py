@@ -4,8 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from valueflow.llm import CacheMode, ConfiguredModel
-from valueflow.llm.templates import check_places
+from valueflow.llm import CacheMode, ConfiguredModel, check_places
 from valueflow.run import PositiveInt, Seed, Settings
 from valueflow.theory import TheorySettings
 

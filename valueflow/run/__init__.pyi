@@ -1,3 +1,4 @@
+from .caches import cache_folder as cache_folder
 from .command import RunLogger as RunLogger
 from .command import run_command as run_command
 from .config import CONFIG_DIR as CONFIG_DIR

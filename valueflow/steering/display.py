@@ -26,7 +26,7 @@ def show_steering(summaries: Sequence[Mapping[str, Any]], title: str | None = No
     table = Table(title=title, title_justify="left")
     for heading in ("value", *(["settings"] if any(others) else []), "steering"):
         table.add_column(heading)
-    for heading in ("intensity", "responses", "failed", "refused", "words", "cut", "seconds"):
+    for heading in ("intensity", "responses", "failed", "refused", "words", "truncated", "seconds"):
         table.add_column(heading, justify="right")
     for place, summary in enumerate(summaries):
         table.add_row(
@@ -38,7 +38,7 @@ def show_steering(summaries: Sequence[Mapping[str, Any]], title: str | None = No
             str(summary["failed"]),
             str(summary["refused"]),
             number(summary["mean_words"], ".0f"),
-            str(summary["cut"]),
+            str(summary["truncated"]),
             f"{summary['timings']['total']:.1f}",
         )
     console.print(table)

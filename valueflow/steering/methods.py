@@ -10,9 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 from pydantic import Field, model_validator
 
-from valueflow.judge.fence import fenced, without_tokens
-from valueflow.llm import Conversation, Message
-from valueflow.llm.templates import check_places, fill
+from valueflow.llm import Conversation, Message, check_places, escape_special_tokens, fill, quote_text
 from valueflow.run import InputError, Settings, keyed_uniforms, row_keys
 from valueflow.steering.targets import INTENSITIES, Target, intensity_bins
 from valueflow.theory import Theory
@@ -111,7 +109,7 @@ class SteeringMethod(Settings):
         """
         conditions, report = self.conditions(request)
         queries = request.queries["query"].tolist()
-        shown = [without_tokens(query) for query in queries]
+        shown = [escape_special_tokens(query, invisible=False) for query in queries]
         escaped = sum(one != other for one, other in zip(queries, shown, strict=True))
         conversations = [
             self._conversation({"query": query, "condition": condition})
@@ -227,7 +225,7 @@ class UserTextsSteering(_Targeted):
         cut, sizes = 0, {}
         for target in request.targets:
             texts = self._texts(request.anchors(target.value), target)
-            shown = [fenced(text, self.max_text_bytes) for text in texts]
+            shown = [quote_text(text, self.max_text_bytes) for text in texts]
             cut += sum(was_cut for _, was_cut in shown)
             sizes[target.value] = len(texts)
             keyed = request.queries.assign(value=target.value, intensity=str(target.intensity))

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from valueflow.llm import Sampling, cache_state
-from valueflow.llm.answering import answer_all
+from valueflow.llm import Client, Sampling, cache_state
 from valueflow.opinionqa import ACCURACY_FILE, DETAILS_FILE, RELEVANCE_FILE, SurveyAnswers, answer_survey, show_surveys
 from valueflow.responses import RESPONSES_FILE, joined
 from valueflow.run import Run, SweepView, Task, shorten
@@ -83,12 +82,11 @@ def _steer(settings: SteeringSettings, run: Run) -> SteeredResponses | SurveyAns
         # It decides nothing at temperature 0; answers kept under one seed serve all.
         seed=settings.seed if settings.temperature > 0 else 0,
     )
+    client = Client(settings.llm, settings.cache)
     with run.stage("answer"):
-        completions, usage = answer_all(
-            settings.llm,
+        completions = client.ask(
             steered.conversations,
-            [sampling] * len(queries),
-            cache=settings.cache,
+            sampling,
             title=_title(settings, targets),
             unit="responses",
             progress=settings.progress,
@@ -125,12 +123,12 @@ def _steer(settings: SteeringSettings, run: Run) -> SteeredResponses | SurveyAns
         "refused": int(refused.sum()),
         "share_refused": float(refused.mean()) if len(refused) else None,
         "refused_rows": (np.flatnonzero(refused) + 1).tolist(),
-        "cut": sum(completion.cut for completion in completions if completion.text),
+        "truncated": sum(completion.truncated for completion in completions if completion.text),
         "mean_words": float(words.mean()) if len(words) else None,
         **steered.report,
         **digests,
         "llm": identity,
-        "asking": {**usage.as_dict(), "cache": cache_state(settings.cache)},
+        "asking": {**client.usage.as_dict(), "cache": cache_state(settings.cache)},
         "settings": {
             **settings.model_dump(include={"temperature", "max_tokens", "limit", "vidb", "queries"}),
             "method": settings.steering.model_dump(),

@@ -7,10 +7,19 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from valueflow.llm import CacheMode, ChatModel, Completion, Conversation, Message, Sampling, Usage
-from valueflow.llm.answering import answer_all
-from valueflow.llm.options import name_constraint, read_name
-from valueflow.llm.templates import fill
+from valueflow.llm import (
+    CacheMode,
+    ChatModel,
+    Client,
+    Completion,
+    Conversation,
+    Message,
+    Sampling,
+    Usage,
+    fill,
+    name_constraint,
+    read_name,
+)
 from valueflow.run import keyed_uniforms, shorten, split_keys
 from valueflow.voting.panel import Panel, by_model
 from valueflow.voting.rule import ABSTAINED
@@ -128,16 +137,15 @@ class Polling:
                 for row, question in enumerate(questions)
             ]
             samplings = [self._sampling(judge, question) for judge in own for question in questions]
-            completions, usage = answer_all(
-                model,
+            client = Client(model, self.cache)
+            completions = client.ask(
                 conversations,
                 samplings,
-                cache=self.cache,
                 title=f"{title}, {model.identity()['model']}",
                 unit="votes",
                 progress=self.progress,
             )
-            self.usage += usage
+            self.usage += client.usage
             self._latest = model
             for place, completion in enumerate(completions):
                 judge, row = own[place // len(questions)], place % len(questions)
@@ -181,7 +189,7 @@ def _orders(questions: Sequence[PollQuestion], n_judges: int) -> dict[tuple[int,
 def _read(completion: Completion, options: Sequence[Option]) -> tuple[int, str]:
     if completion.error:
         return ABSTAINED, shorten(completion.error, _LONGEST_REASON)
-    choice = read_name(completion.text, [option.name for option in options], cut=completion.cut)
+    choice = read_name(completion.text, [option.name for option in options], truncated=completion.truncated)
     if choice is None:
         return ABSTAINED, "the answer is empty" if not completion.text.strip() else "the answer names no option"
     return choice, ""

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from valueflow.llm.engines.thoughts import encodable
 from valueflow.llm.protocol import Conversation, PromptTooLong
-from valueflow.llm.turns import encodable
 from valueflow.run import InputError
 
 
@@ -47,14 +47,14 @@ def prompt_tokens(
     return list(encoded["input_ids"])
 
 
-def check_lengths(prompts: Sequence[Sequence[int]], rooms: Sequence[int], longest: int | None) -> None:
+def check_lengths(prompts: Sequence[Sequence[int]], answer_tokens: Sequence[int], longest: int | None) -> None:
     """Check that each prompt fits into the model together with its answer.
 
     Parameters
     ----------
     prompts
         N prompts.
-    rooms
+    answer_tokens
         Most tokens of each answer, N.
     longest
         What the model takes; None: nobody knows a limit.
@@ -64,9 +64,9 @@ def check_lengths(prompts: Sequence[Sequence[int]], rooms: Sequence[int], longes
     PromptTooLong
         The first that does not.
     """
-    for index, (prompt, room) in enumerate(zip(prompts, rooms, strict=True)):
-        if longest is not None and len(prompt) + room > longest:
-            detail = f"{len(prompt):,} tokens and {room:,} for the answer; the model takes {longest:,}"
+    for index, (prompt, most) in enumerate(zip(prompts, answer_tokens, strict=True)):
+        if longest is not None and len(prompt) + most > longest:
+            detail = f"{len(prompt):,} tokens and {most:,} for the answer; the model takes {longest:,}"
             raise PromptTooLong(index, detail)
 
 

@@ -1,4 +1,4 @@
-"""`valueflow-cache`: look at the kept completions, and remove them."""
+"""`valueflow-cache`: look at the cached completions, and remove them."""
 
 import argparse
 import sys
@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
-from valueflow.llm.cache import CompletionCache, cache_file
+from valueflow.llm.cache.completions import CompletionCache, cache_file
 from valueflow.run import InputError, nearest
 
 # As for all tables: what is piped gets room for all columns.
@@ -17,7 +17,7 @@ _WIDTH_WITHOUT_TERMINAL = 120
 _EXIT_INPUT = 2
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def cache_command(argv: Sequence[str] | None = None) -> int:
     """Run the command.
 
     Parameters
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit code: 0 done, 2 the arguments or the cache cannot be used, told in one line.
+        Exit code: 0 done, 2 the arguments or the cache cannot be used, said in one line.
     """
     arguments = _parser().parse_args(argv)
     try:
@@ -45,13 +45,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="valueflow-cache",
-        description="Completions of chat models are kept, so that no request is paid for twice. "
-        "This command shows what is kept, and removes it.",
-        epilog="They are kept in the folder that the environment variable VALUEFLOW_CACHE names, or else in the "
+        description="Completions of chat models are cached, so that no request is paid for twice. "
+        "This command shows what is cached, and removes it.",
+        epilog="They are in the folder that the environment variable VALUEFLOW_CACHE names, or else in the "
         "system's folder for caches. cache=off runs without them, cache=read adds none.",
     )
     commands = parser.add_subparsers(dest="command", metavar="show | clear")
-    commands.add_parser("show", help="the file, its size, and what is kept of each model (the default)")
+    commands.add_parser("show", help="the file, its size, and what is cached of each model (the default)")
     clear = commands.add_parser("clear", help="remove completions, and give their space back to the disk")
     clear.add_argument("--model", metavar="NAME", help="only those of this model, as 'show' names it")
     return parser
@@ -68,19 +68,19 @@ def _show() -> None:
         console = Console(markup=False, highlight=False, width=_WIDTH_WITHOUT_TERMINAL)
     console.print(f"{_printable(str(path))} ({decimal(size)})", soft_wrap=True)
     if not models:
-        console.print("no completions are kept")
+        console.print("no completions are cached")
         return
     table = Table()
     table.add_column("model", overflow="fold")
     for heading in ("completions", "size", "first", "last"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for kept in models:
+    for cached in models:
         table.add_row(
-            _printable(kept.model),
-            f"{kept.entries:,}",
-            decimal(kept.size),
-            f"{kept.first:%Y-%m-%d %H:%M}",
-            f"{kept.last:%Y-%m-%d %H:%M}",
+            _printable(cached.model),
+            f"{cached.entries:,}",
+            decimal(cached.size),
+            f"{cached.first:%Y-%m-%d %H:%M}",
+            f"{cached.last:%Y-%m-%d %H:%M}",
         )
     console.print(table)
 
@@ -89,9 +89,9 @@ def _clear(model: str | None) -> None:
     path = cache_file()
     if model is not None:
         with CompletionCache(path, read_only=True) as cache:
-            known = [kept.model for kept in cache.statistics()]
+            known = [cached.model for cached in cache.statistics()]
         if model not in known:
-            raise InputError(f"no completions of model '{model}' are kept; {nearest(model, known)}")
+            raise InputError(f"no completions of model '{model}' are cached; {nearest(model, known)}")
     with CompletionCache(path) as cache:
         removed = cache.clear(model)
     of_model = "" if model is None else f" of {_printable(model)}"

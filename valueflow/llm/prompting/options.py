@@ -29,7 +29,7 @@ def name_constraint(names: Sequence[str]) -> Constraint:
     return Constraint(name=f"one_of_{len(ordered)}_names", grammar=f"root ::= {literals}", schema=schema)
 
 
-def read_name(answer: str, names: Sequence[str], *, cut: bool = False) -> int | None:
+def read_name(answer: str, names: Sequence[str], *, truncated: bool = False) -> int | None:
     """Read which name stands at the START of an answer, alone or followed by a sign, perhaps after `Answer:`.
 
     Parameters
@@ -38,7 +38,7 @@ def read_name(answer: str, names: Sequence[str], *, cut: bool = False) -> int | 
         What the model said, also as a JSON object with `answer`.
     names
         The names that there are.
-    cut
+    truncated
         Whether the answer ended at its token limit; then the beginning of one name alone is that name.
 
     Returns
@@ -46,7 +46,7 @@ def read_name(answer: str, names: Sequence[str], *, cut: bool = False) -> int | 
     int or None
         Index of the name; None where the start of the answer names none, or more than one.
     """
-    found = (named_option(said, names, cut=cut) for said in readings(answer))
+    found = (named_option(said, names, truncated=truncated) for said in readings(answer))
     return next((index for index in found if index is not None), None)
 
 
@@ -58,14 +58,14 @@ def readings(answer: str) -> tuple[str, str]:
     return text, _INTRODUCTION.sub("", text, count=1)
 
 
-def named_option(text: str, options: Sequence[str], *, cut: bool) -> int | None:
+def named_option(text: str, options: Sequence[str], *, truncated: bool) -> int | None:
     """Return the index of the option that a reading begins with; the longest, where one option begins another."""
     said = folded(text.partition("\n")[0])
     own = [folded(option) for option in options]
-    begun = [index for index, option in enumerate(own) if said and option.startswith(said)]
-    if cut and begun:
+    matching = [index for index, option in enumerate(own) if said and option.startswith(said)]
+    if truncated and matching:
         # The answer may have been about to name any of these.
-        return begun[0] if len(begun) == 1 else None
+        return matching[0] if len(matching) == 1 else None
     named = [
         index for index, option in enumerate(own) if option and re.match(rf"{re.escape(option)}(?=$|[.,;:!?)])", said)
     ]

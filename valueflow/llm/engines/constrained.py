@@ -31,12 +31,12 @@ class Grammars:
         self._ends = ends
         self._vocabulary: llguidance.LLTokenizer | None = None
         self._compiled: dict[str, llguidance.LLMatcher | None] = {}
-        self._told: set[tuple[str, str]] = set()
+        self._logged: set[tuple[str, str]] = set()
 
     def mask(self, constraints: Sequence[Constraint | None]) -> "TokenMask | None":
         """Return what holds the rows of a new batch, each to its own constraint; None where none can be held.
 
-        A constraint that cannot be kept is told once in the log, and its rows are left alone.
+        A constraint that cannot be kept to is logged once, and its rows are left alone.
 
         Parameters
         ----------
@@ -51,7 +51,7 @@ class Grammars:
         matchers = [None if start is None else start.deep_copy() for start in starts]
         names = ["" if constraint is None else constraint.name for constraint in constraints]
         return TokenMask(
-            matchers, self._vocabulary.vocab_size, ends, lambda row, reason: self._tell(names[row], reason)
+            matchers, self._vocabulary.vocab_size, ends, lambda row, reason: self._warn(names[row], reason)
         )
 
     def _start(self, constraint: Constraint) -> "llguidance.LLMatcher | None":
@@ -61,7 +61,7 @@ class Grammars:
                 self._compiled[constraint.grammar] = self._compile(constraint.grammar)
             except Exception as error:  # a tokenizer or grammar that llguidance cannot read: each of its own type
                 self._compiled[constraint.grammar] = None
-                self._tell(constraint.name, str(error).partition("\n")[0])
+                self._warn(constraint.name, str(error).partition("\n")[0])
         return self._compiled[constraint.grammar]
 
     def _compile(self, grammar: str) -> "llguidance.LLMatcher":
@@ -77,9 +77,9 @@ class Grammars:
             raise ValueError(matcher.get_error())
         return matcher
 
-    def _tell(self, name: str, reason: str) -> None:
-        if (name, reason) not in self._told:
-            self._told.add((name, reason))
+    def _warn(self, name: str, reason: str) -> None:
+        if (name, reason) not in self._logged:
+            self._logged.add((name, reason))
             _log.warning("answers are not held to '%s': %s", name, reason)
 
 
@@ -97,7 +97,7 @@ class TokenMask:
         How many tokens the matchers know. A model may give scores to more; those are never allowed.
     ends
         Tokens that end an answer, all below `vocabulary`.
-    tell
+    warn
         Called with row and reason where one can no longer be held.
     """
 
@@ -106,7 +106,7 @@ class TokenMask:
         matchers: Sequence["llguidance.LLMatcher | None"],
         vocabulary: int,
         ends: Sequence[int],
-        tell: Callable[[int, str], None],
+        warn: Callable[[int, str], None],
     ) -> None:
         from llguidance.numpy import allocate_token_bitmask
 
@@ -114,7 +114,7 @@ class TokenMask:
         self._bits = allocate_token_bitmask(len(matchers), vocabulary)
         self._vocabulary = vocabulary
         self._ends = list(ends)
-        self._tell = tell
+        self._warn = warn
         self._is_under_way = False
 
     def __call__(self, tokens: "torch.Tensor", logits: "torch.Tensor") -> "torch.Tensor":
@@ -157,10 +157,10 @@ class TokenMask:
                 is_complete[row] = matcher.is_accepting()
         bits = np.unpackbits(self._bits.view(np.uint8), axis=1, count=self._vocabulary, bitorder="little")
         allowed = bits.astype(bool)
-        # Not left to llguidance: an end may be a token with a text, which would cut an answer that it is a part of.
+        # Not left to llguidance: an end may be a token with a text, which would end an answer that it is a part of.
         allowed[:, self._ends] = is_complete[:, None]
         for row in np.flatnonzero(~allowed.any(axis=1)).tolist():
             if self._matchers[row] is not None:
                 self._matchers[row] = None
-                self._tell(row, "no token of the model goes on with an answer")
+                self._warn(row, "no token of the model goes on with an answer")
         return allowed

@@ -1,15 +1,15 @@
 r"""Texts in prompts, shown so that none can pass for an instruction or for another item.
 
 Each text becomes one JSON string: it cannot end its line, close its quotes or begin an item. Inside, whatever a chat
-template or a tokenizer might take for a mark of its own (`<|im_end|>`, `</s>`, `[INST]`) is written with a JSON escape
+template or a tokenizer might take for a token of its own (`<|im_end|>`, `</s>`, `[INST]`) is written with a JSON escape
 for its first character, so that no special token comes from a text. Decoding the string gives the text back.
 """
 
 import json
 import re
 
-CUT_MARK = " [...]"
-"""What follows a text that was cut."""
+TRUNCATION_MARK = " [...]"
+"""What follows a truncated text."""
 
 _TOKENS = (
     r"<(?=[/|!?A-Za-z_\uff5c])"  # <|im_end|>, </s>, <start_of_turn>, and with a full-width bar
@@ -24,8 +24,8 @@ _ESCAPED = re.compile(
 )
 
 
-def fenced(text: str, most_bytes: int) -> tuple[str, bool]:
-    """Return a text as a JSON string, and whether it had to be cut.
+def quote_text(text: str, most_bytes: int) -> tuple[str, bool]:
+    """Return a text as a JSON string, and whether it is truncated.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def fenced(text: str, most_bytes: int) -> tuple[str, bool]:
         Any text.
     most_bytes
         Most bytes of UTF-8 between the quotes, escapes counted. A longer text is shown up to the
-        last character that fits, followed by `CUT_MARK`. Tokenizers make no more tokens than bytes
+        last character that fits, followed by `TRUNCATION_MARK`. Tokenizers make no more tokens than bytes
         of a text, so that this bounds a prompt's length for every model.
     """
     # No character takes less than a byte, so nothing beyond so many characters can be shown.
@@ -47,17 +47,12 @@ def fenced(text: str, most_bytes: int) -> tuple[str, bool]:
             fits = middle
         else:
             too_many = middle
-    return _quoted(text[:fits])[:-1] + CUT_MARK + '"', True
+    return _quoted(text[:fits])[:-1] + TRUNCATION_MARK + '"', True
 
 
-def without_marks(text: str) -> str:
-    """Escape what is not seen or might be taken for a special token; for a model's own earlier answer."""
-    return _ESCAPED.sub(_escape, text)
-
-
-def without_tokens(text: str) -> str:
-    """Escape what might be taken for a special token, and nothing else; for a question that is put as it is."""
-    return _TOKEN.sub(_escape, text)
+def escape_special_tokens(text: str, *, invisible: bool = True) -> str:
+    """Escape what might be taken for a special token and, unless told otherwise, characters that nobody sees."""
+    return (_ESCAPED if invisible else _TOKEN).sub(_escape, text)
 
 
 def _quoted(text: str) -> str:

@@ -1,30 +1,34 @@
-"""Asking with a cache: what the model is asked, what is kept when, who is told what."""
+"""Asking with a cache: what the model is asked, what is cached when, what arrives when."""
 
 import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
 import pytest
 
-from valueflow.llm.asking import Usage, ask
-from valueflow.llm.cache import CacheMode, CompletionCache, cache_file, request_key
-from valueflow.llm.protocol import (
-    Arrived,
+from valueflow.llm import (
+    Arrivals,
+    CacheMode,
+    Client,
     Completion,
     Constraint,
     Conversation,
     Engine,
     Message,
+    PromptsTooLongError,
     PromptTooLong,
     Sampling,
-    ignore_arrivals,
+    Stream,
+    Usage,
+    release,
 )
-from valueflow.llm.running import release
+from valueflow.llm.cache import CompletionCache, cache_file, request_key
+from valueflow.llm.protocol import one_each
 from valueflow.run import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +41,7 @@ class Reversing:
 
     occupies_machine: ClassVar[bool] = False
     log: ClassVar[list[str]] = []
-    given: ClassVar[list[Sampling | Sequence[Sampling]]] = []
+    given: ClassVar[list[Sequence[Sampling]]] = []
     before_each: ClassVar[Callable[[int], None]] = staticmethod(lambda place: None)
     model: str = "reversing"
 
@@ -52,20 +56,18 @@ class Reversing:
 class ReversingEngine:
     """Answers from the last conversation to the first, two at a time."""
 
-    def __init__(
-        self, log: list[str], given: list[Sampling | Sequence[Sampling]], before_each: Callable[[int], None]
-    ) -> None:
+    def __init__(self, log: list[str], given: list[Sequence[Sampling]], before_each: Callable[[int], None]) -> None:
         self.log = log
         self.given = given
         self.before_each = before_each
 
-    def generate(
-        self,
-        conversations: Sequence[Conversation],
-        sampling: Sampling | Sequence[Sampling],
-        arrived: Arrived = ignore_arrivals,
-    ) -> list[Completion]:
-        self.given.append(sampling)
+    def stream(self, conversations: Sequence[Conversation], sampling: Sampling | Sequence[Sampling]) -> Stream:
+        return Stream(self.groups(conversations, one_each(sampling, len(conversations))))
+
+    def groups(
+        self, conversations: Sequence[Conversation], samplings: Sequence[Sampling]
+    ) -> Generator[Arrivals, None, None]:
+        self.given.append(samplings)
         for place, conversation in enumerate(conversations):
             if len(conversation[-1]["content"]) > 1000:
                 raise PromptTooLong(place, "too many words")
@@ -75,8 +77,7 @@ class ReversingEngine:
         for pair in [places[start : start + 2] for start in range(0, len(places), 2)]:
             for place in pair:
                 self.before_each(place)
-            arrived([(place, answers[place]) for place in pair])
-        return answers
+            yield [(place, answers[place]) for place in pair]
 
     def close(self) -> None:
         self.log.append("close")
@@ -109,6 +110,28 @@ def asking(*texts: str) -> list[list[Message]]:
 
 def key(text: str) -> str:
     return request_key(Reversing().identity(), asking(text)[0], SAMPLING)
+
+
+def ignore(_: Arrivals) -> None:
+    pass
+
+
+def ask(
+    model: Reversing,
+    conversations: Sequence[Conversation],
+    sampling: Sampling | Sequence[Sampling],
+    *,
+    cache: CacheMode,
+    arrived: Callable[[Arrivals], object] = ignore,
+) -> tuple[list[Completion], Usage]:
+    """Have a batch answered by a client of its own, whose usage counts nothing else."""
+    client = Client(model, cache)
+    completions: dict[int, Completion] = {}
+    with client.stream(conversations, sampling, most_too_long=0) as answers:
+        for arrivals in answers.groups:
+            completions.update(arrivals)
+            arrived(arrivals)
+    return [completions[index] for index in range(len(conversations))], client.usage
 
 
 def kept(*texts: str) -> dict[str, Completion]:
@@ -207,7 +230,7 @@ def test_each_conversation_is_asked_for_and_kept_with_its_own_sampling() -> None
     # What was kept when one sampling was given for all still serves; equal conversations are apart by theirs.
     assert (usage.calls, usage.cache_hits, usage.repeated) == (4, 2, 1)
     assert Reversing.log == ["start", "a", "b", "a", "b", "c", "c"]
-    assert Reversing.given == [SAMPLING, [letters("AB"), letters("A-D"), letters("AB"), letters("A-D")]]
+    assert Reversing.given == [[SAMPLING] * 2, [letters("AB"), letters("A-D"), letters("AB"), letters("A-D")]]
     for sampling, kept_texts in ((letters("AB"), ["a", "c"]), (letters("A-D"), ["b", "c"])):
         assert ask(Reversing(), asking(*kept_texts), sampling, cache="read")[1].cache_hits == 2
 
@@ -215,7 +238,7 @@ def test_each_conversation_is_asked_for_and_kept_with_its_own_sampling() -> None
 def test_the_index_of_a_long_prompt_is_the_callers_where_samplings_differ() -> None:
     ask(Reversing(), asking("a"), letters("AB"), cache="on")
     long = "x" * 1001
-    with pytest.raises(PromptTooLong) as told:
+    with pytest.raises(PromptsTooLongError) as told:
         ask(Reversing(), asking("a", "a", long), [letters("AB"), SAMPLING, letters("AB")], cache="on")
     assert told.value.index == 2
 
@@ -238,7 +261,7 @@ def test_answers_are_on_the_disk_before_anyone_is_told() -> None:
 def test_a_kill_takes_no_answer_that_had_arrived() -> None:
     script = """
 import os, signal
-from tests.llm.test_asking import *
+from tests.llm.test_client import *
 def kill(place):
     if place == 2:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -281,7 +304,7 @@ def test_an_answer_that_another_process_kept_meanwhile_is_the_one_returned(monke
 def test_a_prompt_that_is_too_long_is_named_by_the_callers_index() -> None:
     ask(Reversing(), asking("kept"), SAMPLING, cache="on")
     long = "x" * 1001
-    with pytest.raises(PromptTooLong) as told:
+    with pytest.raises(PromptsTooLongError) as told:
         ask(Reversing(), asking("kept", "a", "a", "b", long, "c", long), SAMPLING, cache="on")
     assert told.value.index == 4
     assert told.value.detail == "too many words"
@@ -316,7 +339,7 @@ def change_database(sql: str) -> None:
 def test_a_write_that_fails_is_warned_of_once_and_the_run_goes_on(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("valueflow.llm.asking._SECONDS_TO_NEXT_TRY", 0.0)
+    monkeypatch.setattr("valueflow.llm.cache.engine.SECONDS_TO_NEXT_ATTEMPT", 0.0)
 
     def lose_the_table(place: int) -> None:
         if place == 3:
@@ -330,7 +353,7 @@ def test_a_write_that_fails_is_warned_of_once_and_the_run_goes_on(
     assert usage.calls == 6
     (record,) = caplog.records
     assert record.levelname == "WARNING"
-    assert "not kept" in record.getMessage()
+    assert "not cached" in record.getMessage()
     assert str(cache_file()) in record.getMessage()
     change_database("ALTER TABLE gone RENAME TO completions")
     assert set(kept(*"abcdef")) == {"e", "f"}
@@ -338,7 +361,7 @@ def test_a_write_that_fails_is_warned_of_once_and_the_run_goes_on(
 
 @pytest.mark.parametrize("pause", [0.0, 3600.0])
 def test_what_could_not_be_written_is_written_later(monkeypatch: pytest.MonkeyPatch, pause: float) -> None:
-    monkeypatch.setattr("valueflow.llm.asking._SECONDS_TO_NEXT_TRY", pause)
+    monkeypatch.setattr("valueflow.llm.cache.engine.SECONDS_TO_NEXT_ATTEMPT", pause)
 
     def lose_and_find(place: int) -> None:
         if place == 5:
@@ -362,7 +385,7 @@ def test_what_could_not_be_written_is_written_later(monkeypatch: pytest.MonkeyPa
 def test_a_disk_that_fills_up_does_not_end_the_run() -> None:
     script = """
 import resource
-from tests.llm.test_asking import *
+from tests.llm.test_client import *
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 texts = [str(i) * 300 for i in range(200)]
 completions, usage = ask(Reversing(), asking(*texts), SAMPLING, cache="on")
@@ -373,7 +396,7 @@ print(usage.calls)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "200\n"
     assert len(done.stderr.splitlines()) == 1
-    assert "not kept" in done.stderr
+    assert "not cached" in done.stderr
     with CompletionCache(cache_file(), read_only=True) as cache:
         (of_model,) = cache.statistics()
     assert 0 < of_model.entries < 200
@@ -405,26 +428,32 @@ def test_hostile_texts_pass_through() -> None:
         assert texts_of(completions) == [text[::-1] for text in texts]
 
 
-def test_usage_is_told_before_the_answers_it_is_about() -> None:
+def test_usage_counts_what_has_arrived_so_far() -> None:
     ask(Reversing(), asking("b"), SAMPLING, cache="on")
-    told: list[Usage | int] = []
-    _, usage = ask(
-        Reversing(),
-        asking("a", "b", "fail", "c", "a"),
-        SAMPLING,
-        cache="on",
-        arrived=lambda arrivals: told.append(len(arrivals)),
-        used=told.append,
-    )
-    usages = [entry for entry in told if isinstance(entry, Usage)]
-    assert [entry for entry in told if isinstance(entry, int)] == [1, 2, 2]
-    assert told[::2] == usages
-    assert [(one.cache_hits, one.calls, one.failed, one.prompt_tokens) for one in usages] == [
+    client = Client(Reversing(), "on")
+    counted: list[tuple[int, Usage]] = []
+    for arrivals in client.stream(asking("a", "b", "fail", "c", "a"), SAMPLING).groups:
+        counted.append((len(arrivals), client.usage))
+    assert [n for n, _ in counted] == [1, 2, 2]
+    assert [(one.cache_hits, one.calls, one.failed, one.prompt_tokens) for _, one in counted] == [
         (1, 0, 0, 0),
         (1, 2, 1, 1),
         (1, 3, 1, 2),
     ]
-    assert replace(usages[-1], seconds=usage.seconds) == usage
+    assert replace(counted[-1][1], seconds=client.usage.seconds) == client.usage
+    # A client adds its batches up.
+    list(client.stream(asking("b", "b", "new"), SAMPLING))
+    usage = client.usage
+    assert (usage.cache_hits, usage.calls, usage.repeated, usage.failed) == (2, 4, 2, 1)
+    assert usage.seconds > counted[-1][1].seconds
+
+
+def test_a_stream_that_is_left_cancels_the_batch_and_the_engine_runs_on() -> None:
+    for _ in Client(Reversing(), "on").stream(asking(*"abcdef"), SAMPLING):
+        break
+    assert set(kept(*"abcdef")) == {"e", "f"}
+    ask(Reversing(), asking("g"), SAMPLING, cache="on")
+    assert [entry for entry in Reversing.log if len(entry) > 1] == ["start"]
 
 
 def test_usage_adds_up() -> None:

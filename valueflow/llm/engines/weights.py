@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from valueflow.llm.packaged import PACKAGED, model_folder, packaged_version
+from valueflow.llm.engines.packaged import PACKAGED, model_folder, packaged_version
 from valueflow.run import InputError, nearest
 
 

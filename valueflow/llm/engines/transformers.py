@@ -2,17 +2,17 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from valueflow.llm.chat_template import check_lengths, prompt_tokens, reason
-from valueflow.llm.constrained import Grammars
-from valueflow.llm.protocol import Arrived, Completion, Conversation, Sampling, ignore_arrivals, one_each
-from valueflow.llm.turns import final_answer
-from valueflow.llm.weights import find_model, model_identity
+from valueflow.llm.engines.chat_template import check_lengths, prompt_tokens, reason
+from valueflow.llm.engines.constrained import Grammars
+from valueflow.llm.engines.thoughts import final_answer
+from valueflow.llm.engines.weights import find_model, model_identity
+from valueflow.llm.protocol import Arrivals, Completion, Conversation, Sampling, Stream, one_each
 from valueflow.run import InputError, Settings, without_library_bars
 
 if TYPE_CHECKING:
@@ -118,45 +118,40 @@ class TransformersEngine:
             if added.special and added.content != settings.answer_after
         }
 
-    def generate(
-        self,
-        conversations: Sequence[Conversation],
-        sampling: Sampling | Sequence[Sampling],
-        arrived: Arrived = ignore_arrivals,
-    ) -> list[Completion]:
-        """Answer a batch; see `valueflow.llm.protocol.Engine`."""
-        samplings = one_each(sampling, len(conversations))
+    def stream(self, conversations: Sequence[Conversation], sampling: Sampling | Sequence[Sampling]) -> Stream:
+        """Answer a batch; see `valueflow.llm.protocol.Streaming`."""
+        return Stream(self._groups(conversations, one_each(sampling, len(conversations))))
+
+    def _groups(
+        self, conversations: Sequence[Conversation], samplings: Sequence[Sampling]
+    ) -> Generator[Arrivals, None, None]:
         prompts = prompt_tokens(
             self._tokenizer, conversations, self._settings.model, self._settings.chat_template_kwargs
         )
-        rooms = [drawn.max_tokens + self._settings.reasoning_tokens for drawn in samplings]
-        check_lengths(prompts, rooms, self._longest)
-        # Prompts of like length share a batch, so that little is padding. Answers in a batch have the same room: one
+        answer_tokens = [drawn.max_tokens + self._settings.reasoning_tokens for drawn in samplings]
+        check_lengths(prompts, answer_tokens, self._longest)
+        # Prompts of like length share a batch, so that little is padding. Answers in a batch have the same limit: one
         # that may be longer would let all others run on.
         waiting: dict[int, list[int]] = {}
         for index in sorted(range(len(prompts)), key=lambda index: -len(prompts[index])):
-            waiting.setdefault(rooms[index], []).append(index)
-        completions: dict[int, Completion] = {}
+            waiting.setdefault(answer_tokens[index], []).append(index)
         while waiting:
             # What needs most memory comes first.
-            room = max(waiting, key=lambda room: len(prompts[waiting[room][0]]) + room)
-            longest = len(prompts[waiting[room][0]])
+            limit = max(waiting, key=lambda limit: len(prompts[waiting[limit][0]]) + limit)
+            longest = len(prompts[waiting[limit][0]])
             # A prompt of less than half the longest's length would be mostly padding: it waits for its like.
-            batch = [index for index in waiting[room][: self._batch_size] if 2 * len(prompts[index]) >= longest]
-            answers = self._answers([prompts[index] for index in batch], [samplings[index] for index in batch], room)
+            batch = [index for index in waiting[limit][: self._batch_size] if 2 * len(prompts[index]) >= longest]
+            answers = self._answers([prompts[index] for index in batch], [samplings[index] for index in batch], limit)
             if answers is None:
-                self._batch_size = self._halved(len(batch), longest + room)
+                self._batch_size = self._halved(len(batch), longest + limit)
                 continue
-            del waiting[room][: len(batch)]
-            if not waiting[room]:
-                del waiting[room]
-            news = [
-                (index, self._completion(len(prompts[index]), answer, room))
+            del waiting[limit][: len(batch)]
+            if not waiting[limit]:
+                del waiting[limit]
+            yield [
+                (index, self._completion(len(prompts[index]), answer, limit))
                 for index, answer in zip(batch, answers, strict=True)
             ]
-            completions.update(news)
-            arrived(news)
-        return [completions[index] for index in range(len(prompts))]
 
     def close(self) -> None:
         """Give back the memory."""
@@ -166,28 +161,28 @@ class TransformersEngine:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def _answers(self, prompts: list[list[int]], samplings: list[Sampling], room: int) -> list[list[int]] | None:
+    def _answers(self, prompts: list[list[int]], samplings: list[Sampling], limit: int) -> list[list[int]] | None:
         """Return the tokens after each prompt, padding included, or None where memory does not suffice."""
         import torch
         from transformers import GenerationConfig
 
         width = max(len(prompt) for prompt in prompts)
         rows = [[self._padding] * (width - len(prompt)) + prompt for prompt in prompts]
-        mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
+        attention = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
         device = self._model.device
         processors: list[Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = []
         temperatures = [drawn.temperature for drawn in samplings]
         if any(temperature > 0 for temperature in temperatures):
             processors.append(_draw(_generators(prompts, [drawn.seed for drawn in samplings]), temperatures))
         if self._settings.structured_outputs:
-            held = self._grammars.mask([drawn.constraint for drawn in samplings])
-            processors += [] if held is None else [held]
+            mask = self._grammars.mask([drawn.constraint for drawn in samplings])
+            processors += [] if mask is None else [mask]
         try:
             with torch.inference_mode():
                 tokens = self._model.generate(
                     torch.tensor(rows, device=device),
-                    attention_mask=torch.tensor(mask, device=device),
-                    generation_config=GenerationConfig(do_sample=False, max_new_tokens=room),
+                    attention_mask=torch.tensor(attention, device=device),
+                    generation_config=GenerationConfig(do_sample=False, max_new_tokens=limit),
                     logits_processor=processors,
                 )
         except torch.OutOfMemoryError:
@@ -208,14 +203,14 @@ class TransformersEngine:
             _log.warning("out of memory with %d conversations at once; going on with fewer", size)
         return size // 2
 
-    def _completion(self, prompt_tokens: int, answer: list[int], room: int) -> Completion:
+    def _completion(self, prompt_tokens: int, answer: list[int], limit: int) -> Completion:
         length = next((place + 1 for place, token in enumerate(answer) if token in self._ends), len(answer))
         ended = length > 0 and answer[length - 1] in self._ends
         shown = [token for token in answer[:length] if token not in self._hidden]
-        text, cut = final_answer(
-            self._tokenizer.decode(shown), self._settings.answer_after, cut=length == room and not ended
+        text, truncated = final_answer(
+            self._tokenizer.decode(shown), self._settings.answer_after, truncated=length == limit and not ended
         )
-        return Completion(text=text, prompt_tokens=prompt_tokens, completion_tokens=length, cut=cut)
+        return Completion(text=text, prompt_tokens=prompt_tokens, completion_tokens=length, truncated=truncated)
 
 
 def _generators(prompts: Sequence[Sequence[int]], seeds: Sequence[int]) -> list[np.random.Generator]:

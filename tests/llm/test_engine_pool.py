@@ -13,8 +13,7 @@ from typing import ClassVar
 
 import pytest
 
-from valueflow.llm.protocol import Arrived, Completion, Conversation, Sampling, ignore_arrivals
-from valueflow.llm.running import release, running
+from valueflow.llm import Completion, Conversation, Sampling, Stream, release, running_engine
 from valueflow.run import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -29,13 +28,9 @@ class Echo:
         self.name = name
         self.closes = closes
 
-    def generate(
-        self,
-        conversations: Sequence[Conversation],
-        sampling: Sampling | Sequence[Sampling],
-        arrived: Arrived = ignore_arrivals,
-    ) -> list[Completion]:
-        return [Completion(conversation[-1]["content"]) for conversation in conversations]
+    def stream(self, conversations: Sequence[Conversation], sampling: Sampling | Sequence[Sampling]) -> Stream:
+        said = enumerate(conversations)
+        return Stream([(index, Completion(conversation[-1]["content"]))] for index, conversation in said)
 
     def close(self) -> None:
         events.append(f"close {self.name}")
@@ -78,42 +73,42 @@ def nothing_runs() -> Iterator[None]:
 
 
 def test_an_equal_model_has_the_same_engine() -> None:
-    first = running(Local(options={"a": 1}))
-    assert running(Local(options={"a": 1})) is first
+    first = running_engine(Local(options={"a": 1}))
+    assert running_engine(Local(options={"a": 1})) is first
     assert events == ["start a"]
-    assert running(Local(options={"a": 2})) is not first
+    assert running_engine(Local(options={"a": 2})) is not first
 
 
 def test_a_model_takes_the_machine_from_the_one_before() -> None:
-    running(Local("a"))
-    running(Local("b"))
-    running(Local("a"))
+    running_engine(Local("a"))
+    running_engine(Local("b"))
+    running_engine(Local("a"))
     assert events == ["start a", "close a", "start b", "close b", "start a"]
 
 
 def test_servers_neither_make_room_nor_give_way() -> None:
-    local = running(Local("local"))
-    server = running(Server("server"))
-    assert running(Local("local")) is local
-    running(Local("other"))
-    assert running(Server("server")) is server
+    local = running_engine(Local("local"))
+    server = running_engine(Server("server"))
+    assert running_engine(Local("local")) is local
+    running_engine(Local("other"))
+    assert running_engine(Server("server")) is server
     assert events == ["start local", "start server", "close local", "start other"]
 
 
 def test_eight_servers_are_kept_and_the_one_unused_for_longest_goes_first() -> None:
     for i in range(8):
-        running(Server(str(i)))
-    running(Server("0"))
+        running_engine(Server(str(i)))
+    running_engine(Server("0"))
     assert not [event for event in events if event.startswith("close")]
-    running(Server("8"))
-    running(Server("9"))
+    running_engine(Server("8"))
+    running_engine(Server("9"))
     assert [event for event in events if event.startswith("close")] == ["close 1", "close 2"]
 
 
 def test_release_closes_all_or_one() -> None:
-    running(Local("a"))
-    running(Server("b"))
-    running(Server("c"))
+    running_engine(Local("a"))
+    running_engine(Server("b"))
+    running_engine(Server("c"))
     release(Server("b"))
     release(Server("never started"))
     assert events[3:] == ["close b"]
@@ -121,35 +116,35 @@ def test_release_closes_all_or_one() -> None:
     assert events[3:] == ["close b", "close a", "close c"]
     release()
     assert len(events) == 6
-    running(Local("a"))
+    running_engine(Local("a"))
     assert events[-1] == "start a"
 
 
 def test_an_engine_that_does_not_start_leaves_nothing_behind() -> None:
-    running(Local("before"))
+    running_engine(Local("before"))
     for _ in range(2):
         with pytest.raises(InputError, match="no such model"):
-            running(Local("bad", fault="start"))
-    running(Local("after"))
+            running_engine(Local("bad", fault="start"))
+    running_engine(Local("after"))
     release()
     assert events == ["start before", "close before", "start bad", "start bad", "start after", "close after"]
 
 
 def test_an_engine_that_does_not_close_is_forgotten_and_told(caplog: pytest.LogCaptureFixture) -> None:
-    running(Server("bad", fault="close"))
-    running(Server("good"))
+    running_engine(Server("bad", fault="close"))
+    running_engine(Server("good"))
     release()
     assert events[2:] == ["close bad", "close good"]
     assert "bad did not close: the process is gone" in caplog.text
-    running(Local("stuck", fault="close"))
-    running(Local("next"))
+    running_engine(Local("stuck", fault="close"))
+    running_engine(Local("next"))
     assert events[-1] == "start next"
 
 
 def test_a_start_is_told_with_its_time(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
-        running(Server("Qwen/Qwen3-32B"))
-        running(Server("Qwen/Qwen3-32B"))
+        running_engine(Server("Qwen/Qwen3-32B"))
+        running_engine(Server("Qwen/Qwen3-32B"))
     (record,) = caplog.records
     assert record.levelno == logging.INFO
     assert re.fullmatch(r"started server Qwen/Qwen3-32B in \d+\.\d s", record.getMessage())
@@ -161,7 +156,7 @@ def test_threads_that_want_one_model_at_once_get_one_engine() -> None:
 
     def want() -> None:
         gate.wait()
-        engines.append(running(Local("shared")))
+        engines.append(running_engine(Local("shared")))
 
     threads = [threading.Thread(target=want) for _ in range(8)]
     for thread in threads:
@@ -175,17 +170,17 @@ def test_threads_that_want_one_model_at_once_get_one_engine() -> None:
 
 PROCESS = """
 import os, sys
-from tests.llm import test_running as t
+from tests.llm import test_engine_pool as t
 t.Echo.close = lambda self: print("close", self.name, "in", "child" if child == 0 else "parent", flush=True)
 child = -1
-mine = t.running(t.Local("a"))
+mine = t.running_engine(t.Local("a"))
 if sys.argv[1] == "fork":
     child = os.fork()
     if child == 0:
-        assert t.running(t.Local("a")) is not mine
+        assert t.running_engine(t.Local("a")) is not mine
         sys.exit()
     os.waitpid(child, 0)
-    assert t.running(t.Local("a")) is mine
+    assert t.running_engine(t.Local("a")) is mine
 elif sys.argv[1] == "fault":
     raise KeyError("a fault of the program")
 """

@@ -2,11 +2,11 @@
 
 import pytest
 
-from valueflow.llm.turns import encodable, final_answer
+from valueflow.llm.engines.thoughts import encodable, final_answer
 
 
 @pytest.mark.parametrize(
-    ("text", "marker", "cut", "answer"),
+    ("text", "marker", "truncated", "answer"),
     [
         ("[1, 2]", "", False, ("[1, 2]", False)),
         ("[1, 2", "", True, ("[1, 2", True)),
@@ -16,8 +16,10 @@ from valueflow.llm.turns import encodable, final_answer
         ("[1, 2]", "</think>", False, ("[1, 2]", False)),
     ],
 )
-def test_the_answer_is_what_follows_the_thoughts(text: str, marker: str, cut: bool, answer: tuple[str, bool]) -> None:
-    assert final_answer(text, marker, cut=cut) == answer
+def test_the_answer_is_what_follows_the_thoughts(
+    text: str, marker: str, truncated: bool, answer: tuple[str, bool]
+) -> None:
+    assert final_answer(text, marker, truncated=truncated) == answer
 
 
 def test_only_halves_of_pairs_are_replaced() -> None:

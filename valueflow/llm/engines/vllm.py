@@ -1,23 +1,24 @@
 """vLLM in this process: continuous batching, prefix caching, constrained answers, several GPUs."""
 
+import asyncio
 import importlib.util
 import logging
 import os
 import uuid
 import warnings
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from valueflow.llm.batches import BatchLoop
-from valueflow.llm.chat_template import check_lengths, prompt_tokens, reason
-from valueflow.llm.protocol import Arrived, Completion, Conversation, Sampling, ignore_arrivals, one_each
-from valueflow.llm.turns import final_answer
-from valueflow.llm.weights import find_model, model_identity
+from valueflow.llm.engines.chat_template import check_lengths, prompt_tokens, reason
+from valueflow.llm.engines.event_loop import EventLoop
+from valueflow.llm.engines.thoughts import final_answer
+from valueflow.llm.engines.weights import find_model, model_identity
+from valueflow.llm.protocol import Arrivals, Completion, Conversation, Sampling, Stream, one_each
 from valueflow.run import InputError, Settings
 
-_UNDER_WAY = 4096
+_CONCURRENCY = 4096
 """Conversations handed to the engine at once: several times what it decodes together, so that it never waits."""
 
 _SECONDS_TO_END = 20.0
@@ -96,7 +97,7 @@ class VllmModel(Settings):
     def _started(self, source: str) -> "VllmEngine":
         from vllm.engine.arg_utils import AsyncEngineArgs
 
-        loop = BatchLoop("vllm")
+        loop = EventLoop("vllm")
         try:
             arguments = AsyncEngineArgs(
                 model=source,
@@ -118,8 +119,8 @@ class VllmModel(Settings):
                 ),
                 **(self.engine_args or {}),
             )
-            return VllmEngine(self, loop, loop.run(_engine(arguments)))
-        except Exception as error:  # a wrong argument, no such model, no GPU, too little memory: all told by vLLM
+            return VllmEngine(self, loop, loop.call(_engine, arguments))
+        except Exception as error:  # a wrong argument, no such model, no GPU, too little memory: vLLM says which
             loop.close()
             raise InputError(f"vLLM cannot run model '{self.model}': {reason(error)}") from error
 
@@ -127,37 +128,42 @@ class VllmModel(Settings):
 class VllmEngine:
     """A model loaded into vLLM; answers arrive one by one while the batch is under way."""
 
-    def __init__(self, settings: VllmModel, loop: BatchLoop, engine: Any) -> None:
+    def __init__(self, settings: VllmModel, loop: EventLoop, engine: Any) -> None:
         self._settings = settings
         self._loop = loop
         self._engine = engine
 
-    def generate(
-        self,
-        conversations: Sequence[Conversation],
-        sampling: Sampling | Sequence[Sampling],
-        arrived: Arrived = ignore_arrivals,
-    ) -> list[Completion]:
-        """Answer a batch; see `valueflow.llm.protocol.Engine`."""
+    def stream(self, conversations: Sequence[Conversation], sampling: Sampling | Sequence[Sampling]) -> Stream:
+        """Answer a batch; see `valueflow.llm.protocol.Streaming`."""
+        return Stream(self._groups(conversations, one_each(sampling, len(conversations))))
+
+    def _groups(
+        self, conversations: Sequence[Conversation], samplings: Sequence[Sampling]
+    ) -> Generator[Arrivals, None, None]:
         from vllm.inputs import tokens_input
 
-        samplings = one_each(sampling, len(conversations))
         prompts = prompt_tokens(
             self._engine.get_tokenizer(), conversations, self._settings.model, self._settings.chat_template_kwargs
         )
         made = {different: self._parameters(different) for different in set(samplings)}
         parameters = [made[drawn] for drawn in samplings]
-        rooms = [one.max_tokens for one in parameters]
-        check_lengths(prompts, rooms, int(self._engine.model_config.max_model_len))
+        answer_tokens = [one.max_tokens for one in parameters]
+        check_lengths(prompts, answer_tokens, int(self._engine.model_config.max_model_len))
         batch = uuid.uuid4().hex
 
         async def complete(index: int) -> Completion:
-            prompt = tokens_input(prompts[index])
-            async for output in self._engine.generate(prompt, parameters[index], f"{batch}-{index}"):
-                last = output
-            return self._completion(last)
+            answering = asyncio.create_task(
+                self._answer(tokens_input(prompts[index]), parameters[index], f"{batch}-{index}")
+            )
+            try:
+                return await asyncio.shield(answering)
+            except asyncio.CancelledError:
+                # Told once: anyio cancels again at every step, and vLLM needs some to drop the request.
+                answering.cancel()
+                raise
 
-        return self._loop.complete_all(len(prompts), complete, _UNDER_WAY, arrived)
+        with self._loop.stream(len(prompts), complete, _CONCURRENCY) as answers:
+            yield from answers.groups
 
     def close(self) -> None:
         """End vLLM's processes, which gives the memory back."""
@@ -181,14 +187,21 @@ class VllmEngine:
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
 
+    async def _answer(self, prompt: Any, parameters: Any, request: str) -> Completion:
+        async for output in self._engine.generate(prompt, parameters, request):
+            last = output
+        return self._completion(last)
+
     def _completion(self, output: Any) -> Completion:
         (answer,) = output.outputs
-        text, cut = final_answer(answer.text, self._settings.answer_after, cut=answer.finish_reason == "length")
+        text, truncated = final_answer(
+            answer.text, self._settings.answer_after, truncated=answer.finish_reason == "length"
+        )
         return Completion(
             text=text,
             prompt_tokens=len(output.prompt_token_ids),
             completion_tokens=len(answer.token_ids),
-            cut=cut,
+            truncated=truncated,
         )
 
 

@@ -1,6 +1,6 @@
 """Batches as they reach an engine, and what becomes of those that do not fit into it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -8,8 +8,7 @@ from typing import Any, ClassVar
 import pytest
 
 from valueflow import SteeredResponses, SurveyAnswers, steer
-from valueflow.llm import Arrived, Completion, Conversation, PromptTooLong, Sampling, release
-from valueflow.llm.answering import answer_all
+from valueflow.llm import Arrivals, Client, Completion, Conversation, PromptTooLong, Sampling, Stream, release
 from valueflow.run import InputError
 
 
@@ -36,17 +35,18 @@ class Recorder:
     def close(self) -> None:
         pass
 
-    def generate(
-        self, conversations: Sequence[Conversation], sampling: Sampling | Sequence[Sampling], arrived: Arrived
-    ) -> list[Completion]:
+    def stream(self, conversations: Sequence[Conversation], sampling: Sampling | Sequence[Sampling]) -> Stream:
+        return Stream(self._groups(conversations, sampling))
+
+    def _groups(
+        self, conversations: Sequence[Conversation], sampling: Sampling | Sequence[Sampling]
+    ) -> Generator[Arrivals, None, None]:
         samplings = [sampling] * len(conversations) if isinstance(sampling, Sampling) else list(sampling)
         self.batches.append(Batch(list(conversations), samplings))
         for index, conversation in enumerate(conversations):
             if len(conversation[-1]["content"]) > self.longest:
                 raise PromptTooLong(index, f"{len(conversation[-1]['content'])} letters")
-        answers = [Completion("A" if one.constraint else "So be it.", 3, 1) for one in samplings]
-        arrived(list(enumerate(answers)))
-        return answers
+        yield [(i, Completion("A" if one.constraint else "So be it.", 3, 1)) for i, one in enumerate(samplings)]
 
 
 @pytest.fixture(autouse=True)
@@ -57,8 +57,7 @@ def no_engine_stays() -> Iterator[None]:
 
 def asked(model: Recorder, texts: Sequence[str], cache: Any = "off") -> list[Completion]:
     conversations: list[Conversation] = [({"role": "user", "content": text},) for text in texts]
-    samplings = [Sampling()] * len(texts)
-    return answer_all(model, conversations, samplings, cache=cache, title="t", unit="u", progress=False)[0]
+    return Client(model, cache).ask(conversations, Sampling(), title="t", unit="u", progress=False)
 
 
 def test_a_survey_s_passes_are_one_batch_each() -> None:

@@ -1,4 +1,4 @@
-"""The engines of this process: started once, kept for the next jobs of a sweep."""
+"""The running engines of this process: started once, kept for the next jobs of a sweep."""
 
 import atexit
 import logging
@@ -26,7 +26,7 @@ class _Started:
 _started = _Started()
 
 
-def running(model: ChatModel) -> Engine:
+def running_engine(model: ChatModel) -> Engine:
     """Return the engine of a model; it is started if no equal model runs already.
 
     A model that occupies the machine takes the place of the one that did before, whose engine

@@ -1,10 +1,10 @@
-"""Texts of turns: what models can be sent, and what of their words is the answer."""
+"""Thoughts and answers of reasoning models, and texts that tokenizers can hold."""
 
 
-def final_answer(text: str, marker: str, *, cut: bool) -> tuple[str, bool]:
-    """Return what stands after the last marker, and whether the answer is cut.
+def final_answer(text: str, marker: str, *, truncated: bool) -> tuple[str, bool]:
+    """Return what stands after the last marker, and whether the answer is truncated.
 
-    Without the marker, a text that ended by itself is all answer, and one that was cut is all thoughts.
+    Without the marker, a text that ended by itself is all answer, and a truncated one is all thoughts.
 
     Parameters
     ----------
@@ -13,13 +13,13 @@ def final_answer(text: str, marker: str, *, cut: bool) -> tuple[str, bool]:
     marker
         What it writes between its thoughts and its answer, such as `</think>`; empty for a model
         that does not think aloud.
-    cut
+    truncated
         Whether the text ended at its token limit.
     """
     if not marker:
-        return text, cut
+        return text, truncated
     _, found, answer = text.rpartition(marker)
-    return ("", True) if cut and not found else (answer.strip(), cut)
+    return ("", True) if truncated and not found else (answer.strip(), truncated)
 
 
 def encodable(text: str) -> str:

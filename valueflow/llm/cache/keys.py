@@ -1,0 +1,56 @@
+"""The names of requests in the cache: what decides a completion decides its key."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+
+from valueflow.llm.protocol import Conversation, Sampling
+
+
+def request_key(identity: Mapping[str, object], conversation: Conversation, sampling: Sampling) -> str:
+    """Return the name of a request: equal for equal ones, different for all others.
+
+    Parameters
+    ----------
+    identity
+        All that decides what the model answers, as `ChatModel.identity` returns it.
+    conversation
+        The messages.
+    sampling
+        How the answer is drawn, what it must look like included.
+
+    Returns
+    -------
+    str
+        SHA-256 in hexadecimal.
+    """
+    constraint = sampling.constraint
+    request = {
+        "identity": dict(identity),
+        "messages": [dict(message) for message in conversation],
+        "sampling": {field.name: getattr(sampling, field.name) for field in fields(sampling)}
+        | {
+            "temperature": float(sampling.temperature),
+            # Servers write an object's members in the order of its schema, so that order counts: the schema goes in
+            # as a text of its own, which is not sorted.
+            "constraint": constraint and [constraint.name, constraint.grammar, as_json(constraint.schema)],
+        },
+    }
+    return hashlib.sha256(as_bytes(as_json(request, sort_keys=True))).hexdigest()
+
+
+def as_json(value: object, *, sort_keys: bool = False) -> str:
+    """Write JSON without escapes, which would write two lone surrogates in a row like the character of a pair."""
+    return json.dumps(value, sort_keys=sort_keys, ensure_ascii=False, allow_nan=False, default=_as_dict)
+
+
+def as_bytes(text: str) -> bytes:
+    """Encode a text, lone surrogates included."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _as_dict(value: object) -> dict[object, object]:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} in a request cannot be written as JSON")

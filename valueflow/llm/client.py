@@ -1,0 +1,290 @@
+"""Asking a model: each different request once, cached completions first, and an account of what it took."""
+
+import time
+from collections.abc import Generator, Hashable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, fields, replace
+
+from valueflow.llm.cache import CachedEngine, CacheMode
+from valueflow.llm.engine_pool import release, running_engine
+from valueflow.llm.protocol import (
+    Arrivals,
+    ChatModel,
+    Completion,
+    Conversation,
+    PromptTooLong,
+    Sampling,
+    Stream,
+    Streaming,
+    one_each,
+)
+from valueflow.run import InputError, progress_bar, shorten
+
+MOST_TOO_LONG = 20
+"""Prompts that may be too long for the model before it is the model that does not fit."""
+
+_TOO_LONG = "the prompt is too long: "
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What asking took. `calls`, `cache_hits` and `repeated` add up to the requests that fit into the model.
+
+    Attributes
+    ----------
+    calls
+        Different requests that the model was asked.
+    cache_hits
+        Different requests whose completion was cached.
+    repeated
+        Requests equal to an earlier one of their batch, answered together with it.
+    failed
+        Calls that got no answer.
+    prompt_tokens, completion_tokens
+        Of the calls.
+    cached_prompt_tokens, cached_completion_tokens
+        What the cached completions took when they were made.
+    seconds
+        Spent generating; the engine's start does not count.
+    """
+
+    calls: int = 0
+    cache_hits: int = 0
+    repeated: int = 0
+    failed: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_prompt_tokens: int = 0
+    cached_completion_tokens: int = 0
+    seconds: float = 0.0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Tokens generated per second; 0 where nothing was."""
+        return self.completion_tokens / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def note(self) -> str:
+        """The figures that are watched while it runs, for a progress bar."""
+        parts = [f"{self.calls:,} calls", f"{self.cache_hits:,} cached"]
+        if self.completion_tokens:
+            parts.append(f"{self.tokens_per_second:,.0f} tokens/s")
+        return ", ".join(parts)
+
+    def as_dict(self) -> dict[str, int | float]:
+        """Return all figures by name."""
+        return {**asdict(self), "tokens_per_second": self.tokens_per_second}
+
+
+class PromptsTooLongError(InputError):
+    """More prompts than are tolerated do not fit into the model.
+
+    Attributes
+    ----------
+    index
+        The last conversation that did not fit.
+    detail
+        How long it is and what the model takes, as far as known.
+    """
+
+    def __init__(self, message: str, index: int, detail: str) -> None:
+        super().__init__(message)
+        self.index = index
+        self.detail = detail
+
+
+def is_too_long(completion: Completion) -> bool:
+    """Return whether a completion failed because its prompt does not fit into the model."""
+    return completion.error.startswith(_TOO_LONG)
+
+
+class Client:
+    """Asks a model any number of batches, each different request of a batch once, and only those not cached yet.
+
+    Parameters
+    ----------
+    model
+        Its engine is started when something is missing, and runs on for the next batch. One that
+        fails in the middle of a batch is closed.
+    cache
+        `off`; `read` uses cached completions; `on` also adds new ones, each as soon as it is there.
+    """
+
+    def __init__(self, model: ChatModel, cache: CacheMode) -> None:
+        self._model = model
+        self._cache = cache
+        self._engine = _MeteredEngine(model)
+        self._without_calls = Usage()
+
+    @property
+    def usage(self) -> Usage:
+        """What all batches have taken so far."""
+        return self._without_calls + self._engine.usage
+
+    def ask(
+        self,
+        conversations: Sequence[Conversation],
+        sampling: Sampling | Sequence[Sampling],
+        *,
+        title: str,
+        unit: str,
+        progress: bool,
+    ) -> list[Completion]:
+        """Have N conversations answered, with a bar on the screen.
+
+        Parameters
+        ----------
+        conversations, sampling
+            See `stream`.
+        title, unit
+            Of the bar: what is done, and what a step is, in the plural.
+        progress
+            Whether to show it.
+
+        Returns
+        -------
+        list of Completion
+            N, in order.
+
+        Raises
+        ------
+        InputError, ValueError
+            See `stream`.
+        """
+        completions: dict[int, Completion] = {}
+        with (
+            progress_bar(title, len(conversations), unit, enabled=progress) as advance,
+            self.stream(conversations, sampling) as answers,
+        ):
+            for arrivals in answers.groups:
+                completions.update(arrivals)
+                advance(len(arrivals), sum(bool(completion.error) for _, completion in arrivals), self.usage.note)
+        return [completions[index] for index in range(len(conversations))]
+
+    def stream(
+        self,
+        conversations: Sequence[Conversation],
+        sampling: Sampling | Sequence[Sampling],
+        *,
+        most_too_long: int = MOST_TOO_LONG,
+    ) -> Stream:
+        """Answer conversations as completions arrive, cached ones first.
+
+        A conversation that is too long for the model gets a completion with an error, and the others are asked without
+        it: one monstrous text of a data set does not cost a run the rest.
+
+        Parameters
+        ----------
+        conversations
+            N conversations.
+        sampling
+            One for all of them, or one each.
+        most_too_long
+            Conversations that may be too long.
+
+        Raises
+        ------
+        PromptsTooLongError
+            More conversations do not fit into the model.
+        InputError
+            The model or the cache cannot be used.
+        ValueError
+            There are more or fewer samplings than conversations.
+        """
+        return Stream(self._groups(conversations, one_each(sampling, len(conversations)), most_too_long))
+
+    def _groups(
+        self, conversations: Sequence[Conversation], samplings: Sequence[Sampling], most_too_long: int
+    ) -> Generator[Arrivals, None, None]:
+        waiting = _equal_requests(conversations, samplings)
+        n_too_long = 0
+        with self._cached() as engine:
+            while waiting:
+                first = [indices[0] for indices in waiting]
+                answered: set[int] = set()
+                try:
+                    with engine.stream(
+                        [conversations[index] for index in first], [samplings[index] for index in first]
+                    ) as answers:
+                        for arrivals in answers.groups:
+                            answered.update(place for place, _ in arrivals)
+                            self._count([(len(waiting[place]), completion) for place, completion in arrivals])
+                            yield [(index, completion) for place, completion in arrivals for index in waiting[place]]
+                    return
+                except PromptTooLong as error:
+                    refused = waiting[error.index]
+                    n_too_long += len(refused)
+                    if n_too_long > most_too_long:
+                        message = self._too_long(most_too_long, conversations[refused[0]], error.detail)
+                        raise PromptsTooLongError(message, refused[0], error.detail) from error
+                    yield [(index, Completion("", error=_TOO_LONG + error.detail)) for index in refused]
+                    answered.add(error.index)
+                waiting = [indices for place, indices in enumerate(waiting) if place not in answered]
+
+    def _cached(self) -> AbstractContextManager[Streaming]:
+        if self._cache == "off":
+            return nullcontext(self._engine)
+        return CachedEngine(self._engine, self._model.identity(), read_only=self._cache == "read")
+
+    def _count(self, answered: Sequence[tuple[int, Completion]]) -> None:
+        cached = [completion for _, completion in answered if completion.cached]
+        self._without_calls += Usage(
+            cache_hits=len(cached),
+            repeated=sum(times for times, _ in answered) - len(answered),
+            cached_prompt_tokens=sum(completion.prompt_tokens for completion in cached),
+            cached_completion_tokens=sum(completion.completion_tokens for completion in cached),
+        )
+
+    def _too_long(self, most: int, conversation: Conversation, detail: str) -> str:
+        model, end = self._model.identity()["model"], shorten(conversation[-1]["content"][-200:])
+        return (
+            f"more than {most} prompts are too long for model '{model}', such as the one that ends in '{end}': "
+            f"{detail}; use a model that takes longer prompts, or a lower max_tokens"
+        )
+
+
+class _MeteredEngine:
+    """The engine of a model, started once it is asked, and the account of its calls."""
+
+    def __init__(self, model: ChatModel) -> None:
+        self.usage = Usage()
+        self._model = model
+
+    def stream(self, conversations: Sequence[Conversation], sampling: Sampling | Sequence[Sampling]) -> Stream:
+        return Stream(self._groups(conversations, sampling))
+
+    def _groups(
+        self, conversations: Sequence[Conversation], sampling: Sampling | Sequence[Sampling]
+    ) -> Generator[Arrivals, None, None]:
+        engine = running_engine(self._model)
+        begin = time.perf_counter() - self.usage.seconds
+        try:
+            with engine.stream(conversations, sampling) as answers:
+                for arrivals in answers.groups:
+                    calls = Usage(
+                        calls=len(arrivals),
+                        failed=sum(bool(completion.error) for _, completion in arrivals),
+                        prompt_tokens=sum(completion.prompt_tokens for _, completion in arrivals),
+                        completion_tokens=sum(completion.completion_tokens for _, completion in arrivals),
+                    )
+                    self.usage = replace(self.usage + calls, seconds=time.perf_counter() - begin)
+                    yield arrivals
+        except (PromptTooLong, GeneratorExit):
+            raise
+        except BaseException:
+            # Whatever state it is in, the next job of a sweep gets a new one.
+            release(self._model)
+            raise
+        self.usage = replace(self.usage, seconds=time.perf_counter() - begin)
+
+
+def _equal_requests(conversations: Sequence[Conversation], samplings: Sequence[Sampling]) -> list[list[int]]:
+    """Return the indices of each different request."""
+    indices: dict[Hashable, list[int]] = {}
+    for index, (conversation, sampling) in enumerate(zip(conversations, samplings, strict=True)):
+        request = tuple((message["role"], message["content"]) for message in conversation), sampling
+        indices.setdefault(request, []).append(index)
+    return list(indices.values())

@@ -1,0 +1,8 @@
+"""The engines that run chat models: vLLM and transformers in this process, and any server with OpenAI's API."""
+
+from valueflow.llm.engines.packaged import model_folder
+from valueflow.llm.engines.server import ServerModel
+from valueflow.llm.engines.transformers import TransformersModel
+from valueflow.llm.engines.vllm import VllmModel
+
+__all__ = ["ServerModel", "TransformersModel", "VllmModel", "model_folder"]

@@ -1,0 +1,127 @@
+"""A connection to a server that answers batches."""
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from valueflow.llm.engines.event_loop import EventLoop
+from valueflow.llm.engines.server.connection import ListedModels, connect, list_models
+from valueflow.llm.engines.server.errors import ServerErrors, is_missing_model, is_refused_key, is_too_long
+from valueflow.llm.engines.server.requests import Form, form_fields, read_completion, request_body
+from valueflow.llm.protocol import Completion, Conversation, PromptTooLong, Sampling, Stream, one_each
+from valueflow.run import InputError
+
+if TYPE_CHECKING:
+    from openai import APIStatusError
+
+    from valueflow.llm.engines.server.settings import ServerModel
+
+NO_COMPLETION = "answer is no chat completion"
+
+_MAY_REFUSE_FORM = (400, 404, 422, 501)
+
+_log = logging.getLogger(__name__)
+
+
+class ServerEngine:
+    """A connection to a server; it lives on between batches."""
+
+    def __init__(self, settings: "ServerModel", errors: ServerErrors, model: str, listed: ListedModels) -> None:
+        self._settings = settings
+        self._errors = errors
+        self._model = model
+        self._listed = listed
+        self._form: Form = _form(settings, listed)
+        self._unanswered_in_a_row = 0
+        self._loop = EventLoop("server")
+        self._client = connect(settings, errors.key)
+
+    def stream(self, conversations: Sequence[Conversation], sampling: Sampling | Sequence[Sampling]) -> Stream:
+        """Answer a batch; see `valueflow.llm.protocol.Streaming`."""
+        samplings = one_each(sampling, len(conversations))
+
+        async def complete(index: int) -> Completion:
+            return await self._complete(index, conversations[index], samplings[index])
+
+        return self._loop.stream(len(conversations), complete, self._settings.concurrency)
+
+    def close(self) -> None:
+        """Close the connections; a second time does nothing."""
+        if not self._client.is_closed():
+            self._loop.call(self._client.close)
+        self._loop.close()
+
+    async def _complete(self, index: int, conversation: Conversation, sampling: Sampling) -> Completion:
+        """Answer one conversation, without structured output where the server refuses that."""
+        import openai
+
+        form = form_fields(sampling.constraint, self._form)
+        try:
+            try:
+                return await self._ask(conversation, sampling, form)
+            except openai.APIStatusError as error:
+                if not form or error.status_code not in _MAY_REFUSE_FORM or is_too_long(error):
+                    raise
+                completion = await self._ask(conversation, sampling, {})
+                if not completion.error:
+                    self._refused_form(error)
+                return completion
+        except openai.APIStatusError as error:
+            return self._refused(index, error)
+        except openai.APITimeoutError:
+            return await self._unanswered(f"no answer within {self._settings.timeout:g} s")
+        except openai.APIConnectionError:
+            return await self._unanswered("connection dropped")
+
+    async def _unanswered(self, reason: str) -> Completion:
+        """Return a failed completion, or raise where no call has been answered for long.
+
+        A server that has gone, or hangs, would let each of maybe 100,000 calls run through all its repetitions.
+        """
+        self._unanswered_in_a_row += 1
+        if self._unanswered_in_a_row > self._settings.concurrency:
+            await list_models(self._settings, self._errors)
+            raise InputError(
+                f"{self._settings.base_url} has answered none of the last {self._unanswered_in_a_row} calls "
+                f"({reason}); cached completions serve when the same command is started again"
+            )
+        return Completion("", error=reason)
+
+    async def _ask(self, conversation: Conversation, sampling: Sampling, form: dict[str, object]) -> Completion:
+        body = request_body(self._settings, self._model, conversation, sampling, form)
+        # An answer that makes no sense mostly comes from something between here and the server: it gets one more try.
+        for _ in range(2):
+            text = await self._client.post("/chat/completions", cast_to=str, body=body)
+            self._unanswered_in_a_row = 0
+            completion = read_completion(text, self._settings.answer_after)
+            if completion is not None:
+                return completion
+        return Completion("", error=NO_COMPLETION)
+
+    def _refused_form(self, error: "APIStatusError") -> None:
+        """Ask for no structured output any more; many calls may learn of it at once, one logs it."""
+        if self._form != "none":
+            self._form = "none"
+            message = "%s refuses structured output (%s); it is asked without from now on"
+            _log.warning(message, self._settings.base_url, self._errors.fault(error))
+
+    def _refused(self, index: int, error: "APIStatusError") -> Completion:
+        """Turn a refusal into the completion's error, or raise what ends the batch."""
+        if is_too_long(error):
+            raise PromptTooLong(index, self._errors.quote(error) or str(error.code)) from None
+        if error.code == "insufficient_quota":
+            raise InputError(
+                f"{self._settings.base_url} takes no more calls ({self._errors.fault(error)}); cached "
+                "completions serve when the same command is started again"
+            ) from None
+        if is_refused_key(error):
+            raise self._errors.key_refused(error) from None
+        if is_missing_model(error):
+            raise self._errors.no_such_model(error, self._model, self._listed.names) from None
+        return Completion("", error=self._errors.fault(error))
+
+
+def _form(settings: "ServerModel", listed: ListedModels) -> Form:
+    if settings.structured_outputs != "auto":
+        return settings.structured_outputs
+    return "vllm" if listed.is_vllm else "json_schema"

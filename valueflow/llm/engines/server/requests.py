@@ -1,0 +1,76 @@
+"""What is sent to a server, and what is read from its answer."""
+
+import json
+from typing import TYPE_CHECKING, Literal
+
+from valueflow.llm.engines.thoughts import encodable, final_answer
+from valueflow.llm.protocol import Completion, Constraint, Conversation, Sampling
+from valueflow.run import plain
+
+if TYPE_CHECKING:
+    from valueflow.llm.engines.server.settings import ServerModel
+
+Form = Literal["vllm", "json_schema", "none"]
+"""How a server is told what an answer must look like."""
+
+
+def request_body(
+    settings: "ServerModel", model: str, conversation: Conversation, sampling: Sampling, form: dict[str, object]
+) -> dict[str, object]:
+    """Write the body of a request; `form` is what it says of the answer's form."""
+    body = {
+        "model": model,
+        "messages": [{"role": turn["role"], "content": encodable(turn["content"])} for turn in conversation],
+        "temperature": sampling.temperature,
+        "seed": sampling.seed,
+        settings.token_limit_key: sampling.max_tokens + settings.reasoning_tokens,
+        **form,
+        **(settings.extra_body or {}),
+    }
+    left_out = [field for field, content in (settings.extra_body or {}).items() if content is None]
+    return {field: content for field, content in body.items() if field not in left_out}
+
+
+def form_fields(constraint: Constraint | None, form: Form) -> dict[str, object]:
+    """Write what a request says of its answer's form; nothing where the server's language has no word for it."""
+    match constraint, form:
+        case Constraint(grammar=grammar), "vllm":
+            return {"structured_outputs": {"grammar": grammar}}
+        case Constraint(name=name, schema=schema), "json_schema" if schema is not None:
+            described = {"name": name, "strict": True, "schema": plain(schema)}
+            return {"response_format": {"type": "json_schema", "json_schema": described}}
+    return {}
+
+
+def read_completion(text: str, answer_after: str) -> Completion | None:
+    """Read an answer; None where it is no chat completion."""
+    try:
+        answer = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    match answer:
+        case {"choices": [{"message": {**message}, **choice}, *_]}:
+            content = message.get("content")
+        case _:
+            return None
+    if content is None:
+        content = ""
+    if not isinstance(content, str):
+        return None
+    finish = choice.get("finish_reason")
+    # Some servers pass on what went wrong behind them as a completion without words.
+    if choice.get("error") or finish in ("error", "content_filter"):
+        return Completion("", error=f"finish_reason {finish}")
+    usage = answer.get("usage")
+    said, truncated = final_answer(encodable(content), answer_after, truncated=finish == "length")
+    return Completion(
+        text=said,
+        prompt_tokens=_count(usage, "prompt_tokens"),
+        completion_tokens=_count(usage, "completion_tokens"),
+        truncated=truncated,
+    )
+
+
+def _count(usage: object, name: str) -> int:
+    count = usage.get(name) if isinstance(usage, dict) else None
+    return count if isinstance(count, int) and count > 0 else 0
