@@ -1,8 +1,6 @@
 """`python extract.py` as a person runs it."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +9,7 @@ import pytest
 import yaml
 
 from tests.command import Finished, environment, refused, succeeded, summary_in
+from tests.command import run as run_app
 from valueflow.run import write_csv
 
 ROOT = Path(__file__).parents[1]
@@ -23,16 +22,9 @@ def work(tmp_path: Path) -> Path:
     return folder
 
 
-def run(work: Path, *arguments: str) -> Finished:
-    return subprocess.run(
-        [sys.executable, str(ROOT / "extract.py"), *arguments],
-        cwd=work,
-        env=environment(work.parent / "cache"),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-    )
+def run(work: Path, *arguments: str, fresh: bool = False) -> Finished:
+    env = environment(work.parent / "cache")
+    return run_app(ROOT / "extract.py", *arguments, folder=work, env=env, fresh=fresh)
 
 
 def test_help_names_every_key_and_group_and_option(work: Path) -> None:
@@ -70,7 +62,7 @@ def test_a_run_writes_one_file_a_theory(work: Path) -> None:
     source = work.parent / "texts.csv"
     write_csv(pd.DataFrame(TEXTS, columns=["words", "theory"]), source)
     more = ("input_columns.text=words", "max_characters=1000", "rows_per_chunk=3", "hydra.run.dir=out")
-    done = succeeded(run(work, "task=embed", f"input={source}", *more))
+    done = succeeded(run(work, "task=embed", f"input={source}", *more, fresh=True))
     model = SentenceTransformer(model_source("minilm"))
     for theory, names in (("pvq", {"pvq"}), ("right", {"right", "rights", "Right"})):
         own = [text for text, name in TEXTS if name in names]
