@@ -62,7 +62,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-SMALLER = {"evaluate.py experiment=": ("value=fidelity", "intensity=-2,2")}
+SMALLER = {"python evaluate.py experiment=duty": ("value=fidelity", "intensity=-2,2")}
 """Sweeps that take long as they stand, and what is added to them where they are run among the fast tests.
 
 Keys that a command sets itself are left as it sets them.
@@ -76,7 +76,7 @@ def documented() -> list[Any]:
     """Return a parameter set for each command, and one more for those that are run smaller, too."""
     cases = []
     for document, command in COMMANDS:
-        added = next((more for start, more in SMALLER.items() if start in command), ())
+        added = next((more for start, more in SMALLER.items() if command.startswith(start)), ())
         added = tuple(more for more in added if f" {more.partition('=')[0]}=" not in command)
         is_slow = bool(added) or any(word in command for word in BY_A_MODEL_HERE)
         marks = [pytest.mark.slow] if is_slow else []
