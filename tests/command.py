@@ -10,6 +10,7 @@ import io
 import json
 import logging
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -23,6 +24,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
+
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -185,3 +188,19 @@ def refused(done: Finished, work: Path, *parts: str) -> None:
 def summary_in(folder: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     return content
+
+
+def lists_all(shown: str, command: str, **own_options: str) -> None:
+    """Help names each key, and each group with its options: the files here and a user's own (group=option)."""
+    primary = yaml.safe_load((ROOT / "configs" / f"{command}.yaml").read_text(encoding="utf-8"))
+    groups = {group for entry in primary["defaults"] if isinstance(entry, dict) for group in entry} - {"hydra"}
+    listed = {
+        group: set(re.split(r",\s+", options))
+        for group, options in re.findall(r"^(\w+): ((?:\w+,\s+)*\w+)$", shown, re.MULTILINE)
+    }
+    for group in groups:
+        options = {file.stem for file in (ROOT / "configs" / group).glob("*.yaml")}
+        assert listed[group] == options | {own for name, own in own_options.items() if name == group}, group
+    assert listed.keys() == groups
+    for key in primary.keys() - {"defaults", "hydra"}:
+        assert re.search(rf"^{key}\b", shown, re.MULTILINE), key

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -14,10 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
 from tests import command
-from tests.command import Finished, succeeded, summary_in
+from tests.command import Finished, lists_all, succeeded, summary_in
 from valueflow import evaluate_responses
 from valueflow.encoder import load_encoder
 from valueflow.judge import EmbeddingJudge
@@ -98,19 +96,7 @@ def test_help_names_every_key_and_group_and_option(tmp_path: Path, work: Path) -
         (tmp_path / option).parent.mkdir()
         (tmp_path / option).write_text("x: 1\n")
     shown = succeeded(run(work, "--help", "--config-dir", str(tmp_path), fresh=True)).stdout
-    primary = yaml.safe_load((ROOT / "configs" / "evaluate.yaml").read_text(encoding="utf-8"))
-    keys = set(primary) - {"defaults", "hydra"}
-    assert len(keys) > 15
-    for key in keys:
-        assert re.search(rf"^ *{key} ", shown, flags=re.MULTILINE), key
-    groups = {group for entry in primary["defaults"] if isinstance(entry, dict) for group in entry} - {"hydra"}
-    listed = {line.partition(": ")[0]: line for line in shown.splitlines() if re.match(r"\w+: \w", line)}
-    assert set(listed) == groups
-    for group in groups:
-        assert re.search(rf"^ *{group} ", shown, flags=re.MULTILINE), group
-        options = {file.stem for file in (ROOT / "configs" / group).glob("*.yaml")}
-        options |= {"mine"} if group == "theory" else set()
-        assert listed[group] == f"{group}: {', '.join(sorted(options))}"
+    lists_all(shown, "evaluate", theory="mine")
     for default in ("[6]", "[3]", "[50]", "[0.1]", "[42]", "[map]"):
         assert default in shown
     assert list(work.iterdir()) == []

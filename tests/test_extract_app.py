@@ -1,14 +1,12 @@
 """`python extract.py` as a person runs it."""
 
-import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
-from tests.command import Finished, environment, refused, succeeded, summary_in
+from tests.command import Finished, environment, lists_all, refused, succeeded, summary_in
 from tests.command import run as run_app
 from valueflow.run import write_csv
 
@@ -28,17 +26,7 @@ def run(work: Path, *arguments: str, fresh: bool = False) -> Finished:
 
 
 def test_help_names_every_key_and_group_and_option(work: Path) -> None:
-    shown = succeeded(run(work, "--help")).stdout
-    primary = yaml.safe_load((ROOT / "configs" / "extract.yaml").read_text(encoding="utf-8"))
-    keys = set(primary) - {"defaults", "hydra"}
-    groups = {name for entry in primary["defaults"] if isinstance(entry, dict) for name in entry} - {"hydra"}
-    assert groups == {"theory", "logger"}
-    for name in keys | groups:
-        assert re.search(rf"^ *{name} ", shown, flags=re.MULTILINE), name
-    for group in groups:
-        line = re.search(rf"^ *{group}: (.*)$", shown, flags=re.MULTILINE)
-        assert line is not None
-        assert set(line[1].split(", ")) == {path.stem for path in (ROOT / "configs" / group).glob("*.yaml")}
+    lists_all(succeeded(run(work, "--help")).stdout, "extract")
     assert list(work.iterdir()) == []
 
 
