@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo train-demo test test-vllm lint format bench bench-vllm clean
+.PHONY: help install demo train-demo test test-all test-here test-vllm lint format bench bench-vllm clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,8 +24,15 @@ train-demo: .venv/.installed ## Train MiniLM in both stages on the CPU, and prin
 	$(BIN)/python train.py experiment=train_demo 'data.train=$(TRAIN_DATA)' hydra.run.dir=outputs/train-demo/intra
 	$(BIN)/python train.py experiment=train_demo_inter model=outputs/train-demo/intra/model 'data.train=$(TRAIN_DATA)' hydra.run.dir=outputs/train-demo/inter
 
-test: .venv/.installed-dev ## Run every test, slow ones too
-	$(BIN)/python -m pytest -n auto --dist worksteal -m ""
+test: .venv/.installed-dev ## Run the tests but for the slow ones, on every core: under 5 minutes on two
+	$(BIN)/python -m pytest -n auto --dist worksteal
+
+# `make --jobs=2 test-all` makes the environment for vLLM while the other tests run.
+test-all: test-here .venv-vllm/.installed ## Run every test: those of `make test`, the slow ones and those of vLLM
+	$(MAKE) test-vllm
+
+test-here: .venv/.installed-dev
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "" --durations=20
 
 # By itself vLLM binds each engine to the first core, where two at once would wait for each other.
 test-vllm: .venv-vllm/.installed ## Run the tests of the vLLM engine, with vLLM's CPU build and a small real model

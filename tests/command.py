@@ -1,23 +1,31 @@
-"""Apps as a person runs them: processes of their own, what they leave, and how they refuse.
+"""Commands as a person runs them: what they print, what they leave, and how they refuse.
 
-Most of what a short run takes is loading libraries. So one process loads them, and each run is a fork of it: a process
-of its own in all else. Where it matters that an interpreter starts from nothing, tests ask for a `fresh` one.
+`run` runs a program in this process and puts back all that a process would have kept to itself, so it costs what the
+work costs and not what loading the libraries costs; `fresh=True` starts an interpreter, for tests of what happens in a
+new one. `start` forks a process with the libraries loaded, for tests that kill it.
 """
 
 import atexit
+import io
 import json
+import logging
 import os
+import re
 import runpy
 import subprocess
 import sys
-import tempfile
 import threading
-from collections.abc import Mapping
-from contextlib import chdir
+import traceback
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
+
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -55,20 +63,79 @@ def run(
     fresh: bool = False,
     timeout: float = 300,
 ) -> Finished:
-    """Run a Python file in a folder to its end."""
+    """Run a Python file in a folder to its end; only an interpreter of its own can be stopped after a time."""
     if fresh:
         command = [sys.executable, str(program), *arguments]
         return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=timeout)
-    with tempfile.TemporaryDirectory() as told:
-        files = Path(told, "stdout"), Path(told, "stderr")
-        process = start(program, *arguments, folder=folder, env=env, output=files[0], errors=files[1])
-        process.join(timeout)
-        output, errors = (file.read_text(encoding="utf-8") if file.exists() else "" for file in files)
-        if process.exitcode is None:
-            process.kill()
-            process.join()
-            raise TimeoutError(f"{program.name} {' '.join(arguments)}\n{output}{errors}")
-        return Finished([str(program), *arguments], process.exitcode, output, errors)
+    output, errors = io.StringIO(), io.StringIO()
+    with (
+        _as_in_a_process(),
+        redirect_stdout(output),
+        redirect_stderr(errors),
+        chdir(folder),
+        patch.dict(os.environ, env, clear=True),
+        patch.object(sys, "argv", [str(program), *arguments]),
+        patch.object(sys, "path", [str(program.parent), *sys.path]),
+    ):
+        code = _exit_code(program)
+    return Finished([str(program), *arguments], code, output.getvalue(), errors.getvalue())
+
+
+def _exit_code(program: Path) -> int:
+    """Run a file as the main one and return what an interpreter would exit with."""
+    try:
+        runpy.run_path(str(program), run_name="__main__")
+    except SystemExit as stop:
+        if isinstance(stop.code, str):
+            print(stop.code, file=sys.stderr)
+            return 1
+        return stop.code or 0
+    except Exception:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+@contextmanager
+def _as_in_a_process() -> Iterator[None]:
+    """Give a run logging, warnings, Hydra and engines as a new process has them, and put back what was there."""
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.hydra_config import HydraConfig
+
+    from valueflow.llm import release
+
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    disabled = {name for name, logger in _loggers() if logger.disabled}
+    root.handlers[:] = []
+    root.setLevel(logging.WARNING)
+    release()
+    try:
+        with warnings.catch_warnings():
+            warnings.resetwarnings()
+            for unseen in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
+                warnings.simplefilter("ignore", unseen)
+            warnings.showwarning = _print_warning
+            yield
+    finally:
+        release()
+        GlobalHydra.instance().clear()
+        HydraConfig.instance().cfg = None
+        for handler in root.handlers:
+            handler.close()
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        for name, logger in _loggers():
+            logger.disabled = name in disabled
+
+
+def _loggers() -> list[tuple[str, logging.Logger]]:
+    known = logging.Logger.manager.loggerDict
+    return [(name, logger) for name, logger in known.items() if isinstance(logger, logging.Logger)]
+
+
+def _print_warning(message: Any, category: Any, filename: str, lineno: int, file: Any = None, line: Any = None) -> None:
+    print(warnings.formatwarning(message, category, filename, lineno, line), file=file or sys.stderr)
 
 
 def start(
@@ -121,3 +188,19 @@ def refused(done: Finished, work: Path, *parts: str) -> None:
 def summary_in(folder: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     return content
+
+
+def lists_all(shown: str, command: str, **own_options: str) -> None:
+    """Help names each key, and each group with its options: the files here and a user's own (group=option)."""
+    primary = yaml.safe_load((ROOT / "configs" / f"{command}.yaml").read_text(encoding="utf-8"))
+    groups = {group for entry in primary["defaults"] if isinstance(entry, dict) for group in entry} - {"hydra"}
+    listed = {
+        group: set(re.split(r",\s+", options))
+        for group, options in re.findall(r"^(\w+): ((?:\w+,\s+)*\w+)$", shown, re.MULTILINE)
+    }
+    for group in groups:
+        options = {file.stem for file in (ROOT / "configs" / group).glob("*.yaml")}
+        assert listed[group] == options | {own for name, own in own_options.items() if name == group}, group
+    assert listed.keys() == groups
+    for key in primary.keys() - {"defaults", "hydra"}:
+        assert re.search(rf"^{key}\b", shown, re.MULTILINE), key

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
 
-from tests.command import Finished, environment, refused, start, succeeded, summary_in
+from tests.command import Finished, environment, lists_all, refused, start, succeeded, summary_in
 from tests.command import run as run_app
 from tests.construction.judges import raw_texts
 from tests.llm.fault_server import Call, FaultServer, Reply, completion, delayed
@@ -43,13 +42,7 @@ def at(server: FaultServer, *more: str) -> tuple[str, ...]:
 
 
 def test_help_names_every_key_and_group_and_option(work: Path) -> None:
-    shown = succeeded(run(work, "--help")).stdout
-    primary = yaml.safe_load((ROOT / "configs" / "build_vidb.yaml").read_text(encoding="utf-8"))
-    keys = set(primary) - {"defaults", "hydra"}
-    groups = {name for entry in primary["defaults"] if isinstance(entry, dict) for name in entry} - {"hydra"}
-    assert groups == {"theory", "judge", "llm", "prompt", "panel", "logger", "experiment"}
-    for name in keys | groups:
-        assert re.search(rf"^ *{name} ", shown, flags=re.MULTILINE), name
+    lists_all(succeeded(run(work, "--help")).stdout, "build_vidb")
     assert list(work.iterdir()) == []
 
 

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
 
 from tests.categorization.simulated import options_in
-from tests.command import Finished, environment, refused, start, succeeded, summary_in
+from tests.command import Finished, environment, lists_all, refused, start, succeeded, summary_in
 from tests.command import run as run_app
 from tests.llm.fault_server import Call, FaultServer, Reply, completion, delayed, with_faults
 
@@ -53,17 +52,7 @@ def choose(call: Call) -> Reply:
 
 
 def test_help_names_every_key_and_group_and_option(work: Path) -> None:
-    shown = succeeded(run(work, "--help")).stdout
-    primary = yaml.safe_load((ROOT / "configs" / "categorize.yaml").read_text(encoding="utf-8"))
-    keys = set(primary) - {"defaults", "hydra"}
-    groups = {name for entry in primary["defaults"] if isinstance(entry, dict) for name in entry} - {"hydra"}
-    assert groups == {"theory", "llm", "panel", "logger", "experiment"}
-    for name in keys | groups:
-        assert re.search(rf"^ *{name} ", shown, flags=re.MULTILINE), name
-    for group in groups:
-        line = re.search(rf"^ *{group}: (.*)$", shown, flags=re.MULTILINE)
-        assert line is not None
-        assert set(line[1].split(", ")) == {path.stem for path in (ROOT / "configs" / group).glob("*.yaml")}
+    lists_all(succeeded(run(work, "--help")).stdout, "categorize")
     assert list(work.iterdir()) == []
 
 

@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -60,14 +61,37 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("document", "command"), COMMANDS, ids=[command for _, command in COMMANDS])
-def test_commands_run(document: str, command: str, folder: Path) -> None:
+SMALLER = {"python evaluate.py experiment=duty": ("value=fidelity", "intensity=-2,2")}
+"""Sweeps that take long as they stand, and what is added to them where they are run among the fast tests.
+
+Keys that a command sets itself are left as it sets them.
+"""
+
+BY_A_MODEL_HERE = ("smollm2", "panel=embedded", "trainer=cpu")
+"""What answers or learns on this machine takes its time: such commands are slow."""
+
+
+def documented() -> list[Any]:
+    """Return a parameter set for each command, and one more for those that are run smaller, too."""
+    cases = []
+    for document, command in COMMANDS:
+        added = next((more for start, more in SMALLER.items() if command.startswith(start)), ())
+        added = tuple(more for more in added if f" {more.partition('=')[0]}=" not in command)
+        is_slow = bool(added) or any(word in command for word in BY_A_MODEL_HERE)
+        marks = [pytest.mark.slow] if is_slow else []
+        cases.append(pytest.param(document, command, (), id=command, marks=marks))
+        if added:
+            cases.append(pytest.param(document, command, added, id=f"{command} [{' '.join(added)}]"))
+    return cases
+
+
+@pytest.mark.parametrize(("document", "command", "added"), documented())
+def test_commands_run(document: str, command: str, added: tuple[str, ...], folder: Path) -> None:
     for part in command.split(" && "):
-        run_part(document, part, folder)
+        run_part(document, part, added, folder)
 
 
-def run_part(document: str, command: str, folder: Path) -> None:
+def run_part(document: str, command: str, added: tuple[str, ...], folder: Path) -> None:
     program, *arguments = shlex.split(command)
     if program == "make":
         # They run the tests or what is a command of its own here: it must do that they exist.
@@ -77,11 +101,12 @@ def run_part(document: str, command: str, folder: Path) -> None:
         if arguments[0] == "demo":
             assert ("README.md", recipe[1].replace("$(BIN)/", "")) in COMMANDS
         return
-    if program == "valueflow-cache":
+    if program == "valueflow-cache" or arguments[:1] == ["-m"]:
         # A cache of its own, so that what the examples clear is no one else's.
+        executable = [sys.executable] if program == "python" else [str(Path(sys.executable).with_name(program))]
         done = subprocess.run(
-            [str(Path(sys.executable).with_name(program)), *arguments],
-            env=os.environ | {"VALUEFLOW_CACHE": str(folder / "cache")},
+            [*executable, *arguments],
+            env=os.environ | {"VALUEFLOW_CACHE": str(folder / "cache"), "PYTHONPATH": str(ROOT)},
             capture_output=True,
             text=True,
         )
@@ -101,11 +126,11 @@ def run_part(document: str, command: str, folder: Path) -> None:
     if needs_more_than_this_machine(arguments):
         for job in first_and_last_job(arguments[1:]):
             composed = succeeded(run_app(app, *job, "--cfg", "job", "--resolve", folder=folder, env=os.environ))
-            ours = r"_target_: valueflow\.(judge|steering|categorization)|^backbone:$"
+            ours = r"_target_: valueflow\.(judge|steering|voting)\.|^backbone:$"
             assert re.search(ours, composed.stdout, re.MULTILINE)
         return
     with FaultServer(permutation) as server:
-        here = [argument.replace("http://localhost:8000/v1", server.url) for argument in arguments[1:]]
+        here = [argument.replace("http://localhost:8000/v1", server.url) for argument in [*arguments[1:], *added]]
         # What a server at that port has answered to others is not asked again; anchors are embedded once for all.
         own = {"VALUEFLOW_CACHE": str(folder / "cache")} if server.url in " ".join(here) else {}
         succeeded(run_app(app, *here, folder=folder, env=os.environ | own))
@@ -136,8 +161,11 @@ def first_and_last_job(arguments: list[str]) -> list[list[str]]:
     return jobs if jobs[0] != jobs[1] else jobs[:1]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("document", "code"), blocks("python"), ids=[name for name, _ in blocks("python")])
+EXAMPLES = [(name, block) for name, block in blocks("python") if name != "CONTRIBUTING.md"]
+"""For users; what CONTRIBUTING adds to the package is run by `test_new_command.py`."""
+
+
+@pytest.mark.parametrize(("document", "code"), EXAMPLES, ids=[name for name, _ in EXAMPLES])
 def test_python_examples_run(document: str, code: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(code.strip().splitlines()) <= 10, document
     exec(compile(code, document, "exec"), {})
@@ -154,11 +182,8 @@ def test_links_to_files_lead_somewhere() -> None:
 
 def test_python_and_command_line_have_the_same_defaults(folder: Path) -> None:
     rankings = str(folder / "rankings.csv")
-    subprocess.run(
-        [sys.executable, str(ROOT / "evaluate.py"), "value=power", f"rankings={rankings}", "hydra.run.dir=out"],
-        check=True,
-        capture_output=True,
-    )
+    arguments = ("value=power", f"rankings={rankings}", "hydra.run.dir=out")
+    succeeded(run_app(ROOT / "evaluate.py", *arguments, folder=folder, env=os.environ))
     from_command_line = pd.read_csv("out/scores.csv")
     from_python = evaluate_responses(value="power", rankings=rankings)
     assert from_python.scores["power_score"].tolist() == from_command_line["power_score"].tolist()

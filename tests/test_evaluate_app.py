@@ -1,8 +1,7 @@
-"""`python evaluate.py` as a person runs it: in a process and a folder of its own."""
+"""`python evaluate.py` as a person runs it, in a folder of its own."""
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -14,10 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
-from tests.command import Finished
-from tests.command import run as run_app
+from tests import command
+from tests.command import Finished, lists_all, succeeded, summary_in
 from valueflow import evaluate_responses
 from valueflow.encoder import load_encoder
 from valueflow.judge import EmbeddingJudge
@@ -31,7 +29,7 @@ def run(
     folder: Path, *arguments: str, program: Path = ROOT / "evaluate.py", fresh: bool = False, **environment: str
 ) -> Finished:
     inherited = {key: entry for key, entry in os.environ.items() if not key.startswith(("WANDB_", "HYDRA_"))}
-    return run_app(program, *arguments, folder=folder, env=inherited | environment, fresh=fresh)
+    return command.run(program, *arguments, folder=folder, env=inherited | environment, fresh=fresh)
 
 
 @pytest.fixture
@@ -79,31 +77,15 @@ def only_sweep(work: Path) -> Path:
     return folder
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content
-
-
 def scores_in(folder: Path) -> pd.DataFrame:
     figures = ("power_score", "power_se", "power_low", "power_high")
     return pd.read_csv(folder / "scores.csv", keep_default_na=False, na_values={figure: [""] for figure in figures})
 
 
-def succeeded(done: Finished) -> Finished:
-    assert done.returncode == 0, done.stderr
-    return done
-
-
 def refused(done: Finished, work: Path, *parts: str) -> None:
-    """One line, exit code 2, nothing left behind."""
-    assert done.returncode == 2, done.stderr
-    last = done.stderr.splitlines()[-1]
-    assert last.startswith("error: ")
-    for part in parts:
-        assert part in last
-    assert list(work.iterdir()) == []
+    """One line, exit code 2, nothing left behind, and nothing else on the screen."""
+    command.refused(done, work, *parts)
     assert done.stdout == ""
-    assert len(done.stderr.splitlines()) == 1, done.stderr
 
 
 # ---- What it says of itself
@@ -114,19 +96,7 @@ def test_help_names_every_key_and_group_and_option(tmp_path: Path, work: Path) -
         (tmp_path / option).parent.mkdir()
         (tmp_path / option).write_text("x: 1\n")
     shown = succeeded(run(work, "--help", "--config-dir", str(tmp_path), fresh=True)).stdout
-    primary = yaml.safe_load((ROOT / "configs" / "evaluate.yaml").read_text(encoding="utf-8"))
-    keys = set(primary) - {"defaults", "hydra"}
-    assert len(keys) > 15
-    for key in keys:
-        assert re.search(rf"^ *{key} ", shown, flags=re.MULTILINE), key
-    groups = {group for entry in primary["defaults"] if isinstance(entry, dict) for group in entry} - {"hydra"}
-    listed = {line.partition(": ")[0]: line for line in shown.splitlines() if re.match(r"\w+: \w", line)}
-    assert set(listed) == groups
-    for group in groups:
-        assert re.search(rf"^ *{group} ", shown, flags=re.MULTILINE), group
-        options = {file.stem for file in (ROOT / "configs" / group).glob("*.yaml")}
-        options |= {"mine"} if group == "theory" else set()
-        assert listed[group] == f"{group}: {', '.join(sorted(options))}"
+    lists_all(shown, "evaluate", theory="mine")
     for default in ("[6]", "[3]", "[50]", "[0.1]", "[42]", "[map]"):
         assert default in shown
     assert list(work.iterdir()) == []
@@ -165,7 +135,7 @@ def test_a_run_writes_scores_and_a_summary(work: Path, rankings: Path) -> None:
 def test_the_summary_says_what_was_run_and_what_came_out(work: Path, rankings: Path) -> None:
     shown = succeeded(run(work, "value=Power", "seed=7", f"rankings={rankings}")).stdout
     folder = only_run(work)
-    summary, scores = read_json(folder / "summary.json"), scores_in(folder)["power_score"]
+    summary, scores = summary_in(folder), scores_in(folder)["power_score"]
     assert (summary["theory"], summary["value"], summary["label"]) == ("pvq", "power", "power")
     assert (summary["n"], summary["scored"], summary["not_converged"]) == (8, 8, 0)
     assert (summary["windows"], summary["windows_failed"], summary["share_failed"]) == (24, 0, 0.0)
@@ -194,7 +164,7 @@ def test_a_failed_window_is_counted_and_leaves_the_others(work: Path, tmp_path: 
     table.loc[[0, 3, 4, 5], "failure"] = ["no answer", "no answer", "cut off", "no answer"]
     table.to_csv(tmp_path / "partly.csv", index=False)
     shown = succeeded(run(work, "value=power", f"rankings={tmp_path / 'partly.csv'}")).stdout
-    summary, scores = read_json(only_run(work) / "summary.json"), scores_in(only_run(work))
+    summary, scores = summary_in(only_run(work)), scores_in(only_run(work))
     assert summary["windows_failed"] == 4
     assert summary["failures"] == {"no answer": 3, "cut off": 1}
     assert scores["windows_failed"].tolist() == [1, 3, 0, 0, 0, 0, 0, 0]
@@ -216,7 +186,7 @@ def test_duplicate_responses_are_kept_and_scored_alike(work: Path, tmp_path: Pat
 
 def test_a_solver_that_runs_out_of_iterations_leaves_no_silent_number(work: Path, rankings: Path) -> None:
     shown = succeeded(run(work, "value=power", f"rankings={rankings}", "solver=ascent", "iter=1", "lr=0.001")).stdout
-    summary, scores = read_json(only_run(work) / "summary.json"), scores_in(only_run(work))
+    summary, scores = summary_in(only_run(work)), scores_in(only_run(work))
     assert summary["not_converged"] == 8
     assert summary["scored"] == 0
     assert summary["mean"] is None
@@ -240,7 +210,7 @@ def test_the_python_api_gives_what_the_command_gives(work: Path, rankings: Path)
     written = scores_in(only_run(work))
     assert list(result.scores.columns) == list(written.columns)
     np.testing.assert_allclose(result.scores["power_score"], written["power_score"], atol=1e-12)
-    assert result.summary["mean"] == pytest.approx(read_json(only_run(work) / "summary.json")["mean"])
+    assert result.summary["mean"] == pytest.approx(summary_in(only_run(work))["mean"])
     with pytest.raises(ValueError, match="unknown setting 'intensty'; did you mean 'intensity'"):
         evaluate_responses(value="power", rankings=str(rankings), intensty=2)
 
@@ -419,7 +389,7 @@ def test_a_sweep_ends_with_one_table(work: Path, rankings: Path) -> None:
     assert table["folder"].tolist() == [0, 1, 2, 3]
     assert table["value"].tolist() == ["power", "power", "face", "face"]
     for _, row in table.iterrows():
-        summary = read_json(sweep / str(row["folder"]) / "summary.json")
+        summary = summary_in(sweep / str(row["folder"]))
         assert row["mean"] == pytest.approx(summary["mean"])
         assert row["reliability.kendall_tau"] == pytest.approx(summary["reliability"]["kendall_tau"])
     assert "4 of 4 jobs" in shown
@@ -455,7 +425,7 @@ def test_a_sweep_of_steered_responses_is_scored_and_drawn_by_method_and_intensit
     assert table["steered_by"].tolist() == ["prompt", "prompt", "none", "none"]
     assert table["responses"].tolist() == [str(steered)] * 4
     assert table[["read", "n"]].to_numpy().tolist() == [[24, 8]] * 4
-    assert [read_json(sweep / str(job) / "summary.json")["labels_only"] for job in (0, 2)] == [[], ["intensity"]]
+    assert [summary_in(sweep / str(job))["labels_only"] for job in (0, 2)] == [[], ["intensity"]]
     assert (sweep / "dose_response.png").read_bytes().startswith(b"\x89PNG")
     assert "dose_response.png" in shown
     for method in ("prompt", "none"):
@@ -468,7 +438,7 @@ def test_a_job_that_fails_leaves_the_others_running_and_is_named(work: Path, ran
     sweep = only_sweep(work)
     assert done.returncode == 2
     assert pd.read_csv(sweep / "sweep.csv")["value"].tolist() == ["power", "face"]
-    fault = read_json(sweep / "1" / "error.json")
+    fault = json.loads((sweep / "1" / "error.json").read_text(encoding="utf-8"))
     assert fault["input"] is True
     assert "value 'powr' is not in theory 'pvq'" in fault["error"]
     assert not (sweep / "1" / "summary.json").exists()
@@ -487,7 +457,7 @@ def test_a_fault_of_the_program_in_a_job_exits_with_1(work: Path, rankings: Path
     done = run(work, "value=power,face", f"rankings={rankings}", "logger=csv", broken, "-m", fresh=True)
     assert done.returncode == 1
     for job in ("0", "1"):
-        fault = read_json(only_sweep(work) / job / "error.json")
+        fault = json.loads((only_sweep(work) / job / "error.json").read_text(encoding="utf-8"))
         assert fault["input"] is False
         assert "AttributeError" in fault["error"]
 

@@ -1,16 +1,13 @@
 """`python extract.py` as a person runs it."""
 
-import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
-from tests.command import Finished, environment, refused, succeeded, summary_in
+from tests.command import Finished, environment, lists_all, refused, succeeded, summary_in
+from tests.command import run as run_app
 from valueflow.run import write_csv
 
 ROOT = Path(__file__).parents[1]
@@ -23,30 +20,13 @@ def work(tmp_path: Path) -> Path:
     return folder
 
 
-def run(work: Path, *arguments: str) -> Finished:
-    return subprocess.run(
-        [sys.executable, str(ROOT / "extract.py"), *arguments],
-        cwd=work,
-        env=environment(work.parent / "cache"),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-    )
+def run(work: Path, *arguments: str, fresh: bool = False) -> Finished:
+    env = environment(work.parent / "cache")
+    return run_app(ROOT / "extract.py", *arguments, folder=work, env=env, fresh=fresh)
 
 
 def test_help_names_every_key_and_group_and_option(work: Path) -> None:
-    shown = succeeded(run(work, "--help")).stdout
-    primary = yaml.safe_load((ROOT / "configs" / "extract.yaml").read_text(encoding="utf-8"))
-    keys = set(primary) - {"defaults", "hydra"}
-    groups = {name for entry in primary["defaults"] if isinstance(entry, dict) for name in entry} - {"hydra"}
-    assert groups == {"theory", "logger"}
-    for name in keys | groups:
-        assert re.search(rf"^ *{name} ", shown, flags=re.MULTILINE), name
-    for group in groups:
-        line = re.search(rf"^ *{group}: (.*)$", shown, flags=re.MULTILINE)
-        assert line is not None
-        assert set(line[1].split(", ")) == {path.stem for path in (ROOT / "configs" / group).glob("*.yaml")}
+    lists_all(succeeded(run(work, "--help")).stdout, "extract")
     assert list(work.iterdir()) == []
 
 
@@ -70,7 +50,7 @@ def test_a_run_writes_one_file_a_theory(work: Path) -> None:
     source = work.parent / "texts.csv"
     write_csv(pd.DataFrame(TEXTS, columns=["words", "theory"]), source)
     more = ("input_columns.text=words", "max_characters=1000", "rows_per_chunk=3", "hydra.run.dir=out")
-    done = succeeded(run(work, "task=embed", f"input={source}", *more))
+    done = succeeded(run(work, "task=embed", f"input={source}", *more, fresh=True))
     model = SentenceTransformer(model_source("minilm"))
     for theory, names in (("pvq", {"pvq"}), ("right", {"right", "rights", "Right"})):
         own = [text for text, name in TEXTS if name in names]

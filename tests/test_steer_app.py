@@ -14,13 +14,14 @@ import pandas as pd
 import pytest
 import yaml
 
-from tests.command import Finished, environment, refused, start, succeeded, summary_in
+from tests.command import Finished, environment, lists_all, refused, start, succeeded, summary_in
 from tests.command import run as run_app
 from tests.llm.fault_server import Call, FaultServer, Reply, completion, delayed, refusal, with_faults
 from valueflow import evaluate_responses, steer
 from valueflow.llm import ServerModel
+from valueflow.opinionqa import SurveyAnswers
 from valueflow.run import InputError
-from valueflow.steering import SteeredResponses, SurveyAnswers
+from valueflow.steering import SteeredResponses
 from valueflow.theory import load_theory
 
 ROOT = Path(__file__).parents[1]
@@ -65,19 +66,7 @@ def responses_in(folder: Path) -> pd.DataFrame:
 
 
 def test_help_names_every_key_and_group_and_option(work: Path) -> None:
-    shown = succeeded(run(work, "--help")).stdout
-    primary = yaml.safe_load((ROOT / "configs" / "steer.yaml").read_text(encoding="utf-8"))
-    keys = set(primary) - {"defaults", "hydra"}
-    groups = {name for entry in primary["defaults"] if isinstance(entry, dict) for name in entry} - {"hydra"}
-    assert len(keys) > 12
-    assert groups == {"theory", "steering", "preset", "opinionqa", "llm", "logger", "experiment"}
-    for name in keys | groups:
-        assert re.search(rf"^ *{name} ", shown, flags=re.MULTILINE), name
-    for group in groups:
-        line = re.search(rf"^ *{group}: (.*)$", shown, flags=re.MULTILINE)
-        assert line is not None
-        assert set(line[1].split(", ")) == {path.stem for path in (ROOT / "configs" / group).glob("*.yaml")}
-    assert "judge:" not in shown
+    lists_all(succeeded(run(work, "--help")).stdout, "steer")
     assert list(work.iterdir()) == []
 
 
@@ -465,15 +454,15 @@ def test_each_preset_names_its_model(preset: str, model: str, work: Path) -> Non
 @pytest.mark.slow
 @needs_survey
 def test_a_survey_killed_four_times_repeats_no_call_whose_answer_had_arrived(work: Path) -> None:
-    at_once = 8
+    at_once, items = 8, 75
     screen = work.parent / "screen.txt"
     with FaultServer(delayed(speak, 0.005)) as server:
         relevance = pd.DataFrame({"question": _questions(), "top_score": 1.0})
         relevance.to_csv(work.parent / "relevance.csv", index=False)
-        asked = (*REAL_SURVEY, f"opinionqa.relevance={work.parent / 'relevance.csv'}", "preset=phi4", *at(server))
+        asked = (*REAL_SURVEY, f"opinionqa.relevance={work.parent / 'relevance.csv'}", "preset=phi4", f"limit={items}")
 
         def survey(folder: str, cache: str) -> BaseProcess:
-            arguments = (*asked, f"llm.concurrency={at_once}", f"hydra.run.dir={folder}")
+            arguments = (*asked, *at(server), f"llm.concurrency={at_once}", f"hydra.run.dir={folder}")
             env = environment(work.parent / cache)
             return start(ROOT / "steer.py", *arguments, folder=work, env=env, output=screen, errors=screen)
 
@@ -483,8 +472,9 @@ def test_a_survey_killed_four_times_repeats_no_call_whose_answer_had_arrived(wor
 
         assert ended(survey("whole", "one")) == 0, screen.read_text()
         once = Counter(call.digest for call in server.calls)
+        assert len(once) == 2 * items
         server.calls.clear()
-        for goal in (3, 250, 700, 1000):
+        for goal in (3, 30, 80, 115):
             process = survey("killed", "two")
             while len(server.calls) < goal and process.is_alive():
                 time.sleep(0.002)
@@ -498,7 +488,7 @@ def test_a_survey_killed_four_times_repeats_no_call_whose_answer_had_arrived(wor
     assert sum(again.values()) - len(again) <= 4 * at_once
     for name in ("details.csv", "accuracy.csv"):
         assert (work / "killed" / name).read_bytes() == (work / "whole" / name).read_bytes()
-    assert summary_in(work / "killed")["asking"]["cache_hits"] > 900
+    assert summary_in(work / "killed")["asking"]["cache_hits"] > items
 
 
 def _questions() -> list[str]:
@@ -536,6 +526,7 @@ def test_with_a_third_of_all_calls_going_wrong_the_client_gets_through(work: Pat
 # ---- Secrets and loggers
 
 
+@pytest.mark.slow
 def test_wandb_holds_the_tables_and_no_file_the_key(work: Path) -> None:
     def answer(call: Call) -> Reply:
         assert call.headers["authorization"] == f"Bearer {KEY}"
@@ -544,7 +535,8 @@ def test_wandb_holds_the_tables_and_no_file_the_key(work: Path) -> None:
     secrets = {"MY_KEY": KEY, "WANDB_MODE": "offline"}
     with FaultServer(answer) as server:
         asked = at(server, "llm.api_key_env=MY_KEY", "logger=wandb", "logger.mode=offline")
-        done = succeeded(run(work, "steering=none", "preset=none,phi4", "limit=2", "-m", *asked, **secrets))
+        sweep = ("steering=none", "preset=none,phi4", "limit=2", "-m")
+        done = succeeded(run(work, *sweep, *asked, fresh=True, **secrets))
     assert KEY not in done.stdout + done.stderr
     files = [path for folder in (work, work.parent / "cache") for path in folder.rglob("*") if path.is_file()]
     assert not [path for path in files if KEY.encode() in path.read_bytes()]

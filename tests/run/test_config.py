@@ -1,8 +1,7 @@
 """The configuration groups: a Python caller gets the defaults of the command line."""
 
+import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,6 +9,7 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
+from tests.command import run, succeeded
 from valueflow.run import (
     CONFIG_DIR,
     RUN_KEYS,
@@ -38,14 +38,8 @@ ROOT = Path(__file__).parents[2]
 def test_a_python_caller_gets_the_settings_of_the_command_line(
     tmp_path: Path, overrides: list[str], given: dict[str, object]
 ) -> None:
-    printed = subprocess.run(
-        [sys.executable, str(ROOT / "evaluate.py"), *overrides, "--cfg", "job"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    expected = OmegaConf.to_container(OmegaConf.create(printed), resolve=True)
+    shown = succeeded(run(ROOT / "evaluate.py", *overrides, "--cfg", "job", folder=tmp_path, env=os.environ)).stdout
+    expected = OmegaConf.to_container(OmegaConf.create(shown), resolve=True)
     # How to run is asked of a Python caller only where he gives it.
     assert compose_settings("evaluate", given) == {
         key: setting for key, setting in expected.items() if key not in RUN_KEYS or key in given
@@ -110,10 +104,8 @@ app()
     )
     (tmp_path / "conf").mkdir()
     (tmp_path / "conf" / "main.yaml").write_text("own: 1\n")
-    done = subprocess.run(
-        [sys.executable, "app.py", "own=2"], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stdout.strip()) == (0, "app 2"), done.stderr
+    done = succeeded(run(tmp_path / "app.py", "own=2", folder=tmp_path, env=os.environ))
+    assert done.stdout.strip() == "app 2"
 
 
 @pytest.mark.parametrize(
