@@ -147,8 +147,8 @@ def is_package_itself(node: ast.AST) -> bool:
 
 
 def test_the_package_itself_is_seen() -> None:
-    seen = [is_package_itself(node) for node in ast.parse("import valueflow\nfrom valueflow import x\nimport numpy").body]
-    assert seen == [True, True, False]
+    tree = ast.parse("import valueflow\nfrom valueflow import x\nimport numpy")
+    assert [is_package_itself(node) for node in tree.body] == [True, True, False]
 
 
 def past_faces(tree: ast.AST, module: str) -> Iterator[str]:

@@ -113,7 +113,7 @@ def _construct(settings: ConstructionSettings, run: Run) -> Construction:
     checked: Checked | None = None
     if settings.panel is not None:
         with run.stage("check"):
-            ratings, checked = checked_by_panel(settings, value, ratings)
+            ratings, checked = checked_by_panel(settings.panel, settings, value, ratings)
     with run.stage("reliability"):
         halves = split_half(
             judged.rankings,
@@ -133,7 +133,7 @@ def _construct(settings: ConstructionSettings, run: Run) -> Construction:
     review = ratings.loc[to_review, list(_REVIEW_COLUMNS)].reset_index(drop=True)
     unranked = pd.DataFrame({ID: texts.ids, "text": texts.texts})[(fit.n_windows == 0) & texts.is_input]
     body = judged_figures(settings, texts, judged, fit, halves, ratings, scale, reviewed)
-    if checked is not None:
+    if settings.panel is not None and checked is not None:
         body["check"] = {
             **settings.panel.describe(),
             "undecided": checked.undecided,

@@ -11,6 +11,7 @@ from valueflow.construction.settings import ConstructionSettings
 from valueflow.construction.texts import HUMAN_RATING, ID, Reviewed, Texts
 from valueflow.plackett_luce import ItemFit
 from valueflow.run import InputError, row_keys
+from valueflow.voting import Panel
 
 FLAGGED, FOUND_ODD, PEOPLE_DISAGREE = "flagged", "found odd by the panel", "people disagree"
 """Why a rating is not published."""
@@ -73,12 +74,14 @@ def rate(
     return table.sort_values(["final_rating", "text"], kind="stable").reset_index(drop=True), scale
 
 
-def checked_by_panel(settings: ConstructionSettings, value: str, ratings: pd.DataFrame) -> tuple[pd.DataFrame, Checked]:
+def checked_by_panel(
+    panel: Panel, settings: ConstructionSettings, value: str, ratings: pd.DataFrame
+) -> tuple[pd.DataFrame, Checked]:
     """Have the panel look at what would be published and no person has rated; what it finds odd is left out."""
     open_ = np.flatnonzero(ratings["published"] & ratings[HUMAN_RATING].isna())
     texts = ratings["text"].to_numpy(dtype=object)[open_]
     checked = check_ratings(
-        settings.panel,
+        panel,
         settings.check,
         settings.theory,
         value,
