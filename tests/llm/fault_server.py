@@ -212,6 +212,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         raw = self.rfile.read(int(self.headers["Content-Length"]))
+        if not raw:
+            return  # the client has hung up: its batch has ended early
         call = self.server.arrive(raw, {name.lower(): content for name, content in self.headers.items()})
         left = False
         try:

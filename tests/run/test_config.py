@@ -150,7 +150,8 @@ def test_a_node_that_cannot_be_built_is_told_in_one_line(node: dict[str, str]) -
     [
         ({"value": "???"}, "value"),
         ({"k": 1, "llm": {"base_url": "???", "deep": {"er": 1}}}, "llm.base_url"),
-        ({"z": "???", "a": {"b": {"c": "???"}}}, "a.b.c"),
+        ({"a": {"b": {"c": "???"}, "d": "???"}, "z": "???"}, "z"),
+        ({"judge": {"llm": {"model": "???"}}, "llm": {"model": "???", "base_url": "???"}}, "llm.model"),
     ],
 )
 def test_what_has_no_default_must_be_given(settings: dict[str, object], key: str) -> None:

@@ -223,11 +223,12 @@ def require_set(settings: Mapping[str, Any]) -> None:
     Raises
     ------
     InputError
-        Names the first of them.
+        Names the first of them, those at the top before nested ones.
     """
-    missing = sorted(_missing(settings))
+    missing = list(_missing(settings))
     if missing:
-        raise InputError(not_set(missing[0]))
+        # A node that another refers to is missing in both; users set the outer one.
+        raise InputError(not_set(min(missing, key=lambda key: key.count("."))))
 
 
 def not_set(key: str) -> str:
