@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo train-demo test test-all test-here test-vllm lint format bench bench-vllm clean
+.PHONY: help install demo train-demo test test-all test-here test-vllm lint format reference bench bench-vllm clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,6 +46,9 @@ lint: .venv/.installed-dev ## Check format, style and types
 format: .venv/.installed-dev ## Rewrite the sources in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+reference: .venv/.installed ## Write docs/reference.md from the comments in configs/
+	$(BIN)/python -m valueflow --reference > docs/reference.md
 
 bench: .venv/.installed-dev ## Run every benchmark; results go to benchmarks/results/
 	@missed=""; for script in $(filter-out benchmarks/record.py, $(wildcard benchmarks/*.py)); do \

@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
@@ -96,7 +96,7 @@ def _process_state() -> Iterator[None]:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     RunFolder.reset()
     try:
-        with _shared_store() if _HELP_FLAGS & {*argv} else _unchanged():
+        with _shared_store() if _HELP_FLAGS & {*argv} else nullcontext():
             yield
     finally:
         sys.argv = argv
@@ -114,11 +114,6 @@ def _shared_store() -> Iterator[None]:
         yield
     finally:
         del ConfigStore.__deepcopy__
-
-
-@contextmanager
-def _unchanged() -> Iterator[None]:
-    yield
 
 
 def _run_hydra(name: str, load_task: Callable[[], AnyTask]) -> int:

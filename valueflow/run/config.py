@@ -112,7 +112,7 @@ def compose_node(config_name: str, key: str, overrides: Mapping[str, Any]) -> An
     key
         The node, such as `judge`.
     overrides
-        What would stand on the command line: `{"judge": "llm", "llm": "phi4", "llm.dtype": "float16"}`.
+        What would be written on the command line: `{"judge": "llm", "llm": "phi4", "llm.dtype": "float16"}`.
 
     Raises
     ------

@@ -8,7 +8,7 @@ from rich.console import Console
 
 _WIDTH_WITHOUT_TERMINAL = 120
 
-_MOST_REASONS = 5
+_MAX_REASONS = 5
 
 
 def screen() -> Console:
@@ -31,8 +31,8 @@ def failure_lines(failures: Iterable[Mapping[str, int]]) -> list[str]:
     reasons: Counter[str] = Counter()
     for counts in failures:
         reasons.update(counts)
-    lines = [f"{count:,} failed: {reason}" for reason, count in reasons.most_common(_MOST_REASONS)]
-    left = reasons.total() - sum(count for _, count in reasons.most_common(_MOST_REASONS))
+    lines = [f"{count:,} failed: {reason}" for reason, count in reasons.most_common(_MAX_REASONS)]
+    left = reasons.total() - sum(count for _, count in reasons.most_common(_MAX_REASONS))
     return lines + ([f"{left:,} failed for other reasons; see summary.json"] if left else [])
 
 
@@ -46,9 +46,9 @@ def cost_lines(what: str, usages: Iterable[Mapping[str, int]]) -> list[str]:
     usages
         Figures of `valueflow.llm.Usage` of each run; empty where no model was asked.
     """
-    told = list(usages)
+    known = list(usages)
     keys = ("calls", "cache_hits", "prompt_tokens", "completion_tokens")
-    sums = {key: sum(usage.get(key, 0) for usage in told) for key in keys}
+    sums = {key: sum(usage.get(key, 0) for usage in known) for key in keys}
     if not (sums["calls"] or sums["cache_hits"]):
         return []
     return [

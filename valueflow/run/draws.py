@@ -1,4 +1,4 @@
-"""Draws that belong to what is drawn for: a key for each row, and random numbers that depend on the key alone."""
+"""Keys of rows, and random numbers that depend on a key alone."""
 
 import hashlib
 from typing import TYPE_CHECKING
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 def row_keys(frame: "pd.DataFrame", seed: int) -> npt.NDArray[np.uint64]:
     """Hash the cells of each row, and the seed, into a 64-bit key.
 
-    A key depends neither on where its row stands nor on the other rows; equal rows share one. The order of the
-    columns counts, their names do not.
+    A key does not depend on its row's position or on other rows; equal rows share one. The order of the columns
+    counts, their names do not.
     """
     import pandas as pd
 
@@ -32,7 +32,7 @@ def split_keys(keys: npt.NDArray[np.uint64], n: int) -> npt.NDArray[np.uint64]:
     keys
         (N,) 64-bit keys.
     n
-        How many a key. The first ones do not depend on how many are asked for.
+        Keys per key. The first ones do not depend on n.
 
     Returns
     -------

@@ -71,7 +71,7 @@ class RunFolder(Callback):  # type: ignore[misc]
         """Remove the folder made since, and the folders above it that it leaves empty."""
         for number, path in enumerate(cls._made):
             if number == 0:
-                # Whatever else is there is another run's, which was told to use the same folder.
+                # Whatever else is there belongs to another run that uses the same folder.
                 if all(_is_bookkeeping(file) for file in path.rglob("*") if file.is_file()):
                     shutil.rmtree(path, ignore_errors=True)
             elif path.is_dir() and not any(path.iterdir()):

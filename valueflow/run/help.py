@@ -32,7 +32,7 @@ class Documented:
     heading
         Heading of its section.
     is_group
-        Whether it stands in the defaults list.
+        Whether it is in the defaults list.
     """
 
     name: str

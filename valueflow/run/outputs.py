@@ -21,7 +21,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Parameters
     ----------
     path
-        Where the finished file shall stand. Its folder is created. An older file is replaced only
+        Of the finished file. Its folder is created. An older file is replaced only
         when the block ends without an error; otherwise it is left as it was.
 
     Yields

@@ -46,7 +46,7 @@ def progress_bar(title: str, total: int, unit: str, *, enabled: bool = True) -> 
     Yields
     ------
     Progress
-        To be called as steps are done. The note of the latest call stands at the end of the bar.
+        To be called as steps are done. The note of the latest call is shown at the end of the bar.
     """
     # Titles and notes name values and models: none of their brackets is markup.
     bar = rich_progress.Progress(

@@ -34,7 +34,7 @@ class SweepView:
     Attributes
     ----------
     show
-        Prints a table: summaries, title, and for each job the settings that tell it from the others and have no
+        Prints a table: summaries, title, and for each job the settings that differ from the others' and have no
         column of their own.
     columns
         Settings that have columns of their own in that table.

@@ -112,8 +112,8 @@ def rename_columns(
             raise InputError(f"{where}: column '{theirs}' is missing; {nearest(theirs, present)}")
     # Taken from the table as it was: names may be traded, and one column may serve as two of ours.
     taken = {ours: frame[mapping[ours]] for ours in renamed}
-    kept = {ours for ours in (*required, *mapping) if mapping.get(ours, ours) == ours}
-    moved = {mapping[ours] for ours in renamed} - kept
+    unmoved = {ours for ours in (*required, *mapping) if mapping.get(ours, ours) == ours}
+    moved = {mapping[ours] for ours in renamed} - unmoved
     return frame.drop(columns=sorted(moved)).assign(**taken)
 
 

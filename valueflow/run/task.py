@@ -47,7 +47,7 @@ class Outcome(ABC):
         """Return what the run leaves in its folder beside `summary.json`, by name.
 
         A table is written as CSV, unless it has no rows; a function writes a file or folder to the path it is given;
-        None stands for what is in place already.
+        None means that it is in place already.
         """
 
     @abstractmethod
