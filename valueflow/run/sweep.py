@@ -4,14 +4,16 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
-from rich.console import Console
 
 from valueflow.run.folders import by_number
 from valueflow.run.outputs import write_csv
 from valueflow.run.summary import ERROR_FILE, SUMMARY_FILE, read_record
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 SWEEP_FILE = "sweep.csv"
 """The table over the jobs of a sweep, in its folder."""
@@ -62,6 +64,8 @@ def end_sweep(views: Sequence[SweepView], folder: Path) -> int:
     int
         Exit code: 0; 2 where all failures are faults of the input; else 1.
     """
+    from rich.console import Console  # here, so that --help need not wait for it
+
     console = Console(markup=False, highlight=False)
     jobs = sorted(
         (path for path in folder.iterdir() if (path / ".hydra").is_dir()), key=lambda job: by_number(job.name)
@@ -85,7 +89,11 @@ def end_sweep(views: Sequence[SweepView], folder: Path) -> int:
 
 
 def _summarize(
-    views: Sequence[SweepView], summaries: Mapping[Path, Mapping[str, Any]], title: str, folder: Path, console: Console
+    views: Sequence[SweepView],
+    summaries: Mapping[Path, Mapping[str, Any]],
+    title: str,
+    folder: Path,
+    console: "Console",
 ) -> None:
     # Imported here: every command loads this module, few end a sweep.
     import pandas as pd
