@@ -360,7 +360,7 @@ def test_hostile_responses_leave_prompts_and_files_whole(work: Path) -> None:
             assert len(call.question.encode()) < 6 * 6000
     summary = summary_in(work / "out")
     assert summary["windows_failed"] == 0
-    assert summary["judging"]["texts_cut"] == 2
+    assert summary["judging"]["texts_truncated"] == 2
     table = rankings_in(work / "out")
     assert len(table) == 16
     # CSV knows no lone carriage returns or NULs here; texts come back as they were.

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from valueflow.judge import MOST_ITEMS_IN_GRAMMAR, MOST_ITEMS_IN_SCHEMA, permutation_constraint, read_ranking
+from valueflow.judge import MAX_ITEMS_IN_GRAMMAR, MAX_ITEMS_IN_SCHEMA, permutation_constraint, read_ranking
 
 
 def sentences(grammar: str) -> set[str]:
@@ -33,11 +33,11 @@ def test_the_grammar_holds_the_permutations_and_nothing_else(k: int) -> None:
 
 
 def test_the_grammar_grows_with_the_sets_of_items_not_with_their_orders() -> None:
-    grammar = permutation_constraint(MOST_ITEMS_IN_GRAMMAR).grammar
-    assert len(grammar.splitlines()) == 2**MOST_ITEMS_IN_GRAMMAR
+    grammar = permutation_constraint(MAX_ITEMS_IN_GRAMMAR).grammar
+    assert len(grammar.splitlines()) == 2**MAX_ITEMS_IN_GRAMMAR
 
 
-@pytest.mark.parametrize("k", [2, 4, MOST_ITEMS_IN_SCHEMA])
+@pytest.mark.parametrize("k", [2, 4, MAX_ITEMS_IN_SCHEMA])
 def test_the_schema_lists_the_permutations(k: int) -> None:
     schema = permutation_constraint(k).schema["properties"]["ranking"]
     assert [tuple(map(int, order.split())) for order in schema["enum"]] == list(permutations(range(1, k + 1)))
@@ -129,9 +129,9 @@ def test_what_is_no_ranking_says_what_is_wrong(answer: str, fault: str) -> None:
 
 
 def test_of_an_answer_that_was_cut_only_a_whole_list_counts() -> None:
-    assert read_ranking("[2, 3, 1], since item 2", 3, cut=True) == ((2, 3, 1), "")
+    assert read_ranking("[2, 3, 1], since item 2", 3, truncated=True) == ((2, 3, 1), "")
     for answer in ("2, 3, 1", "1. 2\n2. 3\n3. 1", "[2, 3"):
-        assert read_ranking(answer, 3, cut=True) == ((), "the answer was cut at its token limit")
+        assert read_ranking(answer, 3, truncated=True) == ((), "the answer was cut at its token limit")
 
 
 @given(st.text(max_size=200), st.integers(2, 12))

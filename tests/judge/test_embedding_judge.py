@@ -8,7 +8,7 @@ import pytest
 from valueflow.encoder import load_encoder
 from valueflow.judge import Criterion, EmbeddingJudge, Windows
 from valueflow.judge.embedding import _fit
-from valueflow.judge.features import MOST_SENTENCES, feature_map, split_sentences
+from valueflow.judge.features import MAX_SENTENCES, feature_map, split_sentences
 from valueflow.judge.head import IntensityHead
 from valueflow.theory import load_theory, theory_from_mapping
 from valueflow.vidb import Anchors, Vidb
@@ -144,8 +144,8 @@ def test_features_of_a_paragraph_are_the_mean_of_its_sentences() -> None:
     np.testing.assert_allclose(np.linalg.norm(whole.phi[0]), 1)
 
 
-def test_sentences_are_counted_and_long_texts_cut() -> None:
+def test_sentences_are_counted_and_long_texts_truncated() -> None:
     assert split_sentences("One. Two? Three!\nFour 4.5") == ["One.", "Two?", "Three!", "Four 4.5"]
     assert split_sentences(" \n ") == [" \n "]
     assert split_sentences("") == [""]
-    assert len(split_sentences("Again. " * 1000)) == MOST_SENTENCES
+    assert len(split_sentences("Again. " * 1000)) == MAX_SENTENCES

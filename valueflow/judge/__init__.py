@@ -1,11 +1,6 @@
 """Judges: they rank a response among anchors."""
 
-from valueflow.judge.answers import (
-    MOST_ITEMS_IN_GRAMMAR,
-    MOST_ITEMS_IN_SCHEMA,
-    permutation_constraint,
-    read_ranking,
-)
+from valueflow.judge.answers import MAX_ITEMS_IN_GRAMMAR, MAX_ITEMS_IN_SCHEMA, permutation_constraint, read_ranking
 from valueflow.judge.embedding import EmbeddingJudge
 from valueflow.judge.llm import LLMJudge
 from valueflow.judge.panel import PanelJudge, distinct_names, judge_panel
@@ -16,8 +11,8 @@ from valueflow.judge.windows import LONGEST_REASON, RankedWindows, Windows, plai
 
 __all__ = [
     "LONGEST_REASON",
-    "MOST_ITEMS_IN_GRAMMAR",
-    "MOST_ITEMS_IN_SCHEMA",
+    "MAX_ITEMS_IN_GRAMMAR",
+    "MAX_ITEMS_IN_SCHEMA",
     "ConfiguredJudge",
     "Criterion",
     "EmbeddingJudge",

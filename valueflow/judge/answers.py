@@ -9,10 +9,10 @@ from typing import Any
 
 from valueflow.llm import Constraint
 
-MOST_ITEMS_IN_GRAMMAR = 8
+MAX_ITEMS_IN_GRAMMAR = 8
 """Windows of more items: the grammar holds the number of items only; its rules double with every item."""
 
-MOST_ITEMS_IN_SCHEMA = 6
+MAX_ITEMS_IN_SCHEMA = 6
 """The same for JSON schemas, which must list every permutation; servers take some 1,000 entries."""
 
 _LONGEST_READ = 20_000
@@ -34,10 +34,10 @@ def permutation_constraint(k: int) -> Constraint:
     Parameters
     ----------
     k
-        Items in a window. With more than `MOST_ITEMS_IN_GRAMMAR` (or `_IN_SCHEMA`) of them an item could come twice;
-        reading the answer finds it.
+        Items per window. With more than `MAX_ITEMS_IN_GRAMMAR` (or `_IN_SCHEMA`), an answer can repeat an item, which
+        `read_ranking` finds.
     """
-    exact = k <= MOST_ITEMS_IN_GRAMMAR
+    exact = k <= MAX_ITEMS_IN_GRAMMAR
     return Constraint(
         name=f"ranking_of_{k}",
         grammar=_permutation_grammar(k) if exact else _list_grammar(k),
@@ -66,7 +66,7 @@ def _permutation_grammar(k: int) -> str:
 
 
 def _rule_name(left: tuple[int, ...]) -> str:
-    # Servers get the grammar with every call, so names are short: the set as a number, a bit an item.
+    # Servers get the grammar with every call, so names are short: the set as a number, one bit per item.
     return f"s{sum(1 << item for item in left):x}"
 
 
@@ -76,32 +76,25 @@ def _list_grammar(k: int) -> str:
 
 
 def _ranking_schema(k: int) -> dict[str, Any]:
-    if k <= MOST_ITEMS_IN_SCHEMA:
+    if k <= MAX_ITEMS_IN_SCHEMA:
         orders = permutations(range(1, k + 1))
         return {"type": "string", "enum": [" ".join(map(str, order)) for order in orders]}
-    return {
-        "type": "array",
-        "items": {"type": "integer", "enum": list(range(1, k + 1))},
-        "minItems": k,
-        "maxItems": k,
-    }
+    return {"type": "array", "items": {"type": "integer", "enum": list(range(1, k + 1))}, "minItems": k, "maxItems": k}
 
 
-def read_ranking(answer: str, k: int, *, cut: bool = False) -> tuple[tuple[int, ...], str]:
+def read_ranking(answer: str, k: int, *, truncated: bool = False) -> tuple[tuple[int, ...], str]:
     """Read the ranking in an answer.
 
-    Numbers in prose are no ranking: an answer that repeats the texts, or says that it will not rank them, names the
-    items, too.
+    Numbers in prose are not a ranking: answers that repeat the texts or refuse to rank them name the items, too.
 
     Parameters
     ----------
     answer
-        What the model said. Besides `[2, 1, 3]`, alone or among words, it may be a JSON object with
-        `ranking`, a line of bare numbers (`2 > 1 > 3`, also after a colon), or a numbered list that
-        has nothing but an item's number on each line.
+        What the model said. Besides `[2, 1, 3]`, alone or among words, it may be a JSON object with `ranking`, a line
+        of bare numbers (`2 > 1 > 3`, also after a colon), or a numbered list with only an item's number on each line.
     k
         Items in the window.
-    cut
+    truncated
         Whether the answer ended at its token limit; then only a whole list counts.
 
     Returns
@@ -115,14 +108,14 @@ def read_ranking(answer: str, k: int, *, cut: bool = False) -> tuple[tuple[int, 
     answer = re.sub(r"[^\S\n]+", " ", re.sub(r"[*`]", "", answer)).strip()
     if not answer:
         return (), "the answer is empty"
-    candidates = [*_lists(answer), *([] if cut else _chains(answer))]
+    candidates = [*_lists(answer), *([] if truncated else _chains(answer))]
     items = list(range(1, k + 1))
     found = {tuple(numbers) for numbers in candidates if sorted(numbers) == items}
     if len(found) == 1:
         return found.pop(), ""
     if found:
         return (), "the answer holds different rankings"
-    if cut:
+    if truncated:
         return (), "the answer was cut at its token limit"
     if any(len(numbers) > 1 for numbers in candidates):
         return (), "the answer does not name each item exactly once"

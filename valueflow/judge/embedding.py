@@ -20,7 +20,7 @@ SEED_INTENSITY = 6.0
 """Intensity that favorable seeds are taken to have for values in general, unfavorable ones its negative."""
 
 _TEXTS_PER_STEP = 64
-"""Responses that are scored between two updates of the progress bar."""
+"""Responses scored between two updates of the progress bar."""
 
 
 @dataclass(frozen=True)
@@ -103,27 +103,13 @@ class EmbeddingJudge:
 
 @dataclass(frozen=True)
 class _Fitted:
-    """A head with what is needed to ask it about a value.
-
-    Attributes
-    ----------
-    head
-        Fitted on the anchors of all values.
-    numbers
-        Number of a value by theory and id.
-    rows
-        Observations of each value, in the order of its anchors.
-    definitions
-        (V, d) embedded definitions.
-    texts
-        Number of each text the head was fitted on.
-    """
+    """A head fitted on the anchors of all values, and what is needed to ask it about one of them."""
 
     head: IntensityHead
-    numbers: dict[tuple[str, str], int]
-    rows: list[npt.NDArray[np.int64]]
-    definitions: FloatArray
-    texts: dict[str, int]
+    numbers: dict[tuple[str, str], int]  # number of a value by theory and id
+    rows: list[npt.NDArray[np.int64]]  # observations of each value, in the order of its anchors
+    definitions: FloatArray  # (V, d) embedded definitions
+    texts: dict[str, int]  # number of each text the head was fitted on
 
 
 @lru_cache(maxsize=4)

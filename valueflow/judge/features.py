@@ -30,33 +30,24 @@ CONTRASTS = (
 
 SEED_FILE = Path(__file__).parent.parent / "assets" / "seed_pairs.csv"
 
-
-MOST_SENTENCES = 40
+MAX_SENTENCES = 40
 """Of a longer text, only the first ones are read."""
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 
 
 def split_sentences(text: str) -> list[str]:
-    """Split a text after `.`, `!`, `?` and line breaks into 1 to `MOST_SENTENCES` parts; a blank text is one."""
+    """Split a text after `.`, `!`, `?` and line breaks into 1 to `MAX_SENTENCES` parts; a blank text is one."""
     parts = [part for part in _SENTENCE_END.split(text) if part.strip()]
-    return parts[:MOST_SENTENCES] or [text]
+    return parts[:MAX_SENTENCES] or [text]
 
 
 @dataclass(frozen=True)
 class Features:
-    """Features of N texts.
+    """Features of N texts; of length 1 for a text of one sentence."""
 
-    Attributes
-    ----------
-    phi
-        (N, D) contrast vectors, of length 1 for one sentence.
-    vectors
-        (N, d) plain embeddings, of length 1 for one sentence.
-    """
-
-    phi: FloatArray
-    vectors: FloatArray
+    phi: FloatArray  # (N, D) contrast vectors
+    vectors: FloatArray  # (N, d) plain embeddings
 
 
 class FeatureMap:
@@ -94,15 +85,7 @@ class FeatureMap:
         return self._encode(definitions)
 
     def relevance(self, vectors: FloatArray, definition: FloatArray) -> FloatArray:
-        """Return how much texts are about a value: (N,) cosines, less what a seed has on average.
-
-        Parameters
-        ----------
-        vectors
-            (N, d) embeddings of the texts.
-        definition
-            (d,) embedding of the value's definition.
-        """
+        """Return how much texts (N, d) are about a value's definition (d,): cosines (N,), less the seeds' average."""
         typical = float((self.seeds.vectors @ definition).mean())
         return np.asarray(vectors @ definition - typical)
 
@@ -126,5 +109,5 @@ class FeatureMap:
 
 @lru_cache(maxsize=2)
 def feature_map(encoder: SentenceEncoder, batch_size: int) -> FeatureMap:
-    """Return the feature map of an encoder, made once a process."""
+    """Return the feature map of an encoder, made once per process."""
     return FeatureMap(encoder, batch_size)

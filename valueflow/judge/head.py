@@ -26,18 +26,12 @@ NO_VALUE = -1
 """Value number of observations that hold for values in general; they have r = 0 and no part in `b`."""
 
 _SCALE = 10.0  # intensities are fitted in units of the half scale, so that weights are near one
-_MOST_ROWS_FOR_WEIGHTS = 800  # the four weights need no more; their cost grows with the cube of the rows
+_MAX_ROWS_FOR_WEIGHTS = 800  # the four weights need no more; their cost grows with the cube of the rows
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights of the kernel's parts; variances in squared half scales.
-
-    Attributes
-    ----------
-    shared, own, relevance, noise
-        The a, b, c and s of the formula.
-    """
+    """Weights a, b, c and s of the kernel's parts: variances, in squared half scales."""
 
     shared: float
     own: float
@@ -47,27 +41,13 @@ class Weights:
 
 @dataclass(frozen=True)
 class Observations:
-    """What the head is fitted on: N texts with intensities.
+    """What the head is fitted on: N texts with intensities."""
 
-    Attributes
-    ----------
-    phi
-        (N, D) features of the text.
-    relevance
-        (N,) relevance to the value.
-    intensity
-        (N,) known intensity in [-10, 10].
-    value
-        (N,) number of the value, or `NO_VALUE`.
-    text
-        (N,) number of the text: the same text under two values has one number.
-    """
-
-    phi: FloatArray
-    relevance: FloatArray
-    intensity: FloatArray
-    value: IntArray
-    text: IntArray
+    phi: FloatArray  # (N, D) features of the text
+    relevance: FloatArray  # (N,) relevance to the value
+    intensity: FloatArray  # (N,) known intensity in [-10, 10]
+    value: IntArray  # (N,) number of the value, or `NO_VALUE`
+    text: IntArray  # (N,) number of the text: the same text under two values has one number
 
     def __getitem__(self, rows: IntArray) -> "Observations":
         return Observations(
@@ -136,18 +116,7 @@ class IntensityHead:
         return np.asarray(_SCALE * (phi @ slope + relevance_slope * relevance))
 
     def held_out(self, rows: IntArray) -> FloatArray:
-        """Score observations by heads that have not seen their texts.
-
-        Parameters
-        ----------
-        rows
-            (M,) which observations. For each, all observations of the same text are left out.
-
-        Returns
-        -------
-        (M,) array
-            What `predict` would say after a fit, with the same weights, without that text.
-        """
+        """Score observations (M,) as heads of the same weights would that were fitted without their texts."""
         members: dict[int, list[int]] = {}
         for row, text in enumerate(self.observations.text):
             members.setdefault(int(text), []).append(row)
@@ -175,21 +144,12 @@ class IntensityHead:
 
 
 def fit_weights(observations: Observations) -> Weights:
-    """Choose the weights of the kernel by its marginal likelihood, under a weak prior.
+    """Choose the weights of the kernel by its marginal likelihood, on at most 800 observations, evenly spread.
 
-    Parameters
-    ----------
-    observations
-        At most 800 of them are used, evenly spread over the rows.
-
-    Returns
-    -------
-    Weights
-        The maximum; the prior is log-normal, of standard deviation 3, around equal shares with
-        the noise as large as the rest.
+    The weak prior is log-normal, of standard deviation 3, around equal shares with the noise as large as the rest.
     """
-    if len(observations) > _MOST_ROWS_FOR_WEIGHTS:
-        rows = np.linspace(0, len(observations) - 1, _MOST_ROWS_FOR_WEIGHTS).astype(np.int64)
+    if len(observations) > _MAX_ROWS_FOR_WEIGHTS:
+        rows = np.linspace(0, len(observations) - 1, _MAX_ROWS_FOR_WEIGHTS).astype(np.int64)
         observations = observations[rows]
     y = observations.intensity / _SCALE
     n = len(y)

@@ -23,32 +23,25 @@ from valueflow.llm import (
     is_too_long,
     quote_text,
 )
-from valueflow.run import InputError, Settings, shorten
+from valueflow.run import InputError, PositiveInt, Seed, Settings, shorten
 
 
 class LLMJudge(Settings):
     """Asks a language model for a ranking of each window, all windows of a run in one batch.
 
-    An answer that cannot be read is asked for once more, with what was wrong; a second such answer
-    is a failure with its reason. With an engine that constrains answers neither happens.
+    An answer that cannot be read is asked for once more, with what was wrong; a second such answer is a failure with
+    its reason. With an engine that constrains answers neither happens. `configs/judge/llm.yaml` describes the settings.
     """
 
     rankings_per_window: ClassVar[int] = 1
 
-    llm: Any = Field(description="The model: an object of valueflow.llm.")
-    prompt: RankingPrompt = Field(description="How it is asked.")
-    cache: CacheMode = Field(
-        "on", description="Cached completions: `on` uses and adds, `read` only uses, `off` neither."
-    )
-    seed: int = Field(42, ge=0, strict=True, description="Of the draws, where the temperature is above 0.")
-    temperature: float = Field(0.0, ge=0, allow_inf_nan=False, description="0: the likeliest token each time.")
-    max_tokens: int = Field(50, ge=1, strict=True, description="Most tokens of an answer.")
-    max_text_bytes: int = Field(
-        6000,
-        ge=20,
-        strict=True,
-        description="Most bytes of a text that are shown, in UTF-8 with escapes; the rest is truncated.",
-    )
+    llm: Any
+    prompt: RankingPrompt
+    cache: CacheMode = "on"
+    seed: Seed = 42
+    temperature: float = Field(0.0, ge=0, allow_inf_nan=False)
+    max_tokens: PositiveInt = 50
+    max_text_bytes: int = Field(6000, ge=20, strict=True)
 
     @field_validator("llm")
     @classmethod
@@ -71,7 +64,7 @@ class LLMJudge(Settings):
                 f"comma each, and two brackets; give {4 * windows.k} or more"
             )
         prompt = self.prompt.about(criterion.theory, criterion.value)
-        conversations, texts_cut = self.conversations(prompt, windows)
+        conversations, texts_truncated = self.conversations(prompt, windows)
         client = Client(self.llm, self.cache)
         reading = _Reading(windows, progress)
         try:
@@ -83,8 +76,7 @@ class LLMJudge(Settings):
                 f"'{self.llm.identity()['model']}': {error.detail}; set judge.max_text_bytes (now "
                 f"{self.max_text_bytes}) or k (now {windows.k}) lower"
             ) from error
-        again = sorted(reading.faults)
-        if again:
+        if again := sorted(reading.faults):
             questions = [
                 prompt.again(conversations[window], reading.answers[window], reading.faults[window], windows.k)
                 for window in again
@@ -93,7 +85,7 @@ class LLMJudge(Settings):
         report = {
             **client.usage.as_dict(),
             "asked_again": len(again),
-            "texts_cut": texts_cut,
+            "texts_truncated": texts_truncated,
             "cache": cache_state(self.cache),
         }
         return windows.ranked(reading.orders(), reading.failures, report=report)
@@ -104,15 +96,7 @@ class LLMJudge(Settings):
         return {"kind": "llm", **self.llm.identity(), **asked, "max_text_bytes": self.max_text_bytes}
 
     def conversations(self, prompt: ValuePrompt, windows: Windows) -> tuple[list[Conversation], int]:
-        """Word the question about each window.
-
-        Returns
-        -------
-        conversations : list of Conversation
-            One a window.
-        texts_cut : int
-            How many different texts had to be truncated.
-        """
+        """Return the question about each window, and how many different texts had to be truncated."""
         shown: dict[str, tuple[str, bool]] = {}
 
         def show(text: str) -> str:
@@ -129,7 +113,7 @@ class LLMJudge(Settings):
         ):
             items = [responses[response], *(anchors[anchor] for anchor in chosen)]
             conversations.append(prompt.conversation([items[number - 1] for number in order]))
-        return conversations, sum(cut for _, cut in shown.values())
+        return conversations, sum(is_truncated for _, is_truncated in shown.values())
 
     def _ask(
         self,
@@ -181,7 +165,7 @@ class _Reading:
         return np.where(self._shown > 0, items, 0)
 
     def _read(self, window: int, completion: Completion, *, is_last: bool) -> str:
-        order, fault = read_ranking(completion.text, self.k, cut=completion.truncated)
+        order, fault = read_ranking(completion.text, self.k, truncated=completion.truncated)
         if not completion.error and not order and not is_last:
             self.answers[window], self.faults[window] = completion.text, fault
             return "to be asked again"

@@ -14,7 +14,7 @@ _PLACES = {
     "user": ("theory", "label", "value", "definition", "k", "items"),
     "retry": ("theory", "label", "value", "definition", "k", "fault"),
 }
-_LONGEST_QUOTED_ANSWER = 500
+_MAX_QUOTED_ANSWER = 500
 
 
 class RankingExample(BaseModel):
@@ -22,9 +22,9 @@ class RankingExample(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    value: str = Field(description="The value of the theory that the example ranks by.")
-    texts: tuple[str, ...] = Field(min_length=2, description="The texts, in the order shown.")
-    ranking: tuple[int, ...] = Field(description="Their numbers, most supportive first.")
+    value: str
+    texts: tuple[str, ...] = Field(min_length=2)
+    ranking: tuple[int, ...]
 
     @model_validator(mode="after")
     def _check_ranking(self) -> Self:
@@ -34,20 +34,13 @@ class RankingExample(BaseModel):
 
 
 class RankingPrompt(Settings):
-    """How a language model is asked to rank the items of a window.
+    """How a language model is asked to rank the items of a window; `configs/prompt/default.yaml` describes it."""
 
-    In the templates, names in braces are filled in: theory, label (what one of its values is
-    called), value, definition, k (how many items), items (the quoted texts, one numbered line each)
-    and fault. Other braces stand for themselves, also those in texts.
-    """
-
-    name: str = Field(description="What runs call it.")
-    system: str = Field(description="Template of the system message; empty for models that take none.")
-    user: str = Field(description="Template of the question; holds {items}.")
-    retry: str = Field(description="Template of the one repeated question; {fault} says what was wrong.")
-    examples: dict[str, RankingExample] = Field(
-        {}, description="By theory: an example shown before the question; empty for none."
-    )
+    name: str
+    system: str
+    user: str
+    retry: str
+    examples: dict[str, RankingExample] = Field({})
 
     @model_validator(mode="after")
     def _check_places(self) -> Self:
@@ -90,7 +83,7 @@ class ValuePrompt:
     def again(self, conversation: Sequence[Message], answer: str, fault: str, k: int) -> tuple[Message, ...]:
         """Ask once more after an answer that cannot be used."""
         # Many chat templates refuse an empty turn.
-        said = escape_special_tokens(answer.strip()[:_LONGEST_QUOTED_ANSWER]) or "(nothing)"
+        said = escape_special_tokens(answer.strip()[:_MAX_QUOTED_ANSWER]) or "(nothing)"
         repeated = self._filled("retry", self._value, k, {"fault": fault})
         return (*conversation, {"role": "assistant", "content": said}, {"role": "user", "content": repeated})
 

@@ -40,9 +40,9 @@ class Judge(Protocol):
     def rank(self, criterion: Criterion, windows: Windows, progress: Progress) -> RankedWindows:
         """Rank every window, and return `windows.ranked(orders, failures)`.
 
-        A window that cannot be ranked is a failure with a reason, never an exception: one bad
-        answer must not cost a run the others. Rankings may not depend on which other windows
-        are judged in the same call. Each ranking is reported to `progress` once.
+        A window that cannot be ranked is a failure with a reason, never an exception: one bad answer must not cost a
+        run the others. Rankings may not depend on which other windows are judged in the same call. Each ranking is
+        reported to `progress` once.
         """
         ...
 

@@ -15,7 +15,7 @@ SINGLE_JUDGE = "judge"
 """Name of a judge that is the only one."""
 
 LONGEST_REASON = 160
-"""Most characters of why a ranking failed."""
+"""Maximum number of characters of the reason why a ranking failed."""
 
 Rows = npt.NDArray[np.bool_] | npt.NDArray[np.intp]
 
@@ -86,10 +86,8 @@ class Windows:
         orders
             (W, K) item numbers, most supportive first; anything where the judge failed. An order that is not a
             permutation of 1..K becomes a failure with that reason.
-        failures
-            (W,) why a ranking failed, an empty string where it did not; None: none failed.
-        report
-            As in `RankedWindows`.
+        failures, report
+            As in `RankedWindows`; None where no ranking failed.
 
         Raises
         ------
@@ -188,9 +186,9 @@ _PER_RANKING = ("responses", "orders", "intensities", "failures", "windows", "ju
 
 
 def plain_lines(texts: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
-    """Bring reasons and names, which may quote a model or a file, into a form that files and screens can hold.
+    """Shorten reasons and names, which may quote a model or a file, to one line of at most `LONGEST_REASON` characters.
 
-    Each becomes one line of at most `LONGEST_REASON` characters, with escapes for what cannot be printed.
+    What cannot be printed is escaped.
     """
     plain = {text: shorten(_printable(shorten(text, LONGEST_REASON)), LONGEST_REASON) for text in set(texts)}
     return np.array([plain[text] for text in texts], dtype=object)

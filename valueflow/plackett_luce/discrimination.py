@@ -13,7 +13,7 @@ from .windows import BLOCK_NUMBERS, FloatArray, anchor_span, are_permutations, c
 # Half the span of a window times the highest discrimination: exp() of it and of its negative stay in range.
 _LARGEST_EXPONENT = 300.0
 
-# A first estimate from about so many windows leaves a step or two over all of them.
+# Windows of a first estimate, which leaves a step or two over all of them.
 _SUBSAMPLE = 4096
 
 
@@ -64,20 +64,14 @@ def fit_discrimination(
     bounds : (float, float), default (0.01, 20)
         Lowest and highest discrimination considered.
     max_iter : int, default 100
-        Most evaluations of the gradient.
+        Maximum number of evaluations of the gradient.
     tolerance : float, default 1e-9
         Stops where Newton's step is below it, relative to the estimate.
-
-    Returns
-    -------
-    DiscriminationFit
-        The estimate, its standard error and whether it lies at a bound.
 
     Raises
     ------
     ValueError
-        Where an argument is out of its range, or no window has two anchors of different utility: nothing can be
-        estimated then.
+        Where an argument is out of its range, or no window has two anchors of different utility.
     RuntimeError
         Where ``max_iter`` evaluations were not enough.
     """
@@ -116,10 +110,8 @@ def anchor_kendall_tau(rankings: ArrayLike, anchor_utilities: ArrayLike) -> Floa
 
     Parameters
     ----------
-    rankings : (W, K) array of int
-        Item numbers of each window, most supportive first: 1 is the response, j + 1 is anchor j.
-    anchor_utilities : (W, K - 1) array of float
-        Known utilities of the anchors.
+    rankings, anchor_utilities : (W, K) array of int, (W, K - 1) array of float
+        As in :func:`fit_discrimination`.
 
     Returns
     -------
@@ -138,19 +130,18 @@ def anchor_kendall_tau(rankings: ArrayLike, anchor_utilities: ArrayLike) -> Floa
     """
     ordered = _anchors_in_judged_order(rankings, anchor_utilities)
     agreement, untied = np.zeros(ordered.shape[1]), np.zeros(ordered.shape[1])
-    pairs = 0
+    pairs = len(ordered) * (len(ordered) - 1) // 2
     for earlier, later in combinations(ordered, 2):
         sign = np.sign(earlier - later)
         agreement += sign
         untied += np.abs(sign)
-        pairs += 1
     tau = np.full(agreement.size, np.nan)
     np.divide(agreement, np.sqrt(untied * pairs), out=tau, where=untied > 0)
     return tau
 
 
 def _anchors_in_judged_order(rankings: ArrayLike, anchor_utilities: ArrayLike) -> FloatArray:
-    """Return the anchors' utilities, most supportive first by the judge: (K - 1, W), one window a column."""
+    """Return the anchors' utilities, most supportive first by the judge: (K - 1, W)."""
     order, anchors = check_rankings(rankings, anchor_utilities)
     anchor_span(anchors)
     valid = are_permutations(order)

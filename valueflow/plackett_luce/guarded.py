@@ -19,10 +19,7 @@ _INSET = 1e-6
 
 
 def window_guarded(
-    rankings: ArrayLike,
-    anchor_utilities: ArrayLike,
-    response_index: ArrayLike,
-    n_responses: int,
+    rankings: ArrayLike, anchor_utilities: ArrayLike, response_index: ArrayLike, n_responses: int
 ) -> FloatArray:
     """Score responses by the published rule: discrimination 1 and clamps to each response's own windows.
 
@@ -34,14 +31,8 @@ def window_guarded(
 
     Parameters
     ----------
-    rankings : (W, K) array of int
-        Item numbers of each window, most supportive first: 1 is the response, j + 1 is anchor j.
-    anchor_utilities : (W, K - 1) array of float
-        Known utilities of the anchors, in points.
-    response_index : (W,) array of int
-        Response of each window, in 0..N-1.
-    n_responses : int
-        Number of responses N.
+    rankings, anchor_utilities, response_index, n_responses
+        As in :func:`fit_utilities`.
 
     Returns
     -------

@@ -19,8 +19,8 @@ _CELLS = 24
 # Newton's steps to the point where the density has all but vanished; each stays outside it and comes nearer.
 _TAIL_STEPS = 4
 
-# Steps to the density at the ends, at most. They descend on a concave curve made of straight pieces onto its root:
-# about five for a level of 0.9, more for one near 0.
+# At most this many steps to the density at the ends. They descend on a concave curve made of straight pieces onto its
+# root: about five for a level of 0.9, more for one near 0.
 _LEVEL_STEPS = 60
 
 # Per cell. Keeps neighboring nodes apart where the density is flat; moves it by less than 1e-4 in all.
@@ -43,19 +43,7 @@ def check_interval(level: float, bounds: tuple[float, float], steepest: float) -
 def summarize_block(
     block: ResponseBlock, found: BlockSolution, precision: float, level: float, bounds: tuple[float, float]
 ) -> FloatArray:
-    """Find mean, low and high for each column of a block, shape (3, n).
-
-    Parameters
-    ----------
-    block : ResponseBlock
-        The responses.
-    found : BlockSolution
-        Their maxima.
-    precision : float
-        Of the prior in x = slope * u.
-    level, bounds : float, (float, float)
-        As in :func:`valueflow.plackett_luce.summarize_posterior`.
-    """
+    """Return mean, low and high (3, n) of a block's responses, given their maxima and the prior's precision in x."""
     score = np.clip(found.utility, *bounds)
     mode = score * block.slope
     peak = _log_posterior(mode, block, precision)
@@ -124,19 +112,8 @@ def _summarize_cells(
     above t is therefore exact, and concave and falling in t: Newton's steps overshoot upwards at most once and then
     come down to the root.
 
-    Parameters
-    ----------
-    widths : two (n,) float arrays
-        Width of a cell, left and right of the mode.
-    falls : two (C + 1, n) float arrays
-        Fall of the log-density from the mode to each node, strictly rising.
-    level : float
-        Mass of the interval.
-
-    Returns
-    -------
-    mean, left, right : (n,) float arrays
-        Mean counted from the mode, and distances of the ends from it.
+    ``widths`` are a cell's (n,), left and right of the mode; ``falls`` are those of the log-density from the mode to
+    each node (C + 1, n), strictly rising. Mean and distances of the ends are counted from the mode.
     """
     width = np.concatenate([np.broadcast_to(side, (_CELLS, side.size)) for side in widths])
     nearer = np.concatenate([side[:-1] for side in falls])

@@ -15,20 +15,12 @@ from .windows import LARGEST_EXPONENT, FloatArray, IntArray
 class ItemWindows:
     """Windows laid out for many passes over them.
 
-    Attributes
-    ----------
-    cells : (K, W) int array
-        ``judge * N + item`` of each place, the most supportive first. Places come first, so that each step of a pass
-        runs along all windows. A judge's slope times an item's utility is the same in all its windows, so exponentials
-        are taken once for each such number.
-    picked : (J * N,) float array
-        How often each cell was chosen, at any stage but a window's last, which has nothing to choose from.
-    n_items, n_judges : int
-        N and J.
+    A cell is ``judge * N + item``: a judge's slope times an item's utility is the same in all its windows, so
+    exponentials are taken once per cell. Places come first, so that each step of a pass runs along all windows.
     """
 
-    cells: IntArray
-    picked: FloatArray
+    cells: IntArray  # (K, W) the cell at each place, the most supportive first
+    picked: FloatArray  # (J * N,) how often each was chosen, except at a window's last stage, which leaves no choice
     n_items: int
     n_judges: int
 
@@ -48,20 +40,7 @@ class ItemWindows:
 
 
 def checked_order(rankings: ArrayLike, n_items: int, judges: ArrayLike | None) -> tuple[IntArray, IntArray, int]:
-    """Check windows of items and who ranked them.
-
-    Returns
-    -------
-    order : (W, K) int array
-    judge : (W,) int array
-        All 0 where there is one judge.
-    n_judges : int
-
-    Raises
-    ------
-    ValueError
-        Where a shape is wrong, a number is out of range or a window holds an item twice.
-    """
+    """Return windows (W, K) and their judges (W,), checked, and the number of judges; or raise ValueError."""
     order = np.asarray(rankings)
     if order.ndim != 2 or not np.issubdtype(order.dtype, np.integer) or order.shape[1] < 2:
         raise ValueError(f"rankings must be integers of shape (W, K) with K of 2 or more, not {order.shape}")
@@ -82,14 +61,7 @@ def checked_order(rankings: ArrayLike, n_items: int, judges: ArrayLike | None) -
 def log_likelihood(
     utility: FloatArray, slopes: FloatArray, windows: ItemWindows
 ) -> tuple[float, FloatArray, FloatArray]:
-    """Return the log-likelihood of windows and its gradients in the utilities (N,) and in the slopes (J,).
-
-    Parameters
-    ----------
-    utility : (N,) float array
-    slopes : (J,) float array
-    windows : ItemWindows
-    """
+    """Return the log-likelihood of windows and its gradients in the utilities (N,) and in the slopes (J,)."""
     scaled = np.outer(slopes, utility)
     reach = float(np.abs(scaled).max(initial=0.0)) + np.log(len(windows.cells))
     if reach * (len(windows.cells) - 1) < LARGEST_EXPONENT:
@@ -118,8 +90,7 @@ def log_likelihood(
 def logarithms(scaled: FloatArray, windows: ItemWindows) -> tuple[FloatArray, FloatArray]:
     """Return scaled utilities (J, N) at all places (K, W), and the log of each stage's total strength (K - 1, W).
 
-    A stage chooses from the items from its place on. Nothing leaves the range of a number, however far utilities lie
-    apart.
+    A stage chooses from the items from its place on. Nothing overflows, however far apart utilities are.
     """
     at_places = scaled.ravel().take(windows.cells)
     totals = np.empty_like(at_places[:-1])

@@ -80,9 +80,7 @@ def fit_items(
         \sum_w \sum_{k < K} \Bigl[ b_w u_{\pi_k} - \log \sum_{r \ge k} e^{b_w u_{\pi_r}} \Bigr]
         - \frac{\lambda}{2} \sum_i u_i^2 - \frac{1}{2} \sum_j \log^2 b_j
 
-    by quasi-Newton steps (L-BFGS) in units of each item's own standard error: a gradient is one pass over the windows,
-    with no loop over windows or items. For 2,000 items and 20,000 windows of 6 these units make it 20 gradients instead
-    of 43 to 50.
+    by quasi-Newton steps (L-BFGS) in units of each item's own standard error: they need less than half the gradients.
 
     Parameters
     ----------
@@ -94,18 +92,14 @@ def fit_items(
         Which judge ranked each window, from 0. Each has a slope of its own, found in turn with the utilities. Without
         it there is one judge, of slope 1. (The last sum above is there where there are several.)
     prior_precision : float
-        lambda, above 0. The default says that utilities lie some 3 from 0, where a text beats a middling one 19 times
-        in 20. `choose_prior_precision` finds it from the windows.
+        lambda, above 0. By the default utilities lie some 3 from 0, where a text beats a middling one 19 times in 20.
+        `choose_prior_precision` finds it from the windows.
     tolerance : float
         Largest component of the gradient at the end, as a share of an item's mean number of windows.
     max_iter : int
-        Most steps of each maximization.
+        Maximum number of steps of each maximization.
     errors : bool
         Whether to compute standard errors; without them they are NaN.
-
-    Returns
-    -------
-    ItemFit
 
     Raises
     ------
@@ -127,17 +121,15 @@ def fit_items(
     component = _components(order, n_items)
     limit = tolerance * max(float(n_windows.mean()), 1.0)
     utility, slopes, converged = _maximize_posterior(windows, prior_precision, limit, max_iter)
-    variance = np.full(n_items, np.nan)
-    if errors:
-        variance = variances(utility, slopes, windows, prior_precision, component)
-    first, last = order[:, 0], order[:, -1]
+    unknown = np.full(n_items, np.nan)
+    variance = variances(utility, slopes, windows, prior_precision, component) if errors else unknown
     return ItemFit(
         utility=utility,
         standard_error=np.where(n_windows > 0, np.sqrt(variance), np.nan),
         discrimination=slopes,
         component=component,
-        never_lost=(n_windows > 0) & (np.bincount(first, minlength=n_items) == n_windows),
-        never_won=(n_windows > 0) & (np.bincount(last, minlength=n_items) == n_windows),
+        never_lost=(n_windows > 0) & (np.bincount(order[:, 0], minlength=n_items) == n_windows),
+        never_won=(n_windows > 0) & (np.bincount(order[:, -1], minlength=n_items) == n_windows),
         n_windows=n_windows,
         prior_precision=prior_precision,
         converged=converged,

@@ -41,23 +41,9 @@ class BlockSolution:
 def log_posterior_derivatives(
     x: FloatArray, block: ResponseBlock, precision: float, scratch: FloatArray | None = None
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Evaluate the derivatives of the log-posterior in x = slope * u.
+    """Return the log-posterior's first derivative in x = slope * u, minus the second, and the third, each (n,).
 
-    Parameters
-    ----------
-    x : (n,) float array
-        Where to evaluate, within +-700.
-    block : ResponseBlock
-        The responses.
-    precision : float
-        Precision of the prior in x.
-    scratch : float array, optional
-        Room for two arrays of the shape of ``block.rivals``.
-
-    Returns
-    -------
-    gradient, information, third : (n,) float arrays
-        First derivative, minus the second, and the third.
+    ``x`` lies within +-700, ``precision`` is the prior's in x, ``scratch`` can hold two arrays like ``block.rivals``.
     """
     # Each stage is a logistic term. With the strength exp(x) it is a division, and both sums saturate without
     # overflow; `chance` is the chance that an anchor is picked at the stage.
@@ -93,27 +79,10 @@ def solve_block(
     tolerance: float,
     learning_rate: float | None = None,
 ) -> BlockSolution:
-    """Find the maximum of the posterior for every column of a block.
+    """Find the maximum of the posterior for every column of a block: by plain ascent where it has a learning rate.
 
-    Parameters
-    ----------
-    block : ResponseBlock
-        The responses.
-    span : (float, float)
-        Lowest and highest anchor; Newton starts between them, at the response's share of anchors beaten.
-    prior_precision : float
-        Of the normal prior around 0, per squared point.
-    max_iter : int
-        Most evaluations of the gradient.
-    tolerance : float
-        Of the Newton distance, in points.
-    learning_rate : float, optional
-        Plain ascent with this step where given, else Newton's method.
-
-    Returns
-    -------
-    BlockSolution
-        The last iterate of every column and whether it converged.
+    ``span`` holds the lowest and the highest anchor, ``tolerance`` limits the Newton distance in points, ``max_iter``
+    the evaluations of the gradient. A column that did not converge keeps its last iterate.
     """
     slope = block.slope
     precision, limit = prior_precision / slope**2, tolerance * slope
@@ -130,7 +99,7 @@ _Iterate = tuple[FloatArray, FloatArray, NDArray[np.bool_], int]
 def _newton(block: ResponseBlock, span: tuple[float, float], precision: float, max_iter: int, limit: float) -> _Iterate:
     """Newton's method in x: a few plain steps for all columns, then guarded ones for those that need more."""
     x = _start(block, span, precision)
-    # Where the likelihood is flat Newton's step is far too long: no longer one than half the anchors' span is needed.
+    # Where the likelihood is flat Newton's step is far too long: half the anchors' span is enough.
     reach = min((span[1] - span[0]) / 2 * block.slope + 4.0, _LONGEST_STEP)
     scratch = np.empty((2, *block.rivals.shape))
     plain = min(PLAIN_STEPS, max_iter)

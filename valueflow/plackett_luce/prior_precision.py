@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import expit
 
@@ -46,12 +46,10 @@ def choose_prior_precision(
     at which no other s, no rescaling of the utilities, would predict held-out pairs better. Few windows leave it near
     0.1.
 
-    Variances are marginal, about the mean of an item's component; covariances are left
-    out. This was chosen by how well intervals then hold (`benchmarks/construction_plan.py`). The likelihood of held-out
-    windows itself, and that of all windows by Laplace's approximation, took utilities to lie too near to each other.
-
-    What was ranked must not have decided which windows came after it, or a held-out window would have influenced those
-    that followed. So windows must be random ones.
+    Variances are marginal, about the mean of an item's component; covariances are left out. This was chosen by how well
+    intervals then hold (`benchmarks/construction_plan.py`). The likelihood of held-out windows itself, and that of all
+    windows by Laplace's approximation, put utilities too near to each other. Windows must be drawn at random: if
+    earlier rankings chose later windows, a held-out window would have influenced those that followed.
 
     Parameters
     ----------
@@ -62,8 +60,7 @@ def choose_prior_precision(
     judges : (W,) int array, optional
         Which judge ranked each window, from 0.
     windows : (W,) int array, optional
-        Which window each ranking is of, where several judges ranked the same ones: all rankings of a window are held
-        out together.
+        Which window each ranking is of, where judges share windows: all rankings of a window are held out together.
 
     Returns
     -------
@@ -92,14 +89,7 @@ def choose_prior_precision(
         precision = float(np.exp(log_precision))
         of_prior = (np.log(_PRIOR_SPREAD) + log_precision / 2) / np.log(_PRIOR_FACTOR) ** 2
         derivatives = (
-            _held_out_scale_derivative(
-                (order[fold != own], judge[fold != own]),
-                (order[fold == own], judge[fold == own]),
-                n_items,
-                n_judges,
-                precision,
-            )
-            for own in range(needed)
+            _held_out_scale_derivative(order, judge, fold == own, n_items, n_judges, precision) for own in range(needed)
         )
         return float(of_prior + sum(derivatives))
 
@@ -112,24 +102,20 @@ def choose_prior_precision(
 
 
 def _held_out_scale_derivative(
-    fitted: tuple[IntArray, IntArray],
-    held_out: tuple[IntArray, IntArray],
-    n_items: int,
-    n_judges: int,
-    precision: float,
+    orders: IntArray, judge_of: IntArray, is_held_out: NDArray[np.bool_], n_items: int, n_judges: int, precision: float
 ) -> float:
-    """Return the derivative of held-out pairs' log-likelihood in the logarithm of the scale; windows come with judges.
+    """Return the derivative of held-out pairs' log-likelihood in the logarithm of the scale.
 
     Pairs of a window are not independent: they count as its K - 1 choices do.
     """
-    order, judge = fitted
+    order, judge = orders[~is_held_out], judge_of[~is_held_out]
     judges = judge if n_judges > 1 else None
     fit = fit_items(order, n_items, judges=judges, prior_precision=precision, tolerance=_TOLERANCE, errors=False)
     windows = ItemWindows.of(order, n_items, judge, len(fit.discrimination))
     mean, variance = marginal_moments(fit.utility, fit.discrimination, windows, precision, fit.component)
     # An item in no window has its prior variance.
     variance = np.where(fit.n_windows > 0, variance, 1 / precision)
-    order, judge = held_out
+    order, judge = orders[is_held_out], judge_of[is_held_out]
     above, below = np.triu_indices(order.shape[1], k=1)
     slope = np.append(fit.discrimination, np.ones(n_judges - len(fit.discrimination)))[judge][:, None]
     distance = slope * (mean[order[:, above]] - mean[order[:, below]])

@@ -25,7 +25,7 @@ def simulate_rankings(utilities: ArrayLike, discrimination: float | ArrayLike, r
     Returns
     -------
     (W, K) int array
-        Item numbers 1..K, most supportive first.
+        Item numbers from 1, most supportive first.
 
     Raises
     ------
@@ -47,7 +47,5 @@ def simulate_rankings(utilities: ArrayLike, discrimination: float | ArrayLike, r
         raise ValueError("utilities and discrimination must be finite")
     if slope.size and slope.min() < 0:
         raise ValueError("discrimination must not be below zero")
-    if slope.ndim:
-        slope = slope[:, None]
-    noisy = slope * values + rng.gumbel(size=values.shape)
+    noisy = (slope[:, None] if slope.ndim else slope) * values + rng.gumbel(size=values.shape)
     return np.argsort(-noisy, axis=1) + 1

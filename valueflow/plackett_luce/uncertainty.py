@@ -22,20 +22,9 @@ def marginal_moments(
 ) -> tuple[FloatArray, FloatArray]:
     """Return mean and variance (N,) of each utility's posterior.
 
-    The normal approximation at the maximum gives each item's variance, all others free. Its shape is that of the item's
-    density with all others at the maximum, which leans away from 0 the more, the fewer windows speak for the other
-    side; it is stretched to that variance, and its moments are taken by Gauss-Hermite quadrature.
-
-    Parameters
-    ----------
-    utility : (N,) float array
-        Maximum of the posterior.
-    slopes : (J,) float array
-    windows : ItemWindows
-    precision : float
-        lambda of the prior.
-    component : (N,) int array
-        Connected items: a variance is that of the distance to their mean.
+    The normal approximation at the maximum gives each item's variance about its component's mean, all others free. Its
+    shape is that of the item's density with all others at the maximum. This is skewed away from 0 where few windows
+    pull the item back; it is stretched to that variance, and its moments are taken by Gauss-Hermite quadrature.
 
     References
     ----------
@@ -51,8 +40,6 @@ def variances(
 ) -> FloatArray:
     """Return each utility's variance (N,) about the mean of its component, by the observed information.
 
-    Notes
-    -----
     With L the information of the windows (a graph's Laplacian: the constant vector is in its kernel), the variance of
     item i about its component's mean is ``inv(L + lambda I)_ii - 1 / (lambda n)``, n the size of the component. Above
     1,500 items, with D the diagonal of ``L + lambda I`` and A what is left, it is

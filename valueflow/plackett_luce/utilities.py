@@ -24,7 +24,7 @@ from .windows import AnchoredWindows, FloatArray, IntArray, check_windows, respo
 
 Solver = Literal["newton", "ascent"]
 
-# Most Newton steps to the posterior's maximum where the estimate did not find it by Newton's method.
+# Maximum number of Newton steps to the posterior's maximum where the estimate did not find it by Newton's method.
 _MAX_ITER = 100
 
 
@@ -112,16 +112,11 @@ def fit_utilities(
         Newton's method, corrected by the third derivative (Halley) and kept inside a shrinking bracket; or plain
         gradient ascent from 0, for comparison.
     max_iter : int, default 50
-        Most evaluations of the gradient for a response.
+        Maximum number of evaluations of the gradient for a response.
     learning_rate : float, default 0.1
         Step of ``"ascent"``: u += learning_rate * gradient.
     tolerance : float, default 1e-8
         Points. Both solvers have converged where |gradient / information| at the returned utility is below it.
-
-    Returns
-    -------
-    UtilityFit
-        Estimates, standard errors and which of them converged.
 
     Raises
     ------

@@ -30,82 +30,43 @@ _LARGEST_CODED_ITEM = 62
 
 @dataclass(frozen=True)
 class AnchoredWindows:
-    """Checked input: all windows of all responses.
+    """Checked input: all windows of all responses."""
 
-    Attributes
-    ----------
-    rankings : (W, K) int array
-        Item numbers, most supportive first.
-    anchors : (W, K - 1) float array
-        Known utilities of the anchors.
-    response_index : (W,) int array
-        Response that each window belongs to.
-    n_responses : int
-        Number of responses N.
-    discrimination : float or (W,) float array
-        Slope of the judge; a float where all windows share it.
-    n_windows : (N,) int array
-        Number of windows of each response.
-    in_order : bool
-        Whether the windows are already in the order of their responses.
-    span : (float, float)
-        Lowest and highest anchor; (0, 0) where there is none.
-    """
-
-    rankings: NDArray[np.integer]
-    anchors: FloatArray
-    response_index: IntArray
+    rankings: NDArray[np.integer]  # (W, K) item numbers, most supportive first
+    anchors: FloatArray  # (W, K - 1) known utilities
+    response_index: IntArray  # (W,) response that each window belongs to
     n_responses: int
-    discrimination: float | FloatArray
-    n_windows: IntArray
-    in_order: bool
-    span: tuple[float, float]
+    discrimination: float | FloatArray  # slope of the judge, (W,) unless all windows share it
+    n_windows: IntArray  # (N,) number of windows of each response
+    in_order: bool  # whether the windows are already in the order of their responses
+    span: tuple[float, float]  # lowest and highest anchor; (0, 0) where there is none
 
 
 @dataclass(frozen=True)
 class ResponseBlock:
-    """Some responses that have equally many windows M, one response a column.
+    """Some responses that have equally many windows M, one response per column.
 
     Utilities are on the judge's own scale, x = slope * u. The log-likelihood of the block's response is then
     ``-losses * x - sum_km log(1 + rivals_km * exp(-relative_m * x))``: stages after the one at which the response was
     picked do not involve it and have ``rivals = 0``.
-
-    Attributes
-    ----------
-    rivals : (K - 1, M, n) float array
-        Sum of exp(beta * anchor) over the anchors still unpicked at each stage.
-    losses : (n,) float array
-        Number of anchors that the judges placed above the response, each counted ``relative`` times.
-    slope : float
-        The smallest discrimination beta of any window of the whole input.
-    relative : (M, n) float array or None
-        Discrimination of each window over ``slope``; None where all windows share it.
     """
 
-    rivals: FloatArray
-    losses: FloatArray
-    slope: float
-    relative: FloatArray | None
+    rivals: FloatArray  # (K - 1, M, n) sum of exp(beta * anchor) over the anchors still unpicked at each stage
+    losses: FloatArray  # (n,) number of anchors placed above the response, each counted ``relative`` times
+    slope: float  # the smallest discrimination beta of any window of the whole input
+    relative: FloatArray | None  # (M, n) discrimination of each window over ``slope``; None where all share it
 
 
 def check_rankings(rankings: ArrayLike, anchor_utilities: ArrayLike) -> tuple[NDArray[np.integer], FloatArray]:
-    """Check shapes and types of rankings (W, K) and anchors (W, K - 1), and return them as arrays.
-
-    Raises
-    ------
-    ValueError
-        Where a shape or a type is wrong.
-    """
+    """Return rankings (W, K) and anchors (W, K - 1) as arrays of the right type; raise ValueError for a wrong shape."""
     order = np.asarray(rankings)
     anchors = np.ascontiguousarray(anchor_utilities, dtype=np.float64)
     if order.ndim != 2 or order.shape[1] < 2:
         raise ValueError(f"rankings must have shape (W, K) with K >= 2, not {order.shape}")
     if not np.issubdtype(order.dtype, np.integer):
         raise ValueError(f"rankings must be integers, not {order.dtype}")
-    if anchors.shape != (order.shape[0], order.shape[1] - 1):
-        raise ValueError(
-            f"anchor_utilities must have shape {(order.shape[0], order.shape[1] - 1)}, not {anchors.shape}"
-        )
+    if anchors.shape != (expected := (order.shape[0], order.shape[1] - 1)):
+        raise ValueError(f"anchor_utilities must have shape {expected}, not {anchors.shape}")
     return order, anchors
 
 
@@ -116,23 +77,7 @@ def permutation_error(rankings: NDArray[np.integer], window: int) -> ValueError:
 
 
 def anchor_span(anchors: FloatArray) -> tuple[float, float]:
-    """Return the lowest and the highest anchor.
-
-    Parameters
-    ----------
-    anchors : (W, K - 1) float array
-        Utilities of the anchors.
-
-    Returns
-    -------
-    lowest, highest : float
-        (0, 0) where there is no anchor.
-
-    Raises
-    ------
-    ValueError
-        Where an anchor is not finite.
-    """
+    """Return the lowest and the highest anchor, (0, 0) where there is none; raise ValueError if one is not finite."""
     if anchors.size == 0:
         return 0.0, 0.0
     lowest, highest = float(anchors.min()), float(anchors.max())
@@ -162,25 +107,7 @@ def check_windows(
     n_responses: int,
     discrimination: float | ArrayLike,
 ) -> AnchoredWindows:
-    """Check everything but that rankings are permutations, which :func:`response_blocks` does.
-
-    Parameters
-    ----------
-    rankings : (W, K) array of int
-        Item numbers, most supportive first.
-    anchor_utilities : (W, K - 1) array of float
-        Known utilities of the anchors.
-    response_index : (W,) array of int
-        Response of each window, in 0..N-1.
-    n_responses : int
-        Number of responses N.
-    discrimination : float or (W,) array of float
-        Slope of the judge, above zero.
-
-    Returns
-    -------
-    AnchoredWindows
-        The checked arrays.
+    """Check the arguments of :func:`fit_utilities`, except for permutations, which :func:`response_blocks` checks.
 
     Raises
     ------
@@ -227,11 +154,6 @@ def response_blocks(windows: AnchoredWindows) -> Iterator[tuple[IntArray, Respon
     """Lay windows out by response, block after block.
 
     Responses that have equally many windows share a block: blocks need no padding, however uneven the responses are.
-
-    Parameters
-    ----------
-    windows : AnchoredWindows
-        Checked windows.
 
     Yields
     ------

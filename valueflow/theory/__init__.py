@@ -1,14 +1,6 @@
 """Value theories: hierarchies of values with names and definitions."""
 
-from valueflow.theory.columns import (
-    DIRECTIONS,
-    NEUTRAL,
-    OPPOSE,
-    SUPPORT,
-    columns_of_paths,
-    level_columns,
-    level_number,
-)
+from valueflow.theory.columns import DIRECTIONS, NEUTRAL, OPPOSE, SUPPORT, columns_of_paths, level_columns, level_number
 from valueflow.theory.hierarchy import Node, Theory, normalize_name
 from valueflow.theory.library import (
     choose_theory,

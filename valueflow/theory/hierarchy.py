@@ -23,13 +23,13 @@ class Node(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    label: Wording = Field(description="The node's name as prompts, tables and figures show it.")
-    parents: tuple[Identifier, ...] = Field(default=(), description="Ids of the nodes above; none for a root.")
-    definition: Wording = Field(description="One sentence: what a person who holds this value cares about.")
+    label: Wording
+    parents: tuple[Identifier, ...] = ()
+    definition: Wording
 
 
 class Theory(BaseModel):
-    """A value theory: its wording, its hierarchy, and the values that users evaluate.
+    """A value theory: its wording, its hierarchy, and the values that users evaluate; `pvq.yaml` describes every key.
 
     Raises
     ------
@@ -39,12 +39,12 @@ class Theory(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, ignored_types=(cached_property,))
 
-    name: Identifier = Field(description="Short name, as in theory=pvq and in VIDB file names.")
-    title: Wording = Field(description="The theory's name inside a sentence.")
-    label: Wording = Field(description="What one of its values is called: 'moral foundation', 'human right'.")
-    source: Wording = Field(description="The literature that hierarchy and definitions follow.")
-    values: tuple[Identifier, ...] = Field(min_length=1, description="Ids of the nodes users evaluate, in order.")
-    nodes: dict[Identifier, Node] = Field(description="The hierarchy: node by id.")
+    name: Identifier
+    title: Wording
+    label: Wording
+    source: Wording
+    values: tuple[Identifier, ...] = Field(min_length=1)
+    nodes: dict[Identifier, Node]
 
     def __hash__(self) -> int:
         # The generated hash would need hashable fields; theories of one name are compared in full.

@@ -34,8 +34,7 @@ class Vidb:
     anchors
         One entry per value, in the order of theory and value.
     n_repeated
-        Rows whose text appeared before for the same value; a text counts once, at the mean of
-        its intensities.
+        Rows whose text appeared before for the same value; a text counts once, at the mean of its intensities.
     digest
         SHA-256 of all texts and intensities, for comparing runs.
     """
@@ -69,20 +68,18 @@ def load_vidb(source: str, theory: Theory | None = None, columns: Mapping[str, s
     Parameters
     ----------
     source
-        `demo` (the packaged anchors); a folder of `{value}_{theory}_flag_aggregated.csv` files; a
-        CSV or Parquet file with `text`, `final_rating`, `theory` and `value` (the last two may be
-        left to a file name as above); or `hf://NAME[:SPLIT]`, a Hugging Face dataset with these
-        columns, by its name on the hub or as a folder.
+        `demo` (the packaged anchors); a folder of `{value}_{theory}_flag_aggregated.csv` files; a CSV or Parquet file
+        with `text`, `final_rating`, `theory` and `value` (a file name as above can replace the last two); or
+        `hf://NAME[:SPLIT]`, a Hugging Face dataset with these columns, by its name on the hub or as a folder.
     theory
-        A theory of the caller's own, beside the packaged ones: names of its files and values are read by it.
+        A theory besides the packaged ones, by which files and values are identified.
     columns
         Our column name -> the source's, for those that differ.
 
     Raises
     ------
     InputError
-        The source is missing, a column is missing, a text is missing or an intensity is not in
-        [-10, 10]; with file and row.
+        The source, a column or a text is missing, or an intensity is not in [-10, 10]; with file and row.
     """
     mapping = {**COLUMNS, **(columns or {})}
     unknown = sorted(set(mapping) - set(COLUMNS))
@@ -103,7 +100,7 @@ def _load(source: str, theory: Theory | None, columns: tuple[tuple[str, str], ..
         parts = [_named_file(file, mapping, theory) for file in sorted(path.glob(f"*{FILE_SUFFIX}"))]
         if not parts:
             raise InputError(f"vidb: the folder {path} holds no file named VALUE_THEORY{FILE_SUFFIX}")
-    elif _name_parts(path, theory) and mapping["value"] not in _header(path):
+    elif _name_parts(path, theory) and mapping["value"] not in read_table(path, "vidb").columns:
         parts = [_named_file(path, mapping, theory)]
     else:
         parts = [_checked(read_table(path, "vidb"), mapping, str(path), theory)]
@@ -127,9 +124,10 @@ def _checked(frame: pd.DataFrame, mapping: Mapping[str, str], where: str, theory
     """Return the four columns of a table, valid and with ids in place of names."""
     frame = rename_columns(frame, mapping, list(COLUMNS), where)
     names = pd.DataFrame({"theory": text_column(frame, "theory", where), "value": text_column(frame, "value", where)})
+    first = names.drop_duplicates()
     ids = {
-        pair: _ids(pair[0], pair[1], theory, f"{where}, row {row + 1}")
-        for row, pair in zip(*_first_rows(names), strict=True)
+        (name, value): _ids(name, value, theory, f"{where}, row {row + 1}")
+        for row, name, value in zip(first.index.tolist(), first["theory"], first["value"], strict=True)
     }
     pairs = [ids[pair] for pair in zip(names["theory"], names["value"], strict=True)]
     return pd.DataFrame(
@@ -163,17 +161,10 @@ def _name_parts(path: Path, theory: Theory | None) -> tuple[str, str] | None:
     return (match[1], match[2]) if match else None
 
 
-def _first_rows(names: pd.DataFrame) -> tuple[list[int], list[tuple[str, str]]]:
-    """Return each distinct pair of names, and the row where it appears first."""
-    first = names.drop_duplicates()
-    return first.index.tolist(), list(zip(first["theory"], first["value"], strict=True))
-
-
 def _ids(theory_name: str, value_name: str, own: Theory | None, where: str) -> tuple[str, str]:
     """Return the ids of a theory and a value as a source names them.
 
-    Names of a theory that is neither given nor packaged are taken as they are. A known theory's values are known, so
-    another name is a mistake.
+    Names of an unknown theory are taken as they are; a value that a known theory does not have is an error.
     """
     is_own = own is not None and normalize_name(theory_name) == normalize_name(own.name)
     known = own if is_own else find_theory(theory_name)
@@ -185,10 +176,6 @@ def _ids(theory_name: str, value_name: str, own: Theory | None, where: str) -> t
             f"{where}: value '{value_name}' is not in theory '{known.name}'; {nearest(value_name, known.values)}"
         )
     return known.name, value
-
-
-def _header(path: Path) -> list[str]:
-    return [str(column) for column in read_table(path, "vidb").columns]
 
 
 def _hugging_face_frame(source: str) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """Which anchors a window holds: one class per method, each turning uniform numbers into draws.
 
-Randomness comes in as an array, so that a draw is a pure function of it: the caller derives the
-numbers from the response itself, and the same response meets the same anchors in any run.
+Randomness comes in as an array, so that a draw is a pure function of it: the caller derives the numbers from the
+response itself, and the same response is compared with the same anchors in any run.
 """
 
 from collections.abc import Sequence
@@ -59,8 +59,8 @@ class RandomSampling:
 class BucketSampling:
     """One anchor from each of K-1 equal-width bins between the lowest and the highest anchor.
 
-    An empty bin draws from the nearest bin that has an anchor to spare (the lower one of two
-    equally near), so that every window spans the scale and no anchor appears twice.
+    An empty bin draws from the nearest bin that has an anchor to spare (the lower one of two equally near), so that
+    every window spans the scale and no anchor appears twice.
     """
 
     def draw(self, anchors: Anchors, uniforms: Uniforms) -> Indices:
@@ -145,8 +145,8 @@ def check_count(anchors: Anchors, needed: int) -> None:
 def _without_replacement(uniforms: Uniforms, size: int) -> Indices:
     """Turn uniforms (W, n) into n different indices below `size` per row, all ordered choices equally likely.
 
-    Draw j picks a rank among the size - j indices that are left; skipping those chosen
-    before, in ascending order, turns the rank into an index. The loops run over draws, not rows.
+    Draw j picks a rank among the size - j indices that are left; skipping those chosen before, in ascending order,
+    turns the rank into an index. The loops run over draws, not rows.
     """
     n_windows, n_draws = uniforms.shape
     ranks = (uniforms * (size - np.arange(n_draws))).astype(np.int64)
