@@ -42,11 +42,11 @@ def test_texts_are_cut_so_that_a_continuation_still_counts() -> None:
     encoder = load_encoder("minilm")
     long = "All work and no play makes a dull day. " * 3000
     tail = " This harms people."
-    (cut,) = encoder.shortened([long], room_for=tail)
-    assert long.startswith(cut)
-    assert 900 < len(cut) < 1200
-    assert len(encoder._model.tokenizer(cut + tail)["input_ids"]) <= encoder._model.max_seq_length
-    with_tail, without = encoder.encode([cut + tail, cut])
+    (truncated,) = encoder.shortened([long], room_for=tail)
+    assert long.startswith(truncated)
+    assert 900 < len(truncated) < 1200
+    assert len(encoder._model.tokenizer(truncated + tail)["input_ids"]) <= encoder._model.max_seq_length
+    with_tail, without = encoder.encode([truncated + tail, truncated])
     assert with_tail @ without < 0.9999
     assert encoder.shortened(["short", "", "{[\n\x00"], room_for=tail) == ["short", "", "{[\n\x00"]
 

@@ -123,9 +123,9 @@ def test_rankings_are_found_in_what_models_write(answer: str) -> None:
     ],
 )
 def test_what_is_no_ranking_says_what_is_wrong(answer: str, fault: str) -> None:
-    order, told = read_ranking(answer, 3)
+    order, reported = read_ranking(answer, 3)
     assert order == ()
-    assert fault in told
+    assert fault in reported
 
 
 def test_of_an_answer_that_was_cut_only_a_whole_list_counts() -> None:

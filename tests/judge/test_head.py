@@ -76,14 +76,14 @@ def test_weights_maximise_the_marginal_likelihood_with_its_prior() -> None:
     data = observations(60)
     y = data.intensity / 10
     base = np.array([np.mean(np.diag(kernel(data, Weights(*row)))) for row in np.eye(4)[:3]])
-    centre = np.log(np.mean(y**2) * np.array([1, 1, 1, 3]) / 6)
+    center = np.log(np.mean(y**2) * np.array([1, 1, 1, 3]) / 6)
 
     def negative_log_posterior(logs: np.ndarray) -> float:
         shared, own, relevance = np.exp(logs[:3]) / base
         k = kernel(data, Weights(shared, own, relevance, 0.0)) + np.exp(logs[3]) * np.eye(len(y))
         sign, log_determinant = np.linalg.slogdet(k)
         assert sign > 0
-        return 0.5 * y @ np.linalg.solve(k, y) + 0.5 * log_determinant + np.sum((logs - centre) ** 2) / 18
+        return 0.5 * y @ np.linalg.solve(k, y) + 0.5 * log_determinant + np.sum((logs - center) ** 2) / 18
 
     found = fit_weights(data)
     logs = np.log([found.shared * base[0], found.own * base[1], found.relevance * base[2], found.noise])

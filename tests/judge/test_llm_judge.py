@@ -105,14 +105,14 @@ def windows(texts: Sequence[str], k: int = 4, seed: int = 0) -> Windows:
 
 
 def rank(
-    program: Program, asked: Windows, told: list[tuple[int, int]] | None = None, **options: object
+    program: Program, asked: Windows, reported: list[tuple[int, int]] | None = None, **options: object
 ) -> RankedWindows:
     judge = LLMJudge(llm=program, prompt=built(compose_group("prompt", "default")), **{"cache": "off", **options})
     criterion = Criterion(PVQ, "power", Vidb("test", (asked.anchor_set,), 0, "digest"))
-    told = [] if told is None else told
-    rankings = judge.rank(criterion, asked, lambda done, failed, note="": told.append((done, failed)))
-    assert sum(done for done, _ in told) == len(asked)
-    assert sum(failed for _, failed in told) == (~rankings.ranked).sum()
+    reported = [] if reported is None else reported
+    rankings = judge.rank(criterion, asked, lambda done, failed, note="": reported.append((done, failed)))
+    assert sum(done for done, _ in reported) == len(asked)
+    assert sum(failed for _, failed in reported) == (~rankings.ranked).sum()
     return rankings
 
 
@@ -138,7 +138,7 @@ def test_hostile_texts_stay_in_their_lines_and_change_no_ranking() -> None:
     asked = windows([f"{text} 3.3" for text in HOSTILE])
     rankings = rank(program, asked)
     utilities = np.column_stack([np.full(len(HOSTILE), 3.3), asked.anchor_set.intensities[asked.anchors]])
-    # A text that was cut has lost the number at its end.
+    # A truncated text has lost the number at its end.
     whole = np.array([len(text) < 6000 for text in HOSTILE])
     utilities[~whole, 0] = 0
     np.testing.assert_array_equal(rankings.orders, np.argsort(-utilities, axis=1, kind="stable") + 1)
@@ -161,8 +161,8 @@ def test_an_answer_that_cannot_be_read_is_asked_for_once_more() -> None:
         return by_number(conversation) if conversation[-2]["role"] == "assistant" else Completion("I would not know.")
 
     program = Program(answer)
-    told: list[tuple[int, int]] = []
-    rankings = rank(program, windows(["at 1", "at 2", "at 3"]), told)
+    reported: list[tuple[int, int]] = []
+    rankings = rank(program, windows(["at 1", "at 2", "at 3"]), reported)
     assert rankings.ranked.all()
     assert rankings.report["asked_again"] == 3
     assert rankings.report["calls"] == 6
@@ -244,8 +244,8 @@ def test_a_second_question_that_is_too_long_fails_its_window_and_no_other() -> N
             return by_number(conversation)
         return Completion("no idea")
 
-    told: list[tuple[int, int]] = []
-    rankings = rank(Program(answer), windows(["the first", "the second", "the third"]), told)
+    reported: list[tuple[int, int]] = []
+    rankings = rank(Program(answer), windows(["the first", "the second", "the third"]), reported)
     assert rankings.failures.tolist() == ["", "the answer holds no ranking", ""]
     assert rankings.report["asked_again"] == 3
 

@@ -61,9 +61,9 @@ def ignore(done: int, failed: int, note: str = "") -> None:
 
 
 def test_every_member_ranks_every_window() -> None:
-    told: list[tuple[int, int, str]] = []
+    reported: list[tuple[int, int, str]] = []
     panel = PanelJudge([LengthJudge("org/one"), RepeatingJudge("two"), LengthJudge("one", silent=(1,))])
-    rankings = panel.rank(CRITERION, WINDOWS, lambda done, failed, note="": told.append((done, failed, note)))
+    rankings = panel.rank(CRITERION, WINDOWS, lambda done, failed, note="": reported.append((done, failed, note)))
     assert panel.rankings_per_window == 3
     assert rankings.judge_names == ("length one", "length two", "length one 2")
     assert rankings.judges.tolist() == [0, 1, 2] * 3
@@ -74,8 +74,8 @@ def test_every_member_ranks_every_window() -> None:
     assert rankings.orders.tolist() == [first, none, first, second, none, none, third, none, third]
     same_twice = "no permutation of the items"
     assert rankings.failures.tolist() == ["", same_twice, "", "", same_twice, "no answer", "", same_twice, ""]
-    assert sum(done for done, _, _ in told) == 9
-    assert [note for _, _, note in told[3:6]] == ["length two", "length one 2", "length one 2: counting"]
+    assert sum(done for done, _, _ in reported) == 9
+    assert [note for _, _, note in reported[3:6]] == ["length two", "length one 2", "length one 2: counting"]
 
 
 def test_a_panel_says_who_sits_in_it() -> None:
@@ -100,13 +100,13 @@ def test_names_are_short_and_no_two_alike(models: list[str], names: list[str]) -
 
 
 def test_reports_are_summed_and_kept_by_name() -> None:
-    first = {"calls": 3, "prompt_tokens": 100, "speed": 1.5, "cut": 2}
+    first = {"calls": 3, "prompt_tokens": 100, "speed": 1.5, "texts_truncated": 2}
     second = {"calls": 4, "prompt_tokens": 50, "speed": 2.5}
     panel = PanelJudge([LengthJudge("a", report=first), LengthJudge("b"), LengthJudge("b", report=second)])
     assert panel.rank(CRITERION, WINDOWS, ignore).report == {
         "calls": 7,
         "prompt_tokens": 150,
-        "cut": 2,
+        "texts_truncated": 2,
         "members": {"length a": first, "length b 2": second},
     }
 

@@ -1,4 +1,4 @@
-"""Prompts as they are sent: what is filled in, what stands where, what a text cannot do."""
+"""Prompts as they are sent: what is filled in, what appears where, what a text cannot do."""
 
 import json
 import re

@@ -99,13 +99,13 @@ def test_likelihood_of_small_and_of_far_utilities(spread: float) -> None:
 
 @pytest.mark.parametrize("k", [2, 4])
 def test_intervals_hold_what_they_say(k: int) -> None:
-    held = []
+    covered = []
     for seed in range(4):
         truth, order = simulated(300, 300 * 20 // k, k, seed, spread=2.0)
         fit = fit_items(order, 300)
-        held.append(np.abs(fit.utility - (truth - truth.mean())) < 1.645 * fit.standard_error)
+        covered.append(np.abs(fit.utility - (truth - truth.mean())) < 1.645 * fit.standard_error)
         assert np.corrcoef(truth, fit.utility)[0, 1] > 0.9
-    assert 0.86 < np.mean(held) < 0.94
+    assert 0.86 < np.mean(covered) < 0.94
 
 
 def test_each_judge_has_a_slope_of_its_own() -> None:

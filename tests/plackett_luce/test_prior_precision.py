@@ -16,14 +16,14 @@ def simulated(spread: float, k: int, m: int, seed: int, n: int = 300) -> tuple[n
 @pytest.mark.parametrize("spread", [1.0, 5.0])
 @pytest.mark.parametrize("k", [2, 4])
 def test_intervals_hold_what_they_say(spread: float, k: int) -> None:
-    held, slopes = [], []
+    covered, slopes = [], []
     for seed in range(3):
         truth, order = simulated(spread, k, 12, seed)
         fit = fit_items(order, 300, prior_precision=choose_prior_precision(order, 300))
-        centred = truth - truth.mean()
-        held.append(np.abs(fit.utility - centred) < 1.645 * fit.standard_error)
-        slopes.append(centred @ fit.utility / (fit.utility @ fit.utility))
-    assert 0.85 < np.mean(held) < 0.95
+        centered = truth - truth.mean()
+        covered.append(np.abs(fit.utility - centered) < 1.645 * fit.standard_error)
+        slopes.append(centered @ fit.utility / (fit.utility @ fit.utility))
+    assert 0.85 < np.mean(covered) < 0.95
     # The truth is neither stretched nor shrunk: no fixed prior does that for both spreads.
     assert np.mean(slopes) == pytest.approx(1, abs=0.25)
 
@@ -35,8 +35,8 @@ def test_of_several_judges_with_slopes_of_their_own() -> None:
     ranked = simulate_rankings(truth[items], slopes[judge], draws) - 1
     order = np.take_along_axis(items, ranked, axis=1)
     fit = fit_items(order, 200, judges=judge, prior_precision=choose_prior_precision(order, 200, judges=judge))
-    held = np.abs(fit.utility - (truth - truth.mean())) < 1.645 * fit.standard_error
-    assert 0.84 < held.mean() < 0.96
+    covered = np.abs(fit.utility - (truth - truth.mean())) < 1.645 * fit.standard_error
+    assert 0.84 < covered.mean() < 0.96
 
 
 @pytest.mark.parametrize("n_judges", [2, 4])

@@ -79,9 +79,9 @@ def test_moments_are_nearer_to_the_posterior_than_the_normal_approximation(order
             log_density += grid[:, row[place]] - np.logaddexp.reduce(grid[:, row[place:]], axis=1)
     density = np.exp(log_density - log_density.max())
     density /= density.sum()
-    centred = grid - grid.mean(axis=1, keepdims=True)
-    mean = density @ centred
-    spread = np.sqrt(density @ (centred - mean) ** 2)
+    centered = grid - grid.mean(axis=1, keepdims=True)
+    mean = density @ centered
+    spread = np.sqrt(density @ (centered - mean) ** 2)
     windows, part = ItemWindows.of(np.array(order), 3), np.zeros(3, dtype=int)
     found, variance = marginal_moments(fit.utility, np.ones(1), windows, PRECISION, part)
     normal = np.sqrt(variances(fit.utility, np.ones(1), windows, PRECISION, part))

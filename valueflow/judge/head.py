@@ -153,9 +153,9 @@ def fit_weights(observations: Observations) -> Weights:
         observations = observations[rows]
     y = observations.intensity / _SCALE
     n = len(y)
-    likeness = observations.phi @ observations.phi.T
+    similarity = observations.phi @ observations.phi.T
     same_value = (observations.value[:, None] == observations.value) & (observations.value != NO_VALUE)
-    parts = [likeness, likeness * same_value, np.outer(observations.relevance, observations.relevance), np.eye(n)]
+    parts = [similarity, similarity * same_value, np.outer(observations.relevance, observations.relevance), np.eye(n)]
     # A part of mean diagonal one makes its weight the variance that it explains.
     scales = np.array([max(float(np.trace(part)) / n, 1e-9) for part in parts])
     center = np.log(max(float(np.mean(y**2)), 1e-6) * np.array([1, 1, 1, 3]) / 6)

@@ -1,4 +1,4 @@
-"""The published evaluator's rule, kept for comparing scores with published ones."""
+"""The published evaluator's rule, for comparing scores with published ones."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def are_permutations(rankings: NDArray[np.integer], axis: int = -1) -> NDArray[n
     size = len(places)
     if size > _LARGEST_CODED_ITEM:
         return np.asarray((np.sort(np.moveaxis(places, 0, -1)) == np.arange(1, size + 1)).all(axis=-1))
-    # K numbers that set K different bits are those K numbers. A shift by what no bit stands for gives zero, so one pass
+    # K numbers that set K different bits are those K numbers. A shift beyond the 64 bits gives zero, so one pass
     # checks both range and repetition.
     bits = np.zeros(places.shape[1:], dtype=np.int64)
     for place in places:
