@@ -19,8 +19,8 @@ _CONCEPTS = "concepts.csv"
 def anchor_rows(vidb: Vidb) -> pd.DataFrame:
     """Turn anchors into rows of a training table, one for each path of an anchor's value.
 
-    A value of a theory that is not packaged is a hierarchy of one level. The columns are `text`, `theory`, `level_1` and
-    so on, `direction` (support from an intensity of 1, oppose from -1 down, else neutral), and those of stage 2.
+    A value of a theory that is not packaged is a hierarchy of one level. The columns are `text`, `theory`, the levels,
+    `direction` (support from an intensity of 1, oppose from -1 down, else neutral), and those of stage 2.
     """
     parts = []
     for anchors in vidb.anchors:

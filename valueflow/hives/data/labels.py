@@ -1,6 +1,6 @@
 """The labels of each text of a training table as arrays: hierarchy paths, direction, ids that span theories."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -52,8 +52,8 @@ class Labels:
 
     def take(self, rows: npt.NDArray[np.integer] | BoolArray) -> "Labels":
         """Return the labels of some texts, in the order of `rows` (row numbers, or a mask)."""
-        arrays = (self.theories, self.paths, self.directions, self.individuals, self.concepts)
-        return Labels(*(array[rows] for array in arrays), self.theory_names, self.prefix_names)
+        arrays = ("theories", "paths", "directions", "individuals", "concepts")
+        return replace(self, **{name: getattr(self, name)[rows] for name in arrays})
 
 
 def agree(paths: IntArray, others: IntArray) -> BoolArray:

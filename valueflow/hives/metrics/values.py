@@ -17,8 +17,8 @@ def knn_correct(
     so that the order of the texts does not matter.
 
     Takes (B, N) similarities of the queries to all texts, from `cosine_similarities`; the (B,) queries' own numbers
-    among the N texts; the (N,) number in `prefixes` of each text's paths; (G, W, L) paths as in `Labels.paths`; and k < N.
-    Returns (B, L).
+    among the N texts; the (N,) number in `prefixes` of each text's paths; (G, W, L) paths as in `Labels.paths`; and
+    k < N. Returns (B, L).
     """
     n = similarities.shape[1]
     if not 1 <= k < n:
