@@ -155,7 +155,7 @@ def literal_average_precision(flags):
 
 
 def literal_metrics(embeddings, labels, k):
-    """Everything that can be averaged: {name: [(value, number of texts), one a theory]}."""
+    """Everything that can be averaged: {name: [(value, number of texts), one per theory]}."""
     n, depth = len(labels), labels.depth
     cosines = {(i, j): cosine(embeddings[i], embeddings[j]) for i in range(n) for j in range(n)}
     theories = {}
@@ -492,21 +492,21 @@ def test_large_theories_are_sampled_and_counted():
     embeddings, labels = case(21, n=60, n_theories=2)
     totals = np.bincount(labels.theories)
     assert totals.min() > 20
-    result = held_out_metrics(embeddings, labels, most_rows=20, seed=4)
+    result = held_out_metrics(embeddings, labels, max_rows=20, seed=4)
     for name, total in zip(labels.theory_names, totals, strict=True):
         assert (result["theories"][name]["n"], result["theories"][name]["n_total"]) == (20, total)
     assert result["anchor_queries"] <= 40
-    assert result == held_out_metrics(embeddings, labels, most_rows=20, seed=4)
-    assert result != held_out_metrics(embeddings, labels, most_rows=20, seed=5)
+    assert result == held_out_metrics(embeddings, labels, max_rows=20, seed=4)
+    assert result != held_out_metrics(embeddings, labels, max_rows=20, seed=5)
     assert result != held_out_metrics(embeddings, labels)
-    assert held_out_metrics(embeddings, labels, most_rows=60) == held_out_metrics(embeddings, labels)
+    assert held_out_metrics(embeddings, labels, max_rows=60) == held_out_metrics(embeddings, labels)
 
 
 def test_a_theory_within_the_limit_is_not_touched_by_one_beyond_it():
     embeddings, labels = case(22, n=40, n_theories=2)
     rows = np.concatenate([np.flatnonzero(labels.theories == 0), np.flatnonzero(labels.theories == 1)[:7]])
     embeddings, labels = embeddings[rows], labels.take(rows)
-    sampled, whole = held_out_metrics(embeddings, labels, most_rows=8), held_out_metrics(embeddings, labels)
+    sampled, whole = held_out_metrics(embeddings, labels, max_rows=8), held_out_metrics(embeddings, labels)
     assert sampled["theories"]["t0"]["n"] == 8
     assert sampled["theories"]["t1"] == whole["theories"]["t1"]
 
@@ -532,4 +532,4 @@ def test_faulty_embeddings_are_told():
     with pytest.raises(ValueError, match="one row for each of 3 texts"):
         held_out_metrics(np.eye(2), labels)
     with pytest.raises(ValueError, match="at least 1"):
-        held_out_metrics(np.eye(3), labels, most_rows=0)
+        held_out_metrics(np.eye(3), labels, max_rows=0)

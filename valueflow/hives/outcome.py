@@ -1,4 +1,4 @@
-"""What each task of `train.py` leaves: a trained encoder, a measured one, or a training table."""
+"""What each task of `train.py` returns: a trained encoder, a measured one, or a training table."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,18 +16,9 @@ METRICS_FILE, TABLE_FILE = "metrics.csv", "training.csv"
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedEncoder(Outcome):
-    """A trained encoder.
+    """The folder of an exported encoder, and its losses and held-out metrics by step.
 
-    Attributes
-    ----------
-    model
-        Folder of the export.
-    curve
-        Losses and held-out metrics by step.
-    summary
-        Data, metrics before and after, settings, versions, timings.
-    is_main
-        As in `Outcome`; in the other processes the summary has no metrics.
+    `is_main` as in `Outcome`; in the other processes the summary has no metrics.
     """
 
     model: Path
@@ -39,7 +30,7 @@ class TrainedEncoder(Outcome):
         return {"curve": self.curve}
 
     def show(self) -> None:
-        """Print the table for a person."""
+        """Print the metrics."""
         show_training(self.summary)
 
     def outputs(self) -> "Mapping[str, pd.DataFrame]":
@@ -49,15 +40,7 @@ class TrainedEncoder(Outcome):
 
 @dataclass(frozen=True, kw_only=True)
 class MeasuredEncoder(Outcome):
-    """Metrics of an encoder.
-
-    Attributes
-    ----------
-    metrics
-        One row per theory, and one of all.
-    summary
-        The same with distances, data, settings, versions, timings.
-    """
+    """Metrics of an encoder: one row per theory, and one of all."""
 
     metrics: "pd.DataFrame"
 
@@ -66,7 +49,7 @@ class MeasuredEncoder(Outcome):
         return {"metrics": self.metrics}
 
     def show(self) -> None:
-        """Print the table for a person."""
+        """Print the metrics."""
         show_metrics(self.summary)
 
     def outputs(self) -> "Mapping[str, pd.DataFrame]":
@@ -76,15 +59,7 @@ class MeasuredEncoder(Outcome):
 
 @dataclass(frozen=True, kw_only=True)
 class ConvertedTable(Outcome):
-    """A training table.
-
-    Attributes
-    ----------
-    table
-        One row per text and path.
-    summary
-        Counts, sources, versions, timings.
-    """
+    """A training table: one row per text and path."""
 
     table: "pd.DataFrame"
 
@@ -93,7 +68,7 @@ class ConvertedTable(Outcome):
         return {}
 
     def show(self) -> None:
-        """Print the counts for a person."""
+        """Print the counts."""
         show_conversion(self.summary)
 
     def outputs(self) -> "Mapping[str, pd.DataFrame]":

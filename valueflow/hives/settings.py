@@ -1,10 +1,10 @@
-"""The settings of `train.py`; `configs/train.yaml` and its groups hold their defaults."""
+"""The settings of `train.py`; `configs/train.yaml` and its groups hold their defaults and describe them."""
 
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from valueflow.run import Settings
+from valueflow.run import PositiveInt, Seed, Settings
 
 
 def _listed(given: Any) -> Any:
@@ -12,30 +12,29 @@ def _listed(given: Any) -> Any:
 
 
 Sources = Annotated[list[str], BeforeValidator(_listed)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class DataSettings(Settings):
     """Which texts train and which test."""
 
-    train: Sources | None = Field(description="Training tables, anchors or ValueEval files; see `load_table`.")
-    validation: Sources | None = Field(description="Measured while training; None: held out of `train`.")
-    test: Sources | None = Field(description="Measured before and after; None: the same as validation.")
-    held_out: float = Field(ge=0, lt=1, description="Share of the texts of `train` that is held out, by text.")
+    train: Sources | None
+    validation: Sources | None
+    test: Sources | None
+    held_out: Share
 
 
 class BackboneSettings(Settings):
     """The sentence encoder that training starts from."""
 
-    model: str = Field(description="minilm (from a package), or the name or folder of a model.")
-    max_tokens: int | None = Field(
-        ge=1, strict=True, description="Longer texts are truncated; None: the model's own limit."
-    )
-    pooling: Literal["cls", "mean", "max", "lasttoken"] | None = Field(description="None: the model's own.")
-    padding_side: Literal["left", "right"] | None = Field(description="None: the tokenizer's own.")
-    dtype: Literal["float32", "bfloat16", "float16"] | None = Field(description="Of the weights; None: as stored.")
-    attention: Literal["auto", "eager", "sdpa", "flash_attention_2"] = Field(
-        description="auto: flash attention where it is installed and there is a GPU, else the library's choice."
-    )
+    model: str
+    max_tokens: PositiveInt | None
+    pooling: Literal["cls", "mean", "max", "lasttoken"] | None
+    padding_side: Literal["left", "right"] | None
+    dtype: Literal["float32", "bfloat16", "float16"] | None
+    attention: Literal["auto", "eager", "sdpa", "flash_attention_2"]
 
     @field_validator("model")
     @classmethod
@@ -48,44 +47,38 @@ class BackboneSettings(Settings):
 class StageSettings(Settings):
     """The losses of a stage of training, and what its batches hold."""
 
-    name: Literal["intra", "inter"] = Field(description="intra: within theories. inter: across them, after intra.")
-    temperature: float = Field(gt=0, allow_inf_nan=False, description="tau of the hierarchical loss.")
-    base_temperature: float = Field(
-        gt=0, allow_inf_nan=False, description="tau_base: the loss is scaled by tau over it."
-    )
-    direction_penalty: float = Field(ge=0, allow_inf_nan=False, description="Similarity lost by another direction.")
-    id_temperature: float = Field(gt=0, allow_inf_nan=False, description="tau of the two losses by ids (inter).")
-    individual_weight: float = Field(ge=0, allow_inf_nan=False, description="Weight of the individual loss (inter).")
-    anchor_weight: float = Field(
-        ge=0, allow_inf_nan=False, description="Weight of the loss by concept (selected_anchor; inter)."
-    )
-    batch_size: int = Field(ge=2, strict=True, description="Texts per step, over all processes.")
-    anchors_per_batch: int = Field(ge=1, strict=True, description="Queries: texts that a batch is built around.")
-    positives_per_anchor: int = Field(
-        ge=1, strict=True, description="Most positives of a query: texts of its path and direction."
-    )
-    members_per_id: int = Field(ge=2, strict=True, description="Texts of an id in a sub-batch (inter).")
+    name: Literal["intra", "inter"]
+    temperature: Positive
+    base_temperature: Positive
+    direction_penalty: NotNegative
+    id_temperature: Positive
+    individual_weight: NotNegative
+    anchor_weight: NotNegative
+    batch_size: Annotated[int, Field(ge=2, strict=True)]
+    anchors_per_batch: PositiveInt
+    positives_per_anchor: PositiveInt
+    members_per_id: Annotated[int, Field(ge=2, strict=True)]
 
 
 class OptimizerSettings(Settings):
-    """AdamW and the course of its learning rate."""
+    """AdamW and its learning-rate schedule."""
 
-    learning_rate: float = Field(gt=0, allow_inf_nan=False, description="The highest, after the warm-up.")
-    weight_decay: float = Field(ge=0, allow_inf_nan=False, description="Of matrices; vectors and biases have none.")
-    warmup: float = Field(ge=0, le=1, description="Share of the steps in which the rate rises from 0.")
-    schedule: Literal["cosine", "linear", "constant_with_warmup"] = Field(description="How it falls afterwards.")
+    learning_rate: Positive
+    weight_decay: NotNegative
+    warmup: Annotated[float, Field(ge=0, le=1)]
+    schedule: Literal["cosine", "linear", "constant_with_warmup"]
 
 
 class TrainerSettings(Settings):
     """Where and how steps are computed: arguments of Lightning's Trainer."""
 
-    accelerator: Literal["cpu", "gpu", "auto"] = Field(description="What computes.")
-    devices: int | list[int] | Literal["auto"] = Field(description="How many of them, or which.")
-    num_nodes: int = Field(ge=1, strict=True, description="Machines.")
-    strategy: str = Field(description="auto, or ddp and its kind: one process per device.")
-    precision: Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true"] = Field(description="Of the arithmetic.")
-    gradient_clip: float | None = Field(gt=0, description="Longest gradient; None: not clipped.")
-    workers: int = Field(ge=0, strict=True, description="Processes that tokenize ahead; 0: none.")
+    accelerator: Literal["cpu", "gpu", "auto"]
+    devices: int | list[int] | Literal["auto"]
+    num_nodes: PositiveInt
+    strategy: str
+    precision: Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true"]
+    gradient_clip: Annotated[float, Field(gt=0)] | None
+    workers: Annotated[int, Field(ge=0, strict=True)]
 
     @property
     def may_use_gpu(self) -> bool:
@@ -96,33 +89,29 @@ class TrainerSettings(Settings):
 class TrainSettings(Settings):
     """What is trained, on what, how, and what is measured."""
 
-    task: Literal["train", "test", "convert"] = Field(description="train, measure a model, or write the table.")
-    stage: StageSettings = Field(description="Which losses and batches.")
-    backbone: BackboneSettings = Field(description="What training starts from, unless `model` is given.")
-    trainer: TrainerSettings = Field(description="Where and how steps are computed.")
-    optimiser: OptimizerSettings = Field(description="Learning rate and its course.")
-    data: DataSettings = Field(description="Which texts train and which test.")
-    model: str | None = Field(description="An export to start from (stage 2), or to measure; None: the backbone.")
-    loss: Literal["hmc", "hce", "hmce"] = Field(description="The hierarchical loss: weights, maximum, or both.")
-    epochs: int = Field(ge=1, strict=True, description="Times that every usable text is a query.")
-    max_steps: int | None = Field(ge=1, strict=True, description="Steps at most; None: all of the epochs'.")
-    validate_every: int = Field(ge=1, strict=True, description="Steps between two measurements and checkpoints.")
-    patience: int | None = Field(ge=1, strict=True, description="Measurements without a new best before it ends.")
-    chunk_size: int = Field(ge=1, strict=True, description="Texts the encoder sees at once, of similar length.")
-    gradient_caching: bool = Field(
-        description="Gao et al. (2021): memory of one chunk instead of a batch, for a third more time."
-    )
-    start_share: float = Field(
-        ge=0, lt=1, description="Share of the starting weights in the export; see `interpolate_weights`."
-    )
-    push_to_hub: str | None = Field(description="Name on the hub that the trained model is sent to; None: kept here.")
-    seed: int = Field(ge=0, strict=True, description="The one seed.")
-    progress: bool = Field(description="Show a progress bar.")
+    task: Literal["train", "test", "convert"]
+    stage: StageSettings
+    backbone: BackboneSettings
+    trainer: TrainerSettings
+    optimiser: OptimizerSettings
+    data: DataSettings
+    model: str | None
+    loss: Literal["hmc", "hce", "hmce"]
+    epochs: PositiveInt
+    max_steps: PositiveInt | None
+    validate_every: PositiveInt
+    patience: PositiveInt | None
+    chunk_size: PositiveInt
+    gradient_caching: bool
+    start_share: Share
+    push_to_hub: str | None
+    seed: Seed
+    progress: bool
 
     @field_validator("trainer")
     @classmethod
     def _check_trainer(cls, trainer: TrainerSettings) -> TrainerSettings:
-        if trainer.accelerator == "cpu" and trainer.precision in ("16-mixed",):
+        if trainer.accelerator == "cpu" and trainer.precision == "16-mixed":
             raise ValueError("precision=16-mixed needs a GPU; give 32-true or bf16-mixed")
         return trainer
 

@@ -19,16 +19,8 @@ _CONCEPTS = "concepts.csv"
 def anchor_rows(vidb: Vidb) -> pd.DataFrame:
     """Turn anchors into rows of a training table, one for each path of an anchor's value.
 
-    Parameters
-    ----------
-    vidb
-        Anchors. A value of a theory that is not packaged is a hierarchy of one level.
-
-    Returns
-    -------
-    pandas.DataFrame
-        `text`, `theory`, `level_1` and so on, `direction` (support from an intensity of 1, oppose from -1 downwards,
-        else neutral), and the columns of stage 2.
+    A value of a theory that is not packaged is a hierarchy of one level. The columns are `text`, `theory`, the levels,
+    `direction` (support from an intensity of 1, oppose from -1 down, else neutral), and those of stage 2.
     """
     parts = []
     for anchors in vidb.anchors:
@@ -38,12 +30,7 @@ def anchor_rows(vidb: Vidb) -> pd.DataFrame:
         for levels in level_rows(theory, anchors.value):
             parts.append(
                 pd.DataFrame(
-                    {
-                        "text": anchors.texts,
-                        "theory": anchors.theory,
-                        **levels,
-                        "direction": directions.astype(object),
-                    }
+                    {"text": anchors.texts, "theory": anchors.theory, **levels, "direction": directions.astype(object)}
                 )
             )
     return with_stage_2(pd.concat(parts, ignore_index=True).fillna(""))

@@ -11,13 +11,7 @@ from valueflow.theory import level_columns
 
 
 def convert_sources(settings: TrainSettings, run: Run) -> ConvertedTable:
-    """Read `data.train` and return it as one training table.
-
-    Raises
-    ------
-    InputError
-        A source is missing or cannot be used; with file, row and column.
-    """
+    """Read `data.train` and return it as one training table; errors as in `load_rows`."""
     sources = settings.data.train or []
     with run.stage("convert"):
         loaded = load_rows(sources)

@@ -1,6 +1,6 @@
 """The labels of each text of a training table as arrays: hierarchy paths, direction, ids that span theories."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -52,28 +52,14 @@ class Labels:
 
     def take(self, rows: npt.NDArray[np.integer] | BoolArray) -> "Labels":
         """Return the labels of some texts, in the order of `rows` (row numbers, or a mask)."""
-        return Labels(
-            self.theories[rows],
-            self.paths[rows],
-            self.directions[rows],
-            self.individuals[rows],
-            self.concepts[rows],
-            self.theory_names,
-            self.prefix_names,
-        )
+        arrays = ("theories", "paths", "directions", "individuals", "concepts")
+        return replace(self, **{name: getattr(self, name)[rows] for name in arrays})
 
 
 def agree(paths: IntArray, others: IntArray) -> BoolArray:
     """Return for each pair of texts and each level whether any of their paths agree down to that level.
 
-    Parameters
-    ----------
-    paths, others
-        (N, W, L) and (M, V, L) paths as in `Labels.paths`.
-
-    Returns
-    -------
-    (L, N, M) bool array
+    Takes (N, W, L) and (M, V, L) paths as in `Labels.paths`, returns (L, N, M).
     """
     n, _, depth = paths.shape
     result = np.zeros((depth, n, len(others)), dtype=bool)

@@ -20,41 +20,27 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SourceRows:
-    """The rows of a source.
-
-    Attributes
-    ----------
-    rows
-        Checked rows of a training table.
-    left_out
-        What of the source has no row, by reason.
-    """
+    """The checked rows of a source, and how much of it has no row, by reason."""
 
     rows: pd.DataFrame
     left_out: dict[str, int] = field(default_factory=dict)
 
 
 def load_table(sources: Sequence[str]) -> TrainingTable:
-    """Read training data of any kind into one table; what is left out is logged.
-
-    Parameters and errors are those of `load_rows`.
-    """
+    """Read training data of any kind into one table; sources and errors as in `load_rows`."""
     return training_table([source.rows for source in load_rows(sources)])
 
 
 def load_rows(sources: Sequence[str]) -> list[SourceRows]:
-    """Read training data of any kind.
+    """Read training data of any kind; what is left out is logged.
 
-    Parameters
-    ----------
-    sources
-        Each is one of:
+    Each source is one of
 
-        - a CSV or Parquet file with the columns of a training table;
-        - VIDB anchors: `demo`, a folder of `VALUE_THEORY_flag_aggregated.csv` files, a CSV or Parquet file with
-          `final_rating`, `theory` and `value`, or `hf://NAME`;
-        - the arguments file of Touché-ValueEval (`.tsv`), its labels file beside it under the same name with `labels`
-          in the place of `arguments`.
+    - a CSV or Parquet file with the columns of a training table;
+    - VIDB anchors: `demo`, a folder of `VALUE_THEORY_flag_aggregated.csv` files, a CSV or Parquet file with
+      `final_rating`, `theory` and `value`, or `hf://NAME`;
+    - the arguments file of Touché-ValueEval (`.tsv`), its labels file beside it under the same name with `labels` in
+      the place of `arguments`.
 
     Raises
     ------

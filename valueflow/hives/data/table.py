@@ -19,18 +19,10 @@ INDIVIDUAL, CONCEPT = STAGE_2_COLUMNS = ("selected_individual", "selected_anchor
 
 @dataclass(frozen=True, eq=False)
 class TrainingTable:
-    """Texts with their labels, in an order that the rows' does not change.
+    """N texts with their labels, in an order that does not depend on that of the rows.
 
-    Attributes
-    ----------
-    texts
-        (N,) texts. A text in several rows of one theory and direction is one text with several paths.
-    labels
-        Labels of the N texts.
-    n_rows
-        Rows that were read.
-    stage_2
-        Which of `STAGE_2_COLUMNS` the source has as columns.
+    A text in several rows of one theory and direction is one text with several paths. `n_rows` rows were read;
+    `stage_2` lists those of `STAGE_2_COLUMNS` that have any id.
     """
 
     texts: npt.NDArray[np.object_]
@@ -47,19 +39,10 @@ class TrainingTable:
 
 
 def checked_frame(frame: pd.DataFrame, where: str) -> pd.DataFrame:
-    """Check every cell of a training table.
+    """Check every cell of a training table: `COLUMNS`, any number of further levels, perhaps the columns of stage 2.
 
-    Parameters
-    ----------
-    frame
-        A table with `COLUMNS`, any number of further levels, and perhaps the columns of stage 2.
-    where
-        The file, for messages.
-
-    Returns
-    -------
-    pandas.DataFrame
-        These columns alone, as texts; absent cells are empty, theories and directions have their own spelling.
+    Returns these columns alone, as texts; absent cells are empty, theories and directions have their own spelling.
+    `where` is the file, for messages.
 
     Raises
     ------
@@ -73,13 +56,9 @@ def checked_frame(frame: pd.DataFrame, where: str) -> pd.DataFrame:
         {
             "text": text_column(frame, "text", where),
             "theory": _canonical(text_column(frame, "theory", where), _theory_name),
-            **{level: [name.strip() for name in as_texts(frame[level], where)] for level in levels},
+            **_stripped(frame, levels, where),
             "direction": _canonical(text_column(frame, "direction", where), str.casefold),
-            **{
-                column: [name.strip() for name in as_texts(frame[column], where)]
-                for column in STAGE_2_COLUMNS
-                if column in frame
-            },
+            **_stripped(frame, [column for column in STAGE_2_COLUMNS if column in frame], where),
         }
     )
     _check_levels(checked, levels, where)
@@ -95,25 +74,16 @@ def checked_frame(frame: pd.DataFrame, where: str) -> pd.DataFrame:
 
 
 def training_table(frames: Sequence[pd.DataFrame]) -> TrainingTable:
-    """Turn checked frames into one table.
+    """Turn checked frames, one per source, into one table.
 
-    Parameters
-    ----------
-    frames
-        What `checked_frame` returned, one per source.
-
-    Returns
-    -------
-    TrainingTable
-        Rows that agree in text, theory and direction are one text: its paths are those of all of them; where they name
-        several ids of stage 2, the first by name counts.
+    Rows that agree in text, theory and direction are one text: its paths are those of all of them; where they name
+    several ids of stage 2, the first by name counts.
     """
     rows = pd.concat(frames, ignore_index=True).fillna("")
     levels = level_columns(rows)
     prefixes = _prefixes(rows, levels)
-    keys = ["theory", "text", "direction"]
     # Sorted, so that neither the order of rows nor that of sources decides anything.
-    group = rows.groupby(keys, sort=True).ngroup().to_numpy()
+    group = rows.groupby(["theory", "text", "direction"], sort=True).ngroup().to_numpy()
     first = np.unique(group, return_index=True)[1]
     numbers, names = _numbered(prefixes)
     theories, theory_names = pd.factorize(rows["theory"].iloc[first], sort=True)
@@ -127,8 +97,8 @@ def training_table(frames: Sequence[pd.DataFrame]) -> TrainingTable:
         prefix_names=names,
     )
     texts = rows["text"].iloc[first].to_numpy(dtype=object)
-    held = tuple(column for column in STAGE_2_COLUMNS if column in rows and (rows[column] != "").any())
-    return TrainingTable(texts, labels, len(rows), held)
+    stage_2 = tuple(column for column in STAGE_2_COLUMNS if column in rows and (rows[column] != "").any())
+    return TrainingTable(texts, labels, len(rows), stage_2)
 
 
 def _checked_levels(frame: pd.DataFrame, where: str) -> list[str]:
@@ -137,6 +107,10 @@ def _checked_levels(frame: pd.DataFrame, where: str) -> list[str]:
         if number != place:
             raise InputError(f"{where}: column 'level_{place}' is missing, though there is 'level_{numbers[-1]}'")
     return [f"level_{number}" for number in numbers]
+
+
+def _stripped(frame: pd.DataFrame, columns: Sequence[str], where: str) -> dict[str, list[str]]:
+    return {column: [name.strip() for name in as_texts(frame[column], where)] for column in columns}
 
 
 def _canonical(names: npt.NDArray[np.object_], spell: Callable[[str], str]) -> list[str]:

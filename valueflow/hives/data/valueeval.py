@@ -1,11 +1,10 @@
 """Arguments of Touché-ValueEval as rows of a training table."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from valueflow.hives.data.anchor_rows import level_rows, with_stage_2
@@ -29,9 +28,9 @@ _WITHOUT_NODE = {"Universalism: objectivity": "universalism"}
 def valueeval_rows(arguments: Path) -> tuple[pd.DataFrame, dict[str, int]]:
     """Read arguments and their labels into rows of a training table.
 
-    An argument resorts to three values on average, and the table places a text in one branch of a hierarchy. So
-    its place is the deepest node that all its values share: `Benevolence: caring` and `Universalism: concern` make it
-    an argument of self-transcendence. One whose values share no node has no place, and is left out.
+    An argument refers to three values on average, and the table places a text in one branch of a hierarchy: at the
+    deepest node that all its values share. `Benevolence: caring` and `Universalism: concern` make it an argument of
+    self-transcendence. One whose values share no node is left out.
 
     Parameters
     ----------
@@ -43,7 +42,7 @@ def valueeval_rows(arguments: Path) -> tuple[pd.DataFrame, dict[str, int]]:
     -------
     rows
         `text` ("conclusion. stance: premise"), `theory` (pvq), `level_1` to `level_4`, `direction` (support: a label
-        says that the argument resorts to the value) and the columns of stage 2; a row for each path to the node.
+        says that the argument refers to the value) and the columns of stage 2; a row for each path to the node.
     left_out
         Arguments without a row, by reason.
 
@@ -75,15 +74,15 @@ def valueeval_rows(arguments: Path) -> tuple[pd.DataFrame, dict[str, int]]:
             f"'{marks[row, column]}' is no label; give 0 or 1"
         )
     texts = _texts(table, arguments)
-    common = {key: shared_nodes(theory, key) for key in {_held(mark, nodes) for mark in marks}}
+    marked = [tuple(node for node, mark in zip(nodes, row, strict=True) if mark == "1") for row in marks]
+    common = {own: shared_nodes(theory, own) for own in set(marked)}
     rows, left_out = [], Counter[str]()
-    for text, mark in zip(texts, marks, strict=True):
-        held = _held(mark, nodes)
-        if not common[held]:
-            left_out[WITHOUT_LABEL if not held else WITHOUT_BRANCH] += 1
+    for text, own in zip(texts, marked, strict=True):
+        if not common[own]:
+            left_out[WITHOUT_BRANCH if own else WITHOUT_LABEL] += 1
         rows += [
             {"text": text, "theory": theory.name, **levels, "direction": "support"}
-            for node in common[held]
+            for node in common[own]
             for levels in level_rows(theory, node)
         ]
     if not rows:
@@ -97,11 +96,6 @@ def shared_nodes(theory: Theory, nodes: Iterable[str]) -> tuple[str, ...]:
     shared = set.intersection(*above) if above else set()
     depths = {node: max(map(len, theory.paths(node))) for node in shared}
     return tuple(sorted(node for node in shared if depths[node] == max(depths.values())))
-
-
-def _held(marks: npt.NDArray[np.object_], nodes: Sequence[str]) -> tuple[str, ...]:
-    """Return the nodes that an argument is marked for."""
-    return tuple(node for node, mark in zip(nodes, marks, strict=True) if mark == "1")
 
 
 def _texts(table: pd.DataFrame, where: Path) -> list[str]:

@@ -19,8 +19,8 @@ class BatchLabels:
     directions
         (B,) direction codes.
     ids
-        (B,) what the two losses by id go by: the individual in part `INDIVIDUAL`, the concept in part `CONCEPT`,
-        `NONE` elsewhere.
+        (B,) ids for the two losses by id: the individual in part `INDIVIDUAL`, the concept in part `CONCEPT`, else
+        `NONE`.
     parts
         (B,) the one part of the batch that a text belongs to: `HIERARCHICAL`, `INDIVIDUAL` or `CONCEPT`.
 
@@ -43,30 +43,19 @@ class BatchLabels:
 
     def to(self, device: torch.device | str) -> "BatchLabels":
         """Return the labels on another device."""
-        return BatchLabels(
-            self.paths.to(device), self.directions.to(device), self.ids.to(device), self.parts.to(device)
-        )
+        return BatchLabels(*(part.to(device) for part in (self.paths, self.directions, self.ids, self.parts)))
 
 
 def agreement(paths: Tensor, directions: Tensor | None = None) -> Tensor:
     """Return for each level and each pair of a batch whether any of their paths agree down to that level.
 
-    Parameters
-    ----------
-    paths
-        (B, W, L) int64 paths as in `valueflow.hives.data.Labels`; `NONE` agrees with nothing.
-    directions
-        (B,) codes; where given, a pair agrees only if its directions are the same too. Without them this is
-        `valueflow.hives.data.agree` of the batch with itself.
-
-    Returns
-    -------
-    (L, B, B) bool tensor
-        The diagonal is true where a text has a path at all.
+    Takes (B, W, L) int64 paths as in `valueflow.hives.data.Labels`; `NONE` agrees with nothing. Where (B,) directions
+    are given, a pair agrees only if these are the same too; without them this is `valueflow.hives.data.agree` of the
+    batch with itself. Returns (L, B, B) bools; the diagonal is true where a text has a path at all.
     """
     # A text's paths at a level are a set of a few dozen names, and two sets meet where the product of their indicator
-    # vectors is above 0. One matrix product a level costs B * B * names at full speed and holds no more than B * B
-    # numbers; comparing each path with each would pass W * W times over B * B.
+    # vectors is above 0. One matrix product per level costs B * B * names at full speed in B * B numbers; comparing
+    # each path with each would pass W * W times over B * B.
     levels = []
     for codes in paths.unbind(dim=2):
         names, columns = torch.unique(codes, return_inverse=True)

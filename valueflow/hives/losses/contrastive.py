@@ -57,19 +57,7 @@ class IdContrastiveLoss(nn.Module):
         self.temperature = above_zero("temperature", temperature)
 
     def forward(self, embeddings: Tensor, ids: Tensor) -> Tensor:
-        """Compute the loss of a batch.
-
-        Parameters
-        ----------
-        embeddings
-            (B, D), of any lengths.
-        ids
-            (B,) int64, `NONE` for a text without one.
-
-        Returns
-        -------
-        scalar tensor
-        """
+        """Compute the scalar loss of (B, D) embeddings of any lengths and (B,) int64 ids, `NONE` where absent."""
         check_lengths(embeddings, ids)
         with without_autocast(embeddings):
             same = (ids[:, None] == ids) & (ids != NONE)
@@ -91,19 +79,8 @@ def scaled_cosines(embeddings: Tensor, temperature: float) -> Tensor:
 def mean_negative_log_likelihoods(similarities: Tensor, positives: Tensor) -> tuple[Tensor, Tensor]:
     """Average -log p over the positives of each text, then over the texts that have any.
 
-    Parameters
-    ----------
-    similarities
-        (B, B); neither here nor below is the diagonal looked at.
-    positives
-        (L, B, B) masks.
-
-    Returns
-    -------
-    losses : (L,)
-        0 where no text has a positive.
-    exists : (L,) bool
-        Whether any has.
+    Takes (B, B) similarities and (L, B, B) masks, whose diagonals are ignored; returns (L,) losses, 0 where no text has
+    a positive, and (L,) whether any has.
     """
     # The lowest finite number weighs as much as -inf would, exactly nothing, and unlike it leaves no inf - inf on the
     # way back from a text that is alone in its batch, which torch's anomaly detection would stop at.

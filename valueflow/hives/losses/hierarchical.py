@@ -92,19 +92,7 @@ class HierarchicalLoss(nn.Module):
         self.direction_penalty = not_below_zero("direction_penalty", direction_penalty)
 
     def forward(self, embeddings: Tensor, paths: Tensor, directions: Tensor) -> Tensor:
-        """Compute the loss of a batch.
-
-        Parameters
-        ----------
-        embeddings
-            (B, D), of any lengths.
-        paths, directions
-            (B, W, L) and (B,), as in `BatchLabels`.
-
-        Returns
-        -------
-        scalar tensor
-        """
+        """Compute the scalar loss of (B, D) embeddings of any lengths; paths and directions as in `BatchLabels`."""
         check_lengths(embeddings, paths, directions)
         with without_autocast(embeddings):
             similarities = scaled_cosines(embeddings, self.temperature)

@@ -11,11 +11,6 @@ from valueflow.hives.sampling import CONCEPT, HIERARCHICAL, INDIVIDUAL
 class IntraTheoryObjective(nn.Module):
     """What stage 1 minimizes: the hierarchical loss of the whole batch, whatever its parts.
 
-    Parameters
-    ----------
-    hierarchy
-        The loss; with its default options where not given.
-
     Examples
     --------
     >>> import torch
@@ -50,10 +45,8 @@ class InterTheoryObjective(nn.Module):
 
     Parameters
     ----------
-    hierarchy
-        Loss of the part `HIERARCHICAL`; with its default options where not given.
-    contrastive
-        Loss by id of the parts `INDIVIDUAL` and `CONCEPT`; with its default options where not given.
+    hierarchy, contrastive
+        Losses of the part `HIERARCHICAL`, and of `INDIVIDUAL` and `CONCEPT`; default options where not given.
     individual_weight, concept_weight
         w_i and w_c; the settings `stage.individual_weight` and `stage.anchor_weight`.
 
@@ -89,19 +82,9 @@ class InterTheoryObjective(nn.Module):
         self.concept_weight = not_below_zero("anchor_weight", concept_weight)
 
     def forward(self, embeddings: Tensor, labels: BatchLabels) -> dict[str, Tensor]:
-        """Compute the losses of a batch.
+        """Compute the losses of (B, D) embeddings of any lengths and the labels of the same texts.
 
-        Parameters
-        ----------
-        embeddings
-            (B, D), of any lengths.
-        labels
-            Of the same B texts.
-
-        Returns
-        -------
-        dict of scalar tensors
-            `loss`, the weighted sum, and its parts without weights: `hierarchy`, `individual` and `anchor`.
+        Returns scalars: `loss`, the weighted sum, and its parts without weights: `hierarchy`, `individual`, `anchor`.
 
         Raises
         ------

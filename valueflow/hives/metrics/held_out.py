@@ -30,22 +30,18 @@ Counted = dict[str, CountedMean]
 
 
 def held_out_metrics(
-    embeddings: npt.ArrayLike, labels: Labels, *, most_rows: int = 4000, seed: int = 0, k: int = 5
+    embeddings: npt.ArrayLike, labels: Labels, *, max_rows: int = 4000, seed: int = 0, k: int = 5
 ) -> dict[str, Any]:
     """Compute all metrics of a set of labeled texts.
 
     Parameters
     ----------
-    embeddings
-        (N, D) finite numbers; they are normalized first.
-    labels
-        Labels of the N texts.
-    most_rows
+    embeddings, labels
+        (N, D) finite numbers, normalized first, and the labels of the N texts.
+    max_rows, seed
         A theory with more texts is reduced to a random sample of this many, for all metrics.
-    seed
-        Decides the samples.
     k
-        Neighbours that vote in `knn_level_*`.
+        Neighbors that vote in `knn_level_*`.
 
     Returns
     -------
@@ -60,7 +56,7 @@ def held_out_metrics(
         - `overall`: the means of these, weighted by the number of texts for which they are defined; and
           `anchor_retrieval` with `anchor_retrieval_chance` (see `concept_retrieval`).
         - `distances`: `overall` and `theories`, each with the mean cosine distance (1 - cos) of pairs within a theory
-          that share so many levels (`shared_0` to `shared_L`) and by direction (`same_direction`, `other_direction`).
+          by number of shared levels (`shared_0` to `shared_L`) and by direction (`same_direction`, `other_direction`).
         - `anchor_queries`: number of texts over which `anchor_retrieval` is a mean.
 
     Raises
@@ -68,13 +64,13 @@ def held_out_metrics(
     InputError
         Where an embedding holds NaN or an infinity.
     ValueError
-        Where shapes do not fit, or `most_rows` or `k` is below 1.
+        Where shapes do not fit, or `max_rows` or `k` is below 1.
     """
     vectors = np.asarray(embeddings)
     if vectors.ndim != 2 or len(vectors) != len(labels):
         raise ValueError(f"embeddings must have one row for each of {len(labels)} texts, got shape {vectors.shape}")
-    if most_rows < 1 or k < 1:
-        raise ValueError(f"most_rows and k must be at least 1, got {most_rows} and {k}")
+    if max_rows < 1 or k < 1:
+        raise ValueError(f"max_rows and k must be at least 1, got {max_rows} and {k}")
     faulty = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
     if faulty.size:
         raise InputError(
@@ -86,8 +82,8 @@ def held_out_metrics(
     for theory in np.unique(labels.theories):
         rows = np.flatnonzero(labels.theories == theory)
         n_total = len(rows)
-        if n_total > most_rows:
-            rows = np.sort(np.random.default_rng([seed, int(theory)]).choice(rows, most_rows, replace=False))
+        if n_total > max_rows:
+            rows = np.sort(np.random.default_rng([seed, int(theory)]).choice(rows, max_rows, replace=False))
         part = normalized(vectors[rows])
         name = labels.theory_names[theory]
         metrics[name], distances[name] = _within_theory(part, labels.take(rows), k)
@@ -100,10 +96,7 @@ def held_out_metrics(
     return {
         "overall": _weighted(metrics, _metric_names(labels.depth)) | retrieval,
         "theories": _values(metrics),
-        "distances": {
-            "overall": _weighted(distances, distance_names(labels.depth)),
-            "theories": _values(distances),
-        },
+        "distances": {"overall": _weighted(distances, distance_names(labels.depth)), "theories": _values(distances)},
         "anchor_queries": queries,
     }
 
@@ -162,16 +155,9 @@ def _within_theory(embeddings: FloatArray, labels: Labels, k: int) -> tuple[Coun
 
 @dataclass(frozen=True)
 class _Kinds:
-    """Texts with the same labels, which are far fewer than texts.
+    """G kinds of texts with the same labels, far fewer than texts.
 
-    Attributes
-    ----------
-    member
-        (N,) kind of each text.
-    paths
-        (G, W, L) paths of each kind.
-    table
-        (G, G) 2 * shared levels + same direction of each pair of kinds.
+    The (N,) kind of each text, the (G, W, L) paths of each kind, and (G, G) 2 * shared levels + same direction.
     """
 
     member: IntArray

@@ -17,13 +17,7 @@ _TEXTS_AT_ONCE = 64
 
 
 def measure_encoder(settings: TrainSettings, run: Run) -> MeasuredEncoder:
-    """Measure an encoder on `data.test` or, where that is not given, on the held-out texts of `data.train`.
-
-    Raises
-    ------
-    InputError
-        Something given cannot be used; one line says what, where, and what would be right.
-    """
+    """Measure an encoder on `data.test` or, where that is not given, on the held-out texts of `data.train`."""
     given = settings.data
     with run.stage("load"):
         sources = given.test or given.train or []

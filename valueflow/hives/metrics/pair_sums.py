@@ -12,20 +12,11 @@ from valueflow.hives.metrics.similarity import CountedMean, FloatArray
 
 @dataclass
 class PairSums:
-    """Sums over pairs of texts, by kind of pair (2 * shared levels + same direction).
+    """Sums over pairs of texts, by kind of pair (2 * shared levels + same direction), for L = `depth` levels.
 
-    Attributes
-    ----------
-    depth
-        Number of levels L.
-    origin
-        One of the similarities. Sums are of differences from it, so that equal similarities have no variance at all.
-    counts, sums
-        (2L + 2,) numbers of pairs, each from both sides, and their sums.
-    squares
-        Sum of the squares over all kinds.
-    texts
-        For each name of a distance, the number of texts that have such a pair.
+    Sums are of differences from `origin`, one of the similarities, so that equal similarities have no variance at all.
+    `counts` and `sums` are (2L + 2,), each pair from both sides; `squares` is the sum over all kinds; `texts` is, for
+    each name of a distance, the number of texts that have such a pair.
     """
 
     depth: int

@@ -16,13 +16,8 @@ from valueflow.hives.metrics.similarity import FloatArray, whole_numbers
 def ranking_accuracies(similarities: FloatArray, categories: npt.NDArray[np.integer]) -> tuple[FloatArray, FloatArray]:
     """Return for each query how well similarities descend with the categories.
 
-    Parameters
-    ----------
-    similarities
-        (B, N) similarities of B queries to N texts, from `cosine_similarities`.
-    categories
-        (B, N) categories of the texts as seen from the query, from 0; the higher, the more similar they should be.
-        Texts with -1 are left out.
+    Takes (B, N) similarities of B queries to N texts, from `cosine_similarities`, and (B, N) categories of the texts as
+    seen from the query, from 0: texts in higher ones should be more similar. Texts with -1 are left out.
 
     Returns
     -------
@@ -32,11 +27,8 @@ def ranking_accuracies(similarities: FloatArray, categories: npt.NDArray[np.inte
     strict
         (B,) share of chains, one text of each category that is present, whose similarities strictly descend with the
         category. NaN where fewer than two are present.
-
-    Notes
-    -----
-    Two sorts a query, then one running sum a category: O(n log n) rather than one step a pair or a chain.
     """
+    # Two sorts per query, then one running sum per category: O(n log n), not one step for each pair or chain.
     n_categories = int(categories.max(initial=-1)) + 1
     # Texts left out get the highest code: then no category ever looks at them.
     codes = np.where(categories < 0, n_categories, categories).astype(np.int64)

@@ -22,18 +22,9 @@ from valueflow.hives.metrics.similarity import (
 def average_precisions(similarities: FloatArray, relevant: BoolArray) -> FloatArray:
     """Return each query's average precision: the mean share of relevant texts down to each of the relevant ones.
 
-    Parameters
-    ----------
-    similarities
-        (B, N) similarities, from `cosine_similarities`.
-    relevant
-        (B, N) which texts should come first.
-
-    Returns
-    -------
-    (B,) float array
-        Where similarities are tied, the expected value over all orders of the tied texts (McSherry and Najork, 2008).
-        NaN for a query without relevant texts.
+    Takes (B, N) similarities from `cosine_similarities`, and which of the (B, N) should come first. Where similarities
+    are tied, it is the expected value over all orders of the tied texts (McSherry and Najork, 2008); NaN for a query
+    without relevant texts.
     """
     n = similarities.shape[1]
     keys = (-whole_numbers(similarities) << 1) | relevant
@@ -59,14 +50,7 @@ def average_precisions(similarities: FloatArray, relevant: BoolArray) -> FloatAr
 def chance_average_precision(n_relevant: npt.ArrayLike, n_texts: int) -> FloatArray:
     """Return the exact expectation of the average precision of a random order.
 
-    That is (H + (R - 1) (N - H) / (N - 1)) / N with R relevant ones of N texts and H = 1 + 1/2 + ... + 1/N.
-
-    Parameters
-    ----------
-    n_relevant
-        (B,) numbers of relevant texts R, at least 1.
-    n_texts
-        Number of texts N.
+    That is (H + (R - 1) (N - H) / (N - 1)) / N with R >= 1 relevant ones, (B,), of N texts and H = 1 + 1/2 + ... + 1/N.
     """
     harmonic = (1 / np.arange(1, n_texts + 1)).sum()
     others = np.asarray(n_relevant, dtype=np.float64) - 1
@@ -79,23 +63,10 @@ def concept_retrieval(
     """Return how well texts find those of the same concept in other theories.
 
     Each text with an id that some text of another theory has too orders all texts of other theories that have an id.
-
-    Parameters
-    ----------
-    embeddings
-        (N, D) normalized embeddings.
-    theories, concepts
-        (N,) as in `Labels`.
-
-    Returns
-    -------
-    precision, chance
-        Mean average precision, and its expectation for a random order; None where no text can be a query.
-    n_queries
-        Number of queries.
+    Takes (N, D) normalized embeddings, theories and concepts as in `Labels`. Returns the mean average precision and its
+    expectation for a random order, None where no text can be a query, and the number of queries.
     """
-    precisions: list[FloatArray] = [np.empty(0)]
-    chances: list[FloatArray] = [np.empty(0)]
+    precisions, chances = [np.empty(0)], [np.empty(0)]
     for theory in np.unique(theories):
         candidates = np.flatnonzero((concepts != NONE) & (theories != theory))
         queries = np.flatnonzero((theories == theory) & (concepts != NONE) & np.isin(concepts, concepts[candidates]))

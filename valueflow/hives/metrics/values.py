@@ -16,22 +16,9 @@ def knn_correct(
     most votes the one met first counts, from the nearest neighbor on. Equal similarities are ordered by group number,
     so that the order of the texts does not matter.
 
-    Parameters
-    ----------
-    similarities
-        (B, N) similarities of the queries to all texts, from `cosine_similarities`.
-    rows
-        (B,) the queries' own numbers among the N texts.
-    groups
-        (N,) number in `prefixes` of each text's paths.
-    prefixes
-        (G, W, L) paths as in `Labels.paths`.
-    k
-        Number of neighbors, below N.
-
-    Returns
-    -------
-    (B, L) bool array
+    Takes (B, N) similarities of the queries to all texts, from `cosine_similarities`; the (B,) queries' own numbers
+    among the N texts; the (N,) number in `prefixes` of each text's paths; (G, W, L) paths as in `Labels.paths`; and
+    k < N. Returns (B, L).
     """
     n = similarities.shape[1]
     if not 1 <= k < n:
@@ -55,21 +42,11 @@ def knn_correct(
 
 
 def orthogonality(embeddings: FloatArray, paths: IntArray) -> float | None:
-    """Return the mean over pairs of values of 1 - |cos| of their vectors.
+    """Return the mean over pairs of values of 1 - |cos| of their vectors; None for fewer than two values.
 
-    Parameters
-    ----------
-    embeddings
-        (N, D) normalized embeddings.
-    paths
-        (N, W, L) paths as in `Labels.paths`. A value is a whole path; its vector is the mean of its texts, and a text
-        with several paths counts for each.
-
-    Returns
-    -------
-    float or None
-        From 0 to 1. None for fewer than two values. Values whose texts cancel out to zero have no direction and are
-        left out.
+    Takes (N, D) normalized embeddings and (N, W, L) paths as in `Labels.paths`. A value is a whole path; its vector is
+    the mean of its texts, and a text with several paths counts for each. Values whose texts cancel out to zero have no
+    direction and are left out.
     """
     leaves = without_repeats(paths[:, :, -1])
     texts, slots = np.nonzero(leaves != NONE)

@@ -110,9 +110,7 @@ def train_encoder(settings: TrainSettings, run: Run) -> TrainedEncoder:
     return TrainedEncoder(model=model, curve=result.curve, summary=summary, is_main=result.is_main)
 
 
-def _load(
-    settings: TrainSettings,
-) -> tuple[TrainingTable, TrainingTable | None, TrainingTable | None, dict[str, Any]]:
+def _load(settings: TrainSettings) -> tuple[TrainingTable, TrainingTable | None, TrainingTable | None, dict[str, Any]]:
     """Return texts to train on, to watch and to test on, and what the summary says about them."""
     given = settings.data
     sources = given.train or []
