@@ -20,7 +20,7 @@ from valueflow.llm.protocol import (
 )
 from valueflow.run import InputError, progress_bar, shorten
 
-MOST_TOO_LONG = 20
+MAX_TOO_LONG = 20
 """Prompts that may be too long for the model before it is the model that does not fit."""
 
 _TOO_LONG = "the prompt is too long: "
@@ -133,27 +133,7 @@ class Client:
         unit: str,
         progress: bool,
     ) -> list[Completion]:
-        """Have N conversations answered, with a bar on the screen.
-
-        Parameters
-        ----------
-        conversations, sampling
-            See `stream`.
-        title, unit
-            Of the bar: what is done, and what a step is, in the plural.
-        progress
-            Whether to show it.
-
-        Returns
-        -------
-        list of Completion
-            N, in order.
-
-        Raises
-        ------
-        InputError, ValueError
-            See `stream`.
-        """
+        """Return N completions in order, with a progress bar in `unit` (plural); for the rest see `stream`."""
         completions: dict[int, Completion] = {}
         with (
             progress_bar(title, len(conversations), unit, enabled=progress) as advance,
@@ -169,7 +149,7 @@ class Client:
         conversations: Sequence[Conversation],
         sampling: Sampling | Sequence[Sampling],
         *,
-        most_too_long: int = MOST_TOO_LONG,
+        most_too_long: int = MAX_TOO_LONG,
     ) -> Stream:
         """Answer conversations as completions arrive, cached ones first.
 

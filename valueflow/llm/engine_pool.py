@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from valueflow.llm.protocol import ChatModel, Engine
 
-_MOST_CONNECTIONS = 8
+_MAX_CONNECTIONS = 8
 """Engines kept at most that take no memory of this machine; the one unused for longest goes first."""
 
 _log = logging.getLogger(__name__)
@@ -27,20 +27,10 @@ _started = _Started()
 
 
 def running_engine(model: ChatModel) -> Engine:
-    """Return the engine of a model; it is started if no equal model runs already.
+    """Return the engine of a model; it is started if no equal (`==`) model runs already.
 
     A model that occupies the machine takes the place of the one that did before, whose engine
     is closed first. So ask anew for each batch, and use one such model at a time.
-
-    Parameters
-    ----------
-    model
-        Which model, compared by `==`.
-
-    Returns
-    -------
-    Engine
-        Running until another model needs the machine, `release` is called, or the process ends.
 
     Raises
     ------
@@ -54,7 +44,7 @@ def running_engine(model: ChatModel) -> Engine:
                 _started.pairs.append(pair)
                 return pair[1]
         alike = [pair for pair in _started.pairs if pair[0].occupies_machine == model.occupies_machine]
-        for pair in alike if model.occupies_machine else alike[: -(_MOST_CONNECTIONS - 1)]:
+        for pair in alike if model.occupies_machine else alike[: -(_MAX_CONNECTIONS - 1)]:
             _stop(pair)
         identity = model.identity()
         begin = time.perf_counter()

@@ -122,13 +122,6 @@ class Stream:
 def one_each(sampling: Sampling | Sequence[Sampling], n: int) -> Sequence[Sampling]:
     """Return the sampling of each of n conversations.
 
-    Parameters
-    ----------
-    sampling
-        One for all of them, or one each.
-    n
-        How many there are.
-
     Raises
     ------
     ValueError

@@ -18,18 +18,7 @@ _EXIT_INPUT = 2
 
 
 def cache_command(argv: Sequence[str] | None = None) -> int:
-    """Run the command.
-
-    Parameters
-    ----------
-    argv
-        Its arguments; those of the process if None.
-
-    Returns
-    -------
-    int
-        Exit code: 0 done, 2 the arguments or the cache cannot be used, said in one line.
-    """
+    """Run the command and return its exit code: 0, or 2 where the arguments or the cache cannot be used."""
     arguments = _parser().parse_args(argv)
     try:
         if arguments.command == "clear":

@@ -34,19 +34,7 @@ def cache_file() -> Path:
 
 @dataclass(frozen=True)
 class ModelStatistics:
-    """What is cached of one model.
-
-    Attributes
-    ----------
-    model
-        Its name.
-    entries
-        Number of completions.
-    size
-        Bytes of their values, without the database's own.
-    first, last
-        When the oldest and the newest one came.
-    """
+    """What is cached of one model: completions, bytes of their values, when the oldest and the newest came."""
 
     model: str
     entries: int
@@ -148,13 +136,7 @@ class CompletionCache:
         return earlier
 
     def statistics(self) -> list[ModelStatistics]:
-        """Return what is cached of each model, by name.
-
-        Raises
-        ------
-        InputError
-            The file is no cache of ours, or cannot be used.
-        """
+        """Return what is cached of each model, by name."""
         with self._connected() as connection:
             rows = connection.execute(
                 "SELECT model, COUNT(*), SUM(LENGTH(value)), MIN(created), MAX(created) FROM completions "
@@ -174,14 +156,9 @@ class CompletionCache:
         return sum(sizes)
 
     def clear(self, model: str | None = None) -> int:
-        """Remove the completions of one model, or all, and give their space back to the disk.
+        """Remove the completions of one model, or all, free their disk space, and return how many they were.
 
         A file that cannot be read is deleted where all is to go.
-
-        Returns
-        -------
-        int
-            Completions removed; 0 of a file that could not be read.
 
         Raises
         ------

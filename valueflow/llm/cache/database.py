@@ -33,15 +33,7 @@ class UnreadableCacheError(InputError):
 
 
 class DatabaseFile:
-    """A database on disk; it opens connections and words what goes wrong with them.
-
-    Parameters
-    ----------
-    path
-        The file, absolute.
-    read_only
-        Whether nothing may be made or changed.
-    """
+    """A database on disk; it opens connections and words what goes wrong with them."""
 
     def __init__(self, path: Path, *, read_only: bool) -> None:
         self.path = path
@@ -52,26 +44,14 @@ class DatabaseFile:
         return [self.path, *(self.path.with_name(self.path.name + ending) for ending in _SIDECARS)]
 
     def exists(self) -> bool:
-        """Return whether the file is there.
-
-        Raises
-        ------
-        InputError
-            The folder cannot be looked into.
-        """
+        """Return whether the file is there."""
         try:
             return self.path.exists()
         except OSError as error:
             raise self.not_allowed(error) from error
 
     def open(self) -> sqlite3.Connection:
-        """Open a connection; of a file that is not there, reading only, one to an empty database.
-
-        Raises
-        ------
-        InputError, sqlite3.Error
-            See `explain`.
-        """
+        """Open a connection; of a file that is not there, reading only, one to an empty database."""
         if self.read_only:
             connection = self._open_to_read() if self.exists() else None
             return connection or _empty()

@@ -48,15 +48,6 @@ class CachedEngine:
 
     Each new completion is in the cache before it is passed on. If another process has cached an answer in the
     meantime, that one is passed on. A write that fails is warned of once, repeated later, and does not end the run.
-
-    Parameters
-    ----------
-    inner
-        Asked only if something is missing.
-    identity
-        All that decides what it answers, as `ChatModel.identity` returns it.
-    read_only
-        Whether nothing is added.
     """
 
     def __init__(self, inner: Streaming, identity: Mapping[str, object], *, read_only: bool = False) -> None:
@@ -74,13 +65,7 @@ class CachedEngine:
         self.close()
 
     def stream(self, conversations: Sequence[Conversation], sampling: Sampling | Sequence[Sampling]) -> Stream:
-        """Answer a batch, all cached completions first; see `valueflow.llm.protocol.Streaming`.
-
-        Raises
-        ------
-        InputError
-            The cache cannot be used, and what the inner engine raises.
-        """
+        """Answer a batch, all cached completions first; see `valueflow.llm.protocol.Streaming`."""
         return Stream(self._groups(conversations, one_each(sampling, len(conversations))))
 
     def _groups(

@@ -9,22 +9,7 @@ from valueflow.llm.protocol import Conversation, Sampling
 
 
 def request_key(identity: Mapping[str, object], conversation: Conversation, sampling: Sampling) -> str:
-    """Return the name of a request: equal for equal ones, different for all others.
-
-    Parameters
-    ----------
-    identity
-        All that decides what the model answers, as `ChatModel.identity` returns it.
-    conversation
-        The messages.
-    sampling
-        How the answer is drawn, what it must look like included.
-
-    Returns
-    -------
-    str
-        SHA-256 in hexadecimal.
-    """
+    """Return the SHA-256 of a request, in hexadecimal; `identity` is what `ChatModel.identity` returns."""
     constraint = sampling.constraint
     request = {
         "identity": dict(identity),

@@ -13,17 +13,6 @@ def prompt_tokens(
 ) -> list[list[int]]:
     """Return the tokens of each conversation, up to where the model's answer begins.
 
-    Parameters
-    ----------
-    tokenizer
-        Of transformers, with a chat template.
-    conversations
-        N conversations.
-    model
-        Its name, for messages.
-    template_kwargs
-        What the template takes besides, such as `enable_thinking`.
-
     Raises
     ------
     InputError
@@ -48,16 +37,7 @@ def prompt_tokens(
 
 
 def check_lengths(prompts: Sequence[Sequence[int]], answer_tokens: Sequence[int], longest: int | None) -> None:
-    """Check that each prompt fits into the model together with its answer.
-
-    Parameters
-    ----------
-    prompts
-        N prompts.
-    answer_tokens
-        Most tokens of each answer, N.
-    longest
-        What the model takes; None: nobody knows a limit.
+    """Check that each prompt and its answer fit into the model; None: no known limit.
 
     Raises
     ------

@@ -16,15 +16,7 @@ _log = logging.getLogger(__name__)
 
 
 class Grammars:
-    """What holds answers of one model to constraints; each grammar is compiled once.
-
-    Parameters
-    ----------
-    tokenizer
-        A fast tokenizer of transformers; llguidance reads no other.
-    ends
-        Tokens that end an answer.
-    """
+    """What holds answers of one model to constraints; each grammar is compiled once."""
 
     def __init__(self, tokenizer: Any, ends: Collection[int]) -> None:
         self._tokenizer = tokenizer
@@ -37,11 +29,6 @@ class Grammars:
         """Return what holds the rows of a new batch, each to its own constraint; None where none can be held.
 
         A constraint that cannot be kept to is logged once, and its rows are left alone.
-
-        Parameters
-        ----------
-        constraints
-            One a row; None: the row may say anything.
         """
         starts = [None if constraint is None else self._start(constraint) for constraint in constraints]
         if self._vocabulary is None or all(start is None for start in starts):

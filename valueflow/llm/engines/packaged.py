@@ -20,21 +20,11 @@ _log = logging.getLogger(__name__)
 
 
 def model_folder(name: str) -> Path | None:
-    """Return the folder of a packaged model: weights, tokenizer, chat template and configurations.
+    """Return the folder of a packaged model (weights, tokenizer, chat template); None for any other name.
 
     The first call takes some seconds and turns the package's quantised file into float32 safetensors in the
     cache folder (`VALUEFLOW_CACHE`, or the system's). Processes that want it at once wait for the one
     that writes it.
-
-    Parameters
-    ----------
-    name
-        Anything that may name a model.
-
-    Returns
-    -------
-    Path or None
-        None where `name` is no packaged model's.
 
     Raises
     ------
@@ -64,13 +54,7 @@ def model_folder(name: str) -> Path | None:
 
 
 def packaged_version(name: str) -> str:
-    """Return the version of a packaged model's distribution.
-
-    Raises
-    ------
-    InputError
-        It is not installed.
-    """
+    """Return the version of a packaged model's distribution."""
     return _distribution(name).version
 
 

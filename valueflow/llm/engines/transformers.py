@@ -13,7 +13,7 @@ from valueflow.llm.engines.constrained import Grammars
 from valueflow.llm.engines.thoughts import final_answer
 from valueflow.llm.engines.weights import find_model, model_identity
 from valueflow.llm.protocol import Arrivals, Completion, Conversation, Sampling, Stream, one_each
-from valueflow.run import InputError, Settings, without_library_bars
+from valueflow.run import InputError, PositiveInt, Settings, without_library_bars
 
 if TYPE_CHECKING:
     import torch
@@ -26,22 +26,16 @@ class TransformersModel(Settings):
 
     occupies_machine: ClassVar[bool] = True
 
-    model: str = Field(description="Name on the hub, a folder, or a packaged model (smollm2).")
-    revision: str | None = Field(None, description="Branch, tag or commit on the hub; None: its main branch.")
-    dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field("auto", description="Of weights and arithmetic.")
-    device: str | None = Field(None, description="cuda, cuda:1, mps or cpu; None: the best there is.")
-    batch_size: int = Field(16, ge=1, strict=True, description="Conversations that the model answers at once.")
-    max_length: int | None = Field(
-        None, ge=1, strict=True, description="Longest prompt with answer, in tokens; None: what the model takes."
-    )
-    structured_outputs: bool = Field(True, description="Let only answers of the asked form come back.")
-    chat_template_kwargs: dict[str, Any] | None = Field(
-        None, description="For the chat template, as {enable_thinking: false}."
-    )
-    reasoning_tokens: int = Field(
-        0, ge=0, strict=True, description="Tokens a reasoning model may think, on top of those of an answer."
-    )
-    answer_after: str = Field("", description="What a reasoning model writes before its answer, such as </think>.")
+    model: str
+    revision: str | None = None
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    device: str | None = None
+    batch_size: PositiveInt = 16
+    max_length: PositiveInt | None = None
+    structured_outputs: bool = True
+    chat_template_kwargs: dict[str, Any] | None = None
+    reasoning_tokens: int = Field(0, ge=0, strict=True)
+    answer_after: str = ""
 
     def identity(self) -> dict[str, object]:
         """Return what decides the answers; device and batch size do not."""
@@ -130,8 +124,8 @@ class TransformersEngine:
         )
         answer_tokens = [drawn.max_tokens + self._settings.reasoning_tokens for drawn in samplings]
         check_lengths(prompts, answer_tokens, self._longest)
-        # Prompts of like length share a batch, so that little is padding. Answers in a batch have the same limit: one
-        # that may be longer would let all others run on.
+        # Prompts of similar length share a batch, so that little is padding. Answers in a batch have the same limit:
+        # one that may be longer would let all others run on.
         waiting: dict[int, list[int]] = {}
         for index in sorted(range(len(prompts)), key=lambda index: -len(prompts[index])):
             waiting.setdefault(answer_tokens[index], []).append(index)

@@ -16,7 +16,7 @@ from valueflow.llm.engines.event_loop import EventLoop
 from valueflow.llm.engines.thoughts import final_answer
 from valueflow.llm.engines.weights import find_model, model_identity
 from valueflow.llm.protocol import Arrivals, Completion, Conversation, Sampling, Stream, one_each
-from valueflow.run import InputError, Settings
+from valueflow.run import InputError, PositiveInt, Settings
 
 _CONCURRENCY = 4096
 """Conversations handed to the engine at once: several times what it decodes together, so that it never waits."""
@@ -29,27 +29,21 @@ class VllmModel(Settings):
 
     occupies_machine: ClassVar[bool] = True
 
-    model: str = Field(description="Name on the hub, a folder, or a packaged model (smollm2).")
-    revision: str | None = Field(None, description="Branch, tag or commit on the hub; None: its main branch.")
-    dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field("auto", description="Of weights and arithmetic.")
-    quantization: str | None = Field(None, description="Method of quantised weights; None: as the model says.")
-    tensor_parallel_size: int = Field(1, ge=1, strict=True, description="GPUs that share one copy of the model.")
-    data_parallel_size: int = Field(1, ge=1, strict=True, description="Copies of the model, each on GPUs of its own.")
-    max_model_len: int | None = Field(
-        None, ge=1, strict=True, description="Longest prompt with answer, in tokens; None: what the model takes."
-    )
-    gpu_memory_utilization: float = Field(0.9, gt=0, le=1, description="Share of each GPU's memory to use.")
-    enable_prefix_caching: bool = Field(True, description="Compute what prompts begin with in common only once.")
-    enforce_eager: bool = Field(False, description="No compiled graphs: starts faster, runs slower on a GPU.")
-    structured_outputs: bool = Field(True, description="Let only answers of the asked form come back.")
-    chat_template_kwargs: dict[str, Any] | None = Field(
-        None, description="For the chat template, as {enable_thinking: false}."
-    )
-    reasoning_tokens: int = Field(
-        0, ge=0, strict=True, description="Tokens a reasoning model may think, on top of those of an answer."
-    )
-    answer_after: str = Field("", description="What a reasoning model writes before its answer, such as </think>.")
-    engine_args: dict[str, Any] | None = Field(None, description="Any further arguments of vLLM's engine.")
+    model: str
+    revision: str | None = None
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    quantization: str | None = None
+    tensor_parallel_size: PositiveInt = 1
+    data_parallel_size: PositiveInt = 1
+    max_model_len: PositiveInt | None = None
+    gpu_memory_utilization: float = Field(0.9, gt=0, le=1)
+    enable_prefix_caching: bool = True
+    enforce_eager: bool = False
+    structured_outputs: bool = True
+    chat_template_kwargs: dict[str, Any] | None = None
+    reasoning_tokens: int = Field(0, ge=0, strict=True)
+    answer_after: str = ""
+    engine_args: dict[str, Any] | None = None
 
     def identity(self) -> dict[str, object]:
         """Return what decides the answers; how many GPUs compute them does not."""

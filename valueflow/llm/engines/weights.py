@@ -1,4 +1,4 @@
-"""Where a model's weights lie, and what tells them from others."""
+"""Where a model's weights lie, and what identifies them."""
 
 import hashlib
 from pathlib import Path
@@ -28,15 +28,7 @@ def find_model(name: str) -> str:
 
 
 def model_identity(name: str, revision: str | None) -> dict[str, object]:
-    """Return what tells a model's weights from others, without loading or unpacking any.
-
-    Parameters
-    ----------
-    name
-        A packaged model, a folder or a name on the hub.
-    revision
-        Of a name on the hub, as the user gave it: None stands for whatever its main branch is.
-    """
+    """Return what identifies a model's weights, without loading or unpacking any."""
     if name in PACKAGED:
         return {"model": name, "revision": packaged_version(name)}
     folder = Path(name)

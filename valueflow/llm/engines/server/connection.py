@@ -22,15 +22,7 @@ _RETRIES_OF_LIST = 2
 
 @dataclass(frozen=True)
 class ListedModels:
-    """What a server says of its models.
-
-    Attributes
-    ----------
-    names
-        Its models; none where it has no list.
-    is_vllm
-        Whether vLLM serves them.
-    """
+    """The names that a server lists, none where it has no list, and whether vLLM serves them."""
 
     names: tuple[str, ...] = ()
     is_vllm: bool = False

@@ -12,12 +12,12 @@ from pydantic import ConfigDict, Field, field_validator
 from valueflow.llm.engines.event_loop import EventLoop
 from valueflow.llm.engines.server.connection import ListedModels, list_models
 from valueflow.llm.engines.server.errors import ServerErrors
-from valueflow.run import InputError, Settings, shorten
+from valueflow.run import InputError, PositiveInt, Settings, shorten
 
 if TYPE_CHECKING:
     from valueflow.llm.engines.server.engine import ServerEngine
 
-_MOST_CONNECTIONS = 1000
+_MAX_CONNECTIONS = 1000
 """What the client's connection pool takes."""
 
 _OURS = ("model", "messages", "stream")
@@ -33,44 +33,19 @@ class ServerModel(Settings):
 
     occupies_machine: ClassVar[bool] = False
 
-    model: str | None = Field(None, min_length=1, description="As the server calls it; None: the only one it lists.")
-    revision: str | None = Field(
-        None,
-        description="A label of yours; with a new one, completions cached of the former model no longer serve.",
-    )
-    base_url: str = Field(description="Where the API begins; mostly ends in /v1.")
-    api_key_env: str | None = Field(None, description="NAME of the environment variable with the key; None: no key.")
-    concurrency: int = Field(64, ge=1, le=_MOST_CONNECTIONS, strict=True, description="Most calls under way at once.")
-    requests_per_minute: int | None = Field(
-        None,
-        ge=1,
-        strict=True,
-        description="Most calls a minute, evenly spread, repeated ones counted; None: no limit.",
-    )
-    timeout: float = Field(
-        120.0,
-        gt=0,
-        allow_inf_nan=False,
-        description="Seconds a call may stay silent; repeated then. Twice that is its end.",
-    )
-    max_retries: int = Field(
-        6, ge=0, le=100, strict=True, description="Times a call is repeated after a passing fault."
-    )
-    structured_outputs: Literal["auto", "vllm", "json_schema", "none"] = Field(
-        "auto", description="How the form of answers is asked for; auto: as the server's list of models suggests."
-    )
-    token_limit_key: Literal["max_tokens", "max_completion_tokens"] = Field(
-        "max_tokens", description="What the server calls the most tokens of an answer."
-    )
-    reasoning_tokens: int = Field(
-        0, ge=0, strict=True, description="Tokens a reasoning model may think, on top of those of an answer."
-    )
-    answer_after: str = Field(
-        "", description="What a reasoning model writes before its answer, where the server does not part them."
-    )
-    extra_body: dict[str, Any] | None = Field(
-        None, description="Further fields of each request, as {reasoning_effort: low}; null leaves a field out."
-    )
+    model: str | None = Field(None, min_length=1)
+    revision: str | None = None
+    base_url: str
+    api_key_env: str | None = None
+    concurrency: int = Field(64, ge=1, le=_MAX_CONNECTIONS, strict=True)
+    requests_per_minute: PositiveInt | None = None
+    timeout: float = Field(120.0, gt=0, allow_inf_nan=False)
+    max_retries: int = Field(6, ge=0, le=100, strict=True)
+    structured_outputs: Literal["auto", "vllm", "json_schema", "none"] = "auto"
+    token_limit_key: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    reasoning_tokens: int = Field(0, ge=0, strict=True)
+    answer_after: str = ""
+    extra_body: dict[str, Any] | None = None
 
     @field_validator("base_url")
     @classmethod
