@@ -60,11 +60,11 @@ def test_a_run_writes_one_file_a_theory(work: Path) -> None:
         assert vectors.dtype == np.float32
         np.testing.assert_allclose(vectors, model.encode(own, normalize_embeddings=True), atol=1e-5)
         assert f"embedding_{theory}.npz" in done.stdout
-    assert "1 texts longer than max_characters=1000, embedded whole and stored cut" in done.stdout
+    assert "1 texts longer than max_characters=1000, embedded whole and stored truncated" in done.stdout
     files = {"embedding_pvq.npz", "embedding_right.npz", "summary.json", "extract.log", ".hydra"}
     assert {path.name for path in (work / "out").iterdir()} == files
     summary = summary_in(work / "out")
-    counts = {row["theory"]: (row["texts"], row["cut"]) for row in summary["theories"]}
+    counts = {row["theory"]: (row["texts"], row["truncated"]) for row in summary["theories"]}
     assert counts == {"pvq": (4, 0), "right": (3, 1)}
     assert (summary["dimension"], summary["model"], summary["texts"]) == (384, "minilm", 7)
 

@@ -244,7 +244,7 @@ def test_hostile_texts_stay_in_their_line(text: str, tmp_path: Path) -> None:
     assert sorted(options_in(hostile)) == sorted(options_in(plain)) == ["growth", "self-protection"]
     assert len(hostile.splitlines()) == len(plain.splitlines())
     assert len(hostile) < 9_000
-    assert result.summary["texts_cut"] == (len(text) > 6_000)
+    assert result.summary["texts_truncated"] == (len(text) > 6_000)
     assert result.table["text"].tolist() == [text, "harmless"]
     read = pd.read_csv(tmp_path / "categorized.csv", keep_default_na=False)
     assert len(read) == 2

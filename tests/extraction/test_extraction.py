@@ -158,10 +158,10 @@ def test_long_texts_are_embedded_whole_and_stored_cut(tmp_path: Path, capsys: py
     stored, vectors = arrays(result.files["pvq"])
     assert stored == ["short", "long long lo", "exactly 12 c", "thirteen cha", "NUL at 12 "]
     np.testing.assert_array_equal(vectors, [known_vector(text) for text in texts])
-    assert result.summary["theories"][0]["cut"] == 3
+    assert result.summary["theories"][0]["truncated"] == 3
     result.show()
     shown = capsys.readouterr().out
-    assert "3 texts longer than max_characters=12, embedded whole and stored cut" in shown
+    assert "3 texts longer than max_characters=12, embedded whole and stored truncated" in shown
     assert "embedding_pvq.npz" in shown
     assert result.tables()["theories"].to_dict("list")["texts"] == [5]
 
@@ -169,7 +169,7 @@ def test_long_texts_are_embedded_whole_and_stored_cut(tmp_path: Path, capsys: py
 def test_an_array_of_texts_beyond_bounds_is_refused_with_a_bound_that_fits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "MOST_BYTES_OF_TEXTS", 4000)
+    monkeypatch.setattr(pipeline, "MAX_BYTES_OF_TEXTS", 4000)
     source = table(tmp_path / "t.csv", ["a", "b" * 300, "c" * 334, "d"] + ["e"] * 6, ["mft", *["pvq"] * 9])
     with pytest.raises(InputError) as caught:
         embed(tmp_path / "out", source)

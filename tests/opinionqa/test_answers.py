@@ -252,26 +252,26 @@ def test_the_longest_text_that_an_answer_begins_with_is_meant(order: tuple[int, 
 
 @pytest.mark.parametrize("answer", ["No opin", "No o", "no opini"])
 def test_a_cut_answer_that_begins_one_option_alone_is_that_option(answer: str) -> None:
-    assert read_option(answer, YES_NO, cut=True) == 2
+    assert read_option(answer, YES_NO, truncated=True) == 2
     assert read_option(answer, YES_NO) is None
 
 
 @pytest.mark.parametrize("answer", ["No", "no"])
 def test_a_cut_answer_that_may_be_two_options_is_neither(answer: str) -> None:
-    assert read_option(answer, YES_NO, cut=True) is None
+    assert read_option(answer, YES_NO, truncated=True) is None
 
 
 @pytest.mark.parametrize(
     "answer", ["B", "B.", "B. Fairly", "B. Fairly likely", "(B) Fair", "Fairly likely", "Answer: B"]
 )
 def test_a_cut_answer_that_can_be_one_option_only_is_that_one(answer: str) -> None:
-    assert read_option(answer, DEGREES, cut=True) == 1
+    assert read_option(answer, DEGREES, truncated=True) == 1
 
 
 def test_a_cut_answer_that_is_past_the_shorter_option_is_one() -> None:
-    assert read_option("No, they", YES_NO, cut=True) == 1
-    assert read_option("No opinion", YES_NO, cut=True) == 2
-    assert read_option("Yes", YES_NO, cut=True) == 0
+    assert read_option("No, they", YES_NO, truncated=True) == 1
+    assert read_option("No opinion", YES_NO, truncated=True) == 2
+    assert read_option("Yes", YES_NO, truncated=True) == 0
 
 
 def test_a_word_that_begins_like_an_option_is_not_it() -> None:
@@ -359,23 +359,23 @@ def test_an_answer_that_is_an_option_s_own_text_is_that_option(options: list[str
         if named_by_itself(text, options[:option] + options[option + 1 :]):
             cased = data.draw(st.sampled_from([str, str.upper, str.lower, str.title, str.swapcase]))(text)
             blank = data.draw(st.sampled_from(["", " ", "\n", "\t "]))
-            for cut in (False, True):
-                assert read_option(f"{blank}{cased}{blank}", options, cut=cut) == option
+            for truncated in (False, True):
+                assert read_option(f"{blank}{cased}{blank}", options, truncated=truncated) == option
 
 
 # ---- Anything
 
 
 @given(st.text(), OPTIONS, st.booleans())
-def test_no_answer_is_more_than_unreadable(answer: str, options: list[str], cut: bool) -> None:
-    read = read_option(answer, options, cut=cut)
+def test_no_answer_is_more_than_unreadable(answer: str, options: list[str], truncated: bool) -> None:
+    read = read_option(answer, options, truncated=truncated)
     assert read is None or 0 <= read < len(options)
 
 
 @given(st.text('AaBIi .:()-*"`\n{}[]\\answerAnswer:option', max_size=30), st.booleans())
-def test_no_answer_that_looks_like_one_is_more_than_unreadable(answer: str, cut: bool) -> None:
+def test_no_answer_that_looks_like_one_is_more_than_unreadable(answer: str, truncated: bool) -> None:
     for options in (YES_NO, AMOUNTS, ("", " ", "."), tuple(LETTERS)):
-        read = read_option(answer, options, cut=cut)
+        read = read_option(answer, options, truncated=truncated)
         assert read is None or 0 <= read < len(options)
 
 
@@ -394,8 +394,8 @@ HUGE = ("A" * 100_000, " " * 100_000, "(" + " " * 100_000, "A" + " " * 100_000 +
 
 @pytest.mark.parametrize("answer", HUGE, ids=[answer[:8].strip() for answer in HUGE])
 def test_a_hundred_kilobytes_of_nothing_are_none(answer: str) -> None:
-    for cut in (False, True):
-        assert read_option(answer, YES_NO, cut=cut) is None
+    for truncated in (False, True):
+        assert read_option(answer, YES_NO, truncated=truncated) is None
 
 
 def test_a_hundred_kilobytes_after_a_letter_are_no_hindrance() -> None:

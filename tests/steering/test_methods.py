@@ -226,7 +226,7 @@ def test_hostile_anchors_stay_on_their_lines() -> None:
     prompt = steered.conversations[0][0]["content"]
     assert len(quoted_texts(prompt)) == len(HOSTILE)
     assert "<|im_" not in prompt
-    assert steered.report["texts_cut"] == 1
+    assert steered.report["texts_truncated"] == 1
     assert prompt.endswith("\n\nShall I?")
 
 

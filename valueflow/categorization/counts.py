@@ -1,4 +1,4 @@
-"""Figures of a categorisation: texts by node, agreement by level, abstentions by judge."""
+"""Figures of a categorization: texts by node, agreement by level, abstentions by judge."""
 
 from collections import Counter
 from collections.abc import Sequence

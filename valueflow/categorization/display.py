@@ -1,4 +1,4 @@
-"""Categorisations as tables on the screen."""
+"""Categorizations as tables on the screen."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from rich.table import Table
 
 from valueflow.run import cost_lines, number, screen
 
-_MOST_NODES = 15
+_MAX_NODES = 15
 
 
 def show_categorization(summary: Mapping[str, Any]) -> None:
@@ -20,18 +20,18 @@ def show_categorization(summary: Mapping[str, Any]) -> None:
     table.add_column("node")
     for heading in ("texts", "ended here"):
         table.add_column(heading, justify="right")
-    held = [node for node in summary["nodes"] if node["texts"]]
-    for node in held[:_MOST_NODES]:
+    used = [node for node in summary["nodes"] if node["texts"]]
+    for node in used[:_MAX_NODES]:
         table.add_row(node["name"], f"{node['texts']:,}", f"{node['ended']:,}")
     console.print(table)
-    if len(held) > _MOST_NODES:
-        console.print(f"and {len(held) - _MOST_NODES} more nodes; see summary.json and hierarchy.svg", soft_wrap=True)
+    if len(used) > _MAX_NODES:
+        console.print(f"and {len(used) - _MAX_NODES} more nodes; see summary.json and hierarchy.svg", soft_wrap=True)
     for line in _lines(summary):
         console.print(line, soft_wrap=True)
 
 
 def show_categorizations(summaries: Sequence[Mapping[str, Any]], title: str, others: Sequence[str]) -> None:
-    """Print one row a run of a sweep: texts with a place, why they stopped, agreement, abstentions."""
+    """Print one row per run of a sweep: texts with a place, why they stopped, agreement, abstentions."""
     console = screen()
     table = Table(title=title, title_justify="left")
     for heading in ("theory", *(["settings"] if any(others) else [])):
@@ -69,7 +69,7 @@ def _lines(summary: Mapping[str, Any]) -> list[str]:
         "rows decided by people": summary["reviewed"],
         "rows of the review file without a decision": summary["review_undecided"],
         "rows repeat a text": summary["repeated"],
-        "texts cut to fit a prompt": summary["texts_cut"],
+        "texts truncated to fit a prompt": summary["texts_truncated"],
         "directions without a winner, taken as neutral": summary["undirected"],
     }
     lines += [f"{count:,} {what}" for what, count in counted.items() if count]

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from valueflow.run import replacing
 from valueflow.theory import Theory
 
-_COLOURS = ("#0072B2", "#56B4E9", "#009E73", "#E69F00")  # Okabe and Ito 2008
+_COLORS = ("#0072B2", "#56B4E9", "#009E73", "#E69F00")  # Okabe and Ito 2008
 _INCHES_A_LINE = 0.24
 
 
@@ -33,9 +33,9 @@ def draw_hierarchy(theory: Theory, paths: Sequence[tuple[str, ...]], file: Path)
     figure = Figure(figsize=(9, _INCHES_A_LINE * len(lines) + 1.0), layout="constrained")
     panel = figure.subplots()
     places = range(len(lines))
-    colours = [_COLOURS[(len(line) - 1) % len(_COLOURS)] for line in lines]
-    panel.barh(places, [through[line] for line in lines], color=colours, alpha=0.4)
-    panel.barh(places, [ended[line] for line in lines], color=colours)
+    colors = [_COLORS[(len(line) - 1) % len(_COLORS)] for line in lines]
+    panel.barh(places, [through[line] for line in lines], color=colors, alpha=0.4)
+    panel.barh(places, [ended[line] for line in lines], color=colors)
     for place, line in enumerate(lines):
         panel.annotate(
             f"{through[line]:,}", (through[line], place), xytext=(3, 0), textcoords="offset points", va="center", size=8

@@ -129,7 +129,7 @@ def _categorize(settings: CategorizationSettings, run: Run) -> Categorization:
         "agreement": float(by_panel["agreement"].mean()) if len(by_panel) else None,
         "kappa": kappas(theory, descent),
         "second_rounds": sum(ballot.round == 2 for ballots, _ in descent.polls for ballot in ballots),
-        "texts_cut": questions.cut,
+        "texts_truncated": questions.truncated,
         "judges": judge_counts(questions.polling),
         "nodes": node_counts(theory, paths_of(every[has_place])),
         "panel": panel.describe(),

@@ -29,8 +29,8 @@ class Questions:
     ----------
     polling
         What asking has taken so far.
-    cut
-        How many texts had to be cut.
+    truncated
+        Number of texts that were truncated.
     """
 
     def __init__(self, settings: CategorizationSettings, texts: npt.NDArray[np.object_]) -> None:
@@ -46,7 +46,7 @@ class Questions:
         self._theory = settings.theory
         shown = [quote_text(text, settings.max_text_bytes) for text in texts]
         self._shown = [text for text, _ in shown]
-        self.cut = sum(cut for _, cut in shown)
+        self.truncated = sum(truncated for _, truncated in shown)
         # Two rounds a level, and the direction: each question of a text has a key of its own.
         self._keys = split_keys(row_keys(pd.DataFrame({"text": texts}), settings.seed), 2 * self._theory.depth + 1)
 

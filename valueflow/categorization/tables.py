@@ -35,7 +35,7 @@ def votes_table(judges: Sequence[str], descent: Descent, rows: Sequence[int]) ->
     Returns
     -------
     pandas.DataFrame
-        One row a question and judge: `row`, `level`, `round`, `node` (whose children were asked about, empty at the
+        One row per question and judge: `row`, `level`, `round`, `node` (whose children were asked about, empty at the
         root), `judge`, `vote` (a node's id, or Neutral), `abstention` (why there is no vote), `shown` (the order of the
         options).
     """

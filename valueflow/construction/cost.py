@@ -15,7 +15,7 @@ class Cost:
     Attributes
     ----------
     calls
-        Questions; fewer where answers are kept.
+        Questions; fewer where completions are cached.
     prompt_tokens
         Of all questions, at `BYTES_A_TOKEN` bytes each.
     completion_tokens

@@ -45,7 +45,7 @@ def show_constructions(summaries: Sequence[Mapping[str, Any]], title: str, other
     for heading in ("texts", "published", "flagged", "windows", "failed", "Spearman", "Pearson", "known", "seconds"):
         table.add_column(heading, justify="right")
     for place, summary in enumerate(summaries):
-        told = summary.get("split_half", {})
+        halves = summary.get("split_half", {})
         table.add_row(
             summary["theory"],
             summary["value"],
@@ -55,8 +55,8 @@ def show_constructions(summaries: Sequence[Mapping[str, Any]], title: str, other
             f"{summary.get('flagged', 0):,}",
             f"{summary['plan']['windows']:,}",
             f"{summary.get('rankings_failed', 0):,}",
-            number(told.get("spearman"), ".3f"),
-            number(told.get("pearson"), ".3f"),
+            number(halves.get("spearman"), ".3f"),
+            number(halves.get("pearson"), ".3f"),
             number(summary.get("known_spearman"), ".3f"),
             f"{summary['timings']['total']:.1f}",
         )

@@ -32,8 +32,8 @@ def draw_distribution(
     edges = np.linspace(LOWEST_INTENSITY, HIGHEST_INTENSITY, 21)
     counts.hist([rating[is_published], rating[~is_published]], edges, stacked=True, color=[_PUBLISHED, _LEFT_OUT])
     counts.set_ylabel("texts")
-    for chosen, colour, name in ((is_published, _PUBLISHED, "published"), (~is_published, _LEFT_OUT, "left out")):
-        errors.plot(rating[chosen], error[chosen], ".", color=colour, label=name)
+    for chosen, color, name in ((is_published, _PUBLISHED, "published"), (~is_published, _LEFT_OUT, "left out")):
+        errors.plot(rating[chosen], error[chosen], ".", color=color, label=name)
     errors.set_ylabel("standard error")
     errors.set_xlabel("rating")
     errors.legend()

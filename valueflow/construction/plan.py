@@ -13,7 +13,7 @@ FloatArray = npt.NDArray[np.float64]
 
 _NEAR = 0.3
 """Noise, as a share of standard errors, that is added to estimates before texts are sorted by them: enough that
-neighbours change. With draws from the posterior (1), texts meet that are too far apart to tell much: a tenth more calls
+neighbors change. With draws from the posterior (1), texts meet that are too far apart to tell much: a tenth more calls
 for the same correlation with the truth."""
 
 _FAR, _EVERY = 1.0, 3
@@ -52,7 +52,7 @@ def random_rounds(keys: npt.NDArray[np.uint64], k: int, rounds: Sequence[int]) -
         np.roll(ring, -shift * number) if number < 2 else _order(keys, number)
         for number in (*rounds, max(rounds, default=0) + 2)
     ]
-    return _cut(orders[:-1], orders[-1], k)
+    return _into_windows(orders[:-1], orders[-1], k)
 
 
 def informed_round(
@@ -61,7 +61,7 @@ def informed_round(
     """Draw windows of texts with near utilities, in which every text appears once.
 
     The order of two texts far apart is known before it is asked. So texts are sorted by their estimated utility, with
-    noise, and neighbours go into one window. The noise is small in two rounds and larger in every third (2, 5, 8, ...),
+    noise, and neighbors go into one window. The noise is small in two rounds and larger in every third (2, 5, 8, ...),
     which holds the order at large. In odd rounds the cuts between windows lie elsewhere, around a ring: one window then
     has texts of both ends.
 
@@ -85,11 +85,11 @@ def informed_round(
     order = np.argsort(utility + width * noise, kind="stable")
     order = np.roll(order, -(k // 2) * (number % 2))
     # Where k does not divide N, the last window is filled from the texts before it.
-    return _cut([order], order[::-1], k)
+    return _into_windows([order], order[::-1], k)
 
 
-def _cut(orders: Sequence[IntArray], filling: IntArray, k: int) -> IntArray:
-    """Cut orders of all texts, one behind the other, into windows of k different texts."""
+def _into_windows(orders: Sequence[IntArray], filling: IntArray, k: int) -> IntArray:
+    """Divide orders of all texts, one behind the other, into windows of k different texts."""
     row = orders[0] if orders else np.zeros(0, dtype=np.intp)
     for order in orders[1:]:
         row = np.concatenate([row, _behind(row, order, k)])

@@ -1,4 +1,4 @@
-"""How far two halves of the windows tell the same."""
+"""How far two halves of the windows agree."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ class SplitHalf:
     Attributes
     ----------
     spearman, pearson
-        Of the two halves; None where one of them tells no texts apart.
+        Of the two halves; None where one of them does not order the texts.
     stepped_up
         What Pearson's correlation would be for two sets as large as the whole, 2 r / (1 + r) (Spearman and Brown,
         1910).
@@ -61,14 +61,14 @@ def split_half(
     names, place = np.unique(windows, return_inverse=True)
     in_first = np.zeros(len(names), dtype=bool)
     in_first[np.random.default_rng(seed).permutation(len(names))[: len(names) // 2]] = True
-    fits, held = [], []
+    fits, ranked = [], []
     for half in (in_first[place], ~in_first[place]):
         own = None if judges is None else judges[half]
         fits.append(
             fit_items(rankings[half], n_texts, judges=own, prior_precision=prior_precision, errors=False).utility
         )
-        held.append(np.bincount(rankings[half].ravel(), minlength=n_texts) > 0)
-    both = held[0] & held[1]
+        ranked.append(np.bincount(rankings[half].ravel(), minlength=n_texts) > 0)
+    both = ranked[0] & ranked[1]
     first, second = fits[0][both], fits[1][both]
     if both.sum() < 3 or np.ptp(first) == 0 or np.ptp(second) == 0:
         return SplitHalf(None, None, None, int(both.sum()))

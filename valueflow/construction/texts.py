@@ -145,9 +145,9 @@ def read_reviewed(source: str | pd.DataFrame, ids: npt.NDArray[np.object_]) -> R
     places = np.array([place.get(name.strip(), -1) for name in names], dtype=np.intp)
     if (places < 0).all():
         raise InputError(f"{where}: none of its {len(names)} ids is of a text of this run, the first is '{names[0]}'")
-    told = filled & (places >= 0)
-    count = np.bincount(places[told], minlength=len(ids))
-    total = np.bincount(places[told], weights=numbers[told], minlength=len(ids))
+    given = filled & (places >= 0)
+    count = np.bincount(places[given], minlength=len(ids))
+    total = np.bincount(places[given], weights=numbers[given], minlength=len(ids))
     with np.errstate(invalid="ignore"):
         mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
     return Reviewed(mean, int((places < 0).sum()), int((~filled & (places >= 0)).sum()))

@@ -11,7 +11,7 @@ from valueflow.run import cost_lines, failure_lines, number, screen
 def show_evaluation(
     summaries: Sequence[Mapping[str, Any]], title: str | None = None, others: Sequence[str] = ()
 ) -> None:
-    """Print one row a run: value, intensity, mean score with 95% interval, failures, reliability, seconds.
+    """Print one row per run: value, intensity, mean score with 95% interval, failures, reliability, seconds.
 
     Below it stand what is worth a word: the judges of a panel (where one run is shown), why windows
     failed, what the judges' calls cost, and how many responses have no score.
@@ -23,7 +23,7 @@ def show_evaluation(
     title
         Heading of the table.
     others
-        For each run, the settings besides value and intensity that tell it from the others; a
+        For each run, the settings besides value and intensity that differ from the others'; a
         column of its own where there are any.
     """
     console = screen()
@@ -62,7 +62,7 @@ def show_evaluation(
 
 
 def _panel_lines(summary: Mapping[str, Any]) -> list[str]:
-    """Word one line a judge of a panel, and how far they agree."""
+    """Word one line per judge of a panel, and how far they agree."""
     judges = summary.get("judges", [])
     width = max((len(judge["name"]) for judge in judges), default=0)
     lines = [

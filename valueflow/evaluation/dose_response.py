@@ -19,7 +19,7 @@ FORMATS = ("png", "svg")
 
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")  # Okabe and Ito 2008
 _STYLES = ("-", "--", ":")
-_MOST_VALUES_WITH_POINTS = 3
+_MAX_VALUES_WITH_POINTS = 3
 _PANELS_PER_ROW = 2
 
 
@@ -98,7 +98,7 @@ def _draw_panel(panel: "Axes", theory: str, means: pd.DataFrame, points: pd.Data
     for number, label in enumerate(labels):
         line = means[means["label"] == label].sort_values("intensity")
         color = _COLORS[number % len(_COLORS)]
-        # Lines that share an intensity stand side by side, so that their intervals can be told apart.
+        # Lines that share an intensity are drawn side by side, so that their intervals can be distinguished.
         shift = (number - (len(labels) - 1) / 2) * min(0.06, 0.5 / len(labels))
         center = line["mean"].to_numpy(dtype=float)
         below = center - line["mean_low"].to_numpy(dtype=float)
@@ -114,7 +114,7 @@ def _draw_panel(panel: "Axes", theory: str, means: pd.DataFrame, points: pd.Data
             capsize=3,
             label=_literal(label),
         )
-        if len(labels) <= _MOST_VALUES_WITH_POINTS:
+        if len(labels) <= _MAX_VALUES_WITH_POINTS:
             dots = points[points["label"] == label]
             panel.scatter(dots["intensity"] + shift, dots["score"], color=color, alpha=0.25, s=14, linewidths=0)
     panel.axhline(0, color="0.8", linewidth=0.8, zorder=0)

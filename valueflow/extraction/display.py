@@ -11,7 +11,7 @@ from valueflow.run import screen
 def show_extractions(
     summaries: Sequence[Mapping[str, Any]], title: str | None = None, others: Sequence[str] = ()
 ) -> None:
-    """Print one row a file of vectors, and under the table what was left out, cut or not finite.
+    """Print one row per file of vectors, and under the table what was left out, truncated or not finite.
 
     Parameters
     ----------
@@ -20,13 +20,13 @@ def show_extractions(
     title
         Heading of the table.
     others
-        For each run, the settings that tell it from the others; a column where there are any.
+        For each run, the settings that differ from the others'; a column where there are any.
     """
     console = screen()
     table = Table(title=title, title_justify="left")
     for heading in (*(["settings"] if any(others) else []), "theory", "file"):
         table.add_column(heading)
-    for heading in ("texts", "dimension", "cut", "texts/s"):
+    for heading in ("texts", "dimension", "truncated", "texts/s"):
         table.add_column(heading, justify="right")
     for place, summary in enumerate(summaries):
         for row in summary["theories"]:
@@ -36,7 +36,7 @@ def show_extractions(
                 row["file"],
                 f"{row['texts']:,}",
                 str(summary["dimension"]),
-                f"{row['cut']:,}",
+                f"{row['truncated']:,}",
                 f"{summary['texts_per_second']:,.0f}",
             )
     console.print(table)
@@ -46,13 +46,13 @@ def show_extractions(
 
 def _counted(summary: Mapping[str, Any]) -> list[str]:
     """Word what an extraction left out or could not keep as it was."""
-    sums = {key: sum(row[key] for row in summary["theories"]) for key in ("cut", "nul", "not_finite")}
+    sums = {key: sum(row[key] for row in summary["theories"]) for key in ("truncated", "nul", "not_finite")}
     most = summary["settings"]["max_characters"]
     rows = ", ".join(str(row) for row in summary["not_finite_rows"])
-    told = {
+    counts = {
         f"rows of other theories in {summary['input']}, left out": summary["left_out"],
-        f"texts longer than max_characters={most}, embedded whole and stored cut": sums["cut"],
+        f"texts longer than max_characters={most}, embedded whole and stored truncated": sums["truncated"],
         "texts with NUL characters at their end, which no NumPy array keeps; stored without them": sums["nul"],
         f"vectors that are not finite, of rows {rows} (dtype=float32 may help)": sums["not_finite"],
     }
-    return [f"{count:,} {what}" for what, count in told.items() if count]
+    return [f"{count:,} {what}" for what, count in counts.items() if count]

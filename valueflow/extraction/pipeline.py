@@ -19,13 +19,13 @@ from valueflow.extraction.reading import Chunk, TextFile
 from valueflow.extraction.settings import ExtractionSettings
 from valueflow.run import InputError, Run, SweepView, Task, Timings, nearest, progress_bar
 
-MOST_BYTES_OF_TEXTS = 2 << 30
+MAX_BYTES_OF_TEXTS = 2 << 30
 """Size of a theory's array of texts at most: who loads it holds every text in memory as wide as the longest."""
 
-_MOST_THEORIES = 100
+_MAX_THEORIES = 100
 """Files written at once at most; a column with more names is hardly one of theories."""
 
-_MOST_ROWS_TOLD = 20
+_MAX_ROWS_NAMED = 20
 
 _BLOCK_BYTES = 16 << 20
 """Texts are laid out as an array in blocks of about this size."""
@@ -71,7 +71,7 @@ def extract(*, output_dir: str | Path | None = None, **settings: Any) -> Embeddi
 def _extract(settings: ExtractionSettings, run: Run) -> Embeddings:
     folder = run.required_folder("files of vectors")
     if isinstance(settings.model, str):
-        model_source(settings.model)  # a folder that is not there is told before a long file is read
+        model_source(settings.model)  # a folder that is not there is reported before a long file is read
     file = TextFile(Path(settings.input), settings.input_columns, settings.theory, settings.rows_per_chunk)
     with run.stage("check"):
         tallies = _count(file, settings)
@@ -108,8 +108,8 @@ class _Tally:
         Characters of the longest text, and where it stands.
     width
         Characters of the longest text as it is stored; 1 at least.
-    cut, nul
-        Texts that are stored cut, and texts that lose the NUL characters at their end.
+    truncated, nul
+        Texts that are stored truncated, and texts that lose the NUL characters at their end.
     not_finite, not_finite_rows
         Vectors that hold NaN or infinity, and the first rows they belong to.
     """
@@ -118,7 +118,7 @@ class _Tally:
     longest: int = 0
     longest_row: int = 0
     width: int = 1
-    cut: int = 0
+    truncated: int = 0
     nul: int = 0
     not_finite: int = 0
     not_finite_rows: list[int] = field(default_factory=list)
@@ -130,7 +130,7 @@ class _Tally:
         if length > self.longest:
             self.longest, self.longest_row = length, row
         if most is not None and length > most:
-            self.cut += 1
+            self.truncated += 1
             text, length = text[:most], most
         elif text[-1] == "\0":
             self.nul += 1
@@ -140,7 +140,7 @@ class _Tally:
     def add_not_finite(self, rows: Sequence[int]) -> None:
         """Count vectors that are not finite, by the rows of their texts."""
         self.not_finite += len(rows)
-        self.not_finite_rows += rows[: _MOST_ROWS_TOLD - len(self.not_finite_rows)]
+        self.not_finite_rows += rows[: _MAX_ROWS_NAMED - len(self.not_finite_rows)]
 
 
 def _count(file: TextFile, settings: ExtractionSettings) -> dict[str, _Tally]:
@@ -160,13 +160,13 @@ def _count(file: TextFile, settings: ExtractionSettings) -> dict[str, _Tally]:
 
 def _check_new(theory: str, row: int, tallies: Mapping[str, _Tally], file: TextFile) -> None:
     where = f"input: {file.path}, row {row}"
-    # Their files would be one and the same on systems that do not tell case.
+    # Their files would be one and the same on systems that ignore case.
     twin = next((other for other in tallies if other.casefold() == theory.casefold()), None)
     if twin is not None:
         raise InputError(f"{where}: theory '{theory}' is '{twin}' elsewhere; write it one way")
-    if len(tallies) == _MOST_THEORIES:
+    if len(tallies) == _MAX_THEORIES:
         raise InputError(
-            f"{where}: theory '{theory}' is one more than {_MOST_THEORIES}; is this the column of theories? Name it by "
+            f"{where}: theory '{theory}' is one more than {_MAX_THEORIES}; is this the column of theories? Name it by "
             "input_columns.theory=..., or choose one theory by theory=..."
         )
 
@@ -175,13 +175,13 @@ def _check_sizes(tallies: Mapping[str, _Tally], settings: ExtractionSettings) ->
     for theory, tally in tallies.items():
         # A fixed-width array takes four bytes for each character of its longest text, for every text.
         size = 4 * tally.texts * tally.width
-        if size > MOST_BYTES_OF_TEXTS:
-            fitting = max(MOST_BYTES_OF_TEXTS // (4 * tally.texts), 1)
+        if size > MAX_BYTES_OF_TEXTS:
+            fitting = max(MAX_BYTES_OF_TEXTS // (4 * tally.texts), 1)
             raise InputError(
                 f"input: {settings.input}, row {tally.longest_row}: of {tally.texts:,} texts of theory '{theory}' the "
                 f"longest has {tally.longest:,} characters, so the array of texts would take {size / 2**30:.1f} GiB of "
-                f"{MOST_BYTES_OF_TEXTS / 2**30:g} at most; give max_characters={fitting} (texts are embedded whole and "
-                "stored cut)"
+                f"{MAX_BYTES_OF_TEXTS / 2**30:g} at most; give max_characters={fitting} (texts are embedded whole and "
+                "stored truncated)"
             )
 
 
@@ -242,7 +242,7 @@ def _figures(
 ) -> dict[str, Any]:
     """Say what was embedded by what, and what was left out or could not be kept as it was."""
     n = sum(tally.texts for tally in tallies.values())
-    kept = {"input_columns", "theory", "batch_size", "rows_per_chunk", "dtype", "normalize", "max_characters"}
+    shown = {"input_columns", "theory", "batch_size", "rows_per_chunk", "dtype", "normalize", "max_characters"}
     return {
         "task": settings.task,
         "model": settings.model if isinstance(settings.model, str) else type(settings.model).__name__,
@@ -258,15 +258,15 @@ def _figures(
                 "file": file_of(theory),
                 "texts": tally.texts,
                 "longest": tally.longest,
-                "cut": tally.cut,
+                "truncated": tally.truncated,
                 "nul": tally.nul,
                 "not_finite": tally.not_finite,
             }
             for theory, tally in tallies.items()
         ],
-        "not_finite_rows": sorted(row for tally in tallies.values() for row in tally.not_finite_rows)[:_MOST_ROWS_TOLD],
+        "not_finite_rows": sorted(row for tally in tallies.values() for row in tally.not_finite_rows)[:_MAX_ROWS_NAMED],
         "texts_per_second": n / max(timings.seconds["embed"], 1e-3),
-        "settings": settings.model_dump(include=kept),
+        "settings": settings.model_dump(include=shown),
     }
 
 

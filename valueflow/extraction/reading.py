@@ -34,7 +34,7 @@ _FILE_NAME = re.compile(r"\w[\w.-]*")
 _LONGEST_FILE_NAME = 200
 """Bytes; file systems take 255."""
 
-_MOST_NAMES_TOLD = 20
+_MAX_NAMES = 20
 
 _READ_BUFFER = 1 << 20
 
@@ -115,7 +115,7 @@ class TextFile:
             The file is not what its name says or holds half a character, a text or theory is missing, a theory's name
             makes no file's, or the file has changed since this object was made.
         """
-        kept, row = Chunk(), 0
+        chunk, row = Chunk(), 0
         for texts, theories in self._blocks():
             if _state(self.path) != self._state:
                 raise InputError(f"input: {self.path} has changed while it was read; start again")
@@ -128,17 +128,17 @@ class TextFile:
                     text = self._as_text(text, row)
                 if not text or text.isspace():
                     raise InputError(f"{self._cell(row, 'text')}: the text is missing; every row needs one")
-                kept.texts.append(text)
-                kept.theories.append(name)
-                kept.rows.append(row)
-                if len(kept.texts) == self._size:
-                    yield kept
-                    kept = Chunk()
+                chunk.texts.append(text)
+                chunk.theories.append(name)
+                chunk.rows.append(row)
+                if len(chunk.texts) == self._size:
+                    yield chunk
+                    chunk = Chunk()
         if row == 0:
             raise InputError(f"input: {self.path} has no rows below its header")
         self.rows = row
-        if kept.texts:
-            yield kept
+        if chunk.texts:
+            yield chunk
 
     def _names(self, theories: list[Any], rows_before: int) -> list[str | None]:
         """Return the name of each row's theory; None for rows of others than the one asked for."""
@@ -154,7 +154,7 @@ class TextFile:
         if self._theory is not None:
             if name.casefold() == self._theory.casefold():
                 return self._theory
-            if name and name not in self.other_theories and len(self.other_theories) < _MOST_NAMES_TOLD:
+            if name and name not in self.other_theories and len(self.other_theories) < _MAX_NAMES:
                 self.other_theories.append(name)
             return None
         if not name:

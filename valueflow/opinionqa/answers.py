@@ -29,7 +29,7 @@ def letter_constraint(n: int) -> Constraint:
     return Constraint(name=f"one_of_{n}_letters", grammar=f"root ::= {letters}")
 
 
-def read_option(answer: str, options: Sequence[str], *, cut: bool = False) -> int | None:
+def read_option(answer: str, options: Sequence[str], *, truncated: bool = False) -> int | None:
     """Read the chosen option at the START of an answer.
 
     Parameters
@@ -40,7 +40,7 @@ def read_option(answer: str, options: Sequence[str], *, cut: bool = False) -> in
         after `Answer:`. A letter that begins a sentence (`A Democrat`, `I am`) is a word and no option.
     options
         The texts of the options, in the order of their letters.
-    cut
+    truncated
         Whether the answer ended at its token limit; then the beginning of one option alone is that option.
 
     Returns
@@ -51,7 +51,7 @@ def read_option(answer: str, options: Sequence[str], *, cut: bool = False) -> in
     for said in readings(answer):
         index = _letter(said, options)
         if index is None:
-            index = named_option(said, options, truncated=cut)
+            index = named_option(said, options, truncated=truncated)
         if index is not None:
             return index
     return None

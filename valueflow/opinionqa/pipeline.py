@@ -153,7 +153,7 @@ def _answers(
 def _read(items: Sequence[SurveyQuestion], completions: Mapping[int, Completion]) -> _Pass:
     ordered = [completions[index] for index in range(len(items))]
     options = [
-        None if completion.error else read_option(completion.text, item.options, cut=completion.truncated)
+        None if completion.error else read_option(completion.text, item.options, truncated=completion.truncated)
         for item, completion in zip(items, ordered, strict=True)
     ]
     return _Pass(

@@ -30,7 +30,7 @@ GROUPS = {
 }
 """What the survey calls a kind of group -> our name of it; another kind keeps its own name."""
 
-_MOST_ASTRAY = 1e-3
+_SUM_TOLERANCE = 1e-3
 """How far the sum of a distribution may lie from 1: files round."""
 
 
@@ -137,7 +137,7 @@ def _item(entry: object, where: str) -> SurveyQuestion:
         raise InputError(f"{where}: gold_distribution has {found} entries for {len(options)} options; give one each")
     if not all(isinstance(share, int | float) and not isinstance(share, bool) for share in gold):
         raise InputError(f"{where}: gold_distribution holds something that is no number: {shorten(str(gold))}")
-    if not all(0 <= share <= 1 for share in gold) or abs(math.fsum(gold) - 1) > _MOST_ASTRAY:
+    if not all(0 <= share <= 1 for share in gold) or abs(math.fsum(gold) - 1) > _SUM_TOLERANCE:
         raise InputError(
             f"{where}: gold_distribution {shorten(str(gold))} is no distribution; shares lie in [0, 1] and add up to 1"
         )

@@ -20,7 +20,7 @@ def show_steering(summaries: Sequence[Mapping[str, Any]], title: str | None = No
     title
         Heading of the table.
     others
-        For each run, the settings that tell it from the others and have no column; a column where there are any.
+        For each run, the settings that differ from the others' and have no column; a column where there are any.
     """
     console = screen()
     table = Table(title=title, title_justify="left")

@@ -52,9 +52,9 @@ class Steered:
     Attributes
     ----------
     conversations
-        N, one a query.
+        N, one per query.
     report
-        Counts worth telling, such as how many texts had to be cut.
+        Counts to report, such as how many texts were truncated.
     """
 
     conversations: list[Conversation]
@@ -86,7 +86,7 @@ class SteeringMethod(Settings):
         conditions
             N texts.
         report
-            Counts worth telling.
+            Counts to report.
         """
 
     @model_validator(mode="after")
@@ -220,18 +220,18 @@ class UserTextsSteering(_Targeted):
         return self
 
     def conditions(self, request: Request) -> tuple[Sequence[str], dict[str, object]]:
-        """Return the drawn texts of each query, one JSON string a line."""
+        """Return the drawn texts of each query, one JSON string per line."""
         drawn: list[list[str]] = [[] for _ in range(len(request.queries))]
-        cut, sizes = 0, {}
+        truncated, sizes = 0, {}
         for target in request.targets:
             texts = self._texts(request.anchors(target.value), target)
             shown = [quote_text(text, self.max_text_bytes) for text in texts]
-            cut += sum(was_cut for _, was_cut in shown)
+            truncated += sum(is_truncated for _, is_truncated in shown)
             sizes[target.value] = len(texts)
             keyed = request.queries.assign(value=target.value, intensity=str(target.intensity))
             for lines, chosen in zip(drawn, _draws(row_keys(keyed, request.seed), len(texts), self.n), strict=True):
                 lines += [f"- {shown[text][0]}" for text in chosen]
-        return ["\n".join(lines) for lines in drawn], {"texts_in_bin": sizes, "texts_cut": cut}
+        return ["\n".join(lines) for lines in drawn], {"texts_in_bin": sizes, "texts_truncated": truncated}
 
     def _texts(self, anchors: Anchors, target: Target) -> list[str]:
         bins = intensity_bins(anchors.intensities, slight_from=self.slight_from, strong_beyond=self.strong_beyond)

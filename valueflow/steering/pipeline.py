@@ -79,7 +79,7 @@ def _steer(settings: SteeringSettings, run: Run) -> SteeredResponses | SurveyAns
     sampling = Sampling(
         temperature=settings.temperature,
         max_tokens=settings.max_tokens,
-        # It decides nothing at temperature 0; answers kept under one seed serve all.
+        # It decides nothing at temperature 0; completions cached under one seed serve all.
         seed=settings.seed if settings.temperature > 0 else 0,
     )
     client = Client(settings.llm, settings.cache)

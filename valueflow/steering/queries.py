@@ -24,7 +24,7 @@ def load_queries(files: Sequence[str] | None, limit: int | None) -> pd.DataFrame
     Returns
     -------
     pandas.DataFrame
-        `query` and `dataset`, in order; queries that stand twice are kept.
+        `query` and `dataset`, in order; queries that appear twice stay.
 
     Raises
     ------

@@ -62,7 +62,7 @@ _OUT_OF_ROLE = re.compile(
 
 
 def is_refusal(response: str) -> bool:
-    """Tell whether a response declines to answer, by the rule of this module."""
+    """Return whether a response declines to answer, by the rule of this module."""
     # One character more than is looked at: what is cut off must not pass for a response that ends.
     beginning = response.strip()[: _LONGEST_BEGINNING + 1].replace("\u2019", "'").lstrip("\"'*_>- ")
     return bool(_DECLINED.match(beginning) or _OUT_OF_ROLE.match(beginning))

@@ -9,7 +9,7 @@ from valueflow.llm import ChatModel
 from valueflow.run import InputError, built, compose_node, nearest
 from valueflow.voting.rule import VotingRule
 
-_MOST_JUDGES = 1000
+_MAX_JUDGES = 1000
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,8 @@ def build_panel(
     """
     if not (isinstance(members, list | tuple) and members):
         raise InputError(f"panel.members={members}: give a list of one model or more, such as [phi4, {{llm: gpt}}]")
-    if not (isinstance(votes, int) and 1 <= votes <= _MOST_JUDGES):
-        raise InputError(f"panel.votes={votes}: give 1 to {_MOST_JUDGES} votes of each model")
+    if not (isinstance(votes, int) and 1 <= votes <= _MAX_JUDGES):
+        raise InputError(f"panel.votes={votes}: give 1 to {_MAX_JUDGES} votes of each model")
     _check_temperature("panel.temperature", temperature)
     models = [_member(number, entry, temperature) for number, entry in enumerate(members, start=1)]
     names = distinct_names([_name(model) for model, _ in models for _ in range(votes)])

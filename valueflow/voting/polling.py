@@ -168,7 +168,7 @@ class Polling:
         return Sampling(
             temperature=temperature,
             max_tokens=self.max_tokens,
-            # It decides nothing at temperature 0; answers kept under one seed serve all.
+            # It decides nothing at temperature 0; completions cached under one seed serve all.
             seed=self.seed + judge if temperature > 0 else 0,
             constraint=name_constraint([option.name for option in question.options]),
         )

@@ -11,10 +11,10 @@ from valueflow.run import InputError
 IntArray = npt.NDArray[np.int64]
 
 ABSTAINED = -1
-"""Stands in the place of a vote that cannot be used."""
+"""In the place of a vote that cannot be used."""
 
 NO_WINNER = -1
-"""Stands in the place of a winner where there is none."""
+"""In the place of a winner where there is none."""
 
 _OF = 7
 _ACCEPT, _LEAD = 5, 2
