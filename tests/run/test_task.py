@@ -105,6 +105,17 @@ def test_evaluations_in_one_folder_leave_no_old_rankings(tmp_path: Path) -> None
     assert names(tmp_path) == ["saved.csv", "scores.csv", "summary.json"]
 
 
+def test_an_input_in_the_same_folder_is_no_earlier_output(tmp_path: Path) -> None:
+    saved = (
+        "row_idx,target_text,ranking,db_text_1,db_score_1,db_text_2,db_score_2\n"
+        '0,one,"[2, 1, 3]",a,-5,b,5\n1,two,"[1, 2, 3]",a,-5,b,5\n'
+    )
+    (tmp_path / "rankings.csv").write_text(saved)
+    evaluate_responses(value="power", rankings=tmp_path / "rankings.csv", output_dir=tmp_path)
+    assert names(tmp_path) == ["rankings.csv", "scores.csv", "summary.json"]
+    assert (tmp_path / "rankings.csv").read_text() == saved
+
+
 @pytest.mark.parametrize(("k", "message"), [(0, "k=0: input should be"), (13, "k=13: give"), ("???", "'k' is not set")])
 def test_a_run_that_fails_leaves_the_earlier_one_alone(tmp_path: Path, k: Any, message: str) -> None:
     call(tmp_path, "table.csv")

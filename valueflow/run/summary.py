@@ -91,19 +91,20 @@ def fingerprint(config: Mapping[str, Any]) -> str:
         SHA-256, hexadecimal.
     """
     digest = hashlib.sha256(json.dumps([plain(config), versions()["valueflow"]], sort_keys=True).encode())
-    for path in sorted(set(_named_paths(config))):
+    for path in sorted(set(named_paths(config))):
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             if file.is_file():
                 digest.update(f"{file} {file.stat().st_size} {file.stat().st_mtime_ns}".encode())
     return digest.hexdigest()
 
 
-def _named_paths(node: Any) -> Iterator[Path]:
+def named_paths(node: Any) -> Iterator[Path]:
+    """Yield the files and folders that texts in composed settings name, at any depth."""
     if isinstance(node, Mapping):
         node = list(node.values())
     if isinstance(node, list | tuple):
         for item in node:
-            yield from _named_paths(item)
+            yield from named_paths(item)
     # A folder that happens to bear the name of an option counts too: then a job is run once more than it need be.
     elif isinstance(node, str):
         for name in (node, node.removeprefix("hf://").partition(":")[0]):

@@ -18,7 +18,7 @@ from valueflow.run.config import compose_settings, require_set
 from valueflow.run.errors import InputError
 from valueflow.run.outputs import write_csv, write_json
 from valueflow.run.settings import Settings
-from valueflow.run.summary import ERROR_FILE, SUMMARY_FILE, Timings, versions
+from valueflow.run.summary import ERROR_FILE, SUMMARY_FILE, Timings, named_paths, versions
 from valueflow.run.sweep import SweepView
 
 if TYPE_CHECKING:
@@ -201,17 +201,17 @@ class Task(Generic[SettingsT, OutcomeT]):
         outcome = replace(outcome, summary=envelope)
         if folder is not None:
             run.start_writing()
-            self._write_files(outcome, folder)
+            self._write_files(outcome, folder, {path.resolve() for path in named_paths(given)})
         report(outcome)
         if folder is not None:
             write_json({**outcome.summary, **(extra or {})}, folder / SUMMARY_FILE)
         return outcome
 
-    def _write_files(self, outcome: OutcomeT, folder: Path) -> None:
-        """Write an outcome's files in place of an earlier run's."""
+    def _write_files(self, outcome: OutcomeT, folder: Path, inputs: set[Path]) -> None:
+        """Write an outcome's files in place of an earlier run's; what the settings name is the user's and stays."""
         outputs = outcome.outputs()
         for path in {path for pattern in (ERROR_FILE, *self.outputs) for path in folder.glob(pattern)}:
-            if outputs.get(path.name, "new") is not None:
+            if outputs.get(path.name, "new") is not None and path.resolve() not in inputs:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         for name, output in outputs.items():
             if callable(output):
