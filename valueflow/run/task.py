@@ -190,10 +190,11 @@ class Task(Generic[SettingsT, OutcomeT]):
         outcome = self.run(settings, run)
         if not outcome.is_main:
             return outcome
-        seed = {"seed": getattr(settings, "seed", None)} if "seed" not in outcome.summary else {}
+        seed = {"seed": settings.seed} if hasattr(settings, "seed") else {}
         envelope = {
             **outcome.summary,
-            **seed,
+            # An outcome that the seed had no part in says so itself.
+            **(seed if "seed" not in outcome.summary else {}),
             "versions": versions(),
             "started": started.isoformat(timespec="seconds"),
             "timings": run.timings.as_dict(),
