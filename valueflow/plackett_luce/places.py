@@ -249,15 +249,17 @@ class _Problem:
 
         def times(v: FloatArray) -> FloatArray:
             at = v[anchors] * strengths
-            # A place shares the stages up to the earlier one with each other place.
-            before = np.cumsum(at * joint, axis=0) - at * joint
-            after = np.cumsum(at[::-1], axis=0)[::-1]
-            mixed = strengths * (before + joint * after)
+            # A place shares the stages up to the earlier one of both with each other place.
+            mixed, before, after = np.empty_like(at), np.zeros(at.shape[1]), at.sum(axis=0)
+            for place in range(len(at)):
+                mixed[place] = strengths[place] * (before + joint[place] * after)
+                before += at[place] * joint[place]
+                after -= at[place]
             return np.bincount(anchors.ravel(), (own * at - mixed).ravel(), n) + precision * v
 
         operator = LinearOperator((n, n), matvec=times)
         scale = LinearOperator((n, n), matvec=lambda v: v / diagonal)
-        return np.asarray(cg(operator, slope, rtol=1e-6, maxiter=200, M=scale)[0])
+        return np.asarray(cg(operator, slope, rtol=1e-4, maxiter=200, M=scale)[0])
 
     def _likelihood(self, logits: FloatArray) -> tuple[float, FloatArray, tuple[FloatArray, FloatArray, FloatArray]]:
         """Return log-likelihood, gradient, and by place: strengths, sums of 1 / total and of its square over stages."""
