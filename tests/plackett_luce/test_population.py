@@ -132,3 +132,21 @@ def test_one_response_and_likelihoods_that_say_nothing_are_no_crash():
 def test_likelihoods_of_another_shape_are_told(shape):
     with pytest.raises(ValueError, match=r"likelihoods must have shape \(N, 81\) with N of 1 or more"):
         fit_population(np.ones(shape), Grid.over(BOUNDS, 0.25))
+
+
+def test_where_all_beat_all_anchors_the_mean_may_be_anywhere_above_them():
+    """The likelihood of a point population, written out, is next to the best one's from the highest anchor on."""
+    grid = Grid.over(BOUNDS, 0.1)
+    likelihoods = np.tile(1 / (1 + np.exp(-3 * (grid.nodes - 4))) ** 5, (30, 1))
+    fit = fit_population(likelihoods, grid)
+    assert np.isfinite([fit.mean, fit.sd, *fit.influence]).all()
+    lost = [literal_loss(u, 0.01, likelihoods, grid) - literal_loss(10, 0.01, likelihoods, grid) for u in grid.nodes]
+    np.testing.assert_allclose(fit.point_loss, lost, atol=1e-3)
+    assert fit.point_loss[grid.nodes > 6.5].max() < 0.1
+    assert fit.point_loss[grid.nodes < 4].min() > 10
+
+
+def test_a_point_loses_what_a_spread_population_gains():
+    likelihoods, grid = simulated(8, np.linspace(-8, 8, 30), m=10)
+    fit = fit_population(likelihoods, grid)
+    assert fit.point_loss.min() > 50

@@ -18,6 +18,9 @@ _FURTHEST_MEAN = 20.0
 _WIDEST = 20.0
 _FIRST_SPREAD = 3.0
 _FOR_START = 5_000
+_LEAST_INFORMATION = 1e-9
+"""Of that of a population whose places are known."""
+_LEAST_LIKELIHOOD = 1e-300
 _NARROWEST_IN_CELLS = 0.75
 """A population narrower than this many cells of the grid looks like one point; its mean is the same."""
 
@@ -33,11 +36,16 @@ class PopulationFit:
     influence : (N,) float array
         Influence of each response on the mean: its sampling variance is the sum of their squares, over clusters of
         the sums within them.
+    point_loss : (G,) float array
+        Log-likelihood lost, against the best population, where all responses are at that node. Where it is next to
+        nothing at nodes far from the mean, as where all responses beat all anchors, nothing says which of them it is,
+        and influences alone would call the mean certain.
     """
 
     mean: float
     sd: float
     influence: FloatArray
+    point_loss: FloatArray
 
 
 def fit_population(likelihoods: FloatArray, grid: Grid) -> PopulationFit:
@@ -131,9 +139,21 @@ def _with_influences(likelihoods: FloatArray, grid: Grid, parameters: FloatArray
     # A spread at its bound is taken as known; so is one of which the responses say nothing.
     at_narrowest = parameters[1] <= np.log(_narrowest(grid)) + 1e-6
     free = 1 if at_narrowest or np.linalg.det(information) <= 1e-9 * np.prod(np.diag(information)) else 2
-    direction = np.linalg.solve(information[:free, :free], gradient[:free]) / len(likelihoods)
-    mean = float(expected[0])
-    return PopulationFit(mean, float(np.sqrt(max(expected[1] - mean**2, 0.0))), scores[:, :free] @ direction)
+    influence = np.zeros(len(likelihoods))
+    # Where likelihoods say nothing at all, no response moves the mean.
+    if information[0, 0] > _LEAST_INFORMATION * gradient[0] > 0:
+        direction = np.linalg.solve(information[:free, :free], gradient[:free]) / len(likelihoods)
+        influence = scores[:, :free] @ direction
+    mean, sd = float(expected[0]), float(np.sqrt(max(expected[1] - expected[0] ** 2, 0.0)))
+    return PopulationFit(mean, sd, influence, _point_loss(likelihoods, p))
+
+
+def _point_loss(likelihoods: FloatArray, p: FloatArray) -> FloatArray:
+    """Return the log-likelihood (G,) that is lost where all responses are at one node; from a part of many."""
+    some = likelihoods[:: max(len(likelihoods) // _FOR_START, 1)].astype(np.float64)
+    logs = np.log(np.maximum(some, _LEAST_LIKELIHOOD)).mean(axis=0)
+    best = max(float(np.log(np.maximum(some @ p, _LEAST_LIKELIHOOD)).mean()), float(logs.max()))
+    return np.asarray(len(likelihoods) * (best - logs))
 
 
 def _covariance(moments: FloatArray) -> FloatArray:
