@@ -14,7 +14,7 @@ from scipy.optimize import minimize
 from .grid import Grid
 from .windows import FloatArray
 
-_FURTHEST_MEAN = 20.0
+_FURTHEST_MEAN = 10.0
 _WIDEST = 20.0
 _FIRST_SPREAD = 3.0
 _LEAST_INFORMATION = 1e-6
