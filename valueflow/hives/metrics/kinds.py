@@ -41,10 +41,10 @@ class Kinds:
 
 def kinds_of(paths: IntArray, directions: IntArray) -> Kinds:
     """Part texts by (N, W, L) paths and (N,) directions, as in `Labels`."""
-    n = len(paths)
-    rows = np.column_stack([paths.reshape(n, -1), directions])
+    n, width, depth = paths.shape
+    rows = np.column_stack([paths.reshape(n, width * depth), directions])
     kinds, member = np.unique(rows, axis=0, return_inverse=True)
-    own_paths = kinds[:, :-1].reshape(len(kinds), *paths.shape[1:])
+    own_paths = kinds[:, :-1].reshape(len(kinds), width, depth)
     own_directions = kinds[:, -1]
     table = np.empty((len(kinds), len(kinds)), dtype=np.int16)
     for part in row_blocks(len(kinds), len(kinds)):
