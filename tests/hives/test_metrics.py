@@ -133,19 +133,22 @@ def literal_metrics(embeddings, labels, k):
         directions = [labels.directions[i] for i in nearest]
         most = max((directions.count(direction) for direction in directions), default=0)
         figures["direction_accuracy_chance"] = mean([most / len(rows) for _ in nearest])
-        conditions = {}
+        conditions = {"none": lambda i, j: False}
         for name, agrees in (("", None), ("_same_direction", True), ("_other_direction", False)):
             for m in range(depth + 1):
                 conditions[f"shared_{m}{name}"] = lambda i, j, m=m, agrees=agrees: (
                     shared(labels, i, j) == m and agrees in (None, same(labels, i, j))
                 )
         for name in ("", "_same_direction", "_other_direction"):
+            there = [m for m in range(depth + 1) if any(conditions[f"shared_{m}{name}"](*pair) for pair in pairs)]
             for m in range(depth):
-                over = conditions[f"shared_{m}{name}"], conditions[f"shared_{m + 1}{name}"]
-                figures[f"shared_{m}_to_{m + 1}{name}"] = literal_ratio(cosines, pairs, *over)
+                more = [other for other in there if other > m]
+                over = conditions[f"shared_{m}{name}"], conditions[f"shared_{more[0]}{name}" if more else "none"]
+                figures[f"shared_{m}_to_next{name}"] = literal_ratio(cosines, pairs, *over)
         for m in range(depth + 1):
             over = conditions[f"shared_{m}_other_direction"], conditions[f"shared_{m}_same_direction"]
             figures[f"shared_{m}_other_to_same_direction"] = literal_ratio(cosines, pairs, *over)
+        del conditions["none"]
         conditions["same_direction"] = lambda i, j: same(labels, i, j)
         conditions["other_direction"] = lambda i, j: not same(labels, i, j)
         for name, holds in conditions.items():
@@ -299,10 +302,21 @@ def test_distances_by_hand():
     assert found["shared_0"] is found["shared_0_same_direction"] is found["shared_0_other_direction"] is None
     assert ratios["shared_2_other_to_same_direction"] is None  # nothing to divide by
     assert ratios["shared_1_other_to_same_direction"] == pytest.approx(1 / diagonal)
-    assert ratios["shared_1_to_2"] == pytest.approx((1 + 2 * diagonal) / 3 / (2 / 3))
-    assert ratios["shared_1_to_2_same_direction"] is None
-    assert ratios["shared_1_to_2_other_direction"] == 1.0
-    assert ratios["shared_0_to_1"] is None
+    assert ratios["shared_1_to_next"] == pytest.approx((1 + 2 * diagonal) / 3 / (2 / 3))
+    assert ratios["shared_1_to_next_same_direction"] is None
+    assert ratios["shared_1_to_next_other_direction"] == 1.0
+    assert ratios["shared_0_to_next"] is None
+
+
+def test_ratios_pass_over_numbers_of_levels_that_no_pair_shares():
+    # A theory without a hierarchy in a table of three levels: texts share none or all.
+    labels = make_labels([0] * 4 + [1], [[("a",)], [("a",)], [("b",)], [("b",)], [("c", "d", "e")]], [0] * 5)
+    embeddings = [[1.0, 0.0], [1.0, 1.0], [0.0, 1.0], [1.0, 1.0], [1.0, 0.0]]
+    diagonal = 1 - math.sqrt(0.5)
+    ratios = held_out_metrics(embeddings, labels)["distance_ratios"]["overall"]
+    # Across: 1 (0 to 2), diagonal (0 to 3), diagonal (1 to 2), 0 (1 to 3).
+    assert ratios["shared_0_to_next"] == pytest.approx((1 + 2 * diagonal) / 4 / diagonal)
+    assert ratios["shared_1_to_next"] is ratios["shared_2_to_next"] is None
 
 
 def test_standard_errors_are_those_of_a_mean_over_texts():

@@ -103,8 +103,8 @@ def _print_distances(metrics: Mapping[str, Any]) -> None:
     """Print the mean cosine distance by shared levels and direction, and how much it grows."""
     distances, ratios = metrics["distances"]["overall"], metrics["distance_ratios"]["overall"]
     depth = sum(name.removeprefix("shared_").isdecimal() for name in distances) - 1
-    table = Table(title="mean cosine distance, and its ratio to that with one level more in common")
-    table.title_justify = "left"
+    title = "mean cosine distance; ratios, within each theory, to that of texts with the next more levels in common"
+    table = Table(title=title, title_justify="left")
     table.add_column("levels in common")
     for heading in ("same direction", "ratio", "other direction", "ratio", "other / same direction"):
         table.add_column(heading, justify="right")
@@ -112,7 +112,7 @@ def _print_distances(metrics: Mapping[str, Any]) -> None:
         cells = []
         for direction in ("same", "other"):
             cells.append(number(distances[f"shared_{shared}_{direction}_direction"], ".3f"))
-            cells.append(number(ratios.get(f"shared_{shared}_to_{shared + 1}_{direction}_direction"), ".2f"))
+            cells.append(number(ratios.get(f"shared_{shared}_to_next_{direction}_direction"), ".2f"))
         other_to_same = number(ratios[f"shared_{shared}_other_to_same_direction"], ".2f")
         table.add_row(f"{shared} (whole path)" if shared == depth else str(shared), *cells, other_to_same)
     screen().print(table)

@@ -61,8 +61,9 @@ def held_out_metrics(
           by number of shared levels (`shared_0` to `shared_L`), by direction (`same_direction`, `other_direction`) and
           by both (`shared_0_same_direction` and so on).
         - `distance_ratios`: `overall` and `theories`: how many times the distance is larger in the other direction
-          (`shared_0_other_to_same_direction` and so on), and with one level fewer in common (`shared_0_to_1` and so on;
-          `shared_0_to_1_same_direction` among texts of one direction).
+          (`shared_0_other_to_same_direction` and so on), and than with the next larger number of levels that any pair
+          of the theory shares (`shared_0_to_next` and so on; `shared_0_to_next_same_direction` among texts of one
+          direction).
         - `anchor_queries`: number of texts over which `anchor_retrieval` is a mean.
 
     Raises

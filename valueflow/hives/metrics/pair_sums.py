@@ -86,17 +86,16 @@ class PairSums:
         """
         means, counts = self._means()
         places = {name: place for place, name in enumerate(distance_names(self.depth))}
-        upper = [places[dividend] for _, dividend, _ in _ratios(self.depth)]
-        lower = [places[divisor] for _, _, divisor in _ratios(self.depth)]
-        is_defined = (counts[upper] > 0) & (counts[lower] > 0) & (means[lower] > 2.0**-GRID_BITS)
-        quotients = means[upper] / np.where(is_defined, means[lower], 1.0)
-        texts = np.minimum(self.texts[upper], self.texts[lower])
-        return {
-            name: CountedMean(float(quotient) if defined else None, int(n))
-            for name, quotient, defined, n in zip(
-                ratio_names(self.depth), quotients.tolist(), is_defined.tolist(), texts.tolist(), strict=True
-            )
-        }
+        found = {}
+        for name, dividend, divisors in _ratios(self.depth):
+            upper = places[dividend]
+            lower = next((places[divisor] for divisor in divisors if counts[places[divisor]]), None)
+            if lower is None or not counts[upper] or means[lower] <= 2.0**-GRID_BITS:
+                found[name] = CountedMean(None, 0)
+            else:
+                texts = min(self.texts[upper], self.texts[lower])
+                found[name] = CountedMean(float(means[upper] / means[lower]), int(texts))
+        return found
 
     def _means(self) -> tuple[FloatArray, IntArray]:
         """Return mean distances and numbers of pairs, in the order of `distance_names`; 1 - origin without pairs."""
@@ -116,12 +115,16 @@ def ratio_names(depth: int) -> list[str]:
     return [name for name, _, _ in _ratios(depth)]
 
 
-def _ratios(depth: int) -> Iterator[tuple[str, str, str]]:
-    """Yield name, dividend and divisor: the other direction by the same, and a level fewer shared by a level more."""
-    for shared in range(depth + 1):
+def _ratios(depth: int) -> Iterator[tuple[str, str, list[str]]]:
+    """Yield name, dividend and divisors, of which the first that has pairs counts.
+
+    The other direction is divided by the same one, and texts that share a number of levels by those that share more.
+    """
+    levels = range(depth + 1)
+    for shared in levels:
         level = f"shared_{shared}"
-        yield f"{level}_other_to_same_direction", f"{level}{_OTHER}", f"{level}{_SAME}"
+        yield f"{level}_other_to_same_direction", f"{level}{_OTHER}", [f"{level}{_SAME}"]
     for direction in ("", _SAME, _OTHER):
-        for shared in range(1, depth + 1):
-            fewer, more = f"shared_{shared - 1}{direction}", f"shared_{shared}{direction}"
-            yield f"shared_{shared - 1}_to_{shared}{direction}", fewer, more
+        for shared in levels[:-1]:
+            more = [f"shared_{other}{direction}" for other in levels[shared + 1 :]]
+            yield f"shared_{shared}_to_next{direction}", f"shared_{shared}{direction}", more
