@@ -7,6 +7,9 @@ from rich.table import Table
 
 from valueflow.run import number, screen
 
+_Block = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+"""Takes what was measured, returns one block of it."""
+
 _PUBLISHED = "published"
 """Key of the metrics by the published definitions, where they are asked for."""
 
@@ -131,9 +134,9 @@ def _title(summary: Mapping[str, Any]) -> str:
     return f"stage {summary['stage']}, loss {summary['settings']['loss']}, from {summary['model']}"
 
 
-def _named(metrics: Mapping[str, Any]) -> list[tuple[str, str, Callable[[Mapping[str, Any]], Any]]]:
+def _named(metrics: Mapping[str, Any]) -> list[tuple[str, str, _Block]]:
     """Return label, name and block of each metric that is there; the neighbors' votes by level among them."""
-    named = []
+    named: list[tuple[str, str, _Block]] = []
     for prefix, neighbors, block in (("", "kNN", _standard), (f"{_PUBLISHED}: ", "1-NN", _published)):
         overall = block(metrics)["overall"]
         labels = dict(_METRICS)
@@ -149,4 +152,5 @@ def _standard(metrics: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _published(metrics: Mapping[str, Any]) -> Mapping[str, Any]:
-    return metrics.get(_PUBLISHED, {"overall": {}})  # type: ignore[no-any-return]
+    block: Mapping[str, Any] = metrics.get(_PUBLISHED, {"overall": {}})
+    return block

@@ -72,9 +72,8 @@ def published_metrics(
         Where shapes do not fit, or `max_rows` is below 1.
     """
     vectors, depth = checked_embeddings(embeddings, len(labels)), labels.depth
-    trained, trained_labels = (np.empty((0, vectors.shape[1])), labels.take(np.empty(0, dtype=np.int64)))
-    if training is not None:
-        trained, trained_labels = checked_embeddings(training[0], len(training[1])), training[1]
+    given, trained_labels = training or (vectors[:0], labels.take(np.empty(0, dtype=np.int64)))
+    trained = checked_embeddings(given, len(trained_labels))
     numbers, trained_numbers = _same_numbers(_names(labels), _names(trained_labels))
     figures: dict[str, dict[str, CountedMean]] = {}
     for theory, rows, _ in theory_samples(labels, max_rows, seed):
