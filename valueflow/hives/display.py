@@ -106,7 +106,7 @@ def _print_distances(metrics: Mapping[str, Any]) -> None:
     """Print the mean cosine distance by shared levels and direction, and how much it grows."""
     distances, ratios = metrics["distances"]["overall"], metrics["distance_ratios"]["overall"]
     depth = sum(name.removeprefix("shared_").isdecimal() for name in distances) - 1
-    title = "mean cosine distance; ratios, within each theory, to that of texts with the next more levels in common"
+    title = "mean cosine distance; ratio: to that of texts with more levels in common, within a theory"
     table = Table(title=title, title_justify="left")
     table.add_column("levels in common")
     for heading in ("same direction", "ratio", "other direction", "ratio", "other / same direction"):
