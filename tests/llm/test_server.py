@@ -422,7 +422,7 @@ def test_log_probabilities_are_asked_for_where_they_are_wanted_and_read() -> Non
         ({"content": [{}]}, None),
         ({"content": [{"token": "B", "logprob": -1}]}, {"B": -1}),
         ({"content": [{"token": "B", "logprob": -1, "top_logprobs": None}]}, {"B": -1}),
-        ({"content": [{"token": "B", "logprob": -1, "top_logprobs": ["x", {"token": "A"}, {"token": 3, "logprob": -1}]}]},
+        ({"content": [{"token": "B", "logprob": -1, "top_logprobs": ["x", {"token": "A"}, {"token": 3}]}]},
          {"B": -1}),
         (first_token({"A": -0.1, "B": -9999.0, "C": -math.inf, "D": math.nan}, "A"), {"A": -0.1}),
         (first_token({"A": -0.1}, "Z"), {"A": -0.1, "Z": -30.0}),

@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.table import Table
 
+from valueflow.opinionqa.distributions import MIN_LETTER_MASS
 from valueflow.run import cost_lines, failure_lines, number, screen
 
 _ACCURACIES = ("n", "default", "profile", "difference", "95% interval", "p", "Holm p", "blind")
@@ -102,6 +103,11 @@ def _readings(summary: Mapping[str, Any]) -> Iterator[str]:
         f"({counts['answers_to_questions_of_one_group']:,} of the answers are to questions of one group alone, which "
         "it always gets right)"
     )
+    if counts["mixed_sources"]:
+        yield (
+            f"{counts['mixed_sources']:,} answers have distributions of two kinds in the two passes; they are left out "
+            "of alignments and gains"
+        )
     for name, sources in summary["distributions"].items():
         yield f"distributions, {name} pass: {', '.join(_sources(sources, summary['settings']))}"
     yield (
@@ -129,7 +135,7 @@ def _sources(sources: Mapping[str, int], settings: Mapping[str, Any]) -> Iterato
     if settings["logprobs"] and sources["without_logprobs"]:
         yield f"for {sources['without_logprobs']:,} the model gave no log-probabilities"
     if sources["few_letters"]:
-        yield f"for {sources['few_letters']:,} the letters held less than half of the probability"
+        yield f"for {sources['few_letters']:,} the letters held less than {MIN_LETTER_MASS:.0%} of the probability"
 
 
 def _lost(summary: Mapping[str, Any]) -> list[str]:

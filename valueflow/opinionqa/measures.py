@@ -72,7 +72,10 @@ def measure_survey(
     )
     aligned = [wasserstein_alignment(answers, gold, positions) for answers in (before, after)]
     distant = [jensen_shannon_distance(answers, gold) for answers in (before, after)]
-    alignment, distance = (_both(*figures) for figures in (aligned, distant))
+    pairs = zip(default.answers, profile.answers, strict=True)
+    # A point and a whole distribution differ in nearness by what they are.
+    alike = np.array([one.source == other.source for one, other in pairs], dtype=np.bool_)
+    alignment, distance = (_both(*figures, alike) for figures in (aligned, distant))
     own, own_js = (
         np.where(profile_used, after_ - before_, np.nan)
         for before_, after_ in (alignment, (1 - distance[0], 1 - distance[1]))
@@ -86,6 +89,7 @@ def measure_survey(
     ordered = ~np.isnan(positions).all(axis=1)
     n_groups = groups_of_each(questions, attributes)
     alone = n_groups == 1
+    mixed = ~alike & ~np.isnan(distant[0]) & ~np.isnan(distant[1])
     return SurveyMeasures(
         measures=[
             Measure("blind_accuracy", blind, "mean"),
@@ -114,8 +118,9 @@ def measure_survey(
         counts={
             "answers_to_questions_of_one_group": int(alone.sum()),
             "without_order": int((~ordered).sum()),
-            "without_alignment": int((ordered & np.isnan(alignment[0])).sum()),
-            "without_js_distance": int(np.isnan(distance[0]).sum()),
+            "mixed_sources": int(mixed.sum()),
+            "without_alignment": int((ordered & ~mixed & np.isnan(alignment[0])).sum()),
+            "without_js_distance": int((~mixed & np.isnan(distance[0])).sum()),
             "gains": int((~np.isnan(own_js - other_js)).sum()),
             "gains_against_groups_of_any_kind": int((~np.isnan(own_js - other_js) & ~others.same_kind).sum()),
             "without_gain_profile_not_used": int((~profile_used).sum()),
@@ -135,7 +140,7 @@ def _passes(name: str, before: Values, after: Values) -> list[Measure]:
 
 def _gains(ending: str, own: Values, other: Values) -> list[Measure]:
     """Return both gains over the answers that have both, and their difference."""
-    own, other = _both(own, other)
+    own, other = _both(own, other, np.ones(len(own), dtype=np.bool_))
     return [
         Measure(f"own_gain{ending}", own, "mean", count=f"own_minus_other{ending}_n"),
         Measure(f"other_gain{ending}", other, "mean"),
@@ -143,9 +148,9 @@ def _gains(ending: str, own: Values, other: Values) -> list[Measure]:
     ]
 
 
-def _both(one: Values, other: Values) -> tuple[Values, Values]:
+def _both(one: Values, other: Values, among: npt.NDArray[np.bool_]) -> tuple[Values, Values]:
     """Keep the figures of answers that have both, so that means compare the same answers."""
-    known = ~np.isnan(one) & ~np.isnan(other)
+    known = among & ~np.isnan(one) & ~np.isnan(other)
     return np.where(known, one, np.nan), np.where(known, other, np.nan)
 
 
