@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from valueflow.opinionqa.clustered import Codes, Values, cluster_codes
+from valueflow.opinionqa.clustered import Codes, Values, cluster_codes, divided
 
 Nearness = Callable[[Values, Values, Values], Values]
 """Distributions, others, positions, (n, K) each -> (n,) how near they are, 1 where they are equal."""
@@ -41,10 +41,9 @@ def wasserstein_alignment(answers: Values, gold: Values, positions: Values) -> V
         np.cumsum(_on_scale(np.take_along_axis(shares, order, axis=1), on_scale), axis=1) for shares in (answers, gold)
     ]
     gaps = np.nan_to_num(np.diff(places, axis=1))
-    width = gaps.sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        distance = (np.abs(cumulative[0] - cumulative[1])[:, :-1] * gaps).sum(axis=1) / width
-    return np.clip(1 - distance, 0, 1)
+    moved = (np.abs(cumulative[0] - cumulative[1])[:, :-1] * gaps).sum(axis=1)
+    nearness: Values = np.clip(1 - divided(moved, gaps.sum(axis=1)), 0, 1)
+    return nearness
 
 
 def jensen_shannon_distance(answers: Values, gold: Values) -> Values:
@@ -57,7 +56,8 @@ def jensen_shannon_distance(answers: Values, gold: Values) -> Values:
     middle = (answers + gold) / 2
     divergence = (rel_entr(answers, middle) + rel_entr(gold, middle)).sum(axis=1) / (2 * np.log(2))
     # Rounding can leave a tiny negative sum of near equal distributions.
-    return np.sqrt(np.clip(divergence, 0, 1))
+    distance: Values = np.sqrt(np.clip(divergence, 0, 1))
+    return distance
 
 
 def jensen_shannon_nearness(answers: Values, gold: Values, _: Values) -> Values:
@@ -102,8 +102,7 @@ def sampling_alignment(gold: Values, positions: Values, draws: int) -> Values:
     above = np.minimum(np.floor(draws * below) + 1, draws)
     deviation = 2 * above * (1 - below) * stats.binom.pmf(above, draws, below) / draws
     gaps = np.nan_to_num(np.diff(places, axis=1))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(1 - (deviation * gaps).sum(axis=1) / gaps.sum(axis=1), dtype=np.float64)
+    return 1 - divided((deviation * gaps).sum(axis=1), gaps.sum(axis=1))
 
 
 @dataclass(frozen=True)
@@ -155,14 +154,14 @@ class OtherGroups:
             known = ~np.isnan(gained)
             sums += np.bincount(mine[known], weights=gained[known], minlength=len(gold))
             counts += np.bincount(mine[known], minlength=len(gold))
-        return np.divide(sums, counts, out=np.full(len(gold), np.nan), where=counts > 0)
+        return divided(sums, counts)
 
 
 def _on_scale(shares: Values, on_scale: npt.NDArray[np.bool_]) -> Values:
     """Return distributions over the options that are on a scale; NaN where nothing is on it."""
     kept = np.where(on_scale, shares, 0)
     total = kept.sum(axis=1, keepdims=True)
-    return np.divide(kept, total, out=np.full(kept.shape, np.nan), where=total > 0)
+    return divided(kept, total)
 
 
 def _of_each_option(gold: Values, positions: Values, nearness: Nearness) -> Values:
@@ -179,4 +178,4 @@ def _mean_over(chosen: npt.NDArray[np.bool_], figures: Values) -> Values:
     known = chosen & ~np.isnan(figures)
     count = known.sum(axis=1)
     sums = np.where(known, figures, 0).sum(axis=1)
-    return np.divide(sums, count, out=np.full(len(figures), np.nan), where=count > 0)
+    return divided(sums, count)

@@ -107,7 +107,7 @@ def clustered_share(flags: npt.NDArray[np.bool_], clusters: Codes) -> tuple[floa
     else:
         quantile = float(stats.t.ppf((1 + CONFIDENCE) / 2, questions - 1))
         independent = share * (1 - share) / (n - 1)
-        error = _standard_error(flags - share, clusters)
+        error = _standard_error(flags.astype(np.float64) - share, clusters)
         effective = n / max(error**2 / independent, 1.0) if independent else float(questions)
     center = (share + quantile**2 / (2 * effective)) / (1 + quantile**2 / effective)
     spread = share * (1 - share) / effective + quantile**2 / (4 * effective**2)
@@ -168,6 +168,14 @@ def holm(p: Values) -> Values:
     steps = p[order] * np.arange(len(order), 0, -1)
     adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
     return adjusted
+
+
+def divided(sums: Values, counts: npt.ArrayLike) -> Values:
+    """Return sums over counts, NaN where a count is 0; counts broadcast."""
+    numbers = np.broadcast_to(np.asarray(counts, dtype=np.float64), sums.shape)
+    quotients = np.full(sums.shape, np.nan)
+    np.divide(sums, numbers, out=quotients, where=numbers > 0)
+    return quotients
 
 
 def _number_of(clusters: Codes) -> int:

@@ -18,7 +18,7 @@ from valueflow.opinionqa.alignment import (
     wasserstein_alignment,
 )
 from valueflow.opinionqa.ceilings import blind_accuracy, groups_of_each
-from valueflow.opinionqa.clustered import Values, cluster_codes
+from valueflow.opinionqa.clustered import Values, cluster_codes, divided
 from valueflow.opinionqa.passes import Pass
 from valueflow.opinionqa.questions import SurveyQuestion
 
@@ -38,7 +38,7 @@ class SurveyMeasures:
     """
 
     measures: Sequence[Measure]
-    columns: Mapping[str, Sequence[object] | Values]
+    columns: Mapping[str, Sequence[object]]
     counts: Mapping[str, int]
 
 
@@ -75,7 +75,7 @@ def measure_survey(
     pairs = zip(default.answers, profile.answers, strict=True)
     # A point and a whole distribution differ in nearness by what they are.
     alike = np.array([one.source == other.source for one, other in pairs], dtype=np.bool_)
-    alignment, distance = (_both(*figures, alike) for figures in (aligned, distant))
+    alignment, distance = (_both(figures[0], figures[1], alike) for figures in (aligned, distant))
     own, own_js = (
         np.where(profile_used, after_ - before_, np.nan)
         for before_, after_ in (alignment, (1 - distance[0], 1 - distance[1]))
@@ -85,7 +85,16 @@ def measure_survey(
         np.where(np.isnan(mine), np.nan, others.gain(before, after, gold, positions, nearness))
         for mine, nearness in ((own, wasserstein_alignment), (own_js, jensen_shannon_nearness))
     )
-    blind = blind_accuracy(_most_frequent(items, width), questions)
+    # Over the same answers as what they are set beside.
+    ceilings = (
+        ("majority_alignment", majority_alignment(gold, positions, wasserstein_alignment)),
+        ("best_option_alignment", best_option_alignment(gold, positions, wasserstein_alignment)),
+        ("sampling_alignment", sampling_alignment(gold, positions, draws)),
+    )
+    majority_js = 1 - majority_alignment(gold, positions, jensen_shannon_nearness)
+    # As they stand in the file: dividing by their sum could make ties of what are none.
+    listed = _padded([item.gold for item in items], width, -1.0)
+    blind = blind_accuracy(listed == listed.max(axis=1, keepdims=True), questions)
     ordered = ~np.isnan(positions).all(axis=1)
     n_groups = groups_of_each(questions, attributes)
     alone = n_groups == 1
@@ -94,26 +103,24 @@ def measure_survey(
         measures=[
             Measure("blind_accuracy", blind, "mean"),
             *_passes("alignment", *alignment),
-            Measure("majority_alignment", majority_alignment(gold, positions, wasserstein_alignment), "mean"),
-            Measure("best_option_alignment", best_option_alignment(gold, positions, wasserstein_alignment), "mean"),
-            Measure("sampling_alignment", sampling_alignment(gold, positions, draws), "mean"),
+            *(Measure(name, np.where(np.isnan(alignment[0]), np.nan, figures), "mean") for name, figures in ceilings),
             *_passes("js_distance", *distance),
-            Measure("majority_js_distance", 1 - majority_alignment(gold, positions, jensen_shannon_nearness), "mean"),
+            Measure("majority_js_distance", np.where(np.isnan(distance[0]), np.nan, majority_js), "mean"),
             *_gains("", own, other),
             *_gains("_js", own_js, other_js),
         ],
         columns={
-            "default_alignment": aligned[0],
-            "profile_alignment": aligned[1],
-            "default_js_distance": distant[0],
-            "profile_js_distance": distant[1],
-            "own_gain": own,
-            "other_gain": other,
-            "own_gain_js": own_js,
-            "other_gain_js": other_js,
+            "default_alignment": aligned[0].tolist(),
+            "profile_alignment": aligned[1].tolist(),
+            "default_js_distance": distant[0].tolist(),
+            "profile_js_distance": distant[1].tolist(),
+            "own_gain": own.tolist(),
+            "other_gain": other.tolist(),
+            "own_gain_js": own_js.tolist(),
+            "other_gain_js": other_js.tolist(),
             "option_positions": [_as_json(item.positions) for item in items],
-            "groups_asked": n_groups,
-            "blind_right": blind,
+            "groups_asked": n_groups.tolist(),
+            "blind_right": blind.tolist(),
         },
         counts={
             "answers_to_questions_of_one_group": int(alone.sum()),
@@ -158,15 +165,11 @@ def _distributions(rows: Sequence[Sequence[float]], width: int) -> Values:
     """Return (N, K) distributions that add up to 1; all NaN where a row is empty."""
     padded = _padded(rows, width, 0.0)
     total = padded.sum(axis=1, keepdims=True)
-    return np.divide(padded, total, out=np.full(padded.shape, np.nan), where=total > 0)
+    return divided(padded, total)
 
 
 def _padded(rows: Sequence[Sequence[float]], width: int, filler: float) -> Values:
     return np.array([[*row, *[filler] * (width - len(row))] for row in rows], dtype=np.float64)
-
-
-def _most_frequent(items: Sequence[SurveyQuestion], width: int) -> npt.NDArray[np.bool_]:
-    return np.array([[option in item.most_frequent for option in range(width)] for item in items], dtype=np.bool_)
 
 
 def _as_json(positions: Sequence[float]) -> str:

@@ -191,7 +191,9 @@ class TransformersEngine:
                 )
         except torch.OutOfMemoryError:
             return None
-        logprobs = [None] * len(prompts) if first_tokens is None else first_tokens.logprobs(self._tokenizer)
+        logprobs: list[dict[str, float] | None] = [None] * len(prompts)
+        if first_tokens is not None:
+            logprobs = first_tokens.logprobs(self._tokenizer)
         return tokens[:, width:].tolist(), logprobs
 
     def _halved(self, size: int, longest: int) -> int:

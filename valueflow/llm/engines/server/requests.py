@@ -79,7 +79,7 @@ def read_completion(text: str, answer_after: str) -> Completion | None:
     )
 
 
-def _thinks(message: Mapping[str, object], answer_after: str) -> bool:
+def _thinks(message: Mapping[object, object], answer_after: str) -> bool:
     """Return whether the tokens of an answer begin with thoughts."""
     return bool(answer_after or message.get("reasoning_content") or message.get("reasoning"))
 
