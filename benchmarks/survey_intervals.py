@@ -1,14 +1,15 @@
 """How often a survey's 95% intervals hold the truth, and its tests err, where answers to a question are alike.
 
-Simulated surveys of 30 and 60 questions, each asked of 22 groups. Whether an answer is right is a threshold on a
-normal variable of which a share, the correlation, belongs to the question, half of that to question and pass. The
-truths are known: both passes are right equally often (where tests must not err), or the profile pass 6 points more
-often. The peer on the same data are the intervals and the test that take answers as independent.
+Simulated surveys of 30 and 60 questions, each asked of 22 groups, or of 1 to 22. Whether an answer is right is a
+threshold on a normal variable of which a share, the correlation, belongs to the question, half of that to question and
+pass. The truths are known: both passes are right equally often (where tests must not err), or the profile pass 6 points
+more often. The peer on the same data are the intervals and the test that take answers as independent.
 """
 
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from record import record
@@ -33,16 +34,19 @@ def normal(rng: np.random.Generator, questions: int, correlation: float) -> tupl
     return whole[0], whole[1]
 
 
-def measure(questions: int, correlation: float, accuracies: tuple[float, float], times: int) -> dict[str, float]:
-    rng = np.random.default_rng([questions, int(100 * correlation), int(100 * accuracies[1])])
-    clusters = np.repeat(np.arange(questions), GROUPS)
-    n, truth = len(clusters), accuracies[1] - accuracies[0]
+def measure(
+    questions: int, fewest: int, correlation: float, accuracies: tuple[float, float], times: int
+) -> dict[str, Any]:
+    rng = np.random.default_rng([questions, fewest, int(100 * correlation), int(100 * accuracies[1])])
+    truth = accuracies[1] - accuracies[0]
     hits = dict.fromkeys(("accuracy", "difference", "gain", "naive_accuracy", "naive_difference"), 0)
     errors = {"permutation": 0, "mcnemar": 0}
     for _ in range(times):
-        default_normal, profile_normal = normal(rng, questions, correlation)
+        asked = np.arange(GROUPS) < rng.integers(fewest, GROUPS, (questions, 1), endpoint=True)
+        clusters = np.nonzero(asked)[0]
+        default_normal, profile_normal = (values[asked] for values in normal(rng, questions, correlation))
         default, profile = (
-            (values < stats.norm.ppf(share)).ravel()
+            values < stats.norm.ppf(share)
             for values, share in zip((default_normal, profile_normal), accuracies, strict=True)
         )
         clustered, naive = compare(default, profile, clusters), compare(default, profile)
@@ -51,14 +55,13 @@ def measure(questions: int, correlation: float, accuracies: tuple[float, float],
         hits["difference"] += clustered.difference_low <= truth <= clustered.difference_high
         hits["naive_difference"] += naive.difference_low <= truth <= naive.difference_high
         # A gain has a mean of 0 and no bounds to speak of.
-        gain = clustered_mean((profile_normal - default_normal).ravel() / 20, clusters)
+        gain = clustered_mean((profile_normal - default_normal) / 20, clusters)
         hits["gain"] += gain.low <= 0 <= gain.high
         errors["permutation"] += clustered.permutation_p <= 0.05
         errors["mcnemar"] += naive.mcnemar_p <= 0.05
     return {
         "questions": questions,
-        "groups": GROUPS,
-        "answers": n,
+        "groups": [fewest, GROUPS],
         "correlation": correlation,
         "default_accuracy": accuracies[0],
         "profile_accuracy": accuracies[1],
@@ -74,14 +77,15 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/survey_intervals.json"))
     options = parser.parse_args()
     cells = [
-        measure(questions, correlation, accuracies, options.times)
+        measure(questions, fewest, correlation, accuracies, options.times)
         for questions in (30, 60)
-        for correlation in (0.0, 0.2, 0.5)
+        for fewest in (GROUPS, 1)
+        for correlation in ((0.0, 0.2, 0.5) if fewest == GROUPS else (0.5,))
         for accuracies in ACCURACIES
     ]
     print(
-        "questions  correlation  accuracies   coverage of accuracy, difference, gain   (as independent: accuracy, "
-        "difference)   p <= .05: by question (McNemar)"
+        "questions  groups  correlation  accuracies   coverage: accuracy  difference   gain   p <= .05\n"
+        "                                             (as independent)                        (McNemar)"
     )
     missed = 0
     for cell in cells:
@@ -89,12 +93,14 @@ def main() -> int:
         is_null = cell["default_accuracy"] == cell["profile_accuracy"]
         bars_met = min(coverage) >= COVERAGE_BAR and (not is_null or cell["permutation_rejects"] <= ERROR_BAR)
         missed += not bars_met
+        groups = "-".join(map(str, dict.fromkeys(cell["groups"])))
         print(
-            f"{cell['questions']:>9}  {cell['correlation']:>11.1f}  {cell['default_accuracy']:.2f}, "
-            f"{cell['profile_accuracy']:.2f}   {coverage[0]:>20.3f}, {coverage[1]:>10.3f}, {coverage[2]:.3f}   "
-            f"{cell['naive_accuracy_coverage']:>25.3f}, {cell['naive_difference_coverage']:>10.3f}    "
-            f"{cell['permutation_rejects']:>10.3f} ({cell['mcnemar_rejects']:.3f})"
-            f"{', power' if not is_null else ''}   {'' if bars_met else 'MISSES A BAR'}"
+            f"{cell['questions']:>9}  {groups:>6}  {cell['correlation']:>11.1f}  "
+            f"{cell['default_accuracy']:.2f}, {cell['profile_accuracy']:.2f}  "
+            f"  {coverage[0]:.3f} ({cell['naive_accuracy_coverage']:.3f})"
+            f"  {coverage[1]:.3f} ({cell['naive_difference_coverage']:.3f})"
+            f"  {coverage[2]:.3f}   {cell['permutation_rejects']:.3f} ({cell['mcnemar_rejects']:.3f})"
+            f"{'' if is_null else ' power'}{'' if bars_met else '   MISSES A BAR'}"
         )
     print(
         f"bars: coverage at least {COVERAGE_BAR}, errors of the test at most {ERROR_BAR}; "
