@@ -9,7 +9,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from valueflow.opinionqa.clustered import (
-    CONFIDENCE,
     Codes,
     Values,
     cluster_codes,
@@ -18,8 +17,6 @@ from valueflow.opinionqa.clustered import (
     holm,
     sign_flip_p,
 )
-
-__all__ = ["CONFIDENCE", "Comparison", "Measure", "accuracy_table", "compare"]
 
 Flags = npt.NDArray[np.bool_]
 
