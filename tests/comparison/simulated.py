@@ -31,7 +31,7 @@ def write_job(
     """Write `scores.csv` and `summary.json` of a job whose mean is that of its scores; `more` goes to the summary."""
     score, asked = np.asarray(list(scores), dtype=float), list(queries)
     mean = float(np.nanmean(score))
-    said = [f"{model} {intensity} {number}: {query}" for number, query in enumerate(asked)]
+    said = [f"{model} {intensity} {number}: {cell:.3f}" for number, cell in enumerate(score)]
     known = ~np.isnan(score)
     table = pd.DataFrame(
         {

@@ -74,13 +74,13 @@ def _family_table(family: str, rows: pd.DataFrame) -> Table:
         "95% interval": _worded(rows, ("low", "high"), "{:+.2f} to {:+.2f}"),
         "p (Holm)": [_p(p) for p in rows["p_holm"]],
         "p rises (Holm)": [_p(p) for p in rows["p_rises_holm"]] if family == SLOPE else [],
-        "right way": _worded(rows, ("success",), "{:.0%}"),
-        "interval": _worded(rows, ("success_low", "success_high"), "{:.0%} to {:.0%}"),
+        "right way, %": _worded(rows, ("success", "success_low", "success_high"), "{:.0f} ({:.0f} to {:.0f})", 100),
         "tied": _worded(rows, ("tied",), "{:.0f}") if "tied" in rows and rows["tied"].any() else [],
         "by people": _worded(rows, ("human_low", "human_high"), "{:+.2f} to {:+.2f}"),
-        "queries": rows["queries"].astype(str).tolist(),
+        "queries": rows["queries"].astype(str).tolist() if rows["queries"].nunique() > 1 else [],
     }
-    table = Table(title=f"{what}: {rows['tests'].iloc[0]} tests", title_justify="left")
+    shared = "" if figures["queries"] else f", {rows['queries'].iloc[0]} queries"
+    table = Table(title=f"{what}: {rows['tests'].iloc[0]} tests{shared}", title_justify="left")
     for heading in columns:
         table.add_column(heading)
     shown = {heading: cells for heading, cells in figures.items() if any(cell != "-" for cell in cells)}
@@ -91,11 +91,11 @@ def _family_table(family: str, rows: pd.DataFrame) -> Table:
     return table
 
 
-def _worded(rows: pd.DataFrame, keys: Sequence[str], form: str) -> list[str]:
+def _worded(rows: pd.DataFrame, keys: Sequence[str], form: str, times: float = 1) -> list[str]:
     """Word figures of each row, `-` where they are not known; nothing where there are no such columns."""
     if keys[0] not in rows:
         return []
-    cells = rows[list(keys)].itertuples(index=False)
+    cells = (times * rows[list(keys)].astype(float)).itertuples(index=False)
     return ["-" if pd.isna(figures[0]) else form.format(*figures) for figures in cells]
 
 

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
-from valueflow.comparison.questions import FACTORS, INTENSITY
+from valueflow.comparison.questions import FACTORS, INTENSITY, SLOPE
 from valueflow.run import replacing
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ SIGNIFICANT = 0.05
 
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")  # Okabe and Ito 2008
 _MARKERS = ("o", "s", "D", "^", "v")
-_WIDTH, _ROW, _GAP, _PANEL = 9.0, 0.17, 0.14, 1.1
-"""Inches: of the picture, of a row, between values, and of what a panel has besides rows."""
+_WIDTH, _ROW, _GAP, _BETWEEN = 6.0, 0.17, 0.14, 0.9
+"""Inches: of a panel, of a row, between values, and between panels."""
 
 _DPI, _MOST_PIXELS = 150, 60_000
 
@@ -36,65 +37,59 @@ def draw_forest(table: pd.DataFrame, file: Path) -> None:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    families = list(dict.fromkeys(table["family"]))
-    panels = [table[table["family"] == family] for family in families]
-    heights = [_PANEL + _ROW * len(rows) + _GAP * len(rows.groupby(["theory", "value"])) for rows in panels]
-    figure = Figure(figsize=(_WIDTH, sum(heights)), layout="constrained")
-    axes = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights).ravel()
-    for axis, family, rows in zip(axes, families, panels, strict=True):
-        _draw_family(axis, family, rows)
+    families = [rows for _, rows in table.groupby("family", sort=False)]
+    heights = [_ROW * (len(rows) + 1) + _GAP * len(rows.groupby(["theory", "value"])) for rows in families]
+    total = sum(heights) + _BETWEEN * len(families)
+    figure = Figure(figsize=(_WIDTH, total))
+    # Placed by hand: the solver behind matplotlib's layouts may differ in the last digit from run to run.
+    top = total
+    for rows, height in zip(families, heights, strict=True):
+        _draw_family(figure.add_axes((0, (top - height) / total, 1, height / total)), rows)
+        top -= height + _BETWEEN
     # Fixed salt and no date: the same results give the same file.
     with rc_context({"svg.hashsalt": "valueflow"}), replacing(file) as temporary:
         figure.savefig(
             temporary,
-            dpi=min(_DPI, _MOST_PIXELS / sum(heights)),
+            dpi=min(_DPI, _MOST_PIXELS / total),
             metadata={"Date": None} if file.suffix == ".svg" else None,
+            bbox_inches="tight",
         )
 
 
-def _draw_family(axis: "Axes", family: str, rows: pd.DataFrame) -> None:
+def _draw_family(panel: "Axes", rows: pd.DataFrame) -> None:
+    # Rows of a value stand together, values in the order of their first rows.
+    value = pd.factorize(rows["theory"] + "/" + rows["label"])[0]
+    rows = rows.iloc[np.argsort(value, kind="stable")]
+    names = rows["theory"] + "/" + rows["label"]
+    place = pd.Series(_ROW * np.arange(len(rows)) + _GAP * np.sort(value), index=rows.index)
     compared, conditions = compared_words(rows), condition_words(rows)
-    names = compared + conditions
-    color_of, marker_of = _numbered(compared, _COLORS), _numbered(conditions, _MARKERS)
-    styles = {
-        name: (color_of[what], marker_of[condition])
-        for name, what, condition in zip(names, compared, conditions, strict=True)
-    }
-    ticks: list[tuple[float, str]] = []
-    place = 0.0
-    for _, group in rows.groupby(["theory", "value"], sort=False):
-        first = group.iloc[0]
-        ticks.append((place + (len(group) - 1) / 2 * _ROW, literal(f"{first['theory']}/{first['label']}")))
-        for name, (_, row) in zip(names[group.index], group.iterrows(), strict=True):
-            color, marker = styles[name]
-            is_found = row["p_holm"] <= SIGNIFICANT
-            axis.errorbar(
-                row["estimate"],
-                place,
-                xerr=[[row["estimate"] - row["low"]], [row["high"] - row["estimate"]]],
-                color=color,
-                marker=marker,
-                markersize=4.5,
-                markerfacecolor=color if is_found else "white",
-                elinewidth=1.2,
-                capsize=2,
-            )
-            place += _ROW
-        place += _GAP
-    axis.axvline(0, color="0.7", linewidth=0.8, zorder=0)
-    axis.set_yticks([tick for tick, _ in ticks], [name for _, name in ticks])
-    axis.set_ylim(place - _GAP, -_ROW)
-    axis.spines[["top", "right"]].set_visible(False)
-    unit = "points per intensity step" if family.startswith("slope") else "points"
-    axis.set_title(
-        f"{family}: filled where p (Holm, {rows['tests'].iloc[0]} tests) is at most {SIGNIFICANT:g}", loc="left"
-    )
-    axis.set_xlabel(f"{'slope' if family.startswith('slope') else 'difference of means'} with 95% interval, {unit}")
-    handles = [
-        axis.plot([], [], color=color, marker=marker, linestyle="", label=literal(name))[0]
-        for name, (color, marker) in styles.items()
-    ]
-    axis.legend(handles=handles, fontsize="small", frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    colored = compared if compared.nunique() > 1 else conditions
+    colors, markers = _numbered(colored, _COLORS), _numbered(conditions, _MARKERS)
+    for name, series in rows.groupby(compared + conditions, sort=False):
+        first, y, is_found = series.index[0], place[series.index], series["p_holm"] <= SIGNIFICANT
+        color, marker = colors[colored[first]], markers[conditions[first]]
+        panel.errorbar(
+            series["estimate"],
+            y,
+            xerr=[series["estimate"] - series["low"], series["high"] - series["estimate"]],
+            color=color,
+            linestyle="",
+            elinewidth=1.2,
+            capsize=2,
+        )
+        shape = {"color": color, "marker": marker, "markersize": 4.5, "linestyle": ""}
+        panel.plot(series["estimate"], y, **shape, markerfacecolor="white")
+        panel.plot(series["estimate"][is_found], y[is_found], **shape, label=literal(str(name)))
+    panel.axvline(0, color="0.7", linewidth=0.8, zorder=0)
+    middles = place.groupby(names, sort=False).mean()
+    panel.set_yticks(middles.to_numpy(), [literal(name) for name in middles.index])
+    panel.set_ylim(place.iloc[-1] + _ROW, -_ROW)
+    panel.spines[["top", "right"]].set_visible(False)
+    family = rows["family"].iloc[0]
+    is_slope = family.startswith(SLOPE)
+    panel.set_title(f"{family}: filled where p (Holm, {rows['tests'].iloc[0]} tests) <= {SIGNIFICANT:g}", loc="left")
+    panel.set_xlabel("slope, points per intensity" if is_slope else "difference of means, points")
+    panel.legend(fontsize="small", frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
 
 
 def _numbered(words: "pd.Series[str]", styles: Sequence[str]) -> dict[str, str]:

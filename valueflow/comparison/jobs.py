@@ -40,7 +40,7 @@ class Condition:
     model, steered_by
         Empty where the evaluation did not choose by them.
     targets
-        Values and intensities that responses were steered to at once, as `benevolence+2 power-1`; empty where it was one.
+        Values and intensities that responses were steered to at once, as `benevolence+2 power-1`; else empty.
     intensity
         Of steering; None: not steered, or all intensities.
     """
