@@ -85,7 +85,7 @@ def measure(
         found.append(significant(table).assign(sweep=sweep))
     tests = pd.concat(found, ignore_index=True)
     is_null = effects == Effects(0, 0)
-    cells = []
+    cells: list[dict[str, object]] = []
     for family, rows in tests.groupby("family", sort=False):
         without = rows if is_null else rows[~rows["has_effect"]]
         cells.append(
@@ -109,7 +109,7 @@ def has_missed(cell: dict[str, object]) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sweeps", type=int, default=200, help="simulated sweeps without an effect [200]")
+    parser.add_argument("--sweeps", type=int, default=1000, help="simulated sweeps without an effect [1000]")
     parser.add_argument("--permutations", type=int, default=2000, help="of the dose-response test [2000]")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/comparison.json"))
     options = parser.parse_args()
@@ -123,7 +123,7 @@ def main() -> int:
             per_query,
             effects,
             # Power needs fewer sweeps: each has six values with an effect.
-            options.sweeps if effects == Effects(0, 0) else max(options.sweeps // 4, 1),
+            options.sweeps if effects == Effects(0, 0) else max(options.sweeps // 20, 1),
             options.permutations,
         )
     ]

@@ -118,14 +118,15 @@ def _estimated(found: Estimates, row: int) -> dict[str, float]:
 
 def _corrected(table: pd.DataFrame) -> pd.DataFrame:
     """Add p-values that are corrected within each family, each beside its own, and the number of tests."""
-    for column, corrected in _TESTS.items():
-        if column in table:
-            by_family = table.groupby("family", sort=False)[column]
-            adjusted = by_family.transform(lambda p: holm(p.to_numpy(dtype=float)))
-            table.insert(table.columns.get_loc(column) + 1, corrected, adjusted)
-            if column == "p":
-                table.insert(table.columns.get_loc(corrected) + 1, "tests", by_family.transform("count"))
-    return table
+    columns: dict[str, pd.Series] = {}
+    for name, cells in table.items():
+        columns[str(name)] = cells
+        if name in _TESTS:
+            by_family = cells.groupby(table["family"], sort=False)
+            columns[_TESTS[str(name)]] = by_family.transform(lambda p: holm(p.to_numpy(dtype=float)))
+            if name == "p":
+                columns["tests"] = by_family.transform("count")
+    return pd.DataFrame(columns)
 
 
 def _judge_errors(jobs: Sequence[Job]) -> JudgeErrors:

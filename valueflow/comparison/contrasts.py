@@ -72,8 +72,10 @@ class Estimates:
 
     def only(self, known: npt.NDArray[np.bool_]) -> "Estimates":
         """Return the estimates with those that are not known as not a number."""
-        figures = (np.where(known, part, np.nan) for part in (self.estimate, self.se, self.low, self.high, self.p))
-        return Estimates(*figures, self.clusters)
+        estimate, se, low, high, p = np.where(
+            known, np.array([self.estimate, self.se, self.low, self.high, self.p]), np.nan
+        )
+        return Estimates(estimate, se, low, high, p, self.clusters)
 
 
 def cluster_sums(
@@ -102,7 +104,7 @@ def cluster_sums(
     shape = (n_jobs, n_clusters)
     sums = np.bincount(place, weights=influence[counts], minlength=n_jobs * n_clusters).reshape(shape)
     present = np.bincount(place, minlength=n_jobs * n_clusters).reshape(shape) > 0
-    return sums, present
+    return np.asarray(sums, dtype=np.float64), present
 
 
 def estimate_contrasts(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -77,7 +77,7 @@ def _draw_family(panel: "Axes", rows: pd.DataFrame) -> None:
             elinewidth=1.2,
             capsize=2,
         )
-        shape = {"color": color, "marker": marker, "markersize": 4.5, "linestyle": ""}
+        shape: dict[str, Any] = {"color": color, "marker": marker, "markersize": 4.5, "linestyle": ""}
         panel.plot(series["estimate"], y, **shape, markerfacecolor="white")
         panel.plot(series["estimate"][is_found], y[is_found], **shape, label=literal(str(name)))
     panel.axvline(0, color="0.7", linewidth=0.8, zorder=0)

@@ -1,5 +1,6 @@
 """Finished evaluations as a comparison needs them, read from their folders."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -83,6 +84,15 @@ class Job:
         """Theory and value."""
         return self.theory, self.value
 
+    @property
+    def level(self) -> int:
+        """Intensity that the responses were steered to on this value; 0 where they were not steered."""
+        if self.condition.intensity is not None:
+            return self.condition.intensity
+        names, intensities = self.summary.get("values") or [], self.summary.get("intensities") or []
+        own = {folded(self.value), folded(self.label)}
+        return next((int(at) for name, at in zip(names, intensities, strict=False) if folded(name) in own), 0)
+
     def figure(self, *keys: str) -> float:
         """Return a figure of the summary, 0 where it has none."""
         entry: Any = self.summary
@@ -128,7 +138,7 @@ def _evaluations(folder: str, left_out: list[str]) -> list[tuple[Mapping[str, An
     path = Path(folder)
     if not path.is_dir():
         raise InputError(f"folders: {shorten(folder, 200)} {_what_else(path)}; give folders of finished evaluations")
-    found = []
+    found: list[tuple[Mapping[str, Any], Path]] = []
     for file in files_named(path, SUMMARY_FILE):
         record = read_record(file)
         if record is not None and record.keys() >= _OF_EVALUATIONS and (file.parent / SCORES_FILE).is_file():
@@ -205,6 +215,11 @@ def _numbers(column: pd.Series, file: Path) -> "pd.Series[float]":
         row = int(np.flatnonzero(bad)[0])
         raise InputError(f"{file}, row {row + 1}, column '{column.name}': '{shorten(str(column[row]))}' is no number")
     return numbers
+
+
+def folded(name: str) -> str:
+    """Return a value's name without what does not matter in it."""
+    return re.sub(r"[\W_]", "", name.casefold())
 
 
 def _targets(record: Mapping[str, Any]) -> str:

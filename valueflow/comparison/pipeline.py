@@ -1,6 +1,5 @@
 """Folders of finished evaluations in; differences, slopes, tests and a picture out."""
 
-import logging
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -15,14 +14,15 @@ from valueflow.comparison.jobs import Job, Jobs, read_jobs
 from valueflow.comparison.outcome import COMPARISON_FILE, MEANS_FILE, PICTURE_FILES, Comparison
 from valueflow.comparison.prediction_powered import PoweredMean, prediction_powered_mean
 from valueflow.comparison.questions import UNSTEERED, Question, ask, condition_cells, shown_intensity
-from valueflow.comparison.ratings import FEWEST_QUERIES, Ratings, read_ratings
+from valueflow.comparison.ratings import Ratings, read_ratings
 from valueflow.comparison.settings import ComparisonSettings
 from valueflow.comparison.stacked import Stacked
 from valueflow.run import InputError, Run, SweepView, Task
 
-_MOST_NAMED = 4
+FEWEST_RATED = 10
+"""A mean of fewer rated queries has no interval that one could rely on."""
 
-_log = logging.getLogger(__name__)
+_MOST_NAMED = 4
 
 
 def compare(
@@ -78,8 +78,6 @@ def _compare(settings: ComparisonSettings, run: Run) -> Comparison:
         table = answer(jobs, questions, powered, Draws(settings.permutations, settings.seed))
         if table.empty:
             raise InputError(_no_shared_query(jobs, questions))
-    for line in found.left_out:
-        _log.debug("%s", line)
     summary = {
         "task": "comparison",
         "folders": settings.folders,
@@ -87,7 +85,7 @@ def _compare(settings: ComparisonSettings, run: Run) -> Comparison:
         "left_out": found.left_out,
         "families": _families(table),
         "not_paired": len(questions) - len(table),
-        "human": None if ratings is None else _rating_counts(settings.human, ratings, powered),
+        "human": None if ratings is None else _rating_counts(ratings, powered),
         "settings": settings.model_dump(include={"reference", "pairs", "permutations"}),
     }
     return Comparison(table=table, means=_means(jobs, powered), summary=summary)
@@ -137,18 +135,32 @@ def _no_shared_query(jobs: Sequence[Job], questions: Sequence[Question]) -> str:
 
 
 def _powered(jobs: Sequence[Job], ratings: Ratings) -> list[PoweredMean | None]:
-    """Return the prediction-powered means of the jobs that have enough rated queries."""
+    """Return the prediction-powered means of the jobs that have enough rated queries.
+
+    Raises
+    ------
+    InputError
+        None has.
+    """
     means: list[PoweredMean | None] = []
+    most = 0
     for job, rated in zip(jobs, ratings.by_job, strict=True):
         stacked = Stacked.of([job])
-        enough = len(np.unique(stacked.cluster[~np.isnan(rated)])) >= FEWEST_QUERIES
+        number = len(np.unique(stacked.cluster[~np.isnan(rated)]))
+        enough = number >= FEWEST_RATED
         means.append(prediction_powered_mean(stacked.score, rated, stacked.cluster) if enough else None)
+        most = max(most, number)
+    if most < FEWEST_RATED:
+        raise InputError(
+            f"{ratings.file}: too few ratings: {most} rated queries in the job that has most ({ratings.unknown} of "
+            f"{ratings.ratings} ratings are of responses that no job has); {FEWEST_RATED} at least"
+        )
     return means
 
 
-def _rating_counts(file: str | None, ratings: Ratings, powered: Sequence[PoweredMean | None]) -> dict[str, object]:
+def _rating_counts(ratings: Ratings, powered: Sequence[PoweredMean | None]) -> dict[str, object]:
     return {
-        "file": file,
+        "file": ratings.file,
         "ratings": ratings.ratings,
         "unknown": ratings.unknown,
         "repeated": ratings.repeated,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -88,6 +88,9 @@ def _only_difference(one: Condition, other: Condition) -> str | None:
     if one.intensity != other.intensity:
         return None
     differing = [factor for factor in FACTORS if getattr(one, factor) != getattr(other, factor)]
+    if "targets" in differing and not (one.targets and other.targets):
+        # Responses that are not steered are not steered by a method either.
+        differing = [factor for factor in differing if factor != "steered_by"]
     return differing[0] if len(differing) == 1 else None
 
 
@@ -96,10 +99,17 @@ def _difference(jobs: Sequence[Job], factor: str, compared: int, against: int) -
         family=factor,
         jobs=(compared, against),
         weights=(1.0, -1.0),
-        condition=replace(jobs[against].condition, **{factor: ""}),
+        condition=_without(jobs[against].condition, factor),
         compared=getattr(jobs[compared].condition, factor) or UNSTEERED,
         against=getattr(jobs[against].condition, factor) or UNSTEERED,
+        direction=int(np.sign(jobs[compared].level - jobs[against].level)) if factor == "targets" else 0,
     )
+
+
+def _without(condition: Condition, factor: str) -> Condition:
+    """Return a condition that leaves a factor open."""
+    left_open: dict[str, Any] = {factor: ""}
+    return replace(condition, **left_open)
 
 
 def _by_intensity(jobs: Sequence[Job], places: list[int], reference: int | str, pairs: Pairs) -> Iterator[Question]:
@@ -113,7 +123,6 @@ def _by_intensity(jobs: Sequence[Job], places: list[int], reference: int | str, 
         asked = {frozenset(pair) for pair in chosen}
         chosen += [(high, low) for low, high in upward if frozenset((low, high)) not in asked]
         for compared, against in chosen:
-            high, low = (_level(jobs[place].condition.intensity) for place in (compared, against))
             yield Question(
                 family=INTENSITY,
                 jobs=(compared, against),
@@ -121,7 +130,7 @@ def _by_intensity(jobs: Sequence[Job], places: list[int], reference: int | str, 
                 condition=replace(condition, intensity=None),
                 compared=shown_intensity(jobs[compared].condition.intensity),
                 against=shown_intensity(jobs[against].condition.intensity),
-                direction=int(np.sign(high - low)),
+                direction=int(np.sign(jobs[compared].level - jobs[against].level)),
             )
 
 
@@ -179,7 +188,7 @@ def _slopes(jobs: Sequence[Job], places: list[int]) -> Iterator[Question]:
                 family=f"{SLOPE} by {factor}",
                 jobs=(*ladders[later].values(), *ladders[earlier].values()),
                 weights=(*weights[later], *(-weight for weight in weights[earlier])),
-                condition=replace(earlier, **{factor: ""}),
+                condition=_without(earlier, factor),
                 compared=getattr(later, factor) or UNSTEERED,
                 against=getattr(earlier, factor) or UNSTEERED,
             )
@@ -194,8 +203,3 @@ def condition_cells(condition: Condition) -> dict[str, str | int]:
     """Return a condition as cells of a table; what it leaves open is empty."""
     cells = {factor: getattr(condition, factor) for factor in FACTORS}
     return cells | {"intensity": "" if condition.intensity is None else condition.intensity}
-
-
-def _level(intensity: int | None) -> int:
-    """Return where an intensity lies; a model that is not steered stands where it is steered to neither side."""
-    return 0 if intensity is None else intensity

@@ -1,7 +1,6 @@
 """Ratings that people gave to some of the responses."""
 
 import logging
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from valueflow.comparison.jobs import Job
+from valueflow.comparison.jobs import Job, folded
 from valueflow.run import InputError, as_texts, number_column, read_table, rename_columns, text_column
 from valueflow.vidb import HIGHEST_INTENSITY, LOWEST_INTENSITY
 
 COLUMNS = ("response", "rating", "query", "value")
-
-FEWEST_QUERIES = 10
-"""A mean of fewer rated queries has no interval that one could rely on."""
 
 _log = logging.getLogger(__name__)
 
@@ -28,12 +24,15 @@ class Ratings:
 
     Attributes
     ----------
+    file
+        Where they stand.
     by_job
         For each job the (N,) mean rating of each of its responses; NaN for those that nobody rated.
     ratings, unknown, repeated
         Ratings in the file; those of responses that no job has; those beyond the first of the same response.
     """
 
+    file: str
     by_job: list[npt.NDArray[np.float64]]
     ratings: int
     unknown: int
@@ -56,8 +55,8 @@ def read_ratings(file: str, columns: Mapping[str, str], jobs: Sequence[Job]) -> 
     Raises
     ------
     InputError
-        A column is missing, a rating is out of range, jobs measure several values and no column says which is rated,
-        or no job has enough rated queries.
+        A column is missing, a rating is out of range, or jobs measure several values and no column says which is
+        rated.
     """
     frame = rename_columns(read_table(Path(file), "human"), columns, ("response", "rating"), file)
     given = pd.DataFrame(
@@ -73,23 +72,17 @@ def read_ratings(file: str, columns: Mapping[str, str], jobs: Sequence[Job]) -> 
             keys.append(column)
     values = sorted({job.label for job in jobs})
     if "value" in given:
-        given["value"] = given["value"].map(_folded)
+        given["value"] = given["value"].map(folded)
     elif len(values) > 1:
         raise InputError(f"{file}: the jobs measure {', '.join(values)}; a column 'value' must say which one is rated")
-    means = given.groupby(keys, sort=False, as_index=False)["rating"].mean()
+    means = given.groupby(keys, sort=False)[["rating"]].mean().reset_index()
     met = np.zeros(len(means), dtype=bool)
     by_job = [_of_job(means, keys, job, met) for job in jobs]
     is_known = given[keys].merge(means[keys][met], on=keys, how="left", indicator=True)["_merge"] == "both"
     unknown = int((~is_known).sum())
     if unknown:
         _log.warning("%s: %d of %d ratings are of responses that no job has", file, unknown, len(given))
-    most = max(job.scores["query"][~np.isnan(rated)].nunique() for job, rated in zip(jobs, by_job, strict=True))
-    if most < FEWEST_QUERIES:
-        raise InputError(
-            f"{file}: too few ratings: {most} rated queries in the job that has most ({unknown} of {len(given)} "
-            f"ratings are of responses that no job has); {FEWEST_QUERIES} at least"
-        )
-    return Ratings(by_job, len(given), unknown, len(given) - len(means))
+    return Ratings(file, by_job, len(given), unknown, len(given) - len(means))
 
 
 def _of_job(means: pd.DataFrame, keys: Sequence[str], job: Job, met: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
@@ -97,14 +90,9 @@ def _of_job(means: pd.DataFrame, keys: Sequence[str], job: Job, met: npt.NDArray
     own = job.scores[["query", "response"]]
     fitting = means.assign(place=np.arange(len(means)))
     if "value" in keys:
-        fitting = fitting[fitting["value"].isin([_folded(job.value), _folded(job.label)])]
+        fitting = fitting[fitting["value"].isin([folded(job.value), folded(job.label)])]
         fitting = fitting.drop_duplicates([key for key in keys if key != "value"])
     joined = own.merge(fitting, on=[key for key in keys if key != "value"], how="left")
     found = joined["place"].dropna().astype(int).to_numpy()
     met[found] = True
     return joined["rating"].to_numpy(dtype=float)
-
-
-def _folded(name: str) -> str:
-    """Return a value's name without what does not matter in it."""
-    return re.sub(r"[\W_]", "", name.casefold())

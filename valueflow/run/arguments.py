@@ -44,7 +44,8 @@ def with_positional(arguments: list[str], key: str) -> list[str]:
     InputError
         The key is given, too.
     """
-    plain, others = [], []
+    plain: list[str] = []
+    others: list[str] = []
     previous = ""
     for argument in arguments:
         (plain if previous not in _FLAGS_WITH_VALUE and _is_plain(argument) else others).append(argument)
@@ -63,4 +64,4 @@ def _is_plain(argument: str) -> bool:
 
 
 def _quoted(text: str) -> str:
-    return QuotedString(literal(text), Quote.double).with_quotes()
+    return str(QuotedString(literal(text), Quote.double).with_quotes())
