@@ -104,7 +104,10 @@ def test_differences_and_success_are_those_of_the_scores(work: Path, phi: Path) 
 
 
 def test_a_list_of_folders_python_and_any_order_of_rows_give_the_same(work: Path, tmp_path: Path) -> None:
-    phi, qwen = (write_sweep(tmp_path / "runs" / name, values=("power",), model=name) for name in ("phi", "qwen"))
+    phi, qwen = (
+        write_sweep(tmp_path / "runs" / name, values=("power",), intensities=(0, 2), n_queries=40, model=name)
+        for name in ("phi", "qwen")
+    )
     succeeded(run(work, phi, qwen, "hydra.run.dir=plain", "permutations=999"))
     succeeded(run(work, f"folders=[{phi},{qwen}]", "hydra.run.dir=listed", "permutations=999"))
     compare([phi, qwen], output_dir=work / "python", permutations=999)

@@ -27,7 +27,6 @@ _IDENTITY = ("query", "dataset", "response")
 _OF_EVALUATIONS = {"theory", "value", "label", "intensity", "n", "scored", "mean"}
 _NEW = ("mean_se", "beta_shift", "anchors")
 _SAME_SETTINGS = ("judge", "settings", "seed", "vidb", "rankings")
-_MOST_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -156,7 +155,8 @@ def _evaluations(folder: str, left_out: list[str]) -> list[tuple[Mapping[str, An
 def _what_else(path: Path) -> str:
     if path.exists():
         return f"is a file, did you mean its folder {path.parent}?"
-    names = sorted(entry.name for entry in path.parent.iterdir()) if path.parent.is_dir() else []
+    beside = path.parent.iterdir() if path.parent.is_dir() else ()
+    names = sorted(entry.name for entry in beside if entry.is_dir())
     return f"does not exist; {nearest(path.name, names[:40])}" if names else "does not exist"
 
 
