@@ -108,6 +108,17 @@ def test_one_query_has_no_error_and_equal_jobs_no_difference() -> None:
     assert (equal.se[0], equal.p[0]) == (0, 1)
 
 
+def test_an_interval_is_cut_to_what_the_scale_allows() -> None:
+    sums = np.array([[3.0, -3.0], [-3.0, 3.0]])
+    found = estimate_contrasts(
+        np.array([[1.0, -1.0]]), np.array([9.0, -9.0]), sums, np.ones((2, 2), dtype=bool), JudgeErrors.none(2)
+    )
+    cut = found.within(np.array([20.0]))
+    assert found.high[0] > 20
+    assert (cut.low[0], cut.high[0]) == (-20, 20)
+    assert (cut.estimate[0], cut.p[0]) == (found.estimate[0], found.p[0])
+
+
 def test_a_response_without_a_score_does_not_count() -> None:
     sums, present = cluster_sums(np.array([0, 0]), np.array([0, 1]), np.array([0.5, np.nan]), 1, 2)
     assert sums.tolist() == [[0.5, 0.0]]

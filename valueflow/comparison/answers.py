@@ -15,6 +15,7 @@ from valueflow.comparison.questions import SLOPE, Question, condition_cells
 from valueflow.comparison.stacked import Floats, Stacked
 from valueflow.comparison.success import count_moves
 from valueflow.run import plain, row_keys
+from valueflow.vidb import HIGHEST_INTENSITY
 
 FEWEST_SHARED = 2
 """Queries that the jobs of a question must share: fewer show no spread."""
@@ -78,8 +79,10 @@ def _of_value(
         weights[row, own[row]] = question.weights
     stacked = Stacked.of(jobs)
     means = np.array([job.figure("mean") for job in jobs])
-    found = estimate_contrasts(weights, means, *stacked.sums(stacked.influence), _judge_errors(jobs))
-    by_people = _by_people(stacked, [powered[place] for place in places], weights)
+    # Means lie in [-10, 10], which bounds their sums.
+    bound = HIGHEST_INTENSITY * np.abs(weights).sum(axis=1)
+    found = estimate_contrasts(weights, means, *stacked.sums(stacked.influence), _judge_errors(jobs)).within(bound)
+    by_people = _by_people(stacked, [powered[place] for place in places], weights, bound)
     scores = stacked.query_means()
     keys = row_keys(pd.DataFrame({"query": stacked.queries}), draws.seed)
     rows: list[dict[str, object] | None] = []
@@ -148,7 +151,9 @@ def _judge_errors(jobs: Sequence[Job]) -> JudgeErrors:
     )
 
 
-def _by_people(stacked: Stacked, powered: Sequence[PoweredMean | None], weights: Floats) -> Estimates | None:
+def _by_people(
+    stacked: Stacked, powered: Sequence[PoweredMean | None], weights: Floats, bound: Floats
+) -> Estimates | None:
     """Estimate the contrasts on the raters' scale; not a number where a job has too few ratings."""
     if all(mean is None for mean in powered):
         return None
@@ -164,4 +169,4 @@ def _by_people(stacked: Stacked, powered: Sequence[PoweredMean | None], weights:
     sums, present = stacked.sums(influence)
     none = JudgeErrors.none(len(powered))
     found = estimate_contrasts(weights, np.nan_to_num(means), sums, present, none, np.maximum(fewest - 1.0, 1.0))
-    return found.only(~(is_in & np.isnan(means)).any(axis=1))
+    return found.within(bound).only(~(is_in & np.isnan(means)).any(axis=1))

@@ -4,7 +4,7 @@ A difference of two jobs has the weights 1 and -1, a slope over intensities has 
 single weight 1: one formula serves all.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -69,6 +69,10 @@ class Estimates:
     high: Floats
     p: Floats
     clusters: npt.NDArray[np.intp]
+
+    def within(self, bound: Floats) -> "Estimates":
+        """Return the estimates with intervals cut to [-bound, bound]: a bounded scale allows no more."""
+        return replace(self, low=np.maximum(self.low, -bound), high=np.minimum(self.high, bound))
 
     def only(self, known: npt.NDArray[np.bool_]) -> "Estimates":
         """Return the estimates with those that are not known as not a number."""
