@@ -1,12 +1,13 @@
 """Windows before and after a judge has ranked them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from valueflow.judge.reports import summed_report
 from valueflow.plackett_luce import are_permutations
 from valueflow.run import shorten
 from valueflow.vidb import Anchors
@@ -58,6 +59,14 @@ class Windows:
         """Return windows of texts of unknown intensity: (W, K) indices into (N,) texts; theory and value by id."""
         unknown = Anchors(theory, value, texts, np.full(len(texts), np.nan))
         return cls(items[:, 0], items[:, 1:], prompt_order, texts, unknown)
+
+    @classmethod
+    def joined(cls, parts: Sequence["Windows"]) -> Self:
+        """Return the windows of several parts as one, part after part; texts and anchors are the same in all."""
+        arrays = (
+            np.concatenate([getattr(part, name) for part in parts]) for name in ("responses", "anchors", "prompt_order")
+        )
+        return cls(*arrays, parts[0].response_texts, parts[0].anchor_set)
 
     def __len__(self) -> int:
         return len(self.responses)
@@ -167,6 +176,21 @@ class RankedWindows:
         joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _PER_RANKING}
         panel = cls(**joined | {"judges": judges}, judge_names=tuple(members), report=report)
         return panel[np.lexsort((panel.judges, panel.windows))]
+
+    @classmethod
+    def joined(cls, parts: Sequence["RankedWindows"]) -> Self:
+        """Return the rankings of several batches by the same judges as one, batch after batch.
+
+        Windows are numbered through, as in `Windows.joined` of the batches; what judging took is summed up.
+        """
+        counts = [int(part.windows.max(initial=-1)) + 1 for part in parts]
+        numbers = [part.windows + first for part, first in zip(parts, np.cumsum([0, *counts]), strict=False)]
+        arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _PER_RANKING}
+        return cls(
+            **arrays | {"windows": np.concatenate(numbers)},
+            judge_names=parts[0].judge_names,
+            report=summed_report([part.report for part in parts]),
+        )
 
     def __len__(self) -> int:
         return len(self.responses)

@@ -6,8 +6,10 @@ window is the response, whose utility is sought; item j + 1 is anchor j, whose u
 numbers, most supportive first. Utilities are in points of the anchors' intensity scale.
 """
 
+from .adaptive import AnchorChoice, anchor_information, choose_anchors, posterior_sd
 from .agreement import kendall_w
 from .discrimination import DiscriminationFit, anchor_kendall_tau, fit_discrimination
+from .grid import fit_discrimination_with_prior, grid_posterior
 from .guarded import window_guarded
 from .items import ItemFit, fit_items
 from .prior_precision import LOWEST_PRIOR_PRECISION, choose_prior_precision
@@ -17,18 +19,24 @@ from .windows import are_permutations
 
 __all__ = [
     "LOWEST_PRIOR_PRECISION",
+    "AnchorChoice",
     "DiscriminationFit",
     "ItemFit",
     "PosteriorSummary",
     "Solver",
     "UtilityFit",
+    "anchor_information",
     "anchor_kendall_tau",
     "are_permutations",
+    "choose_anchors",
     "choose_prior_precision",
     "fit_discrimination",
+    "fit_discrimination_with_prior",
     "fit_items",
     "fit_utilities",
+    "grid_posterior",
     "kendall_w",
+    "posterior_sd",
     "simulate_rankings",
     "summarize_posterior",
     "window_guarded",
