@@ -1,5 +1,6 @@
 """From responses and anchors to ranked windows: all at once, or in rounds."""
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,11 @@ from valueflow.evaluation.windows import build_windows
 from valueflow.judge import Criterion, RankedWindows, Windows
 from valueflow.run import Run, progress_bar
 from valueflow.vidb import AdaptiveSampling, Anchors
+
+_FEWEST_WORTHWHILE = 3
+"""Most windows of a response below which there is next to nothing to adapt."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,11 @@ def judge_responses(
     title = f"{criterion.theory.name}/{criterion.value}"
     judge, sampling = settings.judge, settings.sampling
     if isinstance(sampling, AdaptiveSampling):
+        if settings.m < _FEWEST_WORTHWHILE:
+            _log.warning(
+                "sampling=adaptive gives a response at most m=%d windows, the first by buckets: raise m, as m=20",
+                settings.m,
+            )
         with progress_bar(title, len(keys), "responses", enabled=settings.progress) as advance:
             return JudgedWindows(
                 *judge_in_rounds(
