@@ -13,12 +13,15 @@ import pytest
 from valueflow import evaluate_responses
 from valueflow.evaluation import Evaluation
 from valueflow.evaluation.interim import interim
+from valueflow.evaluation.rounds import judge_in_rounds
 from valueflow.evaluation.saving import equivalent_bucket_windows
 from valueflow.evaluation.windows import build_windows
 from valueflow.judge import Criterion, PanelJudge, Progress, RankedWindows, Windows
 from valueflow.plackett_luce import simulate_rankings
-from valueflow.run import InputError, keyed_uniforms
-from valueflow.vidb import AdaptiveSampling, Anchors, BucketSampling
+from valueflow.responses import response_keys
+from valueflow.run import InputError, Run, keyed_uniforms
+from valueflow.theory import load_theory
+from valueflow.vidb import AdaptiveSampling, Anchors, BucketSampling, load_vidb
 
 RATINGS = np.linspace(-9.5, 9.5, 39)
 
@@ -233,6 +236,30 @@ def test_too_few_anchors_and_too_few_windows_are_told(vidb: str, caplog: pytest.
     caplog.clear()
     evaluated(vidb, frame(3), CountingJudge(), m=3)
     assert caplog.messages == []
+
+
+def test_progress_counts_responses_that_are_done(vidb: str) -> None:
+    told: list[tuple[int, int, str]] = []
+    responses, anchors = frame(30), load_vidb(vidb)
+    windows, ranked, figures = judge_in_rounds(
+        CountingJudge(fails_on="response 3 "),
+        Criterion(load_theory("duty"), "fidelity", anchors),
+        response_keys(responses, 42),
+        responses["response"].to_numpy(dtype=object),
+        anchors.anchors[0],
+        AdaptiveSampling(target_se=0.7),
+        k=6,
+        m=9,
+        response_position="random",
+        run=Run(),
+        progress=lambda done, failed, note="": told.append((done, failed, note)),
+    )
+    assert sum(done for done, _, _ in told) == 30
+    assert sum(failed for _, failed, _ in told) == (~ranked.ranked).sum() == 9
+    assert told[0] == (0, 1, "30 windows, round 1")
+    assert told[-1][2] == f"{len(windows)} windows, round {figures.rounds}"
+    # A round is told twice, as it is ranked and as its responses are found to be done; the end once more.
+    assert len(told) == 2 * figures.rounds + 1
 
 
 @pytest.mark.parametrize(("beta", "m", "k"), [(0.3, 4, 6), (1.0, 10, 6), (2.0, 5, 4)])

@@ -144,4 +144,6 @@ def test_more_anchors_than_there_are_cannot_be_chosen() -> None:
 def test_standard_deviation_of_a_uniform_and_of_a_certain_posterior() -> None:
     certain = np.zeros(101)
     certain[17] = 1.0
-    assert posterior_sd(np.stack([np.full(101, 1 / 101), certain]), GRID) == pytest.approx([np.std(GRID), 0.0])
+    assert posterior_sd(np.stack([np.full(101, 1 / 101), certain]), GRID) == pytest.approx(
+        [np.std(GRID), 0.0], abs=1e-6
+    )

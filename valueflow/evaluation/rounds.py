@@ -62,6 +62,7 @@ def judge_in_rounds(
     met = np.empty((len(going), 0), dtype=np.int64)
     for number in range(m):
         windows = Windows(going, drawn, prompt_order, texts, anchors)
+        report.begin(number + 1)
         with run.stage("judge"):
             ranked = judge.rank(criterion, windows, report.ranked)
         with run.stage("windows"):
@@ -96,6 +97,7 @@ def judge_in_rounds(
             rows,
             keys,
             anchors,
+            sampling,
             k=k,
             rounds=len(asked),
             reached=int(reached.sum()),
@@ -109,12 +111,16 @@ class _Report:
 
     def __init__(self, progress: Progress, unit: str) -> None:
         self._progress, self._unit = progress, unit
-        self._asked = 0
+        self._asked = self._round = 0
         self._note = ""
+
+    def begin(self, number: int) -> None:
+        self._round = number
 
     def ranked(self, done: int, failed: int, note: str = "") -> None:
         self._asked += done
-        self._note = f"{self._asked:,} {self._unit}" + (f", {note}" if note else "")
+        so_far = f"{self._asked:,} {self._unit}, round {self._round}"
+        self._note = f"{so_far}: {note}" if note else so_far
         self._progress(0, failed, self._note)
 
     def done(self, responses: int) -> None:

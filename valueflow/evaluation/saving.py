@@ -9,7 +9,7 @@ from valueflow.evaluation.interim import UTILITIES, Interim, interim
 from valueflow.evaluation.scoring import PRIOR_PRECISION
 from valueflow.judge import RankedWindows
 from valueflow.plackett_luce import grid_posterior, posterior_sd, simulate_rankings
-from valueflow.vidb import Anchors, BucketSampling
+from valueflow.vidb import AdaptiveSampling, Anchors, BucketSampling
 
 _SIMULATED = 1000
 """Responses of the simulation: the mean standard deviation is then known to about one percent."""
@@ -24,6 +24,8 @@ class AdaptiveFigures:
 
     Attributes
     ----------
+    settings
+        When a response stops.
     rounds
         Rounds, each one batch for the judge.
     windows_per_response
@@ -42,6 +44,7 @@ class AdaptiveFigures:
         Share of those that were not needed; below 0 where bucket would have needed fewer.
     """
 
+    settings: AdaptiveSampling
     rounds: int
     windows_per_response: float
     responses_by_windows: list[int]
@@ -57,6 +60,7 @@ def adaptive_figures(
     rows: npt.NDArray[np.int64],
     keys: npt.NDArray[np.uint64],
     anchors: Anchors,
+    sampling: AdaptiveSampling,
     *,
     k: int,
     rounds: int,
@@ -71,6 +75,7 @@ def adaptive_figures(
     rng = np.random.default_rng(int(keys[rows[0]]))
     bucket = equivalent_bucket_windows(known, anchors, mean_sd, k=k, rng=rng) / max(share_ranked, 1e-9)
     return AdaptiveFigures(
+        settings=sampling,
         rounds=rounds,
         windows_per_response=float(counts.mean()),
         responses_by_windows=np.bincount(counts)[1:].tolist(),

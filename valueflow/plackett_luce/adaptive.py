@@ -126,8 +126,8 @@ def choose_anchors(
 def posterior_sd(posterior: FloatArray, utilities: FloatArray) -> FloatArray:
     """Return the standard deviation (N,) of posteriors (N, G) on a grid of utilities (G,), in points."""
     mean = posterior @ utilities
-    variance = np.einsum("ng,ng->n", posterior, (utilities - mean[:, None]) ** 2)
-    return np.asarray(np.sqrt(variance))
+    # Rounding can leave a certain posterior just below zero.
+    return np.asarray(np.sqrt(np.maximum(posterior @ utilities**2 - mean**2, 0.0)))
 
 
 def _dependence(k: int) -> float:

@@ -46,8 +46,11 @@ def grid_posterior(
     for responses, block in response_blocks(windows):
         log_density[responses] = _log_likelihood(block, utilities).T
     log_density -= 0.5 * prior_precision * utilities**2
-    density = np.exp(log_density - log_density.max(axis=1, keepdims=True))
-    return np.asarray(density / density.sum(axis=1, keepdims=True))
+    # In place: this one array is what a million responses need room for.
+    log_density -= log_density.max(axis=1, keepdims=True)
+    density = np.exp(log_density, out=log_density)
+    density /= density.sum(axis=1, keepdims=True)
+    return density
 
 
 def fit_discrimination_with_prior(rankings: ArrayLike, anchor_utilities: ArrayLike) -> float:
