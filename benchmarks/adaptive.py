@@ -9,10 +9,9 @@ table has anchors whose own intensities are wrong, with and without the penalty 
 
 import argparse
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +29,7 @@ from valueflow.theory import load_theory
 from valueflow.vidb import AdaptiveSampling, Anchors, BucketSampling, Vidb
 
 K, BUCKET_WINDOWS, MOST = 6, 10, 20
-TARGETS = {("60", 1.0): (0.6, 0.7, 0.8), ("60", 2.0): (0.4, 0.5, 0.6)}
+TARGETS: dict[tuple[str, float], tuple[float, ...]] = {("60", 1.0): (0.6, 0.7, 0.8), ("60", 2.0): (0.4, 0.5, 0.6)}
 TARGETS |= {("12", 1.0): (0.65, 0.8, 0.95), ("12", 2.0): (0.7, 0.95, 1.2, 1.5)}
 BARS = {("60", 1.0): 5.5, ("60", 2.0): 4.2, ("12", 1.0): 7.5, ("12", 2.0): 7.0}
 PUBLISHED = Path(__file__).parents[2] / "shared" / "data" / "vidb_sample" / "benevolence_pvq_flag_aggregated.csv"
@@ -115,7 +114,7 @@ def nothing(done: int, failed: int, note: str = "") -> None:
     """Show no progress."""
 
 
-def windows_for_bucket(name: str, beta: float, n: int, replicates: int) -> dict[str, object]:
+def windows_for_bucket(name: str, beta: float, n: int, replicates: int) -> dict[str, Any]:
     """Return mean windows per response at the error of ten bucket windows, with its standard error."""
     targets = TARGETS[name, beta]
     bucket, adaptive, taken, claimed = [], [], [], []
@@ -169,7 +168,7 @@ def wrong_anchors(n: int, replicates: int) -> list[dict[str, object]]:
     return [*rows, {"repeat_factor": "bucket"} | with_error(errors)]
 
 
-def with_error(squared: list[float]) -> Mapping[str, float]:
+def with_error(squared: list[float]) -> dict[str, object]:
     """Return a root mean squared error and its standard error over replicates."""
     rmse = float(np.sqrt(np.mean(squared)))
     return {"rmse": rmse, "standard_error": float(np.std(squared, ddof=1) / np.sqrt(len(squared)) / (2 * rmse))}

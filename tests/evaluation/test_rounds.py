@@ -176,6 +176,14 @@ def test_a_judge_that_fails_ends_at_the_most_windows(vidb: str) -> None:
     never = evaluated(vidb, frame(4), CountingJudge(fails_on="response"), m=3)
     assert never.scores["windows_failed"].tolist() == [3] * 4
     assert never.scores["fidelity_score"].isna().all()
+    assert np.isnan(never.summary["adaptive"]["saved"])
+
+
+def test_a_judge_that_never_errs_is_no_special_case(vidb: str) -> None:
+    found = evaluated(vidb, frame(20), CountingJudge(beta=1e6), AdaptiveSampling(target_se=0.1), m=12)
+    truth = found.scores["response"].str.split().str[-1].astype(float)
+    assert np.abs(found.scores["fidelity_score"] - truth).max() < 0.6  # anchors are 0.5 apart
+    assert found.summary["adaptive"]["windows_per_response"] < 10
 
 
 def test_failed_windows_do_not_count_as_the_least(vidb: str) -> None:

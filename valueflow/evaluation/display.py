@@ -90,7 +90,8 @@ def _adaptive_lines(summaries: Sequence[Mapping[str, Any]]) -> list[str]:
         sum(summary["adaptive"][figure] for summary in summaries) for figure in ("reached", "stopped_at_most")
     )
     lines = [
-        f"adaptive windows: {taken:.1f} per response, where bucket would need {bucket:.1f} for the same accuracy",
+        f"adaptive windows: {taken:.1f} per response, where bucket would need {number(bucket, '.1f')} for the same "
+        "accuracy",
         f"{reached:,} of {n:,} responses reached the target",
     ]
     if at_most:

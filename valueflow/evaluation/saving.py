@@ -39,7 +39,8 @@ class AdaptiveFigures:
     mean_sd
         Mean standard deviation of the posteriors at the end, in points.
     bucket_windows
-        Windows per response that `sampling=bucket` would need for the same mean: see `equivalent_bucket_windows`.
+        Windows per response that `sampling=bucket` would need for the same mean, see `equivalent_bucket_windows`; as
+        many of them fail as did here. NaN where all did.
     saved
         Share of those that were not needed; below 0 where bucket would have needed fewer.
     """
@@ -72,8 +73,10 @@ def adaptive_figures(
     mean_sd = float(known.sd.mean())
     counts = np.bincount(windows.responses, minlength=len(rows)) // len(windows.judge_names)
     share_ranked = float(windows.ranked.mean())
-    rng = np.random.default_rng(int(keys[rows[0]]))
-    bucket = equivalent_bucket_windows(known, anchors, mean_sd, k=k, rng=rng) / max(share_ranked, 1e-9)
+    bucket = float("nan")
+    if share_ranked > 0:
+        rng = np.random.default_rng(int(keys[rows[0]]))
+        bucket = equivalent_bucket_windows(known, anchors, mean_sd, k=k, rng=rng) / share_ranked
     return AdaptiveFigures(
         settings=sampling,
         rounds=rounds,
@@ -132,7 +135,9 @@ def equivalent_bucket_windows(
         sds.append(float(posterior_sd(posterior, UTILITIES).mean()))
         if sds[-1] <= mean_sd:
             break
-    return _crossing(np.log(_COUNTS[: len(sds)]), np.log(sds), float(np.log(mean_sd)))
+    # What is known to within a step of the grid may have no spread at all on it.
+    log_sds = np.log(np.maximum([*sds, mean_sd], UTILITIES[1] - UTILITIES[0]))
+    return _crossing(np.log(_COUNTS[: len(sds)]), log_sds[:-1], float(log_sds[-1]))
 
 
 def _crossing(counts: npt.NDArray[np.float64], sds: npt.NDArray[np.float64], sd: float) -> float:

@@ -63,10 +63,13 @@ class Windows:
     @classmethod
     def joined(cls, parts: Sequence["Windows"]) -> Self:
         """Return the windows of several parts as one, part after part; texts and anchors are the same in all."""
-        arrays = (
-            np.concatenate([getattr(part, name) for part in parts]) for name in ("responses", "anchors", "prompt_order")
+        return cls(
+            np.concatenate([part.responses for part in parts]),
+            np.concatenate([part.anchors for part in parts]),
+            np.concatenate([part.prompt_order for part in parts]),
+            parts[0].response_texts,
+            parts[0].anchor_set,
         )
-        return cls(*arrays, parts[0].response_texts, parts[0].anchor_set)
 
     def __len__(self) -> int:
         return len(self.responses)

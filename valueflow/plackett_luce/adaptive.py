@@ -137,7 +137,7 @@ def _dependence(k: int) -> float:
 
 def _highest(numbers: FloatArray, uniforms: FloatArray) -> IntArray:
     """Return the column of each row's highest number; where several are, the uniform decides."""
-    columns = numbers.argmax(axis=1)
+    columns: IntArray = numbers.argmax(axis=1)
     is_highest = numbers == numbers[np.arange(len(numbers)), columns][:, None]
     ties = is_highest.sum(axis=1)
     several = np.flatnonzero(ties > 1)

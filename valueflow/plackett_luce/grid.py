@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
@@ -9,7 +11,8 @@ from scipy.optimize import minimize_scalar
 from .discrimination import _anchors_in_judged_order
 from .windows import FloatArray, ResponseBlock, check_windows, response_blocks
 
-_MEDIAN, _BOUNDS = 0.5, (0.01, 20.0)
+_MEDIAN = 0.5
+_LOG_BOUNDS = (math.log(0.01), math.log(20.0))
 
 
 def grid_posterior(
@@ -65,9 +68,10 @@ def fit_discrimination_with_prior(rankings: ArrayLike, anchor_utilities: ArrayLi
     def loss(log_beta: float) -> float:
         logits = np.exp(log_beta) * ordered
         remaining = np.logaddexp.accumulate(logits[::-1], axis=0)[::-1]
-        return float((remaining - logits).sum()) + 0.5 * (log_beta - np.log(_MEDIAN)) ** 2
+        return float((remaining - logits).sum()) + 0.5 * (log_beta - math.log(_MEDIAN)) ** 2
 
-    return float(np.exp(minimize_scalar(loss, bounds=np.log(_BOUNDS), method="bounded").x))
+    found: float = minimize_scalar(loss, bounds=_LOG_BOUNDS, method="bounded").x
+    return math.exp(found)
 
 
 def _log_likelihood(block: ResponseBlock, utilities: FloatArray) -> FloatArray:
