@@ -134,13 +134,13 @@ def test_adaptive_windows_end_where_another_one_promises_less_than_the_least_gai
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"target_se": 0}, "sampling.target_se=0: give a number above 0"),
+        ({"target_se": 0}, "target_se=0: give a number above 0"),
         ({"target_se": float("nan")}, "target_se=nan"),
         ({"target_se": "low"}, "target_se=low"),
-        ({"min_windows": 0}, "sampling.min_windows=0: give a whole number of 1 or more"),
+        ({"min_windows": 0}, "min_windows=0: give a whole number of 1 or more"),
         ({"min_windows": 2.5}, "min_windows=2.5"),
-        ({"min_gain": 1.0}, "sampling.min_gain=1.0: give a share from 0 to below 1"),
-        ({"repeat_factor": 0}, "sampling.repeat_factor=0: give a factor above 0, at most 1"),
+        ({"min_gain": 1.0}, "min_gain=1.0: give a share from 0 to below 1"),
+        ({"repeat_factor": 0}, "repeat_factor=0: give a factor above 0, at most 1"),
     ],
 )
 def test_adaptive_settings_out_of_range_are_told(settings: dict[str, Any], message: str) -> None:

@@ -40,13 +40,13 @@ class AdaptiveSampling:
 
     def __post_init__(self) -> None:
         if not (_is_number(self.target_se) and self.target_se > 0):
-            raise InputError(f"sampling.target_se={self.target_se}: give a number above 0, in points")
+            raise InputError(f"target_se={self.target_se}: give a number above 0, in points")
         if not (isinstance(self.min_windows, int) and not isinstance(self.min_windows, bool) and self.min_windows >= 1):
-            raise InputError(f"sampling.min_windows={self.min_windows}: give a whole number of 1 or more")
+            raise InputError(f"min_windows={self.min_windows}: give a whole number of 1 or more")
         if not (_is_number(self.min_gain) and 0 <= self.min_gain < 1):
-            raise InputError(f"sampling.min_gain={self.min_gain}: give a share from 0 to below 1")
+            raise InputError(f"min_gain={self.min_gain}: give a share from 0 to below 1")
         if not (_is_number(self.repeat_factor) and 0 < self.repeat_factor <= 1):
-            raise InputError(f"sampling.repeat_factor={self.repeat_factor}: give a factor above 0, at most 1")
+            raise InputError(f"repeat_factor={self.repeat_factor}: give a factor above 0, at most 1")
 
     def draw(self, anchors: Anchors, uniforms: Uniforms) -> Indices:
         """Draw first windows as `AnchorSampling.draw` says."""
