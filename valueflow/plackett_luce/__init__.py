@@ -9,8 +9,8 @@ numbers, most supportive first. Utilities are in points of the anchors' intensit
 from .adaptive import AnchorChoice, anchor_information, choose_anchors, posterior_sd
 from .agreement import kendall_w
 from .discrimination import DiscriminationFit, anchor_kendall_tau, fit_discrimination
-from .grid import fit_discrimination_with_prior, grid_posterior
 from .guarded import window_guarded
+from .interim import fit_discrimination_with_prior, grid_posterior
 from .items import ItemFit, fit_items
 from .prior_precision import LOWEST_PRIOR_PRECISION, choose_prior_precision
 from .simulation import simulate_rankings
