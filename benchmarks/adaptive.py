@@ -106,7 +106,7 @@ class Simulation:
 
     def _squared_error(self, ranked: RankedWindows) -> float:
         # The posterior mean is the score.
-        scores = interim(ranked, np.arange(len(self.truth))).posterior @ UTILITIES
+        scores = interim(ranked, np.arange(len(self.truth)), self.anchors).posterior @ UTILITIES
         return float(((scores - self.truth) ** 2).mean())
 
 

@@ -7,11 +7,17 @@ from rich.table import Table
 
 from valueflow.run import cost_lines, failure_lines, number, screen
 
+_NOTABLE_Z = 2.0
+_NOTABLE_EFFECT = 0.25
+"""Logits of a position effect below which it is not worth a word."""
+_CONSTANT_SHARE = 0.9
+_NOTABLE_MISFIT = 0.05
+
 
 def show_evaluation(
     summaries: Sequence[Mapping[str, Any]], title: str | None = None, others: Sequence[str] = ()
 ) -> None:
-    """Print one row per run: value, intensity, mean score with 95% interval, failures, reliability, seconds.
+    """Print one row per run: value, intensity, mean with 95% interval, failures, reliability, seconds.
 
     Below it stand what is worth a word: the judges of a panel (where one run is shown), why windows
     failed, what the judges' calls cost, and how many responses have no score.
@@ -31,7 +37,17 @@ def show_evaluation(
     table.add_column("value")
     if any(others):
         table.add_column("settings")
-    for heading in ("intensity", "n", "mean score", "95% interval", "failed windows", "judge tau", "beta", "seconds"):
+    for heading in (
+        "intensity",
+        "n",
+        "mean",
+        "95% interval",
+        "failed windows",
+        "judge tau",
+        "beta",
+        "misreads",
+        "seconds",
+    ):
         table.add_column(heading, justify="right")
     for place, summary in enumerate(summaries):
         reliability = summary["reliability"]
@@ -45,6 +61,7 @@ def show_evaluation(
             number(summary["share_failed"], ".1%"),
             number(reliability["kendall_tau"], ".2f"),
             number(reliability["discrimination"], ".2f"),
+            number(reliability["misreading_sd"], ".1f"),
             number(summary["timings"]["total"], ".1f"),
         )
     console.print(table)
@@ -52,7 +69,8 @@ def show_evaluation(
     failures = failure_lines(summary["failures"] for summary in summaries)
     costs = cost_lines("judge calls", (summary.get("judging", {}) for summary in summaries))
     adaptive = _adaptive_lines([summary for summary in summaries if "adaptive" in summary])
-    for line in (*panel, *failures, *costs, *adaptive):
+    warnings = _judge_lines(summaries, others) + _response_lines(summaries)
+    for line in (*panel, *failures, *costs, *adaptive, *warnings):
         console.print(line, soft_wrap=True)
     not_converged = sum(summary["not_converged"] for summary in summaries)
     if not_converged:
@@ -60,6 +78,74 @@ def show_evaluation(
             f"{not_converged} responses have no score: the solver did not converge; "
             "raise iter (or lr), or use solver=newton"
         )
+
+
+def _judge_lines(summaries: Sequence[Mapping[str, Any]], others: Sequence[str]) -> list[str]:
+    """Word what is wrong with the judge of each run, once for runs of which the same is true."""
+    lines: dict[str, list[str]] = {}
+    for place, summary in enumerate(summaries):
+        run = _run_name(summary, others[place] if any(others) else "")
+        judges = summary.get("judges") or [{"name": "the judge", **summary["reliability"]}]
+        for judge in judges:
+            for line in judge_faults(judge):
+                lines.setdefault(line, []).append(run)
+    if len(summaries) == 1:
+        return list(lines)
+    return [
+        f"{', '.join(runs[:3])}{f' and {len(runs) - 3} more' if len(runs) > 3 else ''}: {line}"
+        for line, runs in lines.items()
+    ]
+
+
+def _run_name(summary: Mapping[str, Any], other: str) -> str:
+    intensity = "" if summary["intensity"] is None else f" {summary['intensity']:+d}"
+    return f"{summary['label']}{intensity}{f' {other}' if other else ''}"
+
+
+def judge_faults(judge: Mapping[str, Any]) -> list[str]:
+    """Word what is wrong with a judge, given its name and reliability as in a summary: a line each."""
+    name, faults = judge["name"], []
+    tau, z = judge["kendall_tau"], judge["order_z"]
+    if judge["passed"] is False and z is not None and z < -_NOTABLE_Z:
+        faults.append(f"{name} orders the anchors the wrong way round: tau {tau:+.2f}, z {z:.1f}; no scores from it")
+    elif judge["passed"] is False:
+        faults.append(
+            f"{name} does not order the anchors: tau {number(tau, '+.2f')}, z {number(z, '.1f')}; "
+            "no scores from it (judge_check=false scores anyway)"
+        )
+    elif judge["passed"] is None:
+        faults.append(f"{name} was not tested: windows hold one anchor; beta = 1 is assumed")
+    elif judge["order_z_over_anchors"] is not None and judge["order_z_over_anchors"] < _NOTABLE_Z:
+        faults.append(
+            f"{name} may order the anchors by chance: over {judge['anchors']} anchors z is "
+            f"{judge['order_z_over_anchors']:.1f}; the intervals say how little that leaves"
+        )
+    share = judge["commonest_order_share"]
+    if share is not None and share > _CONSTANT_SHARE:
+        order = ", ".join(str(place) for place in judge["commonest_order"])
+        faults.append(f"{name} answers the same order of the places in its prompt ({order}) in {share:.0%} of windows")
+    effect, error = judge["position_effect"], judge["position_effect_se"]
+    if effect is not None and error and abs(effect) > max(_NOTABLE_Z * error, _NOTABLE_EFFECT):
+        verb = "likes" if effect > 0 else "dislikes"
+        faults.append(f"{name} {verb} the item shown first: {effect:+.2f} logits, z {effect / error:.1f}")
+    return faults
+
+
+def _response_lines(summaries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Word how many responses fit no place on the scale, and how many scores are far from any anchor."""
+    scored = sum(summary["scored"] for summary in summaries)
+    misfit = sum(summary["misfit"] for summary in summaries)
+    far = sum(summary["far_from_anchors"] for summary in summaries)
+    lines = []
+    if misfit > _NOTABLE_MISFIT * scored and misfit > 1:
+        lines.append(
+            f"{misfit:,} of {scored:,} responses fit no place on the scale (column misfit; 1% would by chance)"
+        )
+    if far:
+        lines.append(
+            f"{far:,} of {scored:,} scores have no anchor near (within 2 / beta): more anchors there would help"
+        )
+    return lines
 
 
 def _panel_lines(summary: Mapping[str, Any]) -> list[str]:

@@ -17,7 +17,9 @@ from valueflow.evaluation.outcome import (
     SCORES_FILE,
     Evaluation,
     figures,
+    judge_check,
     panel_figures,
+    query_clusters,
     scores_table,
 )
 from valueflow.evaluation.rankings import (
@@ -110,6 +112,8 @@ def _evaluate(settings: EvaluationSettings, run: Run) -> Evaluation:
             solver=settings.solver,
             max_iter=settings.iter,
             learning_rate=settings.lr,
+            judge_check=settings.judge_check,
+            clusters=query_clusters(frame),
         )
     for key in labels:
         column = "steering" if key == "steered_by" else key
@@ -128,6 +132,7 @@ def _evaluate(settings: EvaluationSettings, run: Run) -> Evaluation:
         **figures(scores),
         "failures": dict(Counter(windows.failures[~windows.ranked]).most_common()),
         "reliability": asdict(scores.reliability),
+        "judge_check": judge_check(scores),
         **panel_figures(scores),
         "judge": judged.description,
         "judging": dict(windows.report),
@@ -136,7 +141,7 @@ def _evaluate(settings: EvaluationSettings, run: Run) -> Evaluation:
         "vidb": None if saved is not None else settings.vidb,
         "rankings": settings.rankings,
         "settings": {
-            **settings.model_dump(include={"estimator", "point", "solver", "iter", "lr"}),
+            **settings.model_dump(include={"estimator", "point", "solver", "iter", "lr", "judge_check"}),
             # What a saved file was drawn with is not known from these settings.
             "k": windows.orders.shape[1],
             "m": settings.m if saved is None else None,

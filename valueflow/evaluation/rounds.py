@@ -69,13 +69,13 @@ def judge_in_rounds(
             asked.append(windows)
             answers.append(ranked)
             answered[np.unique(ranked.responses[ranked.ranked])] += 1
-            known = interim(RankedWindows.joined(answers), going)
+            known = interim(RankedWindows.joined(answers), going, anchors)
             uniforms, prompt_order = window_draws(keys[going], number + 1, k, response_position)
             met = np.hstack([met, drawn])
             choice = choose_anchors(
                 known.posterior,
                 UTILITIES,
-                anchors.intensities,
+                known.places,
                 known.discriminations,
                 met,
                 uniforms,

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from valueflow.evaluation.interim import UTILITIES, Interim, interim
-from valueflow.evaluation.scoring import PRIOR_PRECISION
+from valueflow.evaluation.interim import UTILITIES, Interim, grid_posterior, interim
 from valueflow.judge import RankedWindows
-from valueflow.plackett_luce import grid_posterior, posterior_sd, simulate_rankings
+from valueflow.plackett_luce import posterior_sd, simulate_rankings
 from valueflow.vidb import AdaptiveSampling, Anchors, BucketSampling
 
 _SIMULATED = 1000
@@ -69,7 +68,7 @@ def adaptive_figures(
     stopped_at_most: int,
 ) -> AdaptiveFigures:
     """Sum up rounds; `rows` are the responses in the order of their keys."""
-    known = interim(windows, rows)
+    known = interim(windows, rows, anchors)
     mean_sd = float(known.sd.mean())
     counts = np.bincount(windows.responses, minlength=len(rows)) // len(windows.judge_names)
     share_ranked = float(windows.ranked.mean())
@@ -116,21 +115,23 @@ def equivalent_bucket_windows(
     chosen = known.posterior[np.arange(_SIMULATED) * n_responses // _SIMULATED]
     places = (np.cumsum(chosen, axis=1) < rng.random((_SIMULATED, 1))).sum(axis=1)
     truth = UTILITIES[np.minimum(places, len(UTILITIES) - 1)]
-    drawn = anchors.intensities[BucketSampling().draw(anchors, rng.random((_SIMULATED * most, k - 1)))]
+    drawn = BucketSampling().draw(anchors, rng.random((_SIMULATED * most, k - 1)))
     # (judges, responses, windows): the first windows of each response are those of a smaller count.
-    items = np.column_stack([np.repeat(truth, most), drawn])
-    slopes = np.repeat(known.discriminations, len(items))
-    orders = simulate_rankings(np.tile(items, (n_judges, 1)), slopes, rng).reshape(n_judges, _SIMULATED, most, k)
+    shape = (n_judges, _SIMULATED, most)
+    seen = known.places[:, drawn].reshape(-1, k - 1)
+    items = np.column_stack([np.tile(np.repeat(truth, most), n_judges), seen])
+    orders = simulate_rankings(items, np.repeat(known.discriminations, _SIMULATED * most), rng)
+    orders, seen = orders.reshape(*shape, k), seen.reshape(*shape, k - 1)
+    judges, responses, _ = np.indices(shape)
     sds: list[float] = []
     for count in _COUNTS:
         posterior = grid_posterior(
             orders[:, :, :count].reshape(-1, k),
-            np.tile(drawn.reshape(1, _SIMULATED, most, k - 1)[:, :, :count], (n_judges, 1, 1, 1)).reshape(-1, k - 1),
-            np.tile(np.repeat(np.arange(_SIMULATED), count), n_judges),
+            seen[:, :, :count].reshape(-1, k - 1),
+            responses[:, :, :count].ravel(),
             _SIMULATED,
-            UTILITIES,
-            discrimination=np.repeat(known.discriminations, _SIMULATED * count),
-            prior_precision=PRIOR_PRECISION,
+            judges[:, :, :count].ravel(),
+            known.discriminations,
         )
         sds.append(float(posterior_sd(posterior, UTILITIES).mean()))
         if sds[-1] <= mean_sd:

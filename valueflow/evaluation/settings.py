@@ -36,6 +36,7 @@ class EvaluationSettings(TheorySettings):
     cache: CacheMode
     estimator: Literal["map", "window_guarded"]
     point: Literal["mean", "mode"]
+    judge_check: bool
     solver: Literal["newton", "ascent"]
     iter: PositiveInt
     lr: Annotated[float, Field(gt=0, allow_inf_nan=False)]

@@ -8,7 +8,7 @@ from valueflow.judge.prompts import RankingExample, RankingPrompt
 from valueflow.judge.protocol import Criterion, Judge, Progress
 from valueflow.judge.reports import summed_report
 from valueflow.judge.settings import ConfiguredJudge
-from valueflow.judge.windows import LONGEST_REASON, RankedWindows, Windows, plain_lines
+from valueflow.judge.windows import LONGEST_REASON, RankedWindows, Windows, commonest_order, plain_lines
 
 __all__ = [
     "LONGEST_REASON",
@@ -25,6 +25,7 @@ __all__ = [
     "RankingExample",
     "RankingPrompt",
     "Windows",
+    "commonest_order",
     "distinct_names",
     "judge_panel",
     "permutation_constraint",

@@ -36,34 +36,36 @@ class AnchorChoice:
     information: FloatArray
 
 
-def anchor_information(utilities: ArrayLike, anchors: ArrayLike, discriminations: ArrayLike) -> FloatArray:
+def anchor_information(utilities: ArrayLike, places: ArrayLike, discriminations: ArrayLike) -> FloatArray:
     """Return the information about a response's utility that a comparison with each anchor gives.
 
     Parameters
     ----------
     utilities : (G,) array of float
         Where the response may stand, in points.
-    anchors : (A,) array of float
-        Known utilities of the anchors, in points.
+    places : (J, A) array of float
+        Where each judge that ranks the window sees each anchor, in points; (A,) where all see them there.
     discriminations : (J,) array of float
-        Slope beta of each judge that ranks the window, per point.
+        Slope beta of each judge, per point.
 
     Returns
     -------
     (G, A) float array
         Per squared point: ``sum_j beta_j**2 s_j (1 - s_j)``.
     """
-    distance = np.subtract.outer(np.asarray(utilities, dtype=np.float64), np.asarray(anchors, dtype=np.float64))
-    information = np.zeros_like(distance)
-    for beta in np.atleast_1d(np.asarray(discriminations, dtype=np.float64)).tolist():
-        information += beta**2 * expit(beta * distance) * expit(-beta * distance)
+    grid, slopes = np.asarray(utilities, dtype=np.float64), np.asarray(discriminations, dtype=np.float64)
+    seen = np.asarray(places, dtype=np.float64)
+    information = np.zeros((grid.size, seen.shape[-1]))
+    for beta, own in zip(slopes.tolist(), np.broadcast_to(seen, (slopes.size, seen.shape[-1])), strict=True):
+        logits = beta * np.subtract.outer(grid, own)
+        information += beta**2 * expit(logits) * expit(-logits)
     return information
 
 
 def choose_anchors(
     posterior: FloatArray,
     utilities: FloatArray,
-    anchors: FloatArray,
+    places: FloatArray,
     discriminations: FloatArray,
     met: NDArray[np.integer],
     uniforms: FloatArray,
@@ -81,10 +83,8 @@ def choose_anchors(
         Probabilities of the utilities; each row sums to 1.
     utilities : (G,) array of float
         The grid, in points.
-    anchors : (A,) array of float
-        Known utilities of the anchors.
-    discriminations : (J,) array of float
-        Slope of each judge.
+    places, discriminations
+        As in :func:`anchor_information`.
     met : (N, M) array of int
         Anchors that each response has met, one as often as it was met.
     uniforms : (N, S) array of float
@@ -102,13 +102,15 @@ def choose_anchors(
     Works in blocks of responses: memory does not grow with N times A.
     """
     n_responses, size = uniforms.shape
-    if size > len(anchors):
-        raise ValueError(f"cannot choose {size} of {len(anchors)} anchors")
-    # Anchors of equal utility tell equally much, to the last bit: computed once, they tie.
-    levels, level_of = np.unique(anchors, return_inverse=True)
+    n_anchors = places.shape[-1]
+    if size > n_anchors:
+        raise ValueError(f"cannot choose {size} of {n_anchors} anchors")
+    # Anchors at one place tell equally much, to the last bit: computed once, they tie.
+    levels, level_of = np.unique(np.atleast_2d(places), axis=1, return_inverse=True)
+    level_of = level_of.ravel()
     information = anchor_information(utilities, levels, discriminations)
     chosen, expected = np.empty((n_responses, size), dtype=np.intp), np.empty(n_responses)
-    step = max(1, BLOCK_NUMBERS * 8 // len(anchors))
+    step = max(1, BLOCK_NUMBERS * 8 // n_anchors)
     for first in range(0, n_responses, step):
         block = slice(first, first + step)
         by_level = posterior[block] @ information

@@ -20,12 +20,15 @@ class Anchors:
         (A,) texts.
     intensities
         (A,) known intensities in [-10, 10], ascending; equal ones in the order of their texts.
+    errors
+        (A,) their standard errors, NaN where one is unknown; None where the source has none.
     """
 
     theory: str
     value: str
     texts: npt.NDArray[np.object_]
     intensities: npt.NDArray[np.float64]
+    errors: npt.NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
