@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import friedmanchisquare, kendalltau
 
-from valueflow.evaluation.scoring import Scores, judge_agreement, judge_reliability, score_windows
+from valueflow.evaluation.judges import fit_judges
+from valueflow.evaluation.scoring import Scores, judge_agreement, score_windows
 from valueflow.judge import RankedWindows
 from valueflow.plackett_luce import simulate_rankings
 

@@ -21,6 +21,7 @@ from valueflow.evaluation.mean import AnchorLine, MeanEstimate, anchor_line, est
 from valueflow.judge import RankedWindows
 from valueflow.plackett_luce import (
     HIGHEST_DISCRIMINATION,
+    LOWEST_LOG_LIKELIHOOD,
     Grid,
     anchor_kendall_tau,
     fit_population,
@@ -310,6 +311,9 @@ def _likelihoods(
             discrimination=betas[number],
             misreading_sd=fits[number].reliability.text_misreading_sd,
         )
+    if len(present) > 1:
+        logs -= logs.max(axis=1, keepdims=True)
+        np.maximum(logs, LOWEST_LOG_LIKELIHOOD, out=logs)
     return logs, grid
 
 

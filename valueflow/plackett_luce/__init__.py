@@ -9,7 +9,7 @@ numbers, most supportive first. Utilities are in points of the anchors' intensit
 from .adaptive import AnchorChoice, anchor_information, choose_anchors, posterior_sd
 from .agreement import kendall_w
 from .discrimination import DiscriminationFit, anchor_kendall_tau, fit_discrimination
-from .grid import Grid, grid_for, log_likelihoods, summarize_on_grid
+from .grid import LOWEST_LOG_LIKELIHOOD, Grid, grid_for, log_likelihoods, summarize_on_grid
 from .guarded import window_guarded
 from .items import ItemFit, fit_items
 from .misfit import outfit
@@ -24,6 +24,7 @@ from .windows import are_permutations
 
 __all__ = [
     "HIGHEST_DISCRIMINATION",
+    "LOWEST_LOG_LIKELIHOOD",
     "LOWEST_PRIOR_PRECISION",
     "AnchorChoice",
     "DiscriminationFit",

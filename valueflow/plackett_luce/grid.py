@@ -28,7 +28,7 @@ _NUMBERS = 1 << 17
 """Numbers of an array of nodes by responses worked on at once."""
 
 _LARGEST_LOG = 600.0
-_LOWEST = -60.0
+LOWEST_LOG_LIKELIHOOD = -60.0
 """Of a log-likelihood less its highest: no population calls a response impossible."""
 
 _LEVEL_STEPS = 40
@@ -132,7 +132,7 @@ def log_likelihoods(
                 # What underflows is e^-690 of the most likely place.
                 logs = np.log(np.maximum(blur @ np.exp(logs), 1e-300))
                 logs -= logs.max(axis=0)
-            found[responses[part]] = np.maximum(logs, _LOWEST, out=logs).T
+            found[responses[part]] = np.maximum(logs, LOWEST_LOG_LIKELIHOOD, out=logs).T
     return found
 
 
