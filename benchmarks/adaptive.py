@@ -178,7 +178,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/adaptive.json"))
     parser.add_argument("--responses", type=int, default=1000, help="per replicate")
-    parser.add_argument("--replicates", type=int, default=8)
+    parser.add_argument("--replicates", type=int, default=4)
     options = parser.parse_args()
     cells = [windows_for_bucket(*cell, options.responses, options.replicates) for cell in BARS]
     print("anchors  beta  RMSE of bucket, m=10  adaptive windows (se)   bar  result  bucket windows the runs report")

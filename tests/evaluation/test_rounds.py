@@ -282,6 +282,6 @@ def test_the_windows_bucket_would_need_are_those_that_bucket_took(beta: float, m
     windows = build_windows(keys, texts, anchors, BucketSampling(), k=k, m=m, response_position="random")
     items = np.column_stack([truth[windows.responses], RATINGS[windows.anchors]])
     known = interim(windows.ranked(simulate_rankings(items, beta, rng)), np.arange(1500), anchors)
-    assert known.discriminations[0] == pytest.approx(beta, rel=0.1)
+    assert known.discriminations[0] == pytest.approx(beta, rel=0.25)
     found = equivalent_bucket_windows(known, anchors, float(known.sd.mean()), k=k, rng=rng)
     assert found == pytest.approx(m, rel=0.12)

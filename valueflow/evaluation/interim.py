@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from valueflow.evaluation.judges import BOUNDS, fit_judges
+from valueflow.evaluation.judges import BOUNDS, content_keys, fit_judges
 from valueflow.evaluation.scoring import PRIOR_PRECISION
 from valueflow.judge import RankedWindows
 from valueflow.plackett_luce import Grid, log_likelihoods, posterior_sd
@@ -14,6 +14,9 @@ from valueflow.vidb import Anchors
 _GRID = Grid.over(BOUNDS, 0.2)
 UTILITIES = _GRID.nodes
 """The grid (G,) on which posteriors are held, in points."""
+
+_WINDOWS_FOR_JUDGE = 2_000
+"""Windows that a judge is learned from between rounds: more would take longer and hardly change a choice."""
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -47,7 +50,10 @@ class Interim:
 
 def interim(windows: RankedWindows, responses: npt.NDArray[np.int64], anchors: Anchors) -> Interim:
     """Estimate the judges from all rankings so far, and the posterior of some of the responses (N,)."""
-    fits = fit_judges(windows)
+    ranked = windows[windows.ranked]
+    # A sample by content, which no order of rows changes.
+    sample = np.argsort(content_keys(ranked), kind="stable")[: _WINDOWS_FOR_JUDGE * len(windows.judge_names)]
+    fits = fit_judges(ranked[sample])
     slopes = np.array([fit.reliability.discrimination for fit in fits])
     misread = np.array([fit.reliability.text_misreading_sd for fit in fits])
     # An anchor that no window has held yet is where it is rated.
@@ -56,7 +62,7 @@ def interim(windows: RankedWindows, responses: npt.NDArray[np.int64], anchors: A
         row[: len(fit.places)] = fit.places
     place = np.full(int(windows.responses.max(initial=-1)) + 1, -1)
     place[responses] = np.arange(len(responses))
-    own = windows[windows.ranked & (place[windows.responses] >= 0)]
+    own = ranked[place[ranked.responses] >= 0]
     seen = own.intensities if own.anchors is None else places[own.judges[:, None], own.anchors]
     posterior = grid_posterior(own.orders, seen, place[own.responses], len(responses), own.judges, slopes)
     return Interim(posterior, slopes, places, misreading=float(np.sqrt((misread**2).sum()) / len(misread)))
