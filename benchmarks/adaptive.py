@@ -159,7 +159,8 @@ def wrong_anchors(n: int, replicates: int) -> list[dict[str, object]]:
     """Return errors after ten adaptive windows where anchors' intensities are wrong by a standard deviation of 3."""
     rows: list[dict[str, object]] = []
     for factor in (1.0, 0.7):
-        sampling = AdaptiveSampling(target_se=1e-6, min_gain=0.0, repeat_factor=factor)
+        # Ten windows each: by itself, a response would stop at half of what the judge is seen to misread.
+        sampling = AdaptiveSampling(min_windows=10, repeat_factor=factor)
         errors = [
             Simulation("60", 1.0, n, seed, anchor_sd=3.0).adaptive(sampling, m=10)[0] for seed in range(replicates)
         ]

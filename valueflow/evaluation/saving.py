@@ -121,13 +121,13 @@ def equivalent_bucket_windows(
     seen = known.places[:, drawn].reshape(-1, k - 1)
     items = np.column_stack([np.tile(np.repeat(truth, most), n_judges), seen])
     orders = simulate_rankings(items, np.repeat(known.discriminations, _SIMULATED * most), rng)
-    orders, seen = orders.reshape(*shape, k), seen.reshape(*shape, k - 1)
+    ranked, anchors_seen = orders.reshape(*shape, k), seen.reshape(*shape, k - 1)
     judges, responses, _ = np.indices(shape)
     sds: list[float] = []
     for count in _COUNTS:
         posterior = grid_posterior(
-            orders[:, :, :count].reshape(-1, k),
-            seen[:, :, :count].reshape(-1, k - 1),
+            ranked[:, :, :count].reshape(-1, k),
+            anchors_seen[:, :, :count].reshape(-1, k - 1),
             responses[:, :, :count].ravel(),
             _SIMULATED,
             judges[:, :, :count].ravel(),
