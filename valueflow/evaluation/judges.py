@@ -1,4 +1,4 @@
-"""What a run says of its judges: how they order anchors, how far they misread texts, which places of a prompt they like.
+"""What a run says of its judges: how they order anchors, how far they misread texts, which places they like.
 
 All of it is learned from the anchors of the windows, whose intensities are known; no further call is made.
 """
