@@ -154,7 +154,8 @@ def _with_interval(
     # Responses to one query say less than as many to several.
     repeated = max(responses / alone, 1.0) if alone > 0 else len(fit.influence) / g
     left_open = distances[2 * fit.point_loss <= quantile**2 * repeated]
-    responses = max(responses, float((left_open.max(initial=0.0) / quantile) ** 2)) if g > 1 else responses
+    # What is NaN, where no response says anything, is all that is left open.
+    responses = float(np.fmax(responses, (left_open.max(initial=0.0) / quantile) ** 2))
     anchors = line.variance_at(mean)
     variance = responses + beta_shift**2 + anchors
     half = quantile * float(np.sqrt(variance))

@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pandas as pd
 
 from valueflow.evaluation.display import show_evaluation
 from valueflow.evaluation.dose_response import add_dose_response
+from valueflow.evaluation.judging import judge_responses
 from valueflow.evaluation.outcome import (
     RANKINGS_FILE,
     SCORES_FILE,
@@ -27,12 +28,12 @@ from valueflow.evaluation.rankings import (
     read_rankings,
     responses_of,
 )
+from valueflow.evaluation.saving import AdaptiveFigures
 from valueflow.evaluation.scoring import score_windows
 from valueflow.evaluation.settings import EvaluationSettings
-from valueflow.evaluation.windows import build_windows
 from valueflow.judge import Criterion, RankedWindows
 from valueflow.responses import filter_responses, load_responses, response_keys
-from valueflow.run import Run, SweepView, Task, progress_bar
+from valueflow.run import Run, SweepView, Task
 from valueflow.vidb import load_vidb
 
 _log = logging.getLogger(__name__)
@@ -131,6 +132,7 @@ def _evaluate(settings: EvaluationSettings, run: Run) -> Evaluation:
         "failures": dict(Counter(windows.failures[~windows.ranked]).most_common()),
         "judge": judged.description,
         "judging": dict(windows.report),
+        **({} if judged.adaptive is None else {"adaptive": asdict(judged.adaptive)}),
         "responses": source,
         "vidb": None if saved is not None else settings.vidb,
         "rankings": settings.rankings,
@@ -149,11 +151,12 @@ def _evaluate(settings: EvaluationSettings, run: Run) -> Evaluation:
 
 @dataclass(frozen=True)
 class _Judged:
-    """Ranked windows, as arrays and as a table, and by whom."""
+    """Ranked windows, as arrays and as a table, by whom, and what rounds took."""
 
     windows: RankedWindows
     table: pd.DataFrame | None
     description: Mapping[str, object]
+    adaptive: AdaptiveFigures | None = None
 
 
 def _judge(settings: EvaluationSettings, value: str, frame: pd.DataFrame, run: Run) -> _Judged:
@@ -161,28 +164,14 @@ def _judge(settings: EvaluationSettings, value: str, frame: pd.DataFrame, run: R
     with run.stage("load"):
         vidb = load_vidb(settings.vidb, settings.theory, settings.vidb_columns)
         anchors = vidb.of(settings.theory, value)
-    with run.stage("windows"):
-        windows = build_windows(
-            response_keys(frame, settings.seed),
-            frame["response"].to_numpy(dtype=object),
-            anchors,
-            settings.sampling,
-            k=settings.k,
-            m=settings.m,
-            response_position=settings.response_position,
-        )
-    title, times = f"{settings.theory.name}/{value}", settings.judge.rankings_per_window
-    steps = "windows" if times == 1 else "rankings"
-    with (
-        run.stage("judge"),
-        progress_bar(title, times * len(windows), steps, enabled=settings.progress) as advance,
-    ):
-        ranked = settings.judge.rank(Criterion(settings.theory, value, vidb), windows, advance)
+    keys, texts = response_keys(frame, settings.seed), frame["response"].to_numpy(dtype=object)
+    judged = judge_responses(settings, Criterion(settings.theory, value, vidb), keys, texts, anchors, run)
     about_anchors = {"anchors": len(anchors), "anchors_repeated": vidb.n_repeated, "vidb_sha256": vidb.digest}
     return _Judged(
-        windows=ranked,
-        table=rankings_table(windows, ranked),
+        windows=judged.ranked,
+        table=rankings_table(judged.windows, judged.ranked),
         description={**settings.judge.describe(), **about_anchors},
+        adaptive=judged.adaptive,
     )
 
 

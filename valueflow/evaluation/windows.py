@@ -42,14 +42,30 @@ def build_windows(
     """
     check_count(anchors, k - 1)  # before any draw: a wrong k could ask for more than fits into memory
     rows = np.argsort(keys, kind="stable")
-    uniforms = keyed_uniforms(split_keys(keys[rows], m).ravel(), 2 * k - 1)
+    uniforms, prompt_order = _draws(split_keys(keys[rows], m).ravel(), k, response_position)
+    return Windows(np.repeat(rows, m), sampling.draw(anchors, uniforms), prompt_order, texts, anchors)
+
+
+def window_draws(
+    keys: npt.NDArray[np.uint64], number: int, k: int, response_position: Literal["random", "first"]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Draw for one window of each response, as `build_windows` does for its window of that number, from 0.
+
+    Returns
+    -------
+    uniforms
+        (N, K-1) random numbers in [0, 1) for the choice of anchors.
+    prompt_order
+        (N, K) item numbers in the order in which a prompt shows them.
+    """
+    return _draws(split_keys(keys, number + 1)[:, number], k, response_position)
+
+
+def _draws(
+    window_keys: npt.NDArray[np.uint64], k: int, response_position: Literal["random", "first"]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    uniforms = keyed_uniforms(window_keys, 2 * k - 1)
     order_draws = uniforms[:, k - 1 :].copy()
     if response_position == "first":
         order_draws[:, 0] = -1.0
-    return Windows(
-        responses=np.repeat(rows, m),
-        anchors=sampling.draw(anchors, uniforms[:, : k - 1]),
-        prompt_order=np.argsort(order_draws, axis=1, kind="stable") + 1,
-        response_texts=texts,
-        anchor_set=anchors,
-    )
+    return uniforms[:, : k - 1], np.argsort(order_draws, axis=1, kind="stable") + 1
