@@ -41,7 +41,9 @@ def rankings_table(truths: np.ndarray, m: int = 3, k: int = 5, seed: int = 0) ->
 
 def sweep_of(folder: Path, files: list[Path]) -> Path:
     choice = ",".join(str(file) for file in files)
-    finished = command.run(ROOT / "evaluate.py", "value=power", f"rankings={choice}", "-m", folder=folder, env=ENVIRONMENT)
+    finished = command.run(
+        ROOT / "evaluate.py", "value=power", f"rankings={choice}", "-m", folder=folder, env=ENVIRONMENT
+    )
     succeeded(finished)
     (sweep,) = (folder / "multirun").glob("*/*")
     return Path(sweep)
@@ -109,7 +111,9 @@ def test_a_lone_job_and_jobs_of_other_values_keep_their_own(sweep: Path, files: 
         shutil.copytree(sweep / str(job), folder)
         jobs[folder] = {**summary_in(folder), "value": value}
     assert pool_judges(jobs) == jobs
-    succeeded(command.run(ROOT / "evaluate.py", "value=power", f"rankings={files[0]}", folder=tmp_path, env=ENVIRONMENT))
+    succeeded(
+        command.run(ROOT / "evaluate.py", "value=power", f"rankings={files[0]}", folder=tmp_path, env=ENVIRONMENT)
+    )
     (alone,) = tmp_path.glob("outputs/*/*/summary.json")
     summary = summary_in(alone.parent)
     assert summary["reliability"]["source"] == "estimated"
