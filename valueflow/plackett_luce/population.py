@@ -21,6 +21,8 @@ _LEAST_INFORMATION = 1e-6
 """As a share of the population's variance: below it, responses do not tell places on the scale apart."""
 
 _FOR_START = 5_000
+_DOUBLE_UP_TO = 1 << 22
+"""Numbers that are summed in double precision; of more, the errors of single precision average out."""
 _LEAST_LIKELIHOOD = 1e-300
 _NARROWEST_IN_CELLS = 0.75
 """A population narrower than this many cells of the grid looks like one point; its mean is the same."""
@@ -79,6 +81,8 @@ def fit_population(likelihoods: FloatArray, grid: Grid) -> PopulationFit:
     """
     if likelihoods.ndim != 2 or likelihoods.shape[1] != len(grid.nodes) or not len(likelihoods):
         raise ValueError(f"likelihoods must have shape (N, {len(grid.nodes)}) with N of 1 or more")
+    if likelihoods.size <= _DOUBLE_UP_TO:
+        likelihoods = likelihoods.astype(np.float64)
     start = np.array([_mean_of_means(likelihoods, grid), np.log(_FIRST_SPREAD)])
     if len(likelihoods) > 2 * _FOR_START:
         # Most steps of a search need few responses.
