@@ -4,9 +4,10 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from valueflow.judge import Windows
-from valueflow.run import keyed_uniforms, split_keys
+from valueflow.run import keyed_uniforms, row_keys, split_keys
 from valueflow.vidb import Anchors, AnchorSampling, check_count
 
 
@@ -41,15 +42,65 @@ def build_windows(
         rows does not change what a judge sees. The first windows do not depend on m.
     """
     check_count(anchors, k - 1)  # before any draw: a wrong k could ask for more than fits into memory
+    rows, for_anchors, prompt_order = _draws(keys, k, m, response_position)
+    return Windows(
+        responses=np.repeat(rows, m),
+        anchors=sampling.draw(anchors, for_anchors),
+        prompt_order=prompt_order,
+        response_texts=texts,
+        anchor_set=anchors,
+    )
+
+
+def build_anchor_windows(
+    anchors: Anchors,
+    sampling: AnchorSampling,
+    *,
+    k: int,
+    m: int,
+    response_position: Literal["random", "first"],
+    seed: int,
+) -> Windows:
+    """Build m windows of k items for every anchor, as if it were a response: none holds the anchor as an anchor too.
+
+    Parameters
+    ----------
+    anchors, sampling, k, m, response_position
+        As in `build_windows`. The anchors of a window are drawn among the other ones; no two anchors of a value have
+        one text.
+    seed
+        With an anchor's text, what its windows depend on.
+
+    Returns
+    -------
+    Windows
+        A*m windows, in the order of the anchors' keys; response a is anchor a.
+    """
+    check_count(anchors, k)
+    keys = row_keys(pd.DataFrame({"text": anchors.texts}), seed)
+    rows, for_anchors, prompt_order = _draws(keys, k, m, response_position)
+    drawn = np.empty(for_anchors.shape, dtype=np.int64)
+    for place, row in enumerate(rows.tolist()):
+        own = slice(place * m, (place + 1) * m)
+        others = np.delete(np.arange(len(anchors)), row)
+        drawn[own] = others[sampling.draw(anchors[others], for_anchors[own])]
+    return Windows(
+        responses=np.repeat(rows, m),
+        anchors=drawn,
+        prompt_order=prompt_order,
+        # A copy: windows whose responses are the anchors' own array are windows among one set of texts.
+        response_texts=anchors.texts.copy(),
+        anchor_set=anchors,
+    )
+
+
+def _draws(
+    keys: npt.NDArray[np.uint64], k: int, m: int, response_position: Literal["random", "first"]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Return the rows in the order of their keys, uniforms (N*m, k-1) to draw anchors by, and the prompts' orders."""
     rows = np.argsort(keys, kind="stable")
     uniforms = keyed_uniforms(split_keys(keys[rows], m).ravel(), 2 * k - 1)
     order_draws = uniforms[:, k - 1 :].copy()
     if response_position == "first":
         order_draws[:, 0] = -1.0
-    return Windows(
-        responses=np.repeat(rows, m),
-        anchors=sampling.draw(anchors, uniforms[:, : k - 1]),
-        prompt_order=np.argsort(order_draws, axis=1, kind="stable") + 1,
-        response_texts=texts,
-        anchor_set=anchors,
-    )
+    return rows, uniforms[:, : k - 1], np.argsort(order_draws, axis=1, kind="stable") + 1
