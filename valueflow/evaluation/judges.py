@@ -153,13 +153,15 @@ def fit_judges(windows: RankedWindows, *, windows_per_response: int | None = Non
     """
     ids, ratings, errors = with_anchors(windows)
     if windows_per_response is None:
-        n_rows = len(np.unique(windows.responses)) * len(windows.judge_names)
+        n_rows = np.count_nonzero(np.bincount(windows.responses)) * len(windows.judge_names)
         windows_per_response = max(round(len(windows) / max(n_rows, 1)), 1)
-    return tuple(
-        _fit_judge(windows[own], ids[own], ratings, errors, windows_per_response)
-        for number in range(len(windows.judge_names))
-        for own in [np.flatnonzero((windows.judges == number) & windows.ranked)]
-    )
+    fits = []
+    for number in range(len(windows.judge_names)):
+        own = (windows.judges == number) & windows.ranked
+        every = bool(own.all())
+        rows = windows if every else windows[own]
+        fits.append(_fit_judge(rows, ids if every else ids[own], ratings, errors, windows_per_response))
+    return tuple(fits)
 
 
 def content_keys(windows: RankedWindows) -> npt.NDArray[np.uint64]:

@@ -79,7 +79,7 @@ class MeanEstimate:
 
 def anchor_line(ids: npt.NDArray[np.int64], ratings: FloatArray, fits: Sequence[JudgeFit]) -> AnchorLine:
     """Return the line of the anchors in windows (R, K-1), as the judges that count see them."""
-    seen = ratings[np.unique(ids)]
+    seen = ratings[np.flatnonzero(np.bincount(ids.ravel(), minlength=len(ratings)))]
     sigmas = np.array([fit.reliability.misreading_sd for fit in fits])
     sigma = float(np.sqrt((sigmas**2).sum()) / len(sigmas)) if len(sigmas) else 0.0
     mean = float(seen.mean()) if len(seen) else float("nan")

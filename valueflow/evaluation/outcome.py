@@ -65,6 +65,16 @@ def scores_table(frame: pd.DataFrame, value: str, scores: Scores) -> pd.DataFram
     return frame[list(IDENTITY)].assign(**columns)
 
 
+def score_figures(scores: Scores) -> dict[str, object]:
+    """Return all that a summary says of scores and of the judges behind them."""
+    return {
+        **figures(scores),
+        "reliability": asdict(scores.reliability),
+        "judge_check": judge_check(scores),
+        **panel_figures(scores),
+    }
+
+
 def query_clusters(frame: pd.DataFrame) -> npt.NDArray[np.int64]:
     """Return the number of each response's query, (N,); a response without a query is a cluster of its own."""
     codes, names = pd.factorize(frame["query"].fillna("").astype(str).str.strip())

@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,11 @@ from valueflow.evaluation.outcome import (
     RANKINGS_FILE,
     SCORES_FILE,
     Evaluation,
-    figures,
-    judge_check,
-    panel_figures,
     query_clusters,
+    score_figures,
     scores_table,
 )
+from valueflow.evaluation.pooling import pool_judges
 from valueflow.evaluation.rankings import (
     check_targets,
     ranked_windows,
@@ -128,11 +127,8 @@ def _evaluate(settings: EvaluationSettings, run: Run) -> Evaluation:
         "intensities": settings.intensities,
         "labels_only": labels,
         "read": n_read,
-        **figures(scores),
+        **score_figures(scores),
         "failures": dict(Counter(windows.failures[~windows.ranked]).most_common()),
-        "reliability": asdict(scores.reliability),
-        "judge_check": judge_check(scores),
-        **panel_figures(scores),
         "judge": judged.description,
         "judging": dict(windows.report),
         "responses": source,
@@ -201,5 +197,5 @@ TASK = Task(
     settings=EvaluationSettings,
     run=_evaluate,
     outputs=(SCORES_FILE, RANKINGS_FILE),
-    sweep=(SweepView(show_evaluation, ("theory", "value", "intensity"), add_dose_response),),
+    sweep=(SweepView(show_evaluation, ("theory", "value", "intensity"), add_dose_response, complete=pool_judges),),
 )

@@ -188,7 +188,8 @@ def score_windows(
     is_map = estimator == "map"
     counting = [is_map and (fit.counts or not judge_check) for fit in fits]
     if is_map:
-        used = windows[windows.ranked & np.array(counting)[windows.judges]]
+        rows = windows.ranked & np.array(counting)[windows.judges]
+        used = windows if rows.all() else windows[rows]
         part = _by_posterior(used, n_responses, fits, point, solver, max_iter, learning_rate, clusters)
     else:
         part = _by_published_rule(windows[windows.ranked], n_responses, clusters)
@@ -224,7 +225,7 @@ def _by_posterior(
     clusters: npt.NDArray[np.int64],
 ) -> Scores:
     ids, ratings, _ = with_anchors(ranked)
-    counting = [fits[number] for number in np.unique(ranked.judges)]
+    counting = [fits[number] for number in _judges_of(ranked)]
     line = anchor_line(ids, ratings, counting)
     if len(ranked) == 0:
         nothing = np.full(n, np.nan)
@@ -255,7 +256,7 @@ def _by_posterior(
     estimate = estimate_mean(logs, grid, mode.converged, clusters, line, shifts)
     mean_square, p_value = outfit(ranked.orders, places, ranked.responses, mean, discrimination=slopes)
     reach = 2 / np.array([fit.reliability.discrimination for fit in counting]).max()
-    known = np.sort(ratings[np.unique(ids)])
+    known = np.sort(ratings[np.flatnonzero(np.bincount(ids.ravel(), minlength=len(ratings)))])
     right = np.clip(np.searchsorted(known, score), 1, max(len(known) - 1, 1))
     nearest = np.minimum(np.abs(score - known[right - 1]), np.abs(score - known[np.minimum(right, len(known) - 1)]))
     return replace(
@@ -282,8 +283,15 @@ def _scores(
     return Scores(score, se, low, high, none, none, failed, np.full(n, np.nan), no, no, mean, line, unknown, (), None)
 
 
+def _judges_of(ranked: RankedWindows) -> list[int]:
+    """Return the numbers of the judges that have a ranking."""
+    return np.flatnonzero(np.bincount(ranked.judges)).tolist()
+
+
 def _places(ranked: RankedWindows, ids: npt.NDArray[np.int64], fits: Sequence[JudgeFit]) -> FloatArray:
     """Return where each window's anchors are in the eyes of its judge, (R, K-1)."""
+    if len(fits) == 1:
+        return fits[0].places[ids]
     places = np.empty(ids.shape)
     for number, fit in enumerate(fits):
         own = ranked.judges == number
@@ -296,12 +304,12 @@ def _likelihoods(
 ) -> tuple[npt.NDArray[np.float32], Grid]:
     """Return the log-likelihood (N, G) of all judges' rankings, and its grid."""
     betas = [fit.reliability.discrimination for fit in fits] if slopes is None else slopes
-    present = np.unique(ranked.judges)
+    present = _judges_of(ranked)
     most = int(np.bincount(ranked.responses, minlength=1).max()) * (ranked.orders.shape[1] - 1)
     grid = grid_for(BOUNDS, max(betas[number] for number in present), most)
     logs = np.zeros((n, len(grid.nodes)), dtype=np.float32)
     for number in present:
-        own = ranked.judges == number
+        own = ranked.judges == number if len(present) > 1 else slice(None)
         logs += log_likelihoods(
             ranked.orders[own],
             places[own],
@@ -321,7 +329,7 @@ def _beta_shifts(ranked: RankedWindows, places: FloatArray, fits: Sequence[Judge
     """Return the change of the mean when the beta of each judge that has a standard error rises by it."""
     keys = np.zeros(n, dtype=np.uint64)
     np.add.at(keys, ranked.responses, content_keys(ranked))
-    judged = np.unique(ranked.responses)
+    judged = np.flatnonzero(np.bincount(ranked.responses, minlength=n))
     chosen = judged[np.argsort(keys[judged], kind="stable")[:_RESPONSES_FOR_SHIFT]]
     place = np.full(n, -1)
     place[chosen] = np.arange(len(chosen))
@@ -334,7 +342,7 @@ def _beta_shifts(ranked: RankedWindows, places: FloatArray, fits: Sequence[Judge
         return fit_population(np.exp(logs), grid).mean
 
     shifts = []
-    for number in np.unique(ranked.judges).tolist():
+    for number in _judges_of(ranked):
         beta, error = betas[number], fits[number].reliability.discrimination_se
         if np.isnan(error):
             shifts.append(0.0)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtri, stdtr
 
-from .windows import FloatArray
+from .windows import FloatArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def check_order(orders: ArrayLike, ratings: ArrayLike) -> OrderCheck:
     """
     order, rating = np.asarray(orders), np.asarray(ratings, dtype=np.float64)
     in_order = rating[order].T
-    j, n_windows = in_order.shape
+    j = len(in_order)
     left = np.arange(j, 0, -1)[:, None]
     mean = np.cumsum(in_order[::-1], axis=0)[::-1] / left
     variance = np.cumsum(in_order[::-1] ** 2, axis=0)[::-1] / left - mean**2
@@ -67,8 +67,24 @@ def check_order(orders: ArrayLike, ratings: ArrayLike) -> OrderCheck:
     return OrderCheck(z, _z_over_anchors(order, rating), agreement, error)
 
 
-def _z_over_anchors(order: np.ndarray, rating: FloatArray) -> float:
-    """Test the correlation of ratings with mean Savage scores, weighed by how often anchors were met."""
+def _z_over_anchors(order: IntArray, rating: FloatArray) -> float:
+    """Test the correlation of ratings with mean Savage scores."""
+    correlation, effective = rating_correlation(order, rating)
+    if np.isnan(correlation):
+        return float("nan")
+    # Away from 1, where the ratio below has no bound.
+    correlation = float(np.clip(correlation, -1 + 1e-12, 1 - 1e-12))
+    ratio = correlation * np.sqrt((effective - 2) / (1 - correlation**2))
+    # By the smaller tail: its complement would be rounded to 1.
+    return float(-np.sign(ratio) * ndtri(max(stdtr(effective - 2, -abs(ratio)), 1e-300)))
+
+
+def rating_correlation(order: IntArray, rating: FloatArray) -> tuple[float, float]:
+    """Correlate ratings with mean Savage scores, weighed by how often anchors were met.
+
+    Returns the correlation, NaN below three anchors or without variance, and as how many equally weighed anchors the
+    weights count (Kish), 3 at least.
+    """
     n_windows, j = order.shape
     # What an anchor at a place won, less what it was expected to: 1 less the sum of 1 / those left, up to that stage.
     won = np.append(1 - np.cumsum(1 / np.arange(j, 1, -1)), 0.0)
@@ -76,24 +92,15 @@ def _z_over_anchors(order: np.ndarray, rating: FloatArray) -> float:
     met = np.bincount(order.ravel(), minlength=len(rating)).astype(np.float64)
     score = np.bincount(order.ravel(), np.tile(won, n_windows), minlength=len(rating))
     seen = met > 0
-    n = int(seen.sum())
-    if n < 3:
-        return float("nan")
     weight, r, t = met[seen] / met[seen].sum(), rating[seen], score[seen] / met[seen]
     r, t = r - weight @ r, t - weight @ t
     spread = np.sqrt((weight @ r**2) * (weight @ t**2))
-    if spread <= 1e-12:
-        return float("nan")
-    # Away from 1, where the ratio below has no bound.
-    correlation = float(np.clip(weight @ (r * t) / spread, -1 + 1e-12, 1 - 1e-12))
-    # Weights are not equal: as many anchors as would be known as well by equal ones (Kish).
-    effective = max(1 / float(weight @ weight), 3.0)
-    ratio = correlation * np.sqrt((effective - 2) / (1 - correlation**2))
-    # By the smaller tail: its complement would be rounded to 1.
-    return float(-np.sign(ratio) * ndtri(max(stdtr(effective - 2, -abs(ratio)), 1e-300)))
+    if len(r) < 3 or spread <= 1e-12:
+        return float("nan"), 3.0
+    return float(weight @ (r * t) / spread), max(1 / float(weight @ weight), 3.0)
 
 
-def _pair_agreement(order: np.ndarray, rating: FloatArray) -> tuple[float, float]:
+def _pair_agreement(order: IntArray, rating: FloatArray) -> tuple[float, float]:
     agree, untied = np.zeros(len(rating)), np.zeros(len(rating))
     for earlier, later in combinations(order.T, 2):
         sign = np.sign(rating[earlier] - rating[later])

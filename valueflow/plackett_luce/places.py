@@ -16,6 +16,7 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import minimize, minimize_scalar
 from scipy.sparse.linalg import LinearOperator, cg
 
+from .order_check import rating_correlation
 from .windows import FloatArray, IntArray
 
 LOWEST_DISCRIMINATION, HIGHEST_DISCRIMINATION = 0.01, 10.0
@@ -139,7 +140,8 @@ class _Problem:
         """Return the most probable log beta and log sigma."""
         # Without misreading the slope is found fast and for certain; with it, it is rarely lower.
         flat = self._slope_without_misreading()
-        limits = np.log([[LOWEST_DISCRIMINATION, HIGHEST_DISCRIMINATION], [_LEAST_MISREADING, _MOST_MISREADING]])
+        most = self._most_misreading()
+        limits = np.log([[LOWEST_DISCRIMINATION, HIGHEST_DISCRIMINATION], [_LEAST_MISREADING, most]])
         # A coarse search first: far from the maximum Laplace's approximation can have others.
         tries = [
             np.clip([flat + steeper, np.log(sigma)], *limits.T)
@@ -158,6 +160,20 @@ class _Problem:
             options={"eps": _STEP, "ftol": 1e-9, "gtol": 1e-4, "maxiter": 60},
         )
         return np.asarray(found.x, dtype=np.float64)
+
+    def _most_misreading(self) -> float:
+        """Return how far places can lie from ratings, in points, by how well wins follow the ratings.
+
+        Were all that wins have beside the ratings misreading, and none of it the judge's noise, their correlation would
+        be ``s / sqrt(s^2 + sigma^2)`` with s the ratings' spread. Laplace's approximation overestimates sigma for
+        judges that have no noise.
+        """
+        correlation, _ = rating_correlation(self.anchors.T, self.ratings)
+        if np.isnan(correlation) or correlation <= 0:
+            return _MOST_MISREADING
+        met = np.bincount(self.anchors.ravel(), minlength=len(self.ratings))
+        spread = np.sqrt(np.cov(self.ratings, fweights=met, ddof=0))
+        return float(np.clip(spread * np.sqrt(max(correlation**-2 - 1, 0.0)), 2 * _LEAST_MISREADING, _MOST_MISREADING))
 
     def _slope_without_misreading(self) -> float:
         """Return the most probable log beta where places are the ratings."""
@@ -249,15 +265,17 @@ class _Problem:
 
         def times(v: FloatArray) -> FloatArray:
             at = v[anchors] * strengths
-            # A place shares the stages up to the earlier one with each other place.
-            before = np.cumsum(at * joint, axis=0) - at * joint
-            after = np.cumsum(at[::-1], axis=0)[::-1]
-            mixed = strengths * (before + joint * after)
+            # A place shares the stages up to the earlier one of both with each other place.
+            mixed, before, after = np.empty_like(at), np.zeros(at.shape[1]), at.sum(axis=0)
+            for place in range(len(at)):
+                mixed[place] = strengths[place] * (before + joint[place] * after)
+                before += at[place] * joint[place]
+                after -= at[place]
             return np.bincount(anchors.ravel(), (own * at - mixed).ravel(), n) + precision * v
 
         operator = LinearOperator((n, n), matvec=times)
         scale = LinearOperator((n, n), matvec=lambda v: v / diagonal)
-        return np.asarray(cg(operator, slope, rtol=1e-6, maxiter=200, M=scale)[0])
+        return np.asarray(cg(operator, slope, rtol=1e-4, maxiter=200, M=scale)[0])
 
     def _likelihood(self, logits: FloatArray) -> tuple[float, FloatArray, tuple[FloatArray, FloatArray, FloatArray]]:
         """Return log-likelihood, gradient, and by place: strengths, sums of 1 / total and of its square over stages."""

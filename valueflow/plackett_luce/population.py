@@ -16,6 +16,8 @@ from .windows import FloatArray
 
 _FURTHEST_MEAN = 20.0
 _WIDEST = 20.0
+_FIRST_SPREAD = 3.0
+_FOR_START = 5_000
 _NARROWEST_IN_CELLS = 0.75
 """A population narrower than this many cells of the grid looks like one point; its mean is the same."""
 
@@ -68,58 +70,70 @@ def fit_population(likelihoods: FloatArray, grid: Grid) -> PopulationFit:
     """
     if likelihoods.ndim != 2 or likelihoods.shape[1] != len(grid.nodes) or not len(likelihoods):
         raise ValueError(f"likelihoods must have shape (N, {len(grid.nodes)}) with N of 1 or more")
-    u = grid.nodes
-    narrowest = _NARROWEST_IN_CELLS * grid.spacing
-    powers = np.stack([np.ones_like(u), u, u**2], axis=1)
-    n = len(likelihoods)
+    start = np.array([_mean_of_means(likelihoods, grid), np.log(_FIRST_SPREAD)])
+    if len(likelihoods) > 2 * _FOR_START:
+        # Most steps of a search need few responses.
+        start = _maximize(likelihoods[:: len(likelihoods) // _FOR_START], grid, start)
+    return _with_influences(likelihoods, grid, _maximize(likelihoods, grid, start))
 
-    def density(parameters: FloatArray) -> FloatArray:
-        mu, tau = parameters[0], np.exp(parameters[1])
-        logs = -0.5 * ((u - mu) / tau) ** 2
-        weighed = grid.weights * np.exp(logs - logs.max())
-        return np.asarray(weighed / weighed.sum())
+
+def _mean_of_means(likelihoods: FloatArray, grid: Grid) -> float:
+    """Average the posterior means under a flat prior."""
+    sums = likelihoods @ (grid.weights[:, None] * np.stack([np.ones_like(grid.nodes), grid.nodes], axis=1))
+    return float(np.mean(sums[:, 1] / sums[:, 0]))
+
+
+def _density(parameters: FloatArray, grid: Grid) -> FloatArray:
+    """Return the population's mass at each node, given mu and log tau."""
+    logs = -0.5 * ((grid.nodes - parameters[0]) / np.exp(parameters[1])) ** 2
+    masses = grid.weights * np.exp(logs - logs.max())
+    return np.asarray(masses / masses.sum())
+
+
+def _maximize(likelihoods: FloatArray, grid: Grid, start: FloatArray) -> FloatArray:
+    """Return the most likely mu and log tau."""
+    powers = np.stack([np.ones_like(grid.nodes), grid.nodes, grid.nodes**2], axis=1)
 
     def loss(parameters: FloatArray) -> tuple[float, FloatArray]:
-        mu, tau = parameters[0], float(np.exp(parameters[1]))
-        p = density(parameters)
+        mu, precision = parameters[0], float(np.exp(-2 * parameters[1]))
+        p = _density(parameters, grid)
         moments = likelihoods @ (p[:, None] * powers).astype(likelihoods.dtype)
         marginal = moments[:, 0].astype(np.float64)
-        ratios = (1 / marginal) @ moments[:, 1:].astype(np.float64) / n - p @ powers[:, 1:]
-        # In the natural parameters mu / tau^2 and -1 / (2 tau^2), by the chain rule.
-        gradient = np.array([ratios[0] / tau**2, (ratios[1] - 2 * mu * ratios[0]) / tau**2])
+        rise = (1 / marginal) @ moments[:, 1:].astype(np.float64) / len(likelihoods) - p @ powers[:, 1:]
+        # From the natural parameters mu / tau^2 and -1 / (2 tau^2) by the chain rule.
+        gradient = precision * np.array([rise[0], rise[1] - 2 * mu * rise[0]])
         return -float(np.log(marginal).mean()), -gradient
 
-    middle = likelihoods @ (grid.weights[:, None] * powers[:, :2]).astype(likelihoods.dtype)
-    start = float(np.mean(middle[:, 1] / middle[:, 0]))
-    bounds = [(-_FURTHEST_MEAN, _FURTHEST_MEAN), (np.log(narrowest), np.log(_WIDEST))]
-    found = minimize(
-        loss,
-        np.array([start, np.log(3.0)]),
-        jac=True,
-        method="L-BFGS-B",
-        bounds=bounds,
-        options={"ftol": 1e-13, "gtol": 1e-7, "maxiter": 200},
+    bounds = [(-_FURTHEST_MEAN, _FURTHEST_MEAN), (np.log(_narrowest(grid)), np.log(_WIDEST))]
+    options = {"ftol": 1e-12, "gtol": 1e-7, "maxiter": 200}
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)  # type: ignore[call-overload]
+    return np.asarray(found.x, dtype=np.float64)
+
+
+def _narrowest(grid: Grid) -> float:
+    return _NARROWEST_IN_CELLS * grid.spacing
+
+
+def _with_influences(likelihoods: FloatArray, grid: Grid, parameters: FloatArray) -> PopulationFit:
+    """Return the mean of the population that was found, with what each response has to do with it."""
+    u, p = grid.nodes, _density(parameters, grid)
+    powers = np.stack([u, u**2, u**3, u**4], axis=1)
+    expected = p @ powers
+    moments = likelihoods @ (p[:, None] * np.column_stack([np.ones_like(u), powers])).astype(likelihoods.dtype)
+    own = moments[:, 1:] / moments[:, :1]
+    scores = own[:, :2].astype(np.float64) - expected[:2]
+    within = (own[:, [0, 0, 1]] * own[:, [0, 1, 1]]).mean(axis=0, dtype=np.float64)
+    means = own.mean(axis=0, dtype=np.float64)
+    information = _covariance(expected) - np.array(
+        [[means[1] - within[0], means[2] - within[1]], [means[2] - within[1], means[3] - within[2]]]
     )
-    p = density(found.x)
-    mean = float(p @ u)
-    higher = np.stack([u, u**2, u**3, u**4], axis=1)
-    expected = p @ higher
-    moments = likelihoods @ (p[:, None] * np.column_stack([np.ones_like(u), higher])).astype(likelihoods.dtype)
-    own = moments[:, 1:].astype(np.float64) / moments[:, :1]
-    scores = own[:, :2] - expected[:2]
-    information = n * _covariance(expected) - np.array(
-        [
-            [(own[:, 1] - own[:, 0] ** 2).sum(), (own[:, 2] - own[:, 0] * own[:, 1]).sum()],
-            [0.0, (own[:, 3] - own[:, 1] ** 2).sum()],
-        ]
-    )
-    information[1, 0] = information[0, 1]
     gradient = _covariance(expected)[0]
-    at_narrowest = found.x[1] <= np.log(narrowest) + 1e-6
     # A spread at its bound is taken as known; so is one of which the responses say nothing.
-    free = 1 if at_narrowest or np.linalg.cond(information) > 1e12 or np.linalg.det(information) <= 0 else 2
-    influence = scores[:, :free] @ np.linalg.solve(information[:free, :free], gradient[:free])
-    return PopulationFit(mean, float(np.sqrt(max(expected[1] - mean**2, 0.0))), np.asarray(influence))
+    at_narrowest = parameters[1] <= np.log(_narrowest(grid)) + 1e-6
+    free = 1 if at_narrowest or np.linalg.det(information) <= 1e-9 * np.prod(np.diag(information)) else 2
+    direction = np.linalg.solve(information[:free, :free], gradient[:free]) / len(likelihoods)
+    mean = float(expected[0])
+    return PopulationFit(mean, float(np.sqrt(max(expected[1] - mean**2, 0.0))), scores[:, :free] @ direction)
 
 
 def _covariance(moments: FloatArray) -> FloatArray:
