@@ -3,7 +3,7 @@
 Each anchor is ranked among the other anchors of its value, by a judge whose regression was fitted without its text, and
 scored as a response. Rows: `published` without misreading, with beta and places as evaluations had them before; `run`
 with what a run learns of its judge from its windows; `without the anchor` with what the windows that do not hold the
-anchor tell of the judge; `calibrated` with a misreading sd from one half of a value's anchors, tested on the other half.
+anchor tell of the judge; `calibrated` with a misreading sd from one half of a value's anchors, tested on the other.
 Coverage is that of all judges, whether or not they pass the order check, and then of those that do: a run has no scores
 of a judge that does not.
 """

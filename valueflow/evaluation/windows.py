@@ -7,8 +7,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from valueflow.judge import Windows
-from valueflow.run import keyed_uniforms, row_keys, split_keys
-from valueflow.vidb import Anchors, AnchorSampling, check_count
+from valueflow.run import InputError, keyed_uniforms, row_keys, split_keys
+from valueflow.vidb import Anchors, AnchorSampling, FixedSampling, check_count
 
 
 def build_windows(
@@ -74,11 +74,27 @@ def build_anchor_windows(
     Returns
     -------
     Windows
-        A*m windows, in the order of the anchors' keys; response a is anchor a.
+        m for each anchor, in the order of the anchors' keys; response a is anchor a. With `FixedSampling` those that it
+        lists have none: each would be missing in its own.
+
+    Raises
+    ------
+    InputError
+        The value has fewer than k anchors, or fixed ones leave none to score.
     """
-    check_count(anchors, k)
-    keys = row_keys(pd.DataFrame({"text": anchors.texts}), seed)
-    rows, for_anchors, prompt_order = _draws(keys, k, m, response_position)
+    if len(anchors) < k:
+        raise InputError(
+            f"{anchors.theory}/{anchors.value} has {len(anchors)} anchors but task=calibrate with k={k} needs at least "
+            f"{k}; set k to {len(anchors)} or less, or add anchors"
+        )
+    scored = np.arange(len(anchors))
+    if isinstance(sampling, FixedSampling):
+        scored = np.setdiff1d(scored, sampling.draw(anchors, np.zeros((1, k - 1))))
+        if not len(scored):
+            raise InputError("sampling.texts lists every anchor of the value; task=calibrate needs others to score")
+    keys = row_keys(pd.DataFrame({"text": anchors.texts[scored]}), seed)
+    places, for_anchors, prompt_order = _draws(keys, k, m, response_position)
+    rows = scored[places]
     drawn = np.empty(for_anchors.shape, dtype=np.int64)
     for place, row in enumerate(rows.tolist()):
         own = slice(place * m, (place + 1) * m)
