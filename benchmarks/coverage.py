@@ -1,10 +1,10 @@
-"""How often intervals hold the truth: of scores, of means, of differences, with few responses, and with judges that err.
+"""How often intervals hold the truth: scores, means, differences, few responses, judges that err.
 
-Simulated judges rank windows that the package draws; the package's own fits and scores do the rest, with nothing of the
-truth but the anchors' ratings. Each cell is a row with its bar. Anchors "12" lie as those of published values do, none
-between -4 and 4; "60" are evenly spread. Judges: `model` ranks by Plackett-Luce; `t3` has Student's t noise of 3 degrees
-of freedom in place of Gumbel's; `random` gives one ranking in ten at random; `misreads 1.5` sees each text, anchors too,
-that many points away (a standard deviation) in all its windows; `always 2` does so and has no other noise.
+Simulated judges rank windows that the package draws. The package's own fits and scores do the rest, and know nothing of
+the truth but the anchors' ratings. Each cell is a row with its bar. Anchors "12" lie as those of published values do,
+none between -4 and 4; "60" are evenly spread. Judges: `model` ranks by Plackett-Luce; `t3` has Student's t noise of 3
+degrees of freedom in place of Gumbel's; `random` gives one ranking in ten at random; `misreads 1.5` sees each text,
+anchors too, so many points away (a standard deviation) in all its windows; `always 2` does so and has no other noise.
 """
 
 import argparse

@@ -22,7 +22,7 @@ from record import cannot_run, record
 from valueflow.evaluation.judges import BOUNDS, INTERVAL_LEVEL, JudgeFit, fit_judges
 from valueflow.evaluation.misreading import nearest_tried, try_misreadings
 from valueflow.evaluation.scoring import score_windows
-from valueflow.evaluation.windows import build_anchor_windows
+from valueflow.evaluation.windows import anchor_keys, build_windows
 from valueflow.judge import Criterion, EmbeddingJudge, RankedWindows
 from valueflow.plackett_luce import (
     fit_discrimination,
@@ -105,7 +105,17 @@ def main() -> int:
 
 
 def _ranked(vidb: Vidb, anchors: Anchors, m: int, seed: int) -> RankedWindows:
-    windows = build_anchor_windows(anchors, BucketSampling(), k=6, m=m, response_position="random", seed=seed)
+    windows = build_windows(
+        anchor_keys(anchors.texts, seed),
+        # A copy: windows whose responses are the anchors' own array are windows among one set of texts.
+        anchors.texts.copy(),
+        anchors,
+        BucketSampling(),
+        k=6,
+        m=m,
+        response_position="random",
+        own=np.arange(len(anchors)),
+    )
     criterion = Criterion(load_theory(anchors.theory), anchors.value, vidb)
     return EmbeddingJudge().rank(criterion, windows, lambda done, failed, note="": None)
 

@@ -31,6 +31,7 @@ ROOMS = (
     "steering",
     "categorization",
     "construction",
+    "comparison",
     "reporting",
     "apps",
     "version",
@@ -198,7 +199,7 @@ def test_a_file_is_short_enough_to_have_one_reason_to_change(path: Path) -> None
     assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
 
 
-APP_ROOMS = ("hives", "extraction", "evaluation", "steering", "categorization", "construction")
+APP_ROOMS = ("hives", "extraction", "evaluation", "steering", "categorization", "construction", "comparison")
 
 
 @pytest.mark.parametrize("room", APP_ROOMS)
@@ -253,7 +254,9 @@ def test_importing_the_package_loads_nothing_heavy(tmp_path: Path) -> None:
     assert loaded_after("import valueflow", tmp_path) == set()
 
 
-@pytest.mark.parametrize("app", ["evaluate.py", "steer.py", "extract.py", "train.py", "categorize.py", "build_vidb.py"])
+@pytest.mark.parametrize(
+    "app", ["evaluate.py", "steer.py", "compare.py", "extract.py", "train.py", "categorize.py", "build_vidb.py"]
+)
 def test_help_loads_nothing_heavy(app: str, tmp_path: Path) -> None:
     assert loaded_after(app_script("--help", app=app), tmp_path) == set()
 

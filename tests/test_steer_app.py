@@ -590,6 +590,7 @@ UNUSABLE: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("preset=phi4", "value=power"), ("preset=phi4", "'value' has no meaning")),
     (("preset=phi4", "opinionqa.treshold=1"), ("treshold", "did you mean 'threshold'")),
     (("preset=phi4", "opinionqa.num_prompts=0"), ("num_prompts=0",)),
+    (("preset=phi4", "opinionqa.samples=-1"), ("samples=-1",)),
     (("preset=phi4", "opinionqa.questions=no.json"), ("there is no file no.json",)),
     (("preset=phi4", "opinionqa.profiles=nowhere"), ("there is no folder nowhere",)),
     (("preset=phi4", "opinionqa.relevance=no.csv"), ("no.csv does not exist",)),
@@ -684,4 +685,10 @@ def test_smollm2_answers_the_real_survey_with_options_only(work: Path) -> None:
         assert row.default_answer == row.default_option
         assert row.default_option in letters
         assert row.profile_option in letters
+        shares = json.loads(row.default_distribution)
+        assert len(shares) == len(letters)
+        if row.default_distribution_from == "logprobs":
+            # The likeliest letter by all its spellings is mostly the likeliest one, and never far from it.
+            assert shares[letters.index(row.default_option)] > max(shares) / 2
+    assert (details["default_distribution_from"] == "logprobs").mean() > 0.8
     assert len(set(details["default_option"])) > 1

@@ -4,6 +4,7 @@ import json
 import re
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -181,6 +182,83 @@ def test_of_two_processes_one_reports(tiny: Path, table_file: Path, work: Path) 
     assert (work / "run" / "model" / "README.md").is_file()
 
 
+# ---- Measuring
+
+
+def measured_by(tiny: Path, **given: object) -> MeasuredEncoder:
+    fixed = {"backbone": "any", "backbone.model": str(tiny), "trainer": "cpu", "progress": False}
+    result = train(task="test", **(fixed | given))
+    assert isinstance(result, MeasuredEncoder)
+    return result
+
+
+def test_both_definitions_are_shown_and_written(tiny: Path, table_file: Path, work: Path) -> None:
+    model = ("backbone=any", f"backbone.model={tiny}", "trainer=cpu", "metrics=published", "hydra.run.dir=out")
+    shown = succeeded(run(work, "task=test", *model, f"data.train={table_file}", "data.held_out=0.3")).stdout
+    for words in ("direction accuracy", "standard error", "published: ranking accuracy", "published: 1-NN accuracy"):
+        assert words in shown
+    assert "3 (whole path)" in shown
+    summary = summary_in(work / "out")
+    after, texts = summary["after"], summary["data"]["texts"]
+    assert summary["data"]["training"] + texts == 108
+    table = pd.read_csv(work / "out" / "metrics.csv").set_index("theory")
+    assert list(table.index) == ["all", *after["theories"]]
+    for prefix, block in (("", after), ("published_", after["published"])):
+        for place, key in (("all", None), *((name, name) for name in after["theories"])):
+            own, errors = (part["overall"] if key is None else part["theories"][key] for part in parts_of(block))
+            for name, value in own.items():
+                assert is_equal(table.loc[place, f"{prefix}{name}"], value), (place, name)
+            for name, value in errors.items():
+                assert is_equal(table.loc[place, f"{prefix}{name}_se"], value), (place, name)
+    assert table["published_n_training"].sum() == summary["data"]["training"]
+    # The published block changes nothing in the standard one.
+    plain = measured_by(tiny, **{"data.train": str(table_file), "data.held_out": 0.3}).summary["after"]
+    assert plain == {name: value for name, value in after.items() if name != "published"}
+
+
+def parts_of(block: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    return block, block["standard_errors"]
+
+
+def is_equal(found: float, value: float | None) -> bool:
+    return bool(np.isnan(found)) if value is None else found == pytest.approx(value, rel=1e-12)
+
+
+def test_no_text_is_its_own_nearest_training_text(
+    tiny: Path, table_file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = training_rows()
+    rows.sample(frac=0.5, random_state=1).to_csv(tmp_path / "test.csv", index=False)
+    given = {"data.train": str(table_file), "data.test": str(tmp_path / "test.csv"), "metrics": "published"}
+    summary = measured_by(tiny, **given, **{"data.held_out": 0.0}).summary
+    assert summary["data"]["training"] == 54
+    assert "54 training texts are among the measured texts too" in caplog.text
+    n_training = [own["n_training"] for own in summary["after"]["published"]["theories"].values()]
+    assert sum(n_training) == 54
+
+
+def test_published_metrics_without_training_texts(
+    tiny: Path, table_file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    alone = measured_by(tiny, metrics="published", **{"data.test": str(table_file)}).summary["after"]["published"]
+    assert "data.train is not set" in caplog.text
+    assert alone["overall"]["knn_level_1"] is None
+    assert alone["overall"]["ranking_accuracy"] is not None
+    with pytest.raises(InputError, match="every text of data.train is measured"):
+        measured_by(tiny, metrics="published", **{"data.test": str(table_file), "data.train": str(table_file)})
+
+
+@pytest.mark.slow
+def test_a_training_measures_as_task_test_does(tiny: Path, table_file: Path, work: Path) -> None:
+    arguments = small(tiny, table_file, "max_steps=4", "metrics=published", "hydra.run.dir=run")
+    assert "published: ranking accuracy" in succeeded(run(work, *arguments)).stdout
+    after = summary_in(work / "run")["after"]["published"]
+    given = {"data.train": str(table_file), "data.held_out": 0.3, "metrics": "published"}
+    again = measured_by(tiny, model=str(work / "run" / "model"), **given).summary["after"]["published"]
+    for theory, own in after["theories"].items():
+        assert again["theories"][theory] == pytest.approx(own, abs=1e-6)
+
+
 # ---- Other tasks
 
 
@@ -210,6 +288,7 @@ def test_bad_input_is_one_line(work: Path, table_file: Path) -> None:
         ({"task": "test"}, "data.test is not set"),
         ({"task": "embed"}, "task=embed"),
         ({"loss": "hcme"}, "loss=hcme"),
+        ({"metrics": "publishd"}, "metrics=publishd"),
         ({"stage": "intro"}, "stage 'intro' is unknown; did you mean 'intra'?"),
         ({"stage.temperature": 0}, "stage.temperature=0"),
         ({"trainer": "cpu", "trainer.precision": "16-mixed"}, "precision=16-mixed needs a GPU"),

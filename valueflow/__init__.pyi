@@ -1,5 +1,7 @@
 from .categorization import Categorization as Categorization
 from .categorization import categorize as categorize
+from .comparison import Comparison as Comparison
+from .comparison import compare as compare
 from .construction import Construction as Construction
 from .construction import build_vidb as build_vidb
 from .evaluation import Evaluation as Evaluation

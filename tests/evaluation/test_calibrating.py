@@ -19,7 +19,7 @@ from valueflow import evaluate_responses
 from valueflow.evaluation import calibrate_judge
 from valueflow.evaluation.judges import fit_judges
 from valueflow.evaluation.misreading import STANDARD_DEVIATIONS, Misreadings, nearest_tried, try_misreadings
-from valueflow.evaluation.windows import build_anchor_windows, build_windows
+from valueflow.evaluation.windows import anchor_keys, build_windows
 from valueflow.judge import Criterion, PanelJudge, RankedWindows, Windows
 from valueflow.run import InputError, Progress, row_keys
 from valueflow.vidb import Anchors, BucketSampling, FixedSampling, RandomSampling
@@ -78,7 +78,20 @@ def anchors(n: int = 15) -> Anchors:
 
 
 def drawn(sampling: Any, m: int = 3, seed: int = 42, n: int = 15) -> Windows:
-    return build_anchor_windows(anchors(n), sampling, k=5, m=m, response_position="random", seed=seed)
+    return windows_of(anchors(n), sampling, k=5, m=m, seed=seed)
+
+
+def windows_of(known: Anchors, sampling: Any, k: int, m: int, seed: int) -> Windows:
+    return build_windows(
+        anchor_keys(known.texts, seed),
+        known.texts.copy(),
+        known,
+        sampling,
+        k=k,
+        m=m,
+        response_position="random",
+        own=np.arange(len(known)),
+    )
 
 
 @pytest.mark.parametrize("sampling", [BucketSampling(), RandomSampling()])
@@ -109,19 +122,29 @@ def test_more_windows_keep_the_first_ones_and_another_seed_changes_them() -> Non
     assert (few.anchors != other.anchors).any()
 
 
-def test_with_fixed_anchors_the_others_are_scored() -> None:
-    windows = drawn(FixedSampling(["a 2", "a 5", "a 9", "a 12"]))
-    np.testing.assert_array_equal(np.unique(windows.responses), np.setdiff1d(np.arange(15), [2, 5, 9, 12]))
-    np.testing.assert_array_equal(windows.anchors, np.tile([2, 5, 9, 12], (33, 1)))
+def test_with_fixed_anchors_the_others_are_scored(vidb: Callable[..., str]) -> None:
+    listed = [f"text of {rating:.3f}" for rating in np.linspace(-9.5, 9.5, 20)[[2, 9, 16]]]
+    found = calibrate_judge(
+        value="power", judge=Sees(), vidb=vidb(20), k=4, sampling=FixedSampling(listed), progress=False
+    )
+    assert len(found.scores) == found.calibration["anchors"] == 17
+    assert found.summary["left_out"] == 3
+    assert not found.scores["response"].isin(listed).any()
+    assert found.rankings[["db_text_1", "db_text_2", "db_text_3"]].drop_duplicates().to_numpy().tolist() == [listed]
+    assert found.calibration["sampling"] == {"method": "FixedSampling", "texts": listed}
 
 
-def test_a_judge_is_never_shown_an_anchor_beside_itself(vidb: Callable[..., str]) -> None:
+@pytest.mark.parametrize("sampling", ["bucket", "random", "adaptive"])
+def test_a_judge_is_never_shown_an_anchor_beside_itself(vidb: Callable[..., str], sampling: str) -> None:
     judge = Sees()
-    found = calibrate_judge(value="power", judge=judge, vidb=vidb(20), k=4, progress=False)
-    (asked,) = judge.asked
-    own = asked.response_texts[asked.responses]
-    assert len(own) == 60
-    assert not (asked.anchor_set.texts[asked.anchors] == own[:, None]).any()
+    found = calibrate_judge(value="power", judge=judge, vidb=vidb(20), k=4, sampling=sampling, progress=False)
+    for asked in judge.asked:
+        own = asked.response_texts[asked.responses]
+        assert not (asked.anchor_set.texts[asked.anchors] == own[:, None]).any()
+    assert {text for asked in judge.asked for text in asked.response_texts[asked.responses]} == set(
+        found.scores["response"]
+    )
+    assert len(found.scores) == 20
     table = found.rankings
     beside = table[[column for column in table if column.startswith("db_text_")]]
     assert not beside.eq(table["target_text"], axis=0).to_numpy().any()
@@ -159,7 +182,7 @@ def test_what_ratings_are_wrong_by_is_no_misreading(vidb: Callable[..., str]) ->
 
 def tried(n: int = 12) -> tuple[Misreadings, RankedWindows, npt.NDArray[np.float64]]:
     known = Anchors("pvq", "power", np.array([f"a {x:.2f}" for x in np.linspace(-9, 9, n)]), np.linspace(-9, 9, n))
-    windows = build_anchor_windows(known, BucketSampling(), k=4, m=2, response_position="random", seed=1)
+    windows = windows_of(known, BucketSampling(), k=4, m=2, seed=1)
     ranked = Sees(2.0).rank(None, windows, lambda done, failed, note="": None)  # type: ignore[arg-type]
     return try_misreadings(ranked, fit_judges(ranked)[0], known.intensities), ranked, known.intensities
 

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -58,15 +58,29 @@ Answer = Callable[[Call], Reply]
 
 
 def completion(
-    text: str | None, finish_reason: str = "stop", prompt_tokens: int = 11, completion_tokens: int = 7
+    text: str | None,
+    finish_reason: str = "stop",
+    prompt_tokens: int = 11,
+    completion_tokens: int = 7,
+    logprobs: object = None,
+    **message: object,
 ) -> Reply:
+    said = {"role": "assistant", "content": text, **message}
     answer = {
         "id": "x",
         "object": "chat.completion",
-        "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish_reason}],
+        "choices": [{"index": 0, "message": said, "finish_reason": finish_reason, "logprobs": logprobs}],
         "usage": {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens},
     }
     return Reply(json.dumps(answer).encode())
+
+
+def first_token(logprobs: Mapping[str, float], chosen: str) -> dict[str, object]:
+    """Write log-probabilities as OpenAI does: the chosen token of each place with its likeliest rivals."""
+    listed = [{"token": token, "logprob": logprob, "bytes": None} for token, logprob in logprobs.items()]
+    first = {"token": chosen, "logprob": logprobs.get(chosen, -30.0), "bytes": None, "top_logprobs": listed}
+    end = {"token": "", "logprob": 0.0, "bytes": None, "top_logprobs": []}
+    return {"content": [first, end], "refusal": None}
 
 
 def model_list(*names: str, owned_by: str = "tests") -> Reply:

@@ -127,7 +127,7 @@ def other_requests() -> Iterator[tuple[Mapping[str, object], list[Message], Samp
     for text in ("\U0001f600", "\ud83d\ude00", "\\ud83d\\ude00", "\ud83d", "\ufffd", "?", "\x00", "", "é", "e\u0301"):
         yield IDENTITY, user(text), sampling
     yield IDENTITY, CONVERSATION, replace(sampling, constraint=None)
-    different: dict[str, Any] = {"temperature": 0.1, "max_tokens": 51, "seed": 43}
+    different: dict[str, Any] = {"temperature": 0.1, "max_tokens": 51, "seed": 43, "top_logprobs": 1}
     assert {*different, "constraint"} == {field.name for field in fields(Sampling)}
     for name, value in different.items():
         yield IDENTITY, CONVERSATION, replace(sampling, **{name: value})
@@ -177,7 +177,7 @@ def test_any_text_is_read_back(tmp_path: Path, texts: list[str], tokens: int, cu
 
 
 def test_every_field_but_the_error_is_kept(path: Path) -> None:
-    completion = Completion("text", 1, 2, True)
+    completion = Completion("text", 1, 2, True, logprobs={"A": -0.1, " A\ud83d": -3.0000000000000004, "": -7})
     defaults = Completion("")
     changed = {
         field.name for field in fields(completion) if getattr(completion, field.name) != getattr(defaults, field.name)
@@ -187,6 +187,28 @@ def test_every_field_but_the_error_is_kept(path: Path) -> None:
         cache.put([("k", completion)], "m")
     with CompletionCache(path) as cache:
         assert cache.get(["k"]) == {"k": completion}
+
+
+def test_a_record_without_log_probabilities_is_what_it_was(path: Path) -> None:
+    """So that old caches are read, and older versions read new ones."""
+    with CompletionCache(path) as cache:
+        cache.put(
+            [("k", Completion("text", 1, 2, True)), ("l", Completion("text", 1, 2, True, logprobs={"A": -1}))], "m"
+        )
+    ((first,), (second,)) = statement(path, "SELECT value FROM completions ORDER BY key")
+    assert first == b'{"text": "text", "prompt_tokens": 1, "completion_tokens": 2, "cut": true}'
+    assert second == first[:-1] + b', "logprobs": {"A": -1}}'
+    assert statement(path, "PRAGMA user_version") == [(1,)]
+
+
+@pytest.mark.parametrize("logprobs", ["[]", "3", '"A"', '{"A": "-1"}', '{"A": null}', '{"A": true}', '{"A": [-1]}'])
+def test_log_probabilities_that_are_none_are_not_there(logprobs: str, path: Path) -> None:
+    with CompletionCache(path) as cache:
+        cache.put([("k", Completion("text", logprobs={"A": -1}))], "m")
+        statement(path, "UPDATE completions SET value = replace(CAST(value AS TEXT), '{\"A\": -1}', ?)", logprobs)
+        assert cache.get(["k"]) == {}
+        cache.put([("k", Completion("again"))], "m")
+        assert cache.get(["k"]) == {"k": Completion("again")}
 
 
 def test_the_first_answer_stays_and_is_told(path: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import math
 import random
 import re
 import signal
@@ -34,6 +35,7 @@ from tests.llm.fault_server import (
     delayed,
     echo,
     fault,
+    first_token,
     model_list,
     permutation,
     refusal,
@@ -388,6 +390,94 @@ def test_only_an_answer_shows_that_the_form_was_the_matter(caplog: pytest.LogCap
         assert [completion.error for completion in constrained(server, 2, concurrency=1)] == [NO_COMPLETION] * 2
     assert ["response_format" in call.body for call in server.calls] == [True, False, False] * 2
     assert not caplog.records
+
+
+# Log-probabilities
+
+
+TOKENS = {"A": -0.5, " A": -2.0, "B": -1.5, "The": -4.0}
+WANTED = Sampling(top_logprobs=20)
+
+
+def lettered(call: Call) -> Reply:
+    return completion("A", logprobs=first_token(TOKENS, "A") if call.body.get("logprobs") else None)
+
+
+def test_log_probabilities_are_asked_for_where_they_are_wanted_and_read() -> None:
+    with FaultServer(lettered) as server, engine_for(server) as engine:
+        wanted, plain = answers_of(engine, questions(2), [WANTED, Sampling()])
+    assert dict(wanted.logprobs or {}) == TOKENS
+    assert plain.logprobs is None
+    asked = {call.question: (call.body.get("logprobs"), call.body.get("top_logprobs")) for call in server.calls}
+    assert asked == {"question 0": (True, 20), "question 1": (None, None)}
+
+
+@pytest.mark.parametrize(
+    ("logprobs", "read"),
+    [
+        (None, None),
+        ({}, None),
+        ({"content": None}, None),
+        ({"content": []}, None),
+        ({"content": [{}]}, None),
+        ({"content": [{"token": "B", "logprob": -1}]}, {"B": -1}),
+        ({"content": [{"token": "B", "logprob": -1, "top_logprobs": None}]}, {"B": -1}),
+        ({"content": [{"token": "B", "logprob": -1, "top_logprobs": ["x", {"token": "A"}, {"token": 3}]}]},
+         {"B": -1}),
+        (first_token({"A": -0.1, "B": -9999.0, "C": -math.inf, "D": math.nan}, "A"), {"A": -0.1}),
+        (first_token({"A": -0.1}, "Z"), {"A": -0.1, "Z": -30.0}),
+        (first_token({"A": -0.1, "\ud83d": -3}, "A"), {"A": -0.1, "\ufffd": -3}),
+        ({"content": [{"token": "A", "logprob": -1, "top_logprobs": [{"token": "A", "logprob": -1}] * 2}]},
+         {"A": pytest.approx(math.log(2) - 1)}),
+    ],
+)  # fmt: skip
+def test_log_probabilities_of_any_form_are_read_or_none(logprobs: object, read: object) -> None:
+    completed = read_completion(completion("A", logprobs=logprobs).body.decode(), "")
+    assert completed is not None
+    assert (completed.text, completed.logprobs) == ("A", read)
+
+
+def test_what_a_model_thinks_first_is_no_distribution_of_answers() -> None:
+    for message, answer_after in (({}, "</think>"), ({"reasoning_content": "Hm."}, ""), ({"reasoning": "Hm."}, "")):
+        body = completion("A", logprobs=first_token(TOKENS, "A"), **message).body.decode()
+        completed = read_completion(body, answer_after)
+        assert completed is not None
+        assert (completed.text, completed.logprobs) == ("A", None)
+
+
+@pytest.mark.parametrize("status", [400, 422, 501])
+@pytest.mark.parametrize("constraint", [None, RANKING])
+def test_a_server_that_refuses_log_probabilities_is_asked_without_from_then_on(
+    constraint: Constraint | None, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    def answer(call: Call) -> Reply:
+        return refusal(status, "logprobs are not supported") if "logprobs" in call.body else echo(call)
+
+    with FaultServer(answer) as server, engine_for(server, concurrency=1) as engine:
+        completions = answers_of(engine, questions(5), replace(WANTED, constraint=constraint))
+    assert [(one.text, one.logprobs) for one in completions] == [(f"question {i}", None) for i in range(5)]
+    assert ["logprobs" in call.body for call in server.calls] == [True] + [False] * 5
+    assert ["response_format" in call.body for call in server.calls] == [constraint is not None] * 6
+    (record,) = caplog.records
+    assert "refuses log-probabilities (status" in record.message
+
+
+@pytest.mark.parametrize(
+    ("refused", "left"), [({"response_format"}, {"logprobs"}), ({"response_format", "logprobs"}, set())]
+)
+def test_structured_output_may_be_what_is_refused_or_both(
+    refused: set[str], left: set[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    def answer(call: Call) -> Reply:
+        return refusal(400, "no") if refused & call.body.keys() else lettered(call)
+
+    with FaultServer(answer) as server, engine_for(server, concurrency=1) as engine:
+        completions = answers_of(engine, questions(3), replace(WANTED, constraint=RANKING))
+    assert [bool(one.logprobs) for one in completions] == [bool(left)] * 3
+    asked = [call.body.keys() & {"response_format", "logprobs"} for call in server.calls]
+    assert asked[-2:] == [left, left]
+    assert len(asked) == (5 if left else 6)
+    assert len(caplog.records) == len(refused)
 
 
 # What ends a batch

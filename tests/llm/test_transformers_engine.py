@@ -1,11 +1,13 @@
 import importlib.metadata
 import json
 import logging
+import math
 import os
 import random
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -112,6 +114,57 @@ def test_greedy_answers_are_the_likeliest_tokens_whatever_the_models_own_setting
     assert answers == [greedy(tiny, conversation, 12) for conversation in asked]
     assert {answer.truncated for answer in answers} == {True, False}
     assert len({answer.text for answer in answers}) > 6
+
+
+def literal_logprobs(folder: Path, conversation: Conversation) -> dict[str, float]:
+    """All tokens that may come first, by their text: one forward pass."""
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    prompt = tokenizer.apply_chat_template(list(conversation), tokenize=True, return_dict=True)["input_ids"]
+    with torch.inference_mode():
+        shares = model(torch.tensor([prompt])).logits[0, -1].double().softmax(dim=-1).tolist()
+    sums: dict[str, float] = {}
+    for token, share in enumerate(shares):
+        text = tokenizer.decode([token])
+        sums[text] = sums.get(text, 0) + share
+    return {text: math.log(share) for text, share in sums.items()}
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.8])
+@pytest.mark.parametrize("batch_size", [1, 5])
+def test_log_probabilities_are_those_of_the_model_whatever_holds_its_answers(
+    tiny: Path, batch_size: int, temperature: float
+) -> None:
+    asked = conversations()
+    letters = Constraint("letters", 'root ::= "A" | "B"')
+    counts = [0, 3, 20] * 4
+    plain = [Sampling(temperature=temperature, max_tokens=4, constraint=letters)] * 12
+    wanted = [replace(one, top_logprobs=count) for one, count in zip(plain, counts, strict=True)]
+    engine = engine_of(tiny, batch_size=batch_size)
+    answers = answers_of(engine, asked, wanted)
+    # What is said is the same.
+    assert [replace(one, logprobs=None) for one in answers] == answers_of(engine, asked, plain)
+    for answer, conversation, count in zip(answers, asked, counts, strict=True):
+        if not count:
+            assert answer.logprobs is None
+            continue
+        every = literal_logprobs(tiny, conversation)
+        got = dict(answer.logprobs or {})
+        # Bytes that are no character share a text, so the texts may be fewer than the tokens.
+        assert 1 <= len(got) <= count
+        assert [*got.values()] == sorted(got.values(), reverse=True)
+        single = {text: logprob for text, logprob in got.items() if text != "\ufffd"}
+        assert single == pytest.approx({text: every[text] for text in single}, abs=1e-4)
+        assert got.get("\ufffd", -math.inf) <= every["\ufffd"] + 1e-4
+        least = min(single.values(), default=0)
+        likelier = {text for text, logprob in every.items() if logprob > least + 1e-4}
+        assert likelier - {"\ufffd"} <= got.keys()
+
+
+def test_what_a_model_thinks_first_has_no_log_probabilities(tiny: Path) -> None:
+    engine = engine_of(tiny, answer_after="e", reasoning_tokens=4)
+    answers = answers_of(engine, conversations()[:3], Sampling(max_tokens=4, top_logprobs=20))
+    assert [answer.logprobs for answer in answers] == [None] * 3
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.8])

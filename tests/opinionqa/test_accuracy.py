@@ -1,4 +1,4 @@
-"""Accuracy of two passes: against statsmodels, and worked by hand."""
+"""Accuracy of two passes, each question put once: against statsmodels, and worked by hand; and the table of them."""
 
 import math
 from dataclasses import asdict
@@ -14,7 +14,8 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_confint
 from statsmodels.stats.weightstats import DescrStatsW
 
-from valueflow.opinionqa.accuracy import Comparison, accuracy_table, compare
+from valueflow.opinionqa.accuracy import Comparison, Measure, accuracy_table, compare
+from valueflow.opinionqa.clustered import holm
 from valueflow.opinionqa.questions import load_questions
 
 ROOT = Path(__file__).parents[2]
@@ -54,6 +55,9 @@ def check(got: Comparison, default: Flags, profile: Flags) -> None:
         of_one_sample = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
         assert got.difference_low == pytest.approx(max(of_one_sample.low, -1), abs=1e-9)
         assert -1 <= got.difference_low <= got.difference <= got.difference_high <= 1
+    # Where each question stands once, flipping questions is McNemar's test.
+    assert got.questions == n
+    assert got.permutation_p == pytest.approx(got.mcnemar_p, rel=1e-9)
     if counts[0, 1] + counts[1, 0]:
         assert got.mcnemar_p == pytest.approx(mcnemar(counts, exact=True).pvalue, rel=1e-9)
     else:
@@ -134,15 +138,21 @@ def test_the_passes_traded_give_the_figures_traded(pairs: list[tuple[bool, bool]
 @settings(max_examples=25)
 @given(
     st.lists(
-        st.tuples(st.sampled_from(["x_1", "x_2", "y_$1,000", "z"]), st.booleans(), st.booleans()),
+        st.tuples(
+            st.sampled_from(["x_1", "x_2", "y_$1,000", "z"]), st.booleans(), st.booleans(), st.sampled_from("abcdef")
+        ),
         min_size=1,
         max_size=30,
     )
 )
-def test_each_row_compares_the_questions_of_its_name(rows: list[tuple[str, bool, bool]]) -> None:
-    attributes = [row[0] for row in rows]
+def test_each_row_compares_the_answers_of_its_name(rows: list[tuple[str, bool, bool, str]]) -> None:
+    attributes, questions = [row[0] for row in rows], [row[3] for row in rows]
     groups = [attribute[0] for attribute in attributes]
-    got = accuracy_table(attributes, groups, np.array([row[1] for row in rows]), np.array([row[2] for row in rows]))
+    figures = np.where([row[1] for row in rows], np.arange(len(rows)) / 50, np.nan)
+    got = accuracy_table(
+        attributes, groups, questions, np.array([row[1] for row in rows]), np.array([row[2] for row in rows]),
+        [Measure("figure", figures, "test", count="figure_n")],
+    )  # fmt: skip
     wanted = [("attribute", name) for name in sorted(set(attributes))]
     wanted += [("group", name) for name in sorted(set(groups))]
     assert [*zip(got["level"], got["name"], strict=True)] == [*wanted, ("overall", "overall")]
@@ -151,7 +161,16 @@ def test_each_row_compares_the_questions_of_its_name(rows: list[tuple[str, bool,
         level, name = record.pop("level"), record.pop("name")
         mine = [row for row, label in zip(rows, labels[level], strict=True) if label == name]
         default, profile = np.array([row[1] for row in mine]), np.array([row[2] for row in mine])
-        assert record == pytest.approx(asdict(compare(default, profile)), nan_ok=True)
+        codes = np.array([ord(row[3]) for row in mine])
+        further = {key: record.pop(key) for key in list(record) if key.startswith("figure") or key.endswith("holm")}
+        assert record == pytest.approx(asdict(compare(default, profile, codes)), nan_ok=True)
+        known = np.array([label == name for label in labels[level]]) & ~np.isnan(figures)
+        assert further["figure_n"] == known.sum()
+        mean = figures[known].mean() if known.any() else math.nan
+        assert further["figure"] == pytest.approx(mean, nan_ok=True)
+    for test in ("permutation_p", "figure_p"):
+        for _, level in got.groupby("level"):
+            assert level[f"{test}_holm"].tolist() == pytest.approx(holm(level[test].to_numpy()).tolist(), nan_ok=True)
 
 
 @pytest.mark.skipif(not REAL.is_file(), reason="the real survey is not on this machine")
@@ -159,7 +178,8 @@ def test_the_real_survey_has_a_row_for_each_attribute_each_group_and_overall() -
     items = load_questions(str(REAL), None)
     draws = np.random.default_rng(0).random((2, len(items)))
     default, profile = draws[0] < 0.4, draws[1] < 0.6
-    got = accuracy_table([item.attribute for item in items], [item.group for item in items], default, profile)
+    attributes, groups = [item.attribute for item in items], [item.group for item in items]
+    got = accuracy_table(attributes, groups, [item.question for item in items], default, profile)
     assert got["level"].value_counts().to_dict() == {"attribute": 22, "group": 8, "overall": 1}
     names = ["education", "ideology", "income", "party", "race", "region", "religion", "sex"]
     assert got.loc[got["level"] == "group", "name"].tolist() == names
@@ -168,4 +188,11 @@ def test_the_real_survey_has_a_row_for_each_attribute_each_group_and_overall() -
     for column in ("n", "only_default", "only_profile", "right"):
         sums = got.groupby("level")[column].sum()
         assert sums["attribute"] == sums["group"] == sums["overall"]
-    check(Comparison(**got.drop(columns=["level", "name", "right"]).iloc[-1].to_dict()), default, profile)
+    # In an attribute each question stands once (but for one that one group has twice, with different options), over
+    # all of them it does not.
+    assert got.loc[got["level"] == "attribute", "mcnemar_p"].notna().sum() == 21
+    overall = got.drop(columns=["level", "name", "right", "permutation_p_holm"]).iloc[-1]
+    assert (overall["questions"], math.isnan(overall["mcnemar_p"])) == (len({item.question for item in items}), True)
+    once = got.drop(columns=["level", "name", "right", "permutation_p_holm"]).iloc[0]
+    mine = np.array([attribute == got["name"].iloc[0] for attribute in attributes])
+    check(Comparison(**once.to_dict()), default[mine], profile[mine])

@@ -97,7 +97,8 @@ def test_the_survey_has_six_questions_for_each_attribute() -> None:
 
 def test_survey_questions_list_their_options() -> None:
     for item in survey():
-        assert set(item) == {"question", "options", "attribute", "gold_distribution"}
+        assert set(item) - {"ordinal"} == {"question", "options", "attribute", "gold_distribution"}
+        assert item.get("ordinal", False) is False  # there only where options have no order
         assert 2 <= len(item["options"]) <= 5
         assert len(set(item["options"])) == len(item["options"])
         listed = " ".join(f"{letter}. {option}" for letter, option in zip(LETTERS, item["options"], strict=False))

@@ -2,8 +2,10 @@
 
 import importlib.util
 import json
+import math
 import multiprocessing
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -174,3 +176,32 @@ def test_what_vllm_cannot_run_is_told_in_one_line(changes: dict[str, object], me
     with pytest.raises(InputError, match=message) as caught:
         VllmModel(**{**SMALL, **changes}).start()
     assert "\n" not in str(caught.value)
+
+
+def test_log_probabilities_are_those_of_transformers_among_the_letters(engine: VllmEngine) -> None:
+    """Free answers: the model's own. Constrained ones: the model's shares of what the constraint allows."""
+    letters = Constraint("letters", 'root ::= "A" | "B" | "C"')
+    asked = [question(f"A. Yes B. No C. Perhaps\nIs {n} large? Answer with a letter.") for n in range(4)]
+    free, held = Sampling(max_tokens=1, top_logprobs=20), Sampling(max_tokens=2, top_logprobs=20, constraint=letters)
+    ours, constrained, plain = (answers_of(engine, asked, one) for one in (free, held, replace(held, top_logprobs=0)))
+    peer = TransformersModel(model="smollm2", dtype="float32").start()
+    try:
+        others = answers_of(peer, asked, free)
+    finally:
+        peer.close()
+    assert [one.text for one in constrained] == [one.text for one in plain]
+    assert [one.logprobs for one in plain] == [None] * 4
+    for mine, allowed, other in zip(ours, constrained, others, strict=True):
+        assert mine.logprobs is not None
+        assert allowed.logprobs is not None
+        assert other.logprobs is not None
+        common = mine.logprobs.keys() & other.logprobs.keys()
+        assert len(common) >= 19  # the last may change places with the next
+        assert [mine.logprobs[text] for text in common] == pytest.approx(
+            [other.logprobs[text] for text in common], abs=0.05
+        )
+        assert allowed.logprobs.keys() == {"A", "B", "C"}
+        assert sum(map(math.exp, allowed.logprobs.values())) == pytest.approx(1, abs=1e-3)
+        known = [letter for letter in "ABC" if letter in mine.logprobs]
+        shifts = [mine.logprobs[letter] - allowed.logprobs[letter] for letter in known]
+        assert shifts == pytest.approx([shifts[0]] * len(shifts), abs=0.05)

@@ -34,6 +34,8 @@ def test_a_survey_is_answered_with_options_and_nothing_else(tmp_path: Path) -> N
     summary = json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8"))
     assert summary["asking"]["calls"] == 24 + summary["profile_used"] > 24
     assert all(one == {"unparsable": 0, "failed": 0, "failures": {}} for one in summary["passes"].values())
+    # The letters' log-probabilities come with the answers.
+    assert all(one["logprobs"] == summary["n"] for one in summary["distributions"].values())
     details = pd.read_csv(tmp_path / "out" / "details.csv", keep_default_na=False)
     for row in details.itertuples():
         letters = "ABCDE"[: len(json.loads(row.options))]

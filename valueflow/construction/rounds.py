@@ -1,6 +1,6 @@
 """Judging in rounds: random ones first, then ones that put texts of near utility together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -169,33 +169,3 @@ def _fitted(judged: Judged, n_texts: int, prior_precision: float | None) -> Item
     if precision is None:
         precision = choose_prior_precision(rankings, n_texts, judges=judges, windows=judged.windows[judged.used])
     return fit_items(rankings, n_texts, judges=judges, prior_precision=precision)
-
-
-def summed_report(reports: Sequence[Mapping[str, object]]) -> dict[str, object]:
-    """Add up what judging took over batches: whole numbers and seconds; of all else the last counts."""
-    total: dict[str, object] = {}
-    for report in reports:
-        for key, entry in report.items():
-            before = total.get(key)
-            if isinstance(entry, Mapping):
-                parts = [before] if isinstance(before, Mapping) and key != "cache" else []
-                total[key] = summed_report([*parts, entry])
-            elif isinstance(entry, int | float) and isinstance(before, int | float) and key in _SUMS:
-                total[key] = before + entry
-            else:
-                total[key] = entry
-    return total
-
-
-_SUMS = (
-    "calls",
-    "cache_hits",
-    "repeated",
-    "failed",
-    "prompt_tokens",
-    "completion_tokens",
-    "cached_prompt_tokens",
-    "cached_completion_tokens",
-    "seconds",
-    "asked_again",
-)

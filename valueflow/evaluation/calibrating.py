@@ -14,17 +14,18 @@ import pandas as pd
 from valueflow.evaluation.calibration import Conditions, calibration_record, with_misreading
 from valueflow.evaluation.display import show_calibrations
 from valueflow.evaluation.judges import JudgeFit, fit_judges
-from valueflow.evaluation.judging import judge_windows
+from valueflow.evaluation.judging import about_judge, judge_responses
 from valueflow.evaluation.misreading import nearest_tried, try_misreadings
 from valueflow.evaluation.outcome import RANKINGS_FILE, SCORES_FILE, query_clusters, score_figures, scores_table
 from valueflow.evaluation.pictures import FORMATS
+from valueflow.evaluation.rankings import rankings_table
 from valueflow.evaluation.reliability_picture import PICTURE, draw_reliability
 from valueflow.evaluation.scoring import Scores, score_windows
 from valueflow.evaluation.settings import EvaluationSettings
-from valueflow.evaluation.windows import build_anchor_windows
-from valueflow.judge import RankedWindows
+from valueflow.evaluation.windows import anchor_keys
+from valueflow.judge import Criterion, RankedWindows
 from valueflow.run import InputError, Outcome, Run, write_json
-from valueflow.vidb import Anchors, load_vidb
+from valueflow.vidb import Anchors, FixedSampling, load_vidb
 
 CALIBRATION_FILE = "calibration.json"
 CALIBRATION_OUTPUTS = (CALIBRATION_FILE, *(f"{PICTURE}.{suffix}" for suffix in FORMATS))
@@ -90,23 +91,17 @@ def calibrate(settings: EvaluationSettings, run: Run) -> CalibratedJudge:
     with run.stage("load"):
         vidb = load_vidb(settings.vidb, theory, settings.vidb_columns)
         anchors = vidb.of(theory, value)
+        scored = _anchors_to_score(settings, anchors)
         conditions = Conditions.of(settings, value, vidb)
-    with run.stage("windows"):
-        windows = build_anchor_windows(
-            anchors,
-            settings.sampling,
-            k=settings.k,
-            m=settings.m,
-            response_position=settings.response_position,
-            seed=settings.seed,
-        )
-    judged = judge_windows(settings, value, vidb, windows, run)
-    frame = pd.DataFrame({"query": "", "dataset": "", "response": anchors.texts})
+    texts = anchors.texts[scored]
+    keys = anchor_keys(texts, settings.seed)
+    judged = judge_responses(settings, Criterion(theory, value, vidb), keys, texts, anchors, run, own=scored)
+    frame = pd.DataFrame({"query": "", "dataset": "", "response": texts})
     with run.stage("score"):
-        found = _calibrate(judged.windows, anchors, settings)
+        found = _calibrate(judged.ranked, anchors[scored], settings)
         scores = score_windows(
-            judged.windows,
-            len(anchors),
+            judged.ranked,
+            len(scored),
             estimator="map",
             point=settings.point,
             solver=settings.solver,
@@ -116,10 +111,10 @@ def calibrate(settings: EvaluationSettings, run: Run) -> CalibratedJudge:
             clusters=query_clusters(frame),
             fits=found.fits,
         )
-    scored = int(np.isfinite(scores.score).sum())
+    ratings = anchors.intensities[scored]
     calibration = {
-        **calibration_record(conditions, settings, scored, found.records),
-        "scores": _figures(scores, anchors.intensities),
+        **calibration_record(conditions, settings, int(np.isfinite(scores.score).sum()), found.records),
+        "scores": _figures(scores, ratings),
     }
     own = score_figures(scores)
     summary = {
@@ -130,11 +125,12 @@ def calibrate(settings: EvaluationSettings, run: Run) -> CalibratedJudge:
         **{key: own[key] for key in ("n", "scored", "not_converged", "misfit", "windows", "windows_failed")},
         **{key: own[key] for key in ("share_failed", "reliability", "judge_check")},
         **{key: own[key] for key in ("judges", "agreement") if key in own},
-        "without_windows": int((scores.windows == 0).sum()),
-        "failures": dict(Counter(judged.windows.failures[~judged.windows.ranked]).most_common()),
+        "left_out": len(anchors) - len(scored),
+        "failures": dict(Counter(judged.ranked.failures[~judged.ranked.ranked]).most_common()),
         "calibration": {key: calibration[key] for key in ("scores", "judges")},
-        "judge": judged.description,
-        "judging": dict(judged.windows.report),
+        "judge": about_judge(settings, vidb, anchors),
+        "judging": dict(judged.ranked.report),
+        **({} if judged.adaptive is None else {"adaptive": asdict(judged.adaptive)}),
         "vidb": settings.vidb,
         "settings": {
             **settings.model_dump(include={"estimator", "point", "solver", "iter", "lr", "judge_check", "k", "m"}),
@@ -142,10 +138,9 @@ def calibrate(settings: EvaluationSettings, run: Run) -> CalibratedJudge:
             "sampling": type(settings.sampling).__name__,
         },
     }
-    assert judged.table is not None
     return CalibratedJudge(
-        scores=scores_table(frame, value, scores).assign(rating=anchors.intensities),
-        rankings=judged.table,
+        scores=scores_table(frame, value, scores).assign(rating=ratings),
+        rankings=rankings_table(judged.windows, judged.ranked),
         calibration=calibration,
         summary=summary,
     )
@@ -157,6 +152,20 @@ def _check(settings: EvaluationSettings) -> None:
             raise InputError(f"{key}: task=calibrate scores the anchors of the value and no responses; drop {key}")
     if settings.estimator != "map":
         raise InputError(f"estimator={settings.estimator} knows no misreading; task=calibrate needs estimator=map")
+
+
+def _anchors_to_score(settings: EvaluationSettings, anchors: Anchors) -> npt.NDArray[np.int64]:
+    """Return which anchors are scored: all; but for those that every window holds, where these are fixed."""
+    k = settings.k
+    if len(anchors) < k:
+        raise InputError(
+            f"{anchors.theory}/{anchors.value} has {len(anchors)} anchors but task=calibrate with k={k} needs at least "
+            f"{k}; set k to {len(anchors)} or less, or add anchors"
+        )
+    every = np.arange(len(anchors))
+    if not isinstance(settings.sampling, FixedSampling):
+        return every
+    return np.setdiff1d(every, settings.sampling.draw(anchors, np.zeros((1, k - 1))))
 
 
 @dataclass(frozen=True)

@@ -68,8 +68,9 @@ def show_evaluation(
     panel = _panel_lines(summaries[0]) if len(summaries) == 1 else []
     failures = failure_lines(summary["failures"] for summary in summaries)
     costs = cost_lines("judge calls", (summary.get("judging", {}) for summary in summaries))
+    adaptive = _adaptive_lines([summary for summary in summaries if "adaptive" in summary])
     warnings = _calibration_lines(summaries) + _judge_lines(summaries, others) + _response_lines(summaries)
-    for line in (*panel, *failures, *costs, *warnings):
+    for line in (*panel, *failures, *costs, *adaptive, *warnings):
         console.print(line, soft_wrap=True)
     not_converged = sum(summary["not_converged"] for summary in summaries)
     if not_converged:
@@ -116,8 +117,8 @@ def show_calibrations(
     console.print(table)
     failures = failure_lines(summary["failures"] for summary in summaries)
     costs = cost_lines("judge calls", (summary.get("judging", {}) for summary in summaries))
-    listed = sum(summary["without_windows"] for summary in summaries)
-    left = [f"{listed:,} anchors are in every window (sampling=fixed) and have no score"] if listed else []
+    listed = sum(summary["left_out"] for summary in summaries)
+    left = [f"{listed:,} anchors are in every window (sampling=fixed) and are not scored"] if listed else []
     for line in (*left, *failures, *costs, *_judge_lines(summaries, others)):
         console.print(line, soft_wrap=True)
 
@@ -216,3 +217,27 @@ def _panel_lines(summary: Mapping[str, Any]) -> list[str]:
     if judges:
         lines.append(f"agreement (Kendall's W) {number(summary['agreement']['kendall_w'], '.2f')}")
     return lines
+
+
+def _adaptive_lines(summaries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Word how many windows adaptive runs took, what bucket would have taken, and which responses fell short."""
+    if not summaries:
+        return []
+    n = sum(summary["n"] for summary in summaries)
+    taken, bucket = (
+        sum(summary["n"] * summary["adaptive"][figure] for summary in summaries) / n
+        for figure in ("windows_per_response", "bucket_windows")
+    )
+    reached, at_most = (
+        sum(summary["adaptive"][figure] for summary in summaries) for figure in ("reached", "stopped_at_most")
+    )
+    lines = [
+        f"adaptive windows: {taken:.1f} per response, where bucket would need {number(bucket, '.1f')} for the same "
+        "accuracy",
+        f"{reached:,} of {n:,} responses reached the target",
+    ]
+    if at_most:
+        lines.append(f"{at_most:,} stopped short of it at the most windows: raise m")
+    if little := n - reached - at_most:
+        lines.append(f"for {little:,} a further window promised too little")
+    return ["; ".join(lines)]

@@ -1,4 +1,4 @@
-"""What a run says of its judges: how they order anchors, how far they misread texts, which places of a prompt they like.
+"""What a run says of its judges: how they order anchors, how far they misread texts, which places they like.
 
 All of it is learned from the anchors of the windows, whose intensities are known; no further call is made.
 """
@@ -27,7 +27,7 @@ INTERVAL_LEVEL = 0.9
 LEAST_Z = 2.0
 """A judge counts as ordering the anchors where its score test exceeds this."""
 
-_WINDOWS_FOR_JUDGE = 6_000
+_WINDOWS_FOR_JUDGE = 3_000
 """Windows that a judge is learned from, chosen by their content; where there are more, they add next to nothing."""
 
 _LEAST_WINDOWS_FOR_SAME = 20

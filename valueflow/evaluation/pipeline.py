@@ -2,6 +2,8 @@
 
 import logging
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from valueflow.evaluation.calibration import Calibration, Conditions, read_calib
 from valueflow.evaluation.display import show_calibrations, show_evaluation
 from valueflow.evaluation.dose_response import add_dose_response
 from valueflow.evaluation.judges import fit_judges
-from valueflow.evaluation.judging import Judged, judge_windows
+from valueflow.evaluation.judging import about_judge, judge_responses
 from valueflow.evaluation.outcome import (
     RANKINGS_FILE,
     SCORES_FILE,
@@ -25,13 +27,14 @@ from valueflow.evaluation.pooling import pool_judges
 from valueflow.evaluation.rankings import (
     check_targets,
     ranked_windows,
+    rankings_table,
     read_rankings,
     responses_of,
 )
+from valueflow.evaluation.saving import AdaptiveFigures
 from valueflow.evaluation.scoring import score_windows
 from valueflow.evaluation.settings import EvaluationSettings
-from valueflow.evaluation.windows import build_windows
-from valueflow.judge import RankedWindows
+from valueflow.judge import Criterion, RankedWindows
 from valueflow.responses import filter_responses, load_responses, response_keys
 from valueflow.run import InputError, Run, SweepView, Task
 from valueflow.vidb import load_vidb
@@ -131,7 +134,7 @@ def _evaluate(settings: EvaluationSettings, run: Run) -> Evaluation:
     if saved is None:
         judged, calibration = _judge(settings, value, frame, run)
     else:
-        judged = Judged(_saved_windows(saved, str(settings.rankings), frame), None, {"kind": "saved rankings"})
+        judged = _Judged(_saved_windows(saved, str(settings.rankings), frame), None, {"kind": "saved rankings"})
     windows = judged.windows
     with run.stage("score"):
         scores = score_windows(
@@ -166,6 +169,7 @@ def _evaluate(settings: EvaluationSettings, run: Run) -> Evaluation:
         "calibration": None if calibration is None else calibration.summary(),
         "judge": judged.description,
         "judging": dict(windows.report),
+        **({} if judged.adaptive is None else {"adaptive": asdict(judged.adaptive)}),
         "responses": source,
         "vidb": None if saved is not None else settings.vidb,
         "rankings": settings.rankings,
@@ -182,9 +186,19 @@ def _evaluate(settings: EvaluationSettings, run: Run) -> Evaluation:
     return Evaluation(scores=scores_table(frame, value, scores), rankings=judged.table, summary=summary)
 
 
+@dataclass(frozen=True)
+class _Judged:
+    """Ranked windows, as arrays and as a table, by whom, and what rounds took."""
+
+    windows: RankedWindows
+    table: pd.DataFrame | None
+    description: Mapping[str, object]
+    adaptive: AdaptiveFigures | None = None
+
+
 def _judge(
     settings: EvaluationSettings, value: str, frame: pd.DataFrame, run: Run
-) -> tuple[Judged, Calibration | None]:
+) -> tuple[_Judged, Calibration | None]:
     """Draw windows and have them ranked; return also the calibration of the judge, if one is given."""
     with run.stage("load"):
         vidb = load_vidb(settings.vidb, settings.theory, settings.vidb_columns)
@@ -194,17 +208,10 @@ def _judge(
             # Before anything is judged: calls cost.
             calibration = read_calibration(settings.calibration)
             calibration.check(Conditions.of(settings, value, vidb))
-    with run.stage("windows"):
-        windows = build_windows(
-            response_keys(frame, settings.seed),
-            frame["response"].to_numpy(dtype=object),
-            anchors,
-            settings.sampling,
-            k=settings.k,
-            m=settings.m,
-            response_position=settings.response_position,
-        )
-    return judge_windows(settings, value, vidb, windows, run), calibration
+    keys, texts = response_keys(frame, settings.seed), frame["response"].to_numpy(dtype=object)
+    judged = judge_responses(settings, Criterion(settings.theory, value, vidb), keys, texts, anchors, run)
+    table = rankings_table(judged.windows, judged.ranked)
+    return _Judged(judged.ranked, table, about_judge(settings, vidb, anchors), judged.adaptive), calibration
 
 
 def _check_calibration(settings: EvaluationSettings) -> None:

@@ -90,7 +90,7 @@ def ranked_windows(table: pd.DataFrame, where: str) -> RankedWindows:
 
 
 def _anchor_numbers(table: pd.DataFrame, intensities: npt.NDArray[np.float64], where: str) -> npt.NDArray[np.int64]:
-    """Number the anchors, each a text with its intensity, from 0 in ascending order: (R, K-1)."""
+    """Return the number of each anchor, (R, K-1): texts with their intensity count from 0 in ascending order."""
     k = intensities.shape[1] + 1
     columns = [f"db_text_{column}" for column in range(1, k)]
     known = [column for column in columns if column in table]

@@ -1,6 +1,5 @@
 """From rankings to scores."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -18,16 +17,15 @@ from valueflow.evaluation.judges import (
     with_anchors,
 )
 from valueflow.evaluation.mean import AnchorLine, MeanEstimate, anchor_line, estimate_mean, mean_of_scores, without_mean
+from valueflow.evaluation.panels import Agreement, JudgeRecord, joint_reliability, judge_agreement, judge_records
 from valueflow.judge import RankedWindows
 from valueflow.plackett_luce import (
     HIGHEST_DISCRIMINATION,
     LOWEST_LOG_LIKELIHOOD,
     Grid,
-    anchor_kendall_tau,
     fit_population,
     fit_utilities,
     grid_for,
-    kendall_w,
     log_likelihoods,
     outfit,
     summarize_on_grid,
@@ -46,49 +44,6 @@ _RESPONSES_FOR_SHIFT = 2_000
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class JudgeRecord:
-    """What one judge of a panel did.
-
-    Attributes
-    ----------
-    name
-        Its name.
-    windows, windows_failed
-        Windows it was asked about, and how many of them it failed to rank.
-    reliability
-        How well it knows the anchors.
-    failures
-        Why it failed, how often; the most common reason first.
-    """
-
-    name: str
-    windows: int
-    windows_failed: int
-    reliability: Reliability
-    failures: dict[str, int]
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """How far the judges of a panel agree.
-
-    Attributes
-    ----------
-    kendall_w
-        Mean of Kendall's W over windows; NaN where there is none. J judges who rank at random reach
-        1/J.
-    windows
-        Windows that at least two judges ranked; W is that of those judges.
-    windows_left_out
-        Windows that fewer ranked.
-    """
-
-    kendall_w: float
-    windows: int
-    windows_left_out: int
 
 
 @dataclass(frozen=True)
@@ -193,13 +148,13 @@ def score_windows(
         part = _by_posterior(used, n_responses, fits, point, solver, max_iter, learning_rate, clusters)
     else:
         part = _by_published_rule(windows[windows.ranked], n_responses, clusters)
-    records = _judge_records(windows, fits)
+    records = judge_records(windows, fits)
     is_panel = len(records) > 1
     return replace(
         part,
         windows=np.bincount(windows.responses, minlength=n_responses),
         windows_failed=np.bincount(windows.responses[~windows.ranked], minlength=n_responses),
-        reliability=_joint_reliability(windows[windows.ranked], fits) if is_panel else records[0].reliability,
+        reliability=joint_reliability(windows[windows.ranked], fits) if is_panel else records[0].reliability,
         judges=records if is_panel else (),
         agreement=judge_agreement(windows) if is_panel else None,
     )
@@ -279,7 +234,7 @@ def _scores(
     """Return scores without what is counted over all rankings."""
     n = len(score)
     none, no = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.bool_)
-    unknown = _joint_reliability(None, ())
+    unknown = joint_reliability(None, ())
     return Scores(score, se, low, high, none, none, failed, np.full(n, np.nan), no, no, mean, line, unknown, (), None)
 
 
@@ -350,70 +305,3 @@ def _beta_shifts(ranked: RankedWindows, places: FloatArray, fits: Sequence[Judge
         up, down = min(beta * np.exp(error / beta), HIGHEST_DISCRIMINATION), beta * np.exp(-error / beta)
         shifts.append((mean_at(number, up) - mean_at(number, down)) / 2)
     return shifts
-
-
-def judge_agreement(windows: RankedWindows) -> Agreement:
-    """Measure how far the judges of a panel agree, whatever the anchors' intensities are."""
-    ranked = windows[windows.ranked]
-    orders = ranked.orders[np.argsort(ranked.windows, kind="stable")]
-    counts = np.bincount(ranked.windows, minlength=int(windows.windows.max(initial=-1)) + 1)
-    starts = np.cumsum(counts) - counts
-    concordances = [
-        kendall_w(orders[starts[counts == n_judges][:, None] + np.arange(n_judges)])
-        for n_judges in np.unique(counts[counts >= 2])
-    ]
-    found = np.concatenate(concordances) if concordances else np.empty(0)
-    return Agreement(
-        kendall_w=float(found.mean()) if len(found) else np.nan,
-        windows=len(found),
-        windows_left_out=len(np.unique(windows.windows)) - len(found),
-    )
-
-
-def _judge_records(windows: RankedWindows, fits: Sequence[JudgeFit]) -> tuple[JudgeRecord, ...]:
-    records = []
-    for number, name in enumerate(windows.judge_names):
-        failures = windows.failures[windows.judges == number]
-        failed = failures[failures != ""]
-        records.append(
-            JudgeRecord(
-                name=name,
-                windows=len(failures),
-                windows_failed=len(failed),
-                reliability=fits[number].reliability,
-                failures=dict(Counter(failed).most_common()),
-            )
-        )
-    return tuple(records)
-
-
-def _joint_reliability(ranked: RankedWindows | None, fits: Sequence[JudgeFit]) -> Reliability:
-    """Return what holds of a panel as a whole."""
-    nan = float("nan")
-    tau = nan
-    if ranked is not None and len(ranked) and (np.ptp(ranked.intensities, axis=1) > 0).any():
-        tau = float(np.nanmean(anchor_kendall_tau(ranked.orders, ranked.intensities)))
-    checks = [fit.reliability.passed for fit in fits]
-    passed = (
-        None if not checks or all(check is None for check in checks) else any(check is not False for check in checks)
-    )
-    return Reliability(
-        kendall_tau=tau,
-        kendall_tau_se=nan,
-        order_z=nan,
-        order_z_over_anchors=nan,
-        passed=passed,
-        discrimination=nan,
-        discrimination_se=nan,
-        misreading_sd=nan,
-        text_misreading_sd=nan,
-        source="one per judge",
-        position_effect=nan,
-        position_effect_se=nan,
-        first_places=(),
-        commonest_order=(),
-        commonest_order_share=nan,
-        anchors=max((fit.reliability.anchors for fit in fits), default=0),
-        calibration_slope=nan,
-        anchors_covered=nan,
-    )

@@ -7,8 +7,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from valueflow.judge import Windows
-from valueflow.run import InputError, keyed_uniforms, row_keys, split_keys
-from valueflow.vidb import Anchors, AnchorSampling, FixedSampling, check_count
+from valueflow.run import keyed_uniforms, row_keys, split_keys
+from valueflow.vidb import Anchors, AnchorSampling, check_count
 
 
 def build_windows(
@@ -20,6 +20,7 @@ def build_windows(
     k: int,
     m: int,
     response_position: Literal["random", "first"],
+    own: npt.NDArray[np.int64] | None = None,
 ) -> Windows:
     """Build m windows of k items for every response.
 
@@ -34,6 +35,9 @@ def build_windows(
     response_position
         `random`: all orders of a prompt are equally likely, so that a judge's position bias
         cannot become a score. `first`: the response leads, the anchors follow shuffled.
+    own
+        (N,) which anchor each response is, where anchors are scored as responses: no window of it holds it. No two
+        anchors of a value have one text.
 
     Returns
     -------
@@ -42,81 +46,55 @@ def build_windows(
         rows does not change what a judge sees. The first windows do not depend on m.
     """
     check_count(anchors, k - 1)  # before any draw: a wrong k could ask for more than fits into memory
-    rows, for_anchors, prompt_order = _draws(keys, k, m, response_position)
-    return Windows(
-        responses=np.repeat(rows, m),
-        anchors=sampling.draw(anchors, for_anchors),
-        prompt_order=prompt_order,
-        response_texts=texts,
-        anchor_set=anchors,
-    )
+    rows = np.argsort(keys, kind="stable")
+    uniforms, prompt_order = _draws(split_keys(keys[rows], m).ravel(), k, response_position)
+    drawn = draw_anchors(anchors, sampling, uniforms, None if own is None else np.repeat(own[rows], m))
+    return Windows(np.repeat(rows, m), drawn, prompt_order, texts, anchors)
 
 
-def build_anchor_windows(
+def draw_anchors(
     anchors: Anchors,
     sampling: AnchorSampling,
-    *,
-    k: int,
-    m: int,
-    response_position: Literal["random", "first"],
-    seed: int,
-) -> Windows:
-    """Build m windows of k items for every anchor, as if it were a response: none holds the anchor as an anchor too.
+    uniforms: npt.NDArray[np.float64],
+    own: npt.NDArray[np.int64] | None = None,
+) -> npt.NDArray[np.int64]:
+    """Draw the anchors of W windows (W, K-1), given uniforms; of those other than `own` (W,), where that is given."""
+    if own is None:
+        return sampling.draw(anchors, uniforms)
+    drawn = np.empty(uniforms.shape, dtype=np.int64)
+    by_own = np.argsort(own, kind="stable")
+    scored, starts = np.unique(own[by_own], return_index=True)
+    for anchor, rows in zip(scored, np.split(by_own, starts[1:]), strict=True):
+        others = np.delete(np.arange(len(anchors)), anchor)
+        drawn[rows] = others[sampling.draw(anchors[others], uniforms[rows])]
+    return drawn
 
-    Parameters
-    ----------
-    anchors, sampling, k, m, response_position
-        As in `build_windows`. The anchors of a window are drawn among the other ones; no two anchors of a value have
-        one text.
-    seed
-        With an anchor's text, what its windows depend on.
+
+def anchor_keys(texts: npt.NDArray[np.object_], seed: int) -> npt.NDArray[np.uint64]:
+    """Return the key (N,) of each anchor that is scored as a response: its text and the seed decide its windows."""
+    return row_keys(pd.DataFrame({"text": texts}), seed)
+
+
+def window_draws(
+    keys: npt.NDArray[np.uint64], number: int, k: int, response_position: Literal["random", "first"]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Draw for one window of each response, as `build_windows` does for its window of that number, from 0.
 
     Returns
     -------
-    Windows
-        m for each anchor, in the order of the anchors' keys; response a is anchor a. With `FixedSampling` those that it
-        lists have none: each would be missing in its own.
-
-    Raises
-    ------
-    InputError
-        The value has fewer than k anchors, or fixed ones leave none to score.
+    uniforms
+        (N, K-1) random numbers in [0, 1) for the choice of anchors.
+    prompt_order
+        (N, K) item numbers in the order in which a prompt shows them.
     """
-    if len(anchors) < k:
-        raise InputError(
-            f"{anchors.theory}/{anchors.value} has {len(anchors)} anchors but task=calibrate with k={k} needs at least "
-            f"{k}; set k to {len(anchors)} or less, or add anchors"
-        )
-    scored = np.arange(len(anchors))
-    if isinstance(sampling, FixedSampling):
-        scored = np.setdiff1d(scored, sampling.draw(anchors, np.zeros((1, k - 1))))
-        if not len(scored):
-            raise InputError("sampling.texts lists every anchor of the value; task=calibrate needs others to score")
-    keys = row_keys(pd.DataFrame({"text": anchors.texts[scored]}), seed)
-    places, for_anchors, prompt_order = _draws(keys, k, m, response_position)
-    rows = scored[places]
-    drawn = np.empty(for_anchors.shape, dtype=np.int64)
-    for place, row in enumerate(rows.tolist()):
-        own = slice(place * m, (place + 1) * m)
-        others = np.delete(np.arange(len(anchors)), row)
-        drawn[own] = others[sampling.draw(anchors[others], for_anchors[own])]
-    return Windows(
-        responses=np.repeat(rows, m),
-        anchors=drawn,
-        prompt_order=prompt_order,
-        # A copy: windows whose responses are the anchors' own array are windows among one set of texts.
-        response_texts=anchors.texts.copy(),
-        anchor_set=anchors,
-    )
+    return _draws(split_keys(keys, number + 1)[:, number], k, response_position)
 
 
 def _draws(
-    keys: npt.NDArray[np.uint64], k: int, m: int, response_position: Literal["random", "first"]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-    """Return the rows in the order of their keys, uniforms (N*m, k-1) to draw anchors by, and the prompts' orders."""
-    rows = np.argsort(keys, kind="stable")
-    uniforms = keyed_uniforms(split_keys(keys[rows], m).ravel(), 2 * k - 1)
+    window_keys: npt.NDArray[np.uint64], k: int, response_position: Literal["random", "first"]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    uniforms = keyed_uniforms(window_keys, 2 * k - 1)
     order_draws = uniforms[:, k - 1 :].copy()
     if response_position == "first":
         order_draws[:, 0] = -1.0
-    return rows, uniforms[:, : k - 1], np.argsort(order_draws, axis=1, kind="stable") + 1
+    return uniforms[:, : k - 1], np.argsort(order_draws, axis=1, kind="stable") + 1

@@ -1,17 +1,25 @@
 """Trainings, measurements and conversions on the screen."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
 
 from valueflow.run import number, screen
 
+_Block = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+"""Takes what was measured, returns one block of it."""
+
+_PUBLISHED = "published"
+"""Key of the metrics by the published definitions, where they are asked for."""
+
 _METRICS = {
     "ranking_accuracy": "ranking accuracy",
     "strict_accuracy": "strict ranking accuracy",
     "similarity_correlation": "similarity correlation",
     "orthogonality": "orthogonality of values",
+    "direction_accuracy": "direction accuracy",
+    "direction_accuracy_chance": "  (most frequent direction)",
     "anchor_retrieval": "cross-theory retrieval",
     "anchor_retrieval_chance": "  (by chance)",
 }
@@ -24,12 +32,13 @@ def show_training(summary: Mapping[str, Any]) -> None:
     if after is not None:
         table = Table(title=_title(summary), title_justify="left")
         table.add_column("held-out texts")
-        for heading in ("before", "after", "difference"):
+        for heading in ("before", "after", "standard error", "difference"):
             table.add_column(heading, justify="right")
-        for name, label in _named(after):
-            old, new = (metrics["overall"].get(name) if metrics else None for metrics in (before, after))
+        for label, name, block in _named(after):
+            old, new = (block(metrics)["overall"].get(name) if metrics else None for metrics in (before, after))
             change = new - old if old is not None and new is not None else None
-            table.add_row(label, number(old, ".3f"), number(new, ".3f"), number(change, "+.3f"))
+            error = block(after)["standard_errors"]["overall"].get(name)
+            table.add_row(label, number(old, ".3f"), number(new, ".3f"), number(error, ".3f"), number(change, "+.3f"))
         console.print(table)
     data = summary["data"]
     console.print(
@@ -74,21 +83,42 @@ def show_measurements(summaries: Sequence[Mapping[str, Any]], title: str, others
 
 
 def show_metrics(summary: Mapping[str, Any]) -> None:
-    """Print the metrics of an encoder, overall and by theory."""
+    """Print the metrics of an encoder, overall and by theory, and the mean distances by what texts share."""
     console = screen()
     metrics = summary["after"]
     table = Table(title=f"{summary['model']}, {summary['data']['texts']:,} texts", title_justify="left")
     table.add_column("metric")
-    table.add_column("all", justify="right")
-    for theory in metrics["theories"]:
-        table.add_column(theory, justify="right")
-    for name, label in _named(metrics):
+    for heading in ("all", "standard error", *metrics["theories"]):
+        table.add_column(heading, justify="right")
+    for label, name, block in _named(metrics):
+        figures = block(metrics)
         table.add_row(
             label,
-            number(metrics["overall"].get(name), ".3f"),
-            *[number(own.get(name), ".3f") for own in metrics["theories"].values()],
+            number(figures["overall"].get(name), ".3f"),
+            number(figures["standard_errors"]["overall"].get(name), ".3f"),
+            *[number(own.get(name), ".3f") for own in figures["theories"].values()],
         )
     console.print(table)
+    _print_distances(metrics)
+
+
+def _print_distances(metrics: Mapping[str, Any]) -> None:
+    """Print the mean cosine distance by shared levels and direction, and how much it grows."""
+    distances, ratios = metrics["distances"]["overall"], metrics["distance_ratios"]["overall"]
+    depth = sum(name.removeprefix("shared_").isdecimal() for name in distances) - 1
+    title = "mean cosine distance; ratio: to that of texts with more levels in common, within a theory"
+    table = Table(title=title, title_justify="left")
+    table.add_column("levels in common")
+    for heading in ("same direction", "ratio", "other direction", "ratio", "other / same direction"):
+        table.add_column(heading, justify="right")
+    for shared in range(depth, -1, -1):
+        cells = []
+        for direction in ("same", "other"):
+            cells.append(number(distances[f"shared_{shared}_{direction}_direction"], ".3f"))
+            cells.append(number(ratios.get(f"shared_{shared}_to_next_{direction}_direction"), ".2f"))
+        other_to_same = number(ratios[f"shared_{shared}_other_to_same_direction"], ".2f")
+        table.add_row(f"{shared} (whole path)" if shared == depth else str(shared), *cells, other_to_same)
+    screen().print(table)
 
 
 def show_conversion(summary: Mapping[str, Any]) -> None:
@@ -104,11 +134,23 @@ def _title(summary: Mapping[str, Any]) -> str:
     return f"stage {summary['stage']}, loss {summary['settings']['loss']}, from {summary['model']}"
 
 
-def _named(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the metrics that are there, with labels; the neighbors' votes by level among them."""
-    overall = metrics["overall"]
-    labels = dict(_METRICS)
-    for name in overall:
-        if name.startswith("knn_level_"):
-            labels[name] = f"kNN accuracy, level {name.removeprefix('knn_level_')}"
-    return [(name, label) for name, label in labels.items() if overall.get(name) is not None]
+def _named(metrics: Mapping[str, Any]) -> list[tuple[str, str, _Block]]:
+    """Return label, name and block of each metric that is there; the neighbors' votes by level among them."""
+    named: list[tuple[str, str, _Block]] = []
+    for prefix, neighbors, block in (("", "kNN", _standard), (f"{_PUBLISHED}: ", "1-NN", _published)):
+        overall = block(metrics)["overall"]
+        labels = dict(_METRICS)
+        for name in overall:
+            if name.startswith("knn_level_"):
+                labels[name] = f"{neighbors} accuracy, level {name.removeprefix('knn_level_')}"
+        named += [(f"{prefix}{label}", name, block) for name, label in labels.items() if overall.get(name) is not None]
+    return named
+
+
+def _standard(metrics: Mapping[str, Any]) -> Mapping[str, Any]:
+    return metrics
+
+
+def _published(metrics: Mapping[str, Any]) -> Mapping[str, Any]:
+    block: Mapping[str, Any] = metrics.get(_PUBLISHED, {"overall": {}})
+    return block

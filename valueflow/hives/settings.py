@@ -95,6 +95,7 @@ class TrainSettings(Settings):
     trainer: TrainerSettings
     optimiser: OptimizerSettings
     data: DataSettings
+    metrics: Literal["standard", "published"]
     model: str | None
     loss: Literal["hmc", "hce", "hmce"]
     epochs: PositiveInt

@@ -6,6 +6,7 @@ from valueflow.judge.llm import LLMJudge
 from valueflow.judge.panel import PanelJudge, distinct_names, judge_panel
 from valueflow.judge.prompts import RankingExample, RankingPrompt
 from valueflow.judge.protocol import Criterion, Judge, Progress
+from valueflow.judge.reports import summed_report
 from valueflow.judge.settings import ConfiguredJudge
 from valueflow.judge.windows import LONGEST_REASON, RankedWindows, Windows, commonest_order, plain_lines
 
@@ -30,4 +31,5 @@ __all__ = [
     "permutation_constraint",
     "plain_lines",
     "read_ranking",
+    "summed_report",
 ]

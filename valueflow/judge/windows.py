@@ -1,12 +1,13 @@
 """Windows before and after a judge has ranked them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from valueflow.judge.reports import summed_report
 from valueflow.plackett_luce import are_permutations
 from valueflow.run import shorten
 from valueflow.vidb import Anchors
@@ -58,6 +59,17 @@ class Windows:
         """Return windows of texts of unknown intensity: (W, K) indices into (N,) texts; theory and value by id."""
         unknown = Anchors(theory, value, texts, np.full(len(texts), np.nan))
         return cls(items[:, 0], items[:, 1:], prompt_order, texts, unknown)
+
+    @classmethod
+    def joined(cls, parts: Sequence["Windows"]) -> Self:
+        """Return the windows of several parts as one, part after part; texts and anchors are the same in all."""
+        return cls(
+            np.concatenate([part.responses for part in parts]),
+            np.concatenate([part.anchors for part in parts]),
+            np.concatenate([part.prompt_order for part in parts]),
+            parts[0].response_texts,
+            parts[0].anchor_set,
+        )
 
     def __len__(self) -> int:
         return len(self.responses)
@@ -180,13 +192,22 @@ class RankedWindows:
         """Return the rankings of several judges, by name, of the same windows: window by window, judge by judge."""
         parts = tuple(members.values())
         judges = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
-        joined = {
-            name: np.concatenate([getattr(part, name) for part in parts])
-            for name in _PER_RANKING
-            if all(getattr(part, name) is not None for part in parts)
-        }
-        panel = cls(**joined | {"judges": judges}, judge_names=tuple(members), report=report)
+        panel = cls(**_concatenated(parts) | {"judges": judges}, judge_names=tuple(members), report=report)
         return panel[np.lexsort((panel.judges, panel.windows))]
+
+    @classmethod
+    def joined(cls, parts: Sequence["RankedWindows"]) -> Self:
+        """Return the rankings of several batches by the same judges as one, batch after batch.
+
+        Windows are numbered through, as in `Windows.joined` of the batches; what judging took is summed up.
+        """
+        counts = [int(part.windows.max(initial=-1)) + 1 for part in parts]
+        numbers = [part.windows + first for part, first in zip(parts, np.cumsum([0, *counts]), strict=False)]
+        return cls(
+            **_concatenated(parts) | {"windows": np.concatenate(numbers)},
+            judge_names=parts[0].judge_names,
+            report=summed_report([part.report for part in parts]),
+        )
 
     def __len__(self) -> int:
         return len(self.responses)
@@ -218,6 +239,15 @@ _PER_RANKING = (
     "errors",
     "prompt_order",
 )
+
+
+def _concatenated(parts: Sequence[RankedWindows]) -> dict[str, Any]:
+    """Return what is known of each ranking of all parts, part after part."""
+    return {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in _PER_RANKING
+        if all(getattr(part, name) is not None for part in parts)
+    }
 
 
 def commonest_order(orders: npt.NDArray[np.int64], prompt_order: npt.NDArray[np.int64]) -> tuple[list[int], float]:

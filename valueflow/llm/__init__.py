@@ -17,6 +17,7 @@ from valueflow.llm.prompting import (
     readings,
 )
 from valueflow.llm.protocol import (
+    MAX_LOGPROBS,
     Arrivals,
     ChatModel,
     Completion,
@@ -31,6 +32,7 @@ from valueflow.llm.protocol import (
 from valueflow.llm.settings import ConfiguredModel
 
 __all__ = [
+    "MAX_LOGPROBS",
     "TRUNCATION_MARK",
     "Arrivals",
     "CacheMode",

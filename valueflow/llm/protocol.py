@@ -14,6 +14,9 @@ class Message(TypedDict):
 
 Conversation = Sequence[Message]
 
+MAX_LOGPROBS = 20
+"""Tokens that one may have the log-probabilities of: what OpenAI's servers give, and vLLM unless told otherwise."""
+
 
 @dataclass(frozen=True)
 class Constraint:
@@ -50,12 +53,16 @@ class Sampling:
         Of the draws, where the temperature is above 0.
     constraint
         What the answer must look like. An engine that cannot apply it ignores it.
+    top_logprobs
+        Of how many of the likeliest first tokens of the answer the log-probability is wanted, at most `MAX_LOGPROBS`;
+        0: of none. It changes no answer.
     """
 
     temperature: float = 0.0
     max_tokens: int = 50
     seed: int = 42
     constraint: Constraint | None = None
+    top_logprobs: int = 0
 
 
 @dataclass(frozen=True)
@@ -74,6 +81,12 @@ class Completion:
         Why there is no answer, empty where there is one. Such a completion is never cached.
     cached
         Whether it comes from the cache; of no account when completions are compared.
+    logprobs
+        Natural log-probability of the likeliest first tokens of the answer, by their text, at temperature 1; the text
+        keeps the blanks that a tokenizer has in it, as in " B". Tokens of the same text are one. None where none were
+        asked for, where the engine or server gives none, and where the model writes its thoughts before its answer.
+        They are the model's own, before the constraint, but of vLLM, in process or as a server, which constrains
+        first: there they are the model's given that the answer keeps to the constraint.
     """
 
     text: str
@@ -82,6 +95,8 @@ class Completion:
     truncated: bool = False
     error: str = ""
     cached: bool = field(default=False, compare=False)
+    # Left out of the hash, as mappings have none; equality looks at it.
+    logprobs: Mapping[str, float] | None = field(default=None, hash=False)
 
 
 Arrivals = Sequence[tuple[int, Completion]]

@@ -19,9 +19,11 @@ class SurveyAnswers(Outcome):
     ----------
     details
         One row per question and group: what was asked, the group's own distribution, and of each pass the answer, the
-        option read from it, whether it is right, and why it failed.
+        option read from it, whether it is right, why it failed, its distribution over the options, and how near that is
+        to the group's and to other groups'; see `measure_survey`.
     accuracy
-        One row per attribute, one per attribute group, one overall: see `accuracy_table`.
+        One row per attribute, one per attribute group, one overall: see `accuracy_table` for the accuracies, and
+        `measure_survey` for alignments, gains and ceilings.
     relevance
         `question` and `top_score` of each different question, where they were computed; a file of them can be given
         to the next run. None where they were read from one.

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from valueflow.opinionqa.scales import scale_positions
 from valueflow.run import InputError, shorten
 
 DEMO = "demo"
@@ -30,6 +31,8 @@ GROUPS = {
 }
 """What the survey calls a kind of group -> our name of it; another kind keeps its own name."""
 
+_LARGEST_POSITION = 1e9
+
 _SUM_TOLERANCE = 1e-3
 """How far the sum of a distribution may lie from 1: files round."""
 
@@ -48,12 +51,15 @@ class SurveyQuestion:
         The group, as the survey names it: `INCOME_$100,000 or more`.
     gold
         Share of the group that chose each option.
+    ordinal
+        What the file declares of the options' order; see `scale_positions`.
     """
 
     question: str
     options: tuple[str, ...]
     attribute: str
     gold: tuple[float, ...]
+    ordinal: tuple[float | None, ...] | bool | None = None
 
     @property
     def group(self) -> str:
@@ -65,6 +71,11 @@ class SurveyQuestion:
     def member(self) -> str:
         """Which group of that kind: `$100,000 or more`."""
         return self.attribute.partition("_")[2] or self.attribute
+
+    @property
+    def positions(self) -> tuple[float, ...]:
+        """Where each option stands on the question's scale; NaN for one on none."""
+        return scale_positions(self.options, self.ordinal)
 
     @property
     def most_frequent(self) -> frozenset[int]:
@@ -90,7 +101,8 @@ def load_questions(source: str, limit: int | None) -> list[SurveyQuestion]:
     Parameters
     ----------
     source
-        JSON file: a list of objects with `question`, `options`, `attribute` and `gold_distribution`; or `demo`.
+        JSON file: a list of objects with `question`, `options`, `attribute` and `gold_distribution`, perhaps with
+        `ordinal`; or `demo`.
     limit
         Only the first so many; None: all.
 
@@ -144,7 +156,22 @@ def _item(entry: object, where: str) -> SurveyQuestion:
     bare = stem(question)
     if not bare:
         raise InputError(f"{where}: 'question' holds no question")
-    return SurveyQuestion(bare, texts, attribute, tuple(map(float, gold)))
+    ordinal = _ordinal(entry.get("ordinal"), len(texts), where)
+    return SurveyQuestion(bare, texts, attribute, tuple(map(float, gold)), ordinal)
+
+
+def _ordinal(given: object, n_options: int, where: str) -> tuple[float | None, ...] | bool | None:
+    right = "give false, true, or a list of a position for each option, null for one on no scale"
+    if given is None or isinstance(given, bool):
+        return given
+    if not isinstance(given, list) or len(given) != n_options:
+        found = f"{len(given)} entries for {n_options} options" if isinstance(given, list) else shorten(str(given))
+        raise InputError(f"{where}: 'ordinal' is {found}; {right}")
+    for position in given:
+        is_number = isinstance(position, int | float) and not isinstance(position, bool)
+        if position is not None and not (is_number and abs(position) < _LARGEST_POSITION):
+            raise InputError(f"{where}: 'ordinal' holds {shorten(str(position))}, which is no position; {right}")
+    return tuple(given)
 
 
 def _text(content: object, where: str) -> str:

@@ -30,6 +30,8 @@ class OpinionQASettings(Settings):
     num_prompts: PositiveInt
     threshold: Annotated[float, Field(allow_inf_nan=False)]
     max_tokens: PositiveInt
+    logprobs: bool
+    samples: Annotated[int, Field(ge=0, le=10_000, strict=True)]
     system: str
     default_prompt: str
     profile_prompt: str

@@ -6,6 +6,7 @@ window is the response, whose utility is sought; item j + 1 is anchor j, whose u
 numbers, most supportive first. Utilities are in points of the anchors' intensity scale.
 """
 
+from .adaptive import AnchorChoice, anchor_information, choose_anchors, posterior_sd
 from .agreement import kendall_w
 from .discrimination import DiscriminationFit, anchor_kendall_tau, fit_discrimination
 from .grid import LOWEST_LOG_LIKELIHOOD, Grid, grid_for, log_likelihoods, summarize_on_grid
@@ -25,6 +26,7 @@ __all__ = [
     "HIGHEST_DISCRIMINATION",
     "LOWEST_LOG_LIKELIHOOD",
     "LOWEST_PRIOR_PRECISION",
+    "AnchorChoice",
     "DiscriminationFit",
     "Grid",
     "ItemFit",
@@ -35,9 +37,11 @@ __all__ = [
     "PosteriorSummary",
     "Solver",
     "UtilityFit",
+    "anchor_information",
     "anchor_kendall_tau",
     "are_permutations",
     "check_order",
+    "choose_anchors",
     "choose_prior_precision",
     "fit_discrimination",
     "fit_items",
@@ -49,6 +53,7 @@ __all__ = [
     "kendall_w",
     "log_likelihoods",
     "outfit",
+    "posterior_sd",
     "simulate_rankings",
     "summarize_on_grid",
     "summarize_posterior",

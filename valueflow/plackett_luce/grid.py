@@ -89,7 +89,7 @@ def log_likelihoods(
 ) -> NDArray[np.float32]:
     r"""Evaluate the log-likelihood of responses at the nodes of a grid.
 
-    The judge sees a text of intensity u at a place y, normal around u with standard deviation sigma, in all its windows:
+    The judge sees a text of intensity u at a place y in all its windows, normal around u with standard deviation sigma:
 
     .. math:: \ell(u) = \log \int \prod_w P(\pi_w \mid y) \, N(y; u, \sigma^2) \, dy
 
@@ -137,7 +137,7 @@ def log_likelihoods(
 
 
 def _normal_weights(nodes: FloatArray, places: FloatArray, spacing: float, sd: float) -> FloatArray | None:
-    """Return each place's share of a normal distribution around each node, (G, P): that of its cell; None without one."""
+    """Return each place's share of a normal distribution around each node, (G, P); None where it has no width."""
     if sd <= 0:
         return None
     edges = np.concatenate([places - spacing / 2, [places[-1] + spacing / 2]])

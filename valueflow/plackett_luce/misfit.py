@@ -23,9 +23,9 @@ def outfit(
     r"""Compare where each response was ranked with where its utility puts it.
 
     Given the judge's order of the anchors, the response comes j-th with probability ``p_j prod_{i<j} (1 - p_i)``, where
-    ``p_j = e^{b u} / (e^{b u} + W_j)`` and W_j is the strength of the anchors left: exactly, by Luce's choice axiom. With
-    L the number of anchors ranked above it, the outfit is the mean over windows of ``(L - E L)^2 / Var L``, about 1 where
-    the model holds (Wright and Masters, 1982).
+    ``p_j = e^{b u} / (e^{b u} + W_j)`` and W_j is the strength of the anchors left: exactly, by Luce's choice axiom.
+    With L the number of anchors ranked above it, the outfit is the mean over windows of ``(L - E L)^2 / Var L``, about
+    1 where the model holds (Wright and Masters, 1982).
 
     Parameters
     ----------

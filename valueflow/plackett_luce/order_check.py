@@ -41,8 +41,8 @@ def check_order(orders: ArrayLike, ratings: ArrayLike) -> OrderCheck:
 
     At beta = 0 all orders of a window are equally likely. The derivative of the log-likelihood in beta is then
     ``U = sum_s (r_s - mean of r over those left)`` over the stages s of all windows, and its variance the sum of the
-    variances of r over those left; ``z = U / sqrt(var)`` (a score test). Grouped by anchor, U is ``sum_a r_a t_a`` with t
-    the Savage scores; the test over anchors is that of the correlation of r and t.
+    variances of r over those left; ``z = U / sqrt(var)`` (a score test). Grouped by anchor, U is ``sum_a r_a t_a`` with
+    t the Savage scores; the test over anchors is that of the correlation of r and t.
 
     Parameters
     ----------

@@ -275,7 +275,7 @@ class _Problem:
 
         operator = LinearOperator((n, n), matvec=times)
         scale = LinearOperator((n, n), matvec=lambda v: v / diagonal)
-        return np.asarray(cg(operator, slope, rtol=1e-4, maxiter=200, M=scale)[0])
+        return np.asarray(cg(operator, slope, rtol=0.01, maxiter=200, M=scale)[0])
 
     def _likelihood(self, logits: FloatArray) -> tuple[float, FloatArray, tuple[FloatArray, FloatArray, FloatArray]]:
         """Return log-likelihood, gradient, and by place: strengths, sums of 1 / total and of its square over stages."""

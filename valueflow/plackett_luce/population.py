@@ -14,9 +14,12 @@ from scipy.optimize import minimize
 from .grid import Grid
 from .windows import FloatArray
 
-_FURTHEST_MEAN = 20.0
+_FURTHEST_MEAN = 10.0
 _WIDEST = 20.0
 _FIRST_SPREAD = 3.0
+_LEAST_INFORMATION = 1e-6
+"""As a share of the population's variance: below it, responses do not tell places on the scale apart."""
+
 _FOR_START = 5_000
 _NARROWEST_IN_CELLS = 0.75
 """A population narrower than this many cells of the grid looks like one point; its mean is the same."""
@@ -32,7 +35,7 @@ class PopulationFit:
         Of the population within the scale, in points.
     influence : (N,) float array
         Influence of each response on the mean: its sampling variance is the sum of their squares, over clusters of
-        the sums within them.
+        the sums within them. NaN where no response says anything.
     """
 
     mean: float
@@ -131,9 +134,12 @@ def _with_influences(likelihoods: FloatArray, grid: Grid, parameters: FloatArray
     # A spread at its bound is taken as known; so is one of which the responses say nothing.
     at_narrowest = parameters[1] <= np.log(_narrowest(grid)) + 1e-6
     free = 1 if at_narrowest or np.linalg.det(information) <= 1e-9 * np.prod(np.diag(information)) else 2
-    direction = np.linalg.solve(information[:free, :free], gradient[:free]) / len(likelihoods)
-    mean = float(expected[0])
-    return PopulationFit(mean, float(np.sqrt(max(expected[1] - mean**2, 0.0))), scores[:, :free] @ direction)
+    mean, variance = float(expected[0]), float(gradient[0])
+    if information[0, 0] <= _LEAST_INFORMATION * variance:
+        influence = np.full(len(likelihoods), np.nan)
+    else:
+        influence = scores[:, :free] @ np.linalg.solve(information[:free, :free], gradient[:free]) / len(likelihoods)
+    return PopulationFit(mean, float(np.sqrt(max(variance, 0.0))), influence)
 
 
 def _covariance(moments: FloatArray) -> FloatArray:

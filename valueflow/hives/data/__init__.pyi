@@ -8,7 +8,9 @@ from .labels import shared_levels as shared_levels
 from .sources import left_out_by_reason as left_out_by_reason
 from .sources import load_rows as load_rows
 from .sources import load_table as load_table
+from .split import held_out_of_training as held_out_of_training
 from .split import is_held_out as is_held_out
+from .split import without_texts_of as without_texts_of
 from .table import STAGE_2_COLUMNS as STAGE_2_COLUMNS
 from .table import TrainingTable as TrainingTable
 from .table import checked_frame as checked_frame

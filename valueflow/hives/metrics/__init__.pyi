@@ -1,6 +1,10 @@
+from .counted import CountedMean as CountedMean
+from .counted import mean_and_count as mean_and_count
 from .held_out import held_out_metrics as held_out_metrics
 from .measuring import embedding_metrics as embedding_metrics
 from .measuring import measure_encoder as measure_encoder
+from .published import published_metrics as published_metrics
+from .ranking import category_pair_accuracies as category_pair_accuracies
 from .ranking import ranking_accuracies as ranking_accuracies
 from .retrieval import average_precisions as average_precisions
 from .retrieval import chance_average_precision as chance_average_precision
@@ -8,4 +12,5 @@ from .retrieval import concept_retrieval as concept_retrieval
 from .similarity import cosine_similarities as cosine_similarities
 from .similarity import normalized as normalized
 from .values import knn_correct as knn_correct
+from .values import nearest_correct as nearest_correct
 from .values import orthogonality as orthogonality

@@ -1,5 +1,6 @@
 """Sums over pairs of texts by what they share: correlation and mean distances without holding the pairs."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,7 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from valueflow.hives.data import NONE, IntArray
-from valueflow.hives.metrics.similarity import CountedMean, FloatArray
+from valueflow.hives.metrics.counted import CountedMean
+from valueflow.hives.metrics.similarity import GRID_BITS, FloatArray
+
+_SAME, _OTHER = "_same_direction", "_other_direction"
 
 
 @dataclass
@@ -29,14 +33,14 @@ class PairSums:
     @classmethod
     def empty(cls, depth: int, origin: float) -> "PairSums":
         """Return sums over no pairs."""
-        kinds = 2 * depth + 2
-        return cls(depth, origin, np.zeros(kinds, np.int64), np.zeros(kinds), 0.0, np.zeros(depth + 3, np.int64))
+        kinds, names = 2 * depth + 2, len(distance_names(depth))
+        return cls(depth, origin, np.zeros(kinds, np.int64), np.zeros(kinds), 0.0, np.zeros(names, np.int64))
 
     def _named(self, by_kind: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Sum (..., 2L + 2) numbers to (..., L + 3), in the order of `distance_names`."""
+        """Sum (..., 2L + 2) numbers to those of `distance_names`, in their order."""
         other, same = by_kind[..., 0::2], by_kind[..., 1::2]
         directions = [same.sum(axis=-1)[..., None], other.sum(axis=-1)[..., None]]
-        return np.concatenate([other + same, *directions], axis=-1)
+        return np.concatenate([other + same, *directions, same, other], axis=-1)
 
     def add(self, similarities: FloatArray, kind: npt.NDArray[np.int16]) -> None:
         """Add a block of (B, N) pairs; those of kind NONE are left out."""
@@ -67,16 +71,60 @@ class PairSums:
 
     def distances(self) -> dict[str, CountedMean]:
         """Return the mean of 1 - similarity, and the number of texts that have such pairs, by name."""
-        counts = self._named(self.counts)
-        means = 1.0 - self.origin - self._named(self.sums) / np.maximum(counts, 1)
+        means, counts = self._means()
         return {
-            name: (float(mean) if count else None, int(n))
+            name: CountedMean(float(mean) if count else None, int(n))
             for name, mean, count, n in zip(
                 distance_names(self.depth), means.tolist(), counts.tolist(), self.texts.tolist(), strict=True
             )
         }
 
+    def ratios(self) -> dict[str, CountedMean]:
+        """Return quotients of mean distances by name, each with the smaller of the numbers of texts of both.
+
+        None where there are no pairs of one kind, or where the divisor is no more than the rounding of similarities.
+        """
+        means, counts = self._means()
+        places = {name: place for place, name in enumerate(distance_names(self.depth))}
+        found = {}
+        for name, dividend, divisors in _ratios(self.depth):
+            upper = places[dividend]
+            lower = next((places[divisor] for divisor in divisors if counts[places[divisor]]), None)
+            if lower is None or not counts[upper] or means[lower] <= 2.0**-GRID_BITS:
+                found[name] = CountedMean(None, 0)
+            else:
+                texts = min(self.texts[upper], self.texts[lower])
+                found[name] = CountedMean(float(means[upper] / means[lower]), int(texts))
+        return found
+
+    def _means(self) -> tuple[FloatArray, IntArray]:
+        """Return mean distances and numbers of pairs, in the order of `distance_names`; 1 - origin without pairs."""
+        counts = self._named(self.counts)
+        return 1.0 - self.origin - self._named(self.sums) / np.maximum(counts, 1), counts
+
 
 def distance_names(depth: int) -> list[str]:
     """Return the names of all mean distances, in order."""
-    return [*(f"shared_{levels}" for levels in range(depth + 1)), "same_direction", "other_direction"]
+    levels = [f"shared_{shared}" for shared in range(depth + 1)]
+    both = [f"{level}{direction}" for direction in (_SAME, _OTHER) for level in levels]
+    return [*levels, "same_direction", "other_direction", *both]
+
+
+def ratio_names(depth: int) -> list[str]:
+    """Return the names of all ratios of mean distances, in order."""
+    return [name for name, _, _ in _ratios(depth)]
+
+
+def _ratios(depth: int) -> Iterator[tuple[str, str, list[str]]]:
+    """Yield name, dividend and divisors, of which the first that has pairs counts.
+
+    The other direction is divided by the same one, and texts that share a number of levels by those that share more.
+    """
+    levels = range(depth + 1)
+    for shared in levels:
+        level = f"shared_{shared}"
+        yield f"{level}_other_to_same_direction", f"{level}{_OTHER}", [f"{level}{_SAME}"]
+    for direction in ("", _SAME, _OTHER):
+        for shared in levels[:-1]:
+            more = [f"shared_{other}{direction}" for other in levels[shared + 1 :]]
+            yield f"shared_{shared}_to_next{direction}", f"shared_{shared}{direction}", more

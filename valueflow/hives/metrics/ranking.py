@@ -29,10 +29,8 @@ def ranking_accuracies(similarities: FloatArray, categories: npt.NDArray[np.inte
         category. NaN where fewer than two are present.
     """
     # Two sorts per query, then one running sum per category: O(n log n), not one step for each pair or chain.
-    n_categories = int(categories.max(initial=-1)) + 1
-    # Texts left out get the highest code: then no category ever looks at them.
-    codes = np.where(categories < 0, n_categories, categories).astype(np.int64)
-    counts = np.stack([np.count_nonzero(codes == c, axis=1) for c in range(n_categories + 1)], axis=1)[:, :n_categories]
+    codes, counts = _coded(categories)
+    n_categories = counts.shape[1]
     pairs = (counts * (np.cumsum(counts, axis=1) - counts)).sum(axis=1)
     # Where ties are in descending order of their categories, the lower ones before a text are those truly less
     # similar; in ascending order, those tied with it are among them. The mean of both counts ties one half.
@@ -42,6 +40,45 @@ def ranking_accuracies(similarities: FloatArray, categories: npt.NDArray[np.inte
     pairwise = np.where(pairs > 0, wins / np.maximum(2 * pairs, 1), np.nan)
     strict = np.where((counts > 0).sum(axis=1) > 1, _chains_in_order(apart, counts), np.nan)
     return pairwise, strict
+
+
+def category_pair_accuracies(
+    similarities: FloatArray, categories: npt.NDArray[np.integer]
+) -> tuple[FloatArray, IntArray]:
+    """Return for each query how well similarities descend from category to category, each pair of them counting alike.
+
+    Takes what `ranking_accuracies` takes. Of two categories that are present, it is the share of pairs, a text of each,
+    of which the one in the higher category is more similar; ties are wrong.
+
+    Returns
+    -------
+    accuracy
+        (B,) mean of these shares over the pairs of categories. NaN for a query without such pairs.
+    pairs
+        (B,) number of pairs of categories.
+    """
+    codes, counts = _coded(categories)
+    n_categories = counts.shape[1]
+    # Ties in descending order of their categories: what is before a text is truly less similar.
+    ordered = _codes_by_similarity(similarities, codes, n_categories, ascending_ties=False)
+    shares, pairs = np.zeros(len(codes)), np.zeros(len(codes), dtype=np.int64)
+    for lower in range(n_categories - 1):
+        before = np.cumsum(ordered == lower, axis=1, dtype=np.int64)
+        for higher in range(lower + 1, n_categories):
+            wins = np.einsum("ij,ij->i", before, (ordered == higher).astype(np.int64))
+            n_texts = counts[:, lower] * counts[:, higher]
+            shares += wins / np.maximum(n_texts, 1)
+            pairs += n_texts > 0
+    return np.where(pairs > 0, shares / np.maximum(pairs, 1), np.nan), pairs
+
+
+def _coded(categories: npt.NDArray[np.integer]) -> tuple[IntArray, IntArray]:
+    """Return (B, N) codes of the categories and the (B, C) number of texts in each of C categories."""
+    n_categories = int(categories.max(initial=-1)) + 1
+    # Texts left out get the highest code: then no category ever looks at them.
+    codes = np.where(categories < 0, n_categories, categories).astype(np.int64)
+    counts = np.stack([np.count_nonzero(codes == c, axis=1) for c in range(n_categories + 1)], axis=1)
+    return codes, counts[:, :n_categories]
 
 
 def _codes_by_similarity(similarities: FloatArray, codes: IntArray, highest: int, *, ascending_ties: bool) -> IntArray:

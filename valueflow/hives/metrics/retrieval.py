@@ -10,13 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from valueflow.hives.data import NONE, BoolArray, IntArray
-from valueflow.hives.metrics.similarity import (
-    FloatArray,
-    cosine_similarities,
-    mean_and_count,
-    row_blocks,
-    whole_numbers,
-)
+from valueflow.hives.metrics.counted import CountedMean, mean_and_count
+from valueflow.hives.metrics.similarity import FloatArray, cosine_similarities, row_blocks, whole_numbers
 
 
 def average_precisions(similarities: FloatArray, relevant: BoolArray) -> FloatArray:
@@ -59,12 +54,12 @@ def chance_average_precision(n_relevant: npt.ArrayLike, n_texts: int) -> FloatAr
 
 def concept_retrieval(
     embeddings: FloatArray, theories: IntArray, concepts: IntArray
-) -> tuple[float | None, float | None, int]:
+) -> tuple[CountedMean, CountedMean]:
     """Return how well texts find those of the same concept in other theories.
 
     Each text with an id that some text of another theory has too orders all texts of other theories that have an id.
     Takes (N, D) normalized embeddings, theories and concepts as in `Labels`. Returns the mean average precision and its
-    expectation for a random order, None where no text can be a query, and the number of queries.
+    expectation for a random order, with the number of queries; None where no text can be a query.
     """
     precisions, chances = [np.empty(0)], [np.empty(0)]
     for theory in np.unique(theories):
@@ -76,5 +71,4 @@ def concept_retrieval(
             found = cosine_similarities(embeddings[rows], embeddings[candidates])
             precisions.append(average_precisions(found, relevant))
             chances.append(chance_average_precision(relevant.sum(axis=1), len(candidates)))
-    precision, n = mean_and_count(np.concatenate(precisions))
-    return precision, mean_and_count(np.concatenate(chances))[0], n
+    return mean_and_count(np.concatenate(precisions)), mean_and_count(np.concatenate(chances))

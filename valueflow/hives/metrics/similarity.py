@@ -16,9 +16,6 @@ BLOCK_PAIRS = 1 << 18
 # the shape of a block, would decide between duplicates.
 GRID_BITS = 30
 
-CountedMean = tuple[float | None, int]
-"""A metric with the number of texts for which it is defined."""
-
 
 def normalized(embeddings: npt.ArrayLike) -> FloatArray:
     """Scale each row of (N, D) embeddings to length 1; a row of zeros stays as it is, and is similar to nothing."""
@@ -47,9 +44,3 @@ def row_blocks(n_rows: int, n_columns: int) -> Iterator[slice]:
     size = max(BLOCK_PAIRS // max(n_columns, 1), 1)
     for first in range(0, n_rows, size):
         yield slice(first, min(first + size, n_rows))
-
-
-def mean_and_count(values: FloatArray) -> CountedMean:
-    """Average what is not NaN, and count it."""
-    defined = values[~np.isnan(values)]
-    return (float(defined.mean()) if defined.size else None), defined.size

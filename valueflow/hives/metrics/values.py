@@ -23,16 +23,40 @@ def knn_correct(
     n = similarities.shape[1]
     if not 1 <= k < n:
         raise ValueError(f"k must be from 1 to the number of other texts ({n - 1}), got {k}")
-    bits = max(len(prefixes) - 1, 1).bit_length()
-    mask = (1 << bits) - 1
-    keys = (whole_numbers(similarities) << bits) | (mask - groups)
+    keys, mask = _nearness(similarities, groups, len(prefixes))
     keys[np.arange(len(rows)), rows] = np.iinfo(np.int64).min
     nearest = np.sort(np.partition(keys, n - k, axis=1)[:, n - k :], axis=1)[:, ::-1]
-    neighbors = mask - (nearest & mask)
-    own = prefixes[groups[rows]]
-    correct = np.empty((len(rows), prefixes.shape[2]), dtype=bool)
+    return _elected(mask - (nearest & mask), prefixes, prefixes[groups[rows]])
+
+
+def nearest_correct(
+    similarities: FloatArray, groups: IntArray, prefixes: IntArray, own: IntArray
+) -> npt.NDArray[np.bool_]:
+    """Return for each query and level whether the nearest of N other texts names a prefix of its own.
+
+    The vote of `knn_correct` with one neighbor, for queries that are not among the texts: takes (B, N) similarities
+    from `cosine_similarities`, the (N,) number in `prefixes` of each text's paths, (G, W, L) paths and the (B, V, L)
+    paths of the queries. Returns (B, L).
+    """
+    keys, mask = _nearness(similarities, groups, len(prefixes))
+    return _elected(mask - (keys.max(axis=1)[:, None] & mask), prefixes, own)
+
+
+def _nearness(similarities: FloatArray, groups: IntArray, n_groups: int) -> tuple[IntArray, int]:
+    """Return (B, N) numbers that ascend with similarity and, where that is equal, descend with the group.
+
+    The group is `mask` minus the number's last digits, `number & mask`.
+    """
+    bits = max(n_groups - 1, 1).bit_length()
+    mask = (1 << bits) - 1
+    return (whole_numbers(similarities) << bits) | (mask - groups), mask
+
+
+def _elected(neighbors: IntArray, prefixes: IntArray, own: IntArray) -> npt.NDArray[np.bool_]:
+    """Return for each query and level whether its (B, k) neighbors, by group, vote for one of its (B, V, L) own."""
+    correct = np.empty((len(neighbors), prefixes.shape[2]), dtype=bool)
     for level in range(prefixes.shape[2]):
-        votes = without_repeats(prefixes[:, :, level])[neighbors].reshape(len(rows), -1)
+        votes = without_repeats(prefixes[:, :, level])[neighbors].reshape(len(neighbors), -1)
         counts = (votes[:, :, None] == votes[:, None, :]).sum(axis=2)
         counts[votes == NONE] = 0
         # argmax takes the first of equals, and votes are in the order of their neighbors.

@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 MODEL_FOLDER = "model"
 CARD_FILE = "README.md"
 
-_METRICS = ("ranking_accuracy", "strict_accuracy", "similarity_correlation", "orthogonality", "anchor_retrieval")
+_METRICS = (
+    "ranking_accuracy",
+    "strict_accuracy",
+    "similarity_correlation",
+    "orthogonality",
+    "direction_accuracy",
+    "direction_accuracy_chance",
+    "anchor_retrieval",
+)
 
 
 def export_model(model: "SentenceTransformer", folder: Path, summary: Mapping[str, Any]) -> None:

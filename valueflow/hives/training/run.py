@@ -3,16 +3,15 @@
 import logging
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from valueflow.hives.data import (
     STAGE_2_COLUMNS,
     TrainingTable,
-    is_held_out,
+    held_out_of_training,
     left_out_by_reason,
     load_rows,
     load_table,
     training_table,
+    without_texts_of,
 )
 from valueflow.hives.metrics import embedding_metrics
 from valueflow.hives.outcome import TrainedEncoder
@@ -64,10 +63,20 @@ def train_encoder(settings: TrainSettings, run: Run) -> TrainedEncoder:
         encoder = load_backbone(settings.backbone, settings.model)
     before: dict[str, Any] = {}
 
+    def measured(table: TrainingTable) -> dict[str, Any]:
+        with timings.stage("measure"):
+            return embedding_metrics(
+                encoder,
+                table,
+                seed=settings.seed,
+                on_gpu=settings.trainer.may_use_gpu,
+                published=settings.metrics == "published",
+                training=training,
+            )
+
     def measure_before(trainer: "pl.Trainer") -> None:
         if trainer.is_global_zero and test is not None:
-            with timings.stage("measure"):
-                before.update(embedding_metrics(encoder, test, seed=settings.seed, on_gpu=settings.trainer.may_use_gpu))
+            before.update(measured(test))
 
     measuring = timings.seconds.get("measure", 0.0)
     with timings.stage("train"):
@@ -82,10 +91,7 @@ def train_encoder(settings: TrainSettings, run: Run) -> TrainedEncoder:
             before=measure_before,
         )
     timings.seconds["train"] -= timings.seconds.get("measure", 0.0) - measuring
-    after: dict[str, Any] | None = None
-    if test is not None and result.is_main:
-        with timings.stage("measure"):
-            after = embedding_metrics(encoder, test, seed=settings.seed, on_gpu=settings.trainer.may_use_gpu)
+    after = measured(test) if test is not None and result.is_main else None
     summary = {
         "task": "train",
         "stage": settings.stage.name,
@@ -116,26 +122,23 @@ def _load(settings: TrainSettings) -> tuple[TrainingTable, TrainingTable | None,
     sources = given.train or []
     loaded = load_rows(sources)
     table = training_table([source.rows for source in loaded])
-    held = np.zeros(len(table), dtype=bool)
-    if given.validation is None and given.held_out > 0:
-        held = is_held_out(table.texts, given.held_out, settings.seed)
+    held = held_out_of_training(table, given, settings.seed)
+    if given.validation is None:
         validation = table.take(held) if held.any() else None
     else:
         validation = load_table(given.validation) if given.validation else None
     test = load_table(given.test) if given.test else validation
-    training = table.take(~held)
-    # Numbers mean other names in other tables; what matters is the text.
-    watched = {text for held_out in (validation, test) if held_out is not None for text in held_out.texts}
-    seen = np.array([text in watched for text in training.texts], dtype=bool)
-    if seen.any():
-        _log.warning("%s training texts are among the test texts too; they are not trained on", f"{seen.sum():,}")
-        training = training.take(~seen)
+    offered = table.take(~held)
+    training = without_texts_of(offered, [watched for watched in (validation, test) if watched is not None])
+    seen = len(offered) - len(training)
+    if seen:
+        _log.warning("%s training texts are among the test texts too; they are not trained on", f"{seen:,}")
     if not len(training):
         raise InputError("data: no text is left to train on; hold out less, or test on other texts")
     if validation is None:
         _log.warning("nothing is held out: the last weights count, and there are no metrics")
     described = _described(sources, table, training, test)
-    lost = left_out_by_reason(loaded) | ({_TEST_TEXTS: int(seen.sum())} if seen.any() else {})
+    lost = left_out_by_reason(loaded) | ({_TEST_TEXTS: seen} if seen else {})
     return training, validation, test, described | {"left_out": lost}
 
 

@@ -245,7 +245,9 @@ def _encode(completion: Completion) -> bytes:
         # The name in caches that are already there.
         "cut": completion.truncated,
     }
-    return as_bytes(as_json(stored))
+    # Left out where there are none, so that records stay what they were.
+    logprobs = {} if completion.logprobs is None else {"logprobs": dict(completion.logprobs)}
+    return as_bytes(as_json(stored | logprobs))
 
 
 def _decode(value: bytes) -> Completion | None:
@@ -260,8 +262,17 @@ def _decode(value: bytes) -> Completion | None:
             "completion_tokens": int(completion_tokens),
             "cut": bool(truncated),
         }:
-            return Completion(text, prompt_tokens, completion_tokens, truncated, cached=True)
+            logprobs = stored.get("logprobs")
+            if logprobs is not None and not _are_logprobs(logprobs):
+                return None
+            return Completion(text, prompt_tokens, completion_tokens, truncated, cached=True, logprobs=logprobs)
     return None
+
+
+def _are_logprobs(stored: object) -> bool:
+    return isinstance(stored, dict) and all(
+        isinstance(figure, int | float) and not isinstance(figure, bool) for figure in stored.values()
+    )
 
 
 def _storable(model: str) -> str:

@@ -14,7 +14,12 @@ def request_key(identity: Mapping[str, object], conversation: Conversation, samp
     request = {
         "identity": dict(identity),
         "messages": [dict(message) for message in conversation],
-        "sampling": {field.name: getattr(sampling, field.name) for field in fields(sampling)}
+        "sampling": {
+            field.name: getattr(sampling, field.name)
+            for field in fields(sampling)
+            # Newer than caches that are already there, whose keys do not have it.
+            if field.name != "top_logprobs" or sampling.top_logprobs
+        }
         | {
             "temperature": float(sampling.temperature),
             # Servers write an object's members in the order of its schema, so that order counts: the schema goes in

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from valueflow.llm.engines.chat_template import check_lengths, prompt_tokens, reason
 from valueflow.llm.engines.constrained import Grammars
+from valueflow.llm.engines.first_tokens import FirstTokens
 from valueflow.llm.engines.thoughts import final_answer
 from valueflow.llm.engines.weights import find_model, model_identity
 from valueflow.llm.protocol import Arrivals, Completion, Conversation, Sampling, Stream, one_each
@@ -143,8 +144,8 @@ class TransformersEngine:
             if not waiting[limit]:
                 del waiting[limit]
             yield [
-                (index, self._completion(len(prompts[index]), answer, limit))
-                for index, answer in zip(batch, answers, strict=True)
+                (index, self._completion(len(prompts[index]), answer, limit, logprobs))
+                for index, answer, logprobs in zip(batch, *answers, strict=True)
             ]
 
     def close(self) -> None:
@@ -155,8 +156,13 @@ class TransformersEngine:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def _answers(self, prompts: list[list[int]], samplings: list[Sampling], limit: int) -> list[list[int]] | None:
-        """Return the tokens after each prompt, padding included, or None where memory does not suffice."""
+    def _answers(
+        self, prompts: list[list[int]], samplings: list[Sampling], limit: int
+    ) -> tuple[list[list[int]], list[dict[str, float] | None]] | None:
+        """Return the tokens after each prompt, padding included, and the log-probabilities of the first ones.
+
+        None where memory does not suffice.
+        """
         import torch
         from transformers import GenerationConfig
 
@@ -164,7 +170,11 @@ class TransformersEngine:
         rows = [[self._padding] * (width - len(prompt)) + prompt for prompt in prompts]
         attention = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
         device = self._model.device
+        # What a model writes first may be thoughts.
+        counts = [0 if self._settings.answer_after else drawn.top_logprobs for drawn in samplings]
+        first_tokens = FirstTokens(counts) if any(counts) else None
         processors: list[Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = []
+        processors += [] if first_tokens is None else [first_tokens]
         temperatures = [drawn.temperature for drawn in samplings]
         if any(temperature > 0 for temperature in temperatures):
             processors.append(_draw(_generators(prompts, [drawn.seed for drawn in samplings]), temperatures))
@@ -181,8 +191,10 @@ class TransformersEngine:
                 )
         except torch.OutOfMemoryError:
             return None
-        answers: list[list[int]] = tokens[:, width:].tolist()
-        return answers
+        logprobs: list[dict[str, float] | None] = [None] * len(prompts)
+        if first_tokens is not None:
+            logprobs = first_tokens.logprobs(self._tokenizer)
+        return tokens[:, width:].tolist(), logprobs
 
     def _halved(self, size: int, longest: int) -> int:
         import torch
@@ -197,14 +209,22 @@ class TransformersEngine:
             _log.warning("out of memory with %d conversations at once; going on with fewer", size)
         return size // 2
 
-    def _completion(self, prompt_tokens: int, answer: list[int], limit: int) -> Completion:
+    def _completion(
+        self, prompt_tokens: int, answer: list[int], limit: int, logprobs: dict[str, float] | None
+    ) -> Completion:
         length = next((place + 1 for place, token in enumerate(answer) if token in self._ends), len(answer))
         ended = length > 0 and answer[length - 1] in self._ends
         shown = [token for token in answer[:length] if token not in self._hidden]
         text, truncated = final_answer(
             self._tokenizer.decode(shown), self._settings.answer_after, truncated=length == limit and not ended
         )
-        return Completion(text=text, prompt_tokens=prompt_tokens, completion_tokens=length, truncated=truncated)
+        return Completion(
+            text=text,
+            prompt_tokens=prompt_tokens,
+            completion_tokens=length,
+            truncated=truncated,
+            logprobs=logprobs,
+        )
 
 
 def _generators(prompts: Sequence[Sequence[int]], seeds: Sequence[int]) -> list[np.random.Generator]:

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from valueflow.llm.engines.chat_template import check_lengths, prompt_tokens, reason
 from valueflow.llm.engines.event_loop import EventLoop
+from valueflow.llm.engines.first_tokens import by_text
 from valueflow.llm.engines.thoughts import final_answer
 from valueflow.llm.engines.weights import find_model, model_identity
 from valueflow.llm.protocol import Arrivals, Completion, Conversation, Sampling, Stream, one_each
@@ -172,12 +173,16 @@ class VllmEngine:
         from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
         constraint = sampling.constraint if self._settings.structured_outputs else None
+        # What a model writes first may be thoughts.
+        wanted = 0 if self._settings.answer_after else sampling.top_logprobs
+        most = int(self._engine.model_config.max_logprobs)  # -1: no limit
         return SamplingParams(
             temperature=sampling.temperature,
             max_tokens=sampling.max_tokens + self._settings.reasoning_tokens,
             # At temperature 0 nothing is drawn, and a generator a request would cost time.
             seed=sampling.seed if sampling.temperature > 0 else None,
             structured_outputs=StructuredOutputsParams(grammar=constraint.grammar) if constraint else None,
+            logprobs=(wanted if most < 0 else min(wanted, most)) or None,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
 
@@ -196,7 +201,15 @@ class VllmEngine:
             prompt_tokens=len(output.prompt_token_ids),
             completion_tokens=len(answer.token_ids),
             truncated=truncated,
+            logprobs=_first_logprobs(answer.logprobs),
         )
+
+
+def _first_logprobs(logprobs: Any) -> dict[str, float] | None:
+    """Read the log-probabilities of the first token, where any were asked for."""
+    if not logprobs:
+        return None
+    return by_text((token.decoded_token or "", token.logprob) for token in logprobs[0].values()) or None
 
 
 async def _engine(arguments: Any) -> Any:

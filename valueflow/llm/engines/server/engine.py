@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from valueflow.llm.engines.event_loop import EventLoop
 from valueflow.llm.engines.server.connection import ListedModels, connect, list_models
 from valueflow.llm.engines.server.errors import ServerErrors, is_missing_model, is_refused_key, is_too_long
-from valueflow.llm.engines.server.requests import Form, form_fields, read_completion, request_body
+from valueflow.llm.engines.server.requests import Form, form_fields, logprob_fields, read_completion, request_body
 from valueflow.llm.protocol import Completion, Conversation, PromptTooLong, Sampling, Stream, one_each
 from valueflow.run import InputError
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 NO_COMPLETION = "answer is no chat completion"
 
-_MAY_REFUSE_FORM = (400, 404, 422, 501)
+_MAY_REFUSE = (400, 404, 422, 501)
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +32,7 @@ class ServerEngine:
         self._model = model
         self._listed = listed
         self._form: Form = _form(settings, listed)
+        self._gives_logprobs = True
         self._unanswered_in_a_row = 0
         self._loop = EventLoop("server")
         self._client = connect(settings, errors.key)
@@ -52,26 +53,41 @@ class ServerEngine:
         self._loop.close()
 
     async def _complete(self, index: int, conversation: Conversation, sampling: Sampling) -> Completion:
-        """Answer one conversation, without structured output where the server refuses that."""
+        """Answer one conversation."""
         import openai
 
-        form = form_fields(sampling.constraint, self._form)
         try:
-            try:
-                return await self._ask(conversation, sampling, form)
-            except openai.APIStatusError as error:
-                if not form or error.status_code not in _MAY_REFUSE_FORM or is_too_long(error):
-                    raise
-                completion = await self._ask(conversation, sampling, {})
-                if not completion.error:
-                    self._refused_form(error)
-                return completion
+            return await self._ask_for_less(conversation, sampling)
         except openai.APIStatusError as error:
             return self._refused(index, error)
         except openai.APITimeoutError:
             return await self._unanswered(f"no answer within {self._settings.timeout:g} s")
         except openai.APIConnectionError:
             return await self._unanswered("connection dropped")
+
+    async def _ask_for_less(self, conversation: Conversation, sampling: Sampling) -> Completion:
+        """Ask for log-probabilities and structured output, without one or both where the server refuses that."""
+        import openai
+
+        form = form_fields(sampling.constraint, self._form)
+        logprobs = logprob_fields(sampling.top_logprobs if self._gives_logprobs else 0)
+        different = [(form, logprobs), (form, {}), ({}, logprobs), ({}, {})]
+        *attempts, last = [attempt for place, attempt in enumerate(different) if attempt not in different[:place]]
+        refused: APIStatusError | None = None
+        for attempt in attempts:
+            try:
+                completion = await self._ask(conversation, sampling, attempt[0] | attempt[1])
+                break
+            except openai.APIStatusError as error:
+                if error.status_code not in _MAY_REFUSE or is_too_long(error):
+                    raise
+                refused = refused or error
+        else:
+            attempt = last
+            completion = await self._ask(conversation, sampling, attempt[0] | attempt[1])
+        if refused is not None and not completion.error:
+            self._learn(refused, form=attempt[0] != form, logprobs=attempt[1] != logprobs)
+        return completion
 
     async def _unanswered(self, reason: str) -> Completion:
         """Return a failed completion, or raise where no call has been answered for long.
@@ -87,8 +103,8 @@ class ServerEngine:
             )
         return Completion("", error=reason)
 
-    async def _ask(self, conversation: Conversation, sampling: Sampling, form: dict[str, object]) -> Completion:
-        body = request_body(self._settings, self._model, conversation, sampling, form)
+    async def _ask(self, conversation: Conversation, sampling: Sampling, more: dict[str, object]) -> Completion:
+        body = request_body(self._settings, self._model, conversation, sampling, more)
         # An answer that makes no sense mostly comes from something between here and the server: it gets one more try.
         for _ in range(2):
             text = await self._client.post("/chat/completions", cast_to=str, body=body)
@@ -98,12 +114,15 @@ class ServerEngine:
                 return completion
         return Completion("", error=NO_COMPLETION)
 
-    def _refused_form(self, error: "APIStatusError") -> None:
-        """Ask for no structured output any more; many calls may learn of it at once, one logs it."""
-        if self._form != "none":
+    def _learn(self, error: "APIStatusError", *, form: bool, logprobs: bool) -> None:
+        """Ask no more for what the server has refused; many calls may learn of it at once, one logs it."""
+        message = "%s refuses %s (%s); it is asked without from now on"
+        if form and self._form != "none":
             self._form = "none"
-            message = "%s refuses structured output (%s); it is asked without from now on"
-            _log.warning(message, self._settings.base_url, self._errors.fault(error))
+            _log.warning(message, self._settings.base_url, "structured output", self._errors.fault(error))
+        if logprobs and self._gives_logprobs:
+            self._gives_logprobs = False
+            _log.warning(message, self._settings.base_url, "log-probabilities", self._errors.fault(error))
 
     def _refused(self, index: int, error: "APIStatusError") -> Completion:
         """Turn a refusal into the completion's error, or raise what ends the batch."""

@@ -1,8 +1,10 @@
 """What is sent to a server, and what is read from its answer."""
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
+from valueflow.llm.engines.first_tokens import by_text
 from valueflow.llm.engines.thoughts import encodable, final_answer
 from valueflow.llm.protocol import Completion, Constraint, Conversation, Sampling
 from valueflow.run import plain
@@ -15,16 +17,16 @@ Form = Literal["vllm", "json_schema", "none"]
 
 
 def request_body(
-    settings: "ServerModel", model: str, conversation: Conversation, sampling: Sampling, form: dict[str, object]
+    settings: "ServerModel", model: str, conversation: Conversation, sampling: Sampling, more: dict[str, object]
 ) -> dict[str, object]:
-    """Write the body of a request; `form` is what it says of the answer's form."""
+    """Write the body of a request; `more` is what not every server takes: the answer's form, log-probabilities."""
     body = {
         "model": model,
         "messages": [{"role": turn["role"], "content": encodable(turn["content"])} for turn in conversation],
         "temperature": sampling.temperature,
         "seed": sampling.seed,
         settings.token_limit_key: sampling.max_tokens + settings.reasoning_tokens,
-        **form,
+        **more,
         **(settings.extra_body or {}),
     }
     left_out = [field for field, content in (settings.extra_body or {}).items() if content is None]
@@ -40,6 +42,11 @@ def form_fields(constraint: Constraint | None, form: Form) -> dict[str, object]:
             described = {"name": name, "strict": True, "schema": plain(schema)}
             return {"response_format": {"type": "json_schema", "json_schema": described}}
     return {}
+
+
+def logprob_fields(count: int) -> dict[str, object]:
+    """Write what a request says of log-probabilities; nothing where none are wanted."""
+    return {"logprobs": True, "top_logprobs": count} if count else {}
 
 
 def read_completion(text: str, answer_after: str) -> Completion | None:
@@ -68,7 +75,35 @@ def read_completion(text: str, answer_after: str) -> Completion | None:
         prompt_tokens=_count(usage, "prompt_tokens"),
         completion_tokens=_count(usage, "completion_tokens"),
         truncated=truncated,
+        logprobs=None if _thinks(message, answer_after) else _first_logprobs(choice.get("logprobs")),
     )
+
+
+def _thinks(message: Mapping[object, object], answer_after: str) -> bool:
+    """Return whether the tokens of an answer begin with thoughts."""
+    return bool(answer_after or message.get("reasoning_content") or message.get("reasoning"))
+
+
+def _first_logprobs(logprobs: object) -> dict[str, float] | None:
+    """Read the log-probabilities of the first token; None where there are none, or none that can be read."""
+    match logprobs:
+        case {"content": [{**first}, *_]}:
+            listed = first.get("top_logprobs")
+        case _:
+            return None
+    entries = listed if isinstance(listed, list) else []
+    tokens = [_token(entry) for entry in entries]
+    chosen = _token(first)
+    # The chosen token comes beside the likeliest ones, and may be one of them.
+    tokens += [chosen] if chosen not in tokens else []
+    return by_text(token for token in tokens if token is not None) or None
+
+
+def _token(entry: object) -> tuple[str, float] | None:
+    match entry:
+        case {"token": str(text), "logprob": int() | float() as logprob}:
+            return encodable(text), float(logprob)
+    return None
 
 
 def _count(usage: object, name: str) -> int:
