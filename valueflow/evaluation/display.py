@@ -142,8 +142,10 @@ def _judge_lines(summaries: Sequence[Mapping[str, Any]], others: Sequence[str]) 
     for place, summary in enumerate(summaries):
         run = _run_name(summary, others[place] if any(others) else "")
         judges = summary.get("judges") or [{"name": "the judge", **summary["reliability"]}]
+        settings = summary["settings"]
+        left_out = settings["estimator"] == "map" and settings["judge_check"]
         for judge in judges:
-            for line in judge_faults(judge):
+            for line in judge_faults(judge, left_out=left_out):
                 lines.setdefault(line, []).append(run)
     if len(summaries) == 1:
         return list(lines)
@@ -158,19 +160,30 @@ def _run_name(summary: Mapping[str, Any], other: str) -> str:
     return f"{summary['label']}{intensity}{f' {other}' if other else ''}"
 
 
-def judge_faults(judge: Mapping[str, Any]) -> list[str]:
-    """Word what is wrong with a judge, given its name and reliability as in a summary: a line each."""
+def judge_faults(judge: Mapping[str, Any], *, left_out: bool = True) -> list[str]:
+    """Word what is wrong with a judge: a line each.
+
+    Parameters
+    ----------
+    judge
+        Its name and reliability as in a summary.
+    left_out
+        Whether a judge that does not order the anchors was left out of the scores.
+    """
     name, faults = judge["name"], []
     tau, z = judge["kendall_tau"], judge["order_z"]
     if judge["passed"] is False and z is not None and z < -_NOTABLE_Z:
-        faults.append(f"{name} orders the anchors the wrong way round: tau {tau:+.2f}, z {z:.1f}; no scores from it")
+        consequence = "no scores from it" if left_out else "its scores mean nothing"
+        faults.append(f"{name} orders the anchors the wrong way round: tau {tau:+.2f}, z {z:.1f}; {consequence}")
     elif judge["passed"] is False:
+        consequence = "no scores from it (judge_check=false scores anyway)" if left_out else "its scores mean little"
         faults.append(
-            f"{name} does not order the anchors: tau {number(tau, '+.2f')}, z {number(z, '.1f')}; "
-            "no scores from it (judge_check=false scores anyway)"
+            f"{name} does not order the anchors: tau {number(tau, '+.2f')}, z {number(z, '.1f')}; {consequence}"
         )
+    elif judge["passed"] is None and judge["anchors"]:
+        faults.append(f"{name} was not tested: no window holds two anchors of different intensity; beta = 1 is assumed")
     elif judge["passed"] is None:
-        faults.append(f"{name} was not tested: windows hold one anchor; beta = 1 is assumed")
+        faults.append(f"{name} ranked no window")
     elif judge["order_z_over_anchors"] is not None and judge["order_z_over_anchors"] < _NOTABLE_Z:
         faults.append(
             f"{name} may order the anchors by chance: over {judge['anchors']} anchors z is "

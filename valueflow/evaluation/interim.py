@@ -59,7 +59,8 @@ def interim(windows: RankedWindows, responses: npt.NDArray[np.int64], anchors: A
     # An anchor that no window has held yet is where it is rated.
     places = np.tile(anchors.intensities, (len(fits), 1))
     for row, fit in zip(places, fits, strict=True):
-        row[: len(fit.places)] = fit.places
+        met = ~np.isnan(fit.places)
+        row[: len(met)][met] = fit.places[met]
     place = np.full(int(windows.responses.max(initial=-1)) + 1, -1)
     place[responses] = np.arange(len(responses))
     own = ranked[place[ranked.responses] >= 0]

@@ -126,13 +126,16 @@ class JudgeFit:
 
 
 def with_anchors(windows: RankedWindows) -> tuple[npt.NDArray[np.int64], FloatArray, FloatArray]:
-    """Return the anchors of windows (R, K-1), and the rating and its error, NaN where unknown, of each (A,)."""
+    """Return the anchors of windows (R, K-1), and the rating and its error of each (A,), NaN where unknown.
+
+    A rating is unknown where no window holds that anchor.
+    """
     if windows.anchors is None:
         ratings, ids = np.unique(windows.intensities, return_inverse=True)
         ids = ids.reshape(windows.intensities.shape)
     else:
         ids = windows.anchors
-        ratings = np.zeros(int(ids.max(initial=-1)) + 1)
+        ratings = np.full(int(ids.max(initial=-1)) + 1, np.nan)
         ratings[ids] = windows.intensities
     errors = np.full(len(ratings), np.nan)
     if windows.errors is not None:
@@ -180,9 +183,10 @@ def _fit_judge(
     own: RankedWindows, ids: npt.NDArray[np.int64], ratings: FloatArray, errors: FloatArray, per_response: int
 ) -> JudgeFit:
     if len(own) == 0 or not (np.ptp(own.intensities, axis=1) > 0).any():
-        return JudgeFit(_assumed(own), ratings, ratings)
-    keys = content_keys(own)
-    chosen = np.argsort(keys, kind="stable")[:_WINDOWS_FOR_JUDGE]
+        return JudgeFit(_assumed(own, len(np.unique(ids))), ratings, ratings)
+    chosen = np.argsort(content_keys(own), kind="stable")
+    # Those with an order to learn come first.
+    chosen = chosen[np.argsort(~(np.ptp(own.intensities, axis=1) > 0)[chosen], kind="stable")][:_WINDOWS_FOR_JUDGE]
     tau = float(np.nanmean(anchor_kendall_tau(own.orders, own.intensities)))
     own, ids = own[chosen], ids[chosen]
     seen, member = np.unique(ids, return_inverse=True)
@@ -220,7 +224,7 @@ def _fit_judge(
     return JudgeFit(reliability, places, ratings)
 
 
-def _assumed(own: RankedWindows) -> Reliability:
+def _assumed(own: RankedWindows, n_anchors: int) -> Reliability:
     nan = float("nan")
     _, firsts, commonest = _of_positions(own, None, None)
     return Reliability(
@@ -239,7 +243,7 @@ def _assumed(own: RankedWindows) -> Reliability:
         first_places=firsts,
         commonest_order=commonest[0],
         commonest_order_share=commonest[1],
-        anchors=len(np.unique(own.intensities)),
+        anchors=n_anchors,
         calibration_slope=nan,
         anchors_covered=nan,
     )

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from scipy.special import stdtrit
 
 from valueflow.evaluation.judges import JudgeFit
-from valueflow.plackett_luce import Grid, fit_population
+from valueflow.plackett_luce import Grid, PopulationFit, fit_population
 from valueflow.vidb import HIGHEST_INTENSITY, LOWEST_INTENSITY
 
 CONFIDENCE = 0.95
@@ -56,7 +56,8 @@ class MeanEstimate:
     clusters
         G, the number of queries; responses without a query are one each.
     responses_se, beta_se, anchors_se
-        The parts of the standard error.
+        The parts of the standard error. That of the responses is not less than their windows leave open: where all
+        of them beat all anchors, the mean may be anywhere above these.
     beta_shift
         Change of the mean when beta rises by one standard error; of a panel the root of the sum of squares.
     influence
@@ -114,7 +115,7 @@ def estimate_mean(
     fit = fit_population(likelihoods if scored.all() else likelihoods[scored], grid)
     # The sign, by which a difference of two jobs of one judge cancels, has no meaning for several betas.
     shift = float(shifts[0]) if len(shifts) == 1 else float(np.linalg.norm(shifts))
-    return _with_interval(fit.mean, fit.sd, fit.influence, scored, clusters, line, shift)
+    return _with_interval(fit, scored, clusters, line, shift, np.abs(grid.nodes - fit.mean))
 
 
 def mean_of_scores(scores: FloatArray, scored: npt.NDArray[np.bool_], clusters: npt.NDArray[np.int64]) -> MeanEstimate:
@@ -124,7 +125,8 @@ def mean_of_scores(scores: FloatArray, scored: npt.NDArray[np.bool_], clusters: 
     known = scores[scored]
     influence = (known - known.mean()) / len(known)
     line = AnchorLine(0, float("nan"), 0.0, 0.0)
-    return _with_interval(float(known.mean()), float(known.std()), influence, scored, clusters, line, 0.0)
+    fit = PopulationFit(float(known.mean()), float(known.std()), influence, np.empty(0))
+    return _with_interval(fit, scored, clusters, line, 0.0, np.empty(0))
 
 
 def without_mean(n: int) -> MeanEstimate:
@@ -134,30 +136,38 @@ def without_mean(n: int) -> MeanEstimate:
 
 
 def _with_interval(
-    mean: float,
-    sd: float,
-    influence: FloatArray,
+    fit: PopulationFit,
     scored: npt.NDArray[np.bool_],
     clusters: npt.NDArray[np.int64],
     line: AnchorLine,
     beta_shift: float,
+    distances: FloatArray,
 ) -> MeanEstimate:
+    """Return the interval of a mean; `distances` (G,) are those of the nodes of `fit.point_loss` from it."""
+    mean = fit.mean
     _, member = np.unique(clusters[scored], return_inverse=True)
-    sums = np.bincount(member, influence)
+    sums = np.bincount(member, fit.influence)
     g = len(sums)
+    quantile = float(stdtrit(g - 1, (1 + CONFIDENCE) / 2)) if g > 1 else float("nan")
     responses = float(g / (g - 1) * np.sum(sums**2)) if g > 1 else float("nan")
+    alone = float(np.sum(fit.influence**2))
+    # Responses to one query say less than as many to several.
+    repeated = max(responses / alone, 1.0) if alone > 0 else len(fit.influence) / g
+    left_open = distances[2 * fit.point_loss <= quantile**2 * repeated]
+    # What is NaN, where no response says anything, is all that is left open.
+    responses = float(np.fmax(responses, (left_open.max(initial=0.0) / quantile) ** 2))
     anchors = line.variance_at(mean)
     variance = responses + beta_shift**2 + anchors
-    half = float(stdtrit(g - 1, (1 + CONFIDENCE) / 2) * np.sqrt(variance)) if g > 1 else float("nan")
+    half = quantile * float(np.sqrt(variance))
     every = np.full(len(scored), np.nan)
-    every[scored] = influence
+    every[scored] = fit.influence
     return MeanEstimate(
         mean=mean,
         se=float(np.sqrt(variance)),
         # The scale is bounded, and so is a mean on it.
         low=max(mean - half, LOWEST_INTENSITY),
         high=min(mean + half, HIGHEST_INTENSITY),
-        population_sd=sd,
+        population_sd=fit.sd,
         clusters=g,
         responses_se=float(np.sqrt(responses)),
         beta_se=abs(beta_shift),

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from valueflow.evaluation.calibration import with_misreading
@@ -72,7 +73,7 @@ def _pool(members: list[Path], jobs: Mapping[Path, Summary]) -> list[tuple[Path,
         ignore_index=True,
     )
     windows = ranked_windows(whole, str(members[0].parent))
-    fits = [_named_pooled(fit) for fit in fit_judges(windows)]
+    fits = [_named_pooled(fit) for fit in fit_judges(windows[_first_of_each(whole, tables)])]
     first = 0
     found = []
     for job, frame, table, start in zip(members, frames, tables, starts, strict=False):
@@ -82,6 +83,16 @@ def _pool(members: list[Path], jobs: Mapping[Path, Summary]) -> list[tuple[Path,
         summary = _scored_again(job, jobs[job], frame, own, fits, len(members))
         found.append((job, summary))
     return found
+
+
+def _first_of_each(whole: pd.DataFrame, tables: list[pd.DataFrame]) -> npt.NDArray[np.bool_]:
+    """Return which rows of the joined tables no earlier table has: jobs that differ in `point` share their rankings."""
+    job = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
+    content = whole.drop(columns="row_idx").astype(str).assign(job=job)
+    columns = [str(column) for column in content.columns if column != "job"]
+    # A job can hold the same ranking several times.
+    content["repeat"] = content.groupby(["job", *columns], sort=False).cumcount()
+    return ~content.duplicated([*columns, "repeat"]).to_numpy()
 
 
 def _named_pooled(fit: JudgeFit) -> JudgeFit:

@@ -85,7 +85,7 @@ def ranked_windows(table: pd.DataFrame, where: str) -> RankedWindows:
         ranked,
         anchors=_anchor_numbers(table, intensities, where),
         errors=_errors(table, k, where),
-        prompt_order=_prompt_orders(table, k),
+        prompt_order=_prompt_orders(table, k, where),
     )
 
 
@@ -109,18 +109,25 @@ def _errors(table: pd.DataFrame, k: int, where: str) -> npt.NDArray[np.float64] 
     if not all(column in table for column in columns):
         return None
     span = HIGHEST_INTENSITY - LOWEST_INTENSITY
-    blank = table[columns].isna()
+    blank = table[columns].isna() | (table[columns].astype(str).apply(lambda cells: cells.str.strip()) == "")
     filled = table[columns].where(~blank, 0.0)
     errors = [number_column(filled, column, where, lowest=0.0, highest=span) for column in columns]
     return np.where(blank.to_numpy(), np.nan, np.column_stack(errors))
 
 
-def _prompt_orders(table: pd.DataFrame, k: int) -> npt.NDArray[np.int64] | None:
+def _prompt_orders(table: pd.DataFrame, k: int, where: str) -> npt.NDArray[np.int64] | None:
     """Return the orders in which prompts showed items, (R, K); None where the table does not say so for each row."""
     if "prompt_order" not in table:
         return None
-    codes, distinct = pd.factorize(table["prompt_order"].fillna("").astype(str))
+    codes, distinct = pd.factorize(table["prompt_order"].fillna("").astype(str).str.strip())
     orders = [_permutation(str(text), k) for text in distinct]
+    broken = [order is None and text != "" for order, text in zip(orders, distinct, strict=True)]
+    if any(broken):
+        row = int(np.flatnonzero(np.array(broken)[codes])[0])
+        raise InputError(
+            f"{where}, row {row + 1}, column 'prompt_order': '{shorten(str(table['prompt_order'].iloc[row]))}' is no "
+            f"permutation of the item numbers 1 to {k}"
+        )
     known = [order for order in orders if order is not None]
     return np.array(known, dtype=np.int64)[codes] if len(known) == len(orders) and known else None
 

@@ -137,6 +137,9 @@ def score_windows(
     Scores
         Interval: the shortest that holds 90% of the posterior on [-10, 10].
     """
+    if windows.anchors is None:
+        # Numbered once: rankings that are left out below may hold anchors that no other one has.
+        windows = replace(windows, anchors=with_anchors(windows)[0])
     fits = fit_judges(windows) if fits is None else tuple(fits)
     if clusters is None:
         clusters = np.arange(n_responses)
@@ -202,8 +205,7 @@ def _by_posterior(
     logs, grid = _likelihoods(ranked, places, n, fits)
     mean, _, low, high = np.where(mode.converged, summarize_on_grid(logs, grid, level=INTERVAL_LEVEL), np.nan)
     # A text is misread in all its windows: no number of them takes this part away.
-    misreading = np.array([fit.reliability.text_misreading_sd for fit in counting])
-    shared = float((misreading**2).sum()) / len(misreading) ** 2
+    shared = _misreading_variance(ranked, n, fits)
     score = mean if point == "mean" else np.clip(mode.utility, *BOUNDS)
     se = np.sqrt(mode.standard_error**2 + shared)
     shifts = _beta_shifts(ranked, places, fits, n)
@@ -241,6 +243,16 @@ def _scores(
 def _judges_of(ranked: RankedWindows) -> list[int]:
     """Return the numbers of the judges that have a ranking."""
     return np.flatnonzero(np.bincount(ranked.judges)).tolist()
+
+
+def _misreading_variance(ranked: RankedWindows, n: int, fits: Sequence[JudgeFit]) -> FloatArray:
+    """Return the variance (N,) of the mean misreading of the judges that ranked each response."""
+    total, count = np.zeros(n), np.zeros(n)
+    for number in _judges_of(ranked):
+        has_ranked = np.bincount(ranked.responses[ranked.judges == number], minlength=n) > 0
+        total += has_ranked * fits[number].reliability.text_misreading_sd ** 2
+        count += has_ranked
+    return total / np.maximum(count, 1) ** 2
 
 
 def _places(ranked: RankedWindows, ids: npt.NDArray[np.int64], fits: Sequence[JudgeFit]) -> FloatArray:

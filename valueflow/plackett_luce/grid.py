@@ -199,9 +199,9 @@ def _summarize(logs: FloatArray, grid: Grid, level: float) -> FloatArray:
 def _highest_density(logs: FloatArray, density: FloatArray, level: float) -> tuple[FloatArray, FloatArray]:
     """Return the ends of the interval of highest density, as distances from the first node in cells.
 
-    Where a log-density is straight, the mass of a cell above the density t is (higher end - max(lower end, t)) / fall of
-    the log. Where it is bent, with second difference -c, a cell has 1 + c / 12 times that mass. The sum is concave and
-    falling in t, so Newton's steps end at the root from above.
+    Where a log-density is straight, the mass of a cell above the density t is (higher end - max(lower end, t)) / fall
+    of the log. Where it is bent, with second difference -c, a cell has 1 + c / 12 times that mass. The sum is concave
+    and falling in t, so Newton's steps end at the root from above.
     """
     bend = np.zeros_like(logs)
     np.add(logs[2:], logs[:-2], out=bend[1:-1])

@@ -110,7 +110,8 @@ def fit_places(orders: ArrayLike, ratings: ArrayLike) -> PlacesFit:
     seen, member = np.unique(order, return_inverse=True)
     problem = _Problem.of(np.ascontiguousarray(member.reshape(order.shape).T), rating[seen])
     logs = problem.maximize()
-    beta, sigma = np.exp(logs)
+    # The logarithm of a bound, taken back, can lie beyond it by rounding.
+    beta, sigma = np.exp(logs).clip(max=[HIGHEST_DISCRIMINATION, _MOST_MISREADING])
     place = rating.copy()
     place[seen] = np.clip(problem.logits(beta, sigma) / beta, -_FURTHEST_PLACE, _FURTHEST_PLACE)
     expected = sigma * np.sqrt(len(seen) / max(len(seen) - 4, len(seen) / 3))

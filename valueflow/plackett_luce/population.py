@@ -21,6 +21,7 @@ _LEAST_INFORMATION = 1e-6
 """As a share of the population's variance: below it, responses do not tell places on the scale apart."""
 
 _FOR_START = 5_000
+_LEAST_LIKELIHOOD = 1e-300
 _NARROWEST_IN_CELLS = 0.75
 """A population narrower than this many cells of the grid looks like one point; its mean is the same."""
 
@@ -36,11 +37,16 @@ class PopulationFit:
     influence : (N,) float array
         Influence of each response on the mean: its sampling variance is the sum of their squares, over clusters of
         the sums within them. NaN where no response says anything.
+    point_loss : (G,) float array
+        Log-likelihood lost, against the best population, where all responses are at that node. Where it is next to
+        nothing at nodes far from the mean, as where all responses beat all anchors, nothing says which of them it is,
+        and influences alone would call the mean certain.
     """
 
     mean: float
     sd: float
     influence: FloatArray
+    point_loss: FloatArray
 
 
 def fit_population(likelihoods: FloatArray, grid: Grid) -> PopulationFit:
@@ -139,7 +145,15 @@ def _with_influences(likelihoods: FloatArray, grid: Grid, parameters: FloatArray
         influence = np.full(len(likelihoods), np.nan)
     else:
         influence = scores[:, :free] @ np.linalg.solve(information[:free, :free], gradient[:free]) / len(likelihoods)
-    return PopulationFit(mean, float(np.sqrt(max(variance, 0.0))), influence)
+    return PopulationFit(mean, float(np.sqrt(max(variance, 0.0))), influence, _point_loss(likelihoods, p))
+
+
+def _point_loss(likelihoods: FloatArray, p: FloatArray) -> FloatArray:
+    """Return the log-likelihood (G,) that is lost where all responses are at one node; from a part of many."""
+    some = likelihoods[:: max(len(likelihoods) // _FOR_START, 1)].astype(np.float64)
+    logs = np.log(np.maximum(some, _LEAST_LIKELIHOOD)).mean(axis=0)
+    best = max(float(np.log(np.maximum(some @ p, _LEAST_LIKELIHOOD)).mean()), float(logs.max()))
+    return np.asarray(len(likelihoods) * (best - logs))
 
 
 def _covariance(moments: FloatArray) -> FloatArray:
