@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from record import cannot_run, record
 
-from valueflow.evaluation.judges import BOUNDS, INTERVAL_LEVEL, JudgeFit, fit_judges
+from valueflow.evaluation.judges import BOUNDS, INTERVAL_LEVEL, LEAST_Z, JudgeFit, fit_judges
 from valueflow.evaluation.misreading import nearest_tried, try_misreadings
 from valueflow.evaluation.scoring import score_windows
 from valueflow.evaluation.windows import anchor_keys, build_windows
@@ -36,7 +36,6 @@ from valueflow.vidb import Anchors, BucketSampling, Vidb, load_vidb
 
 BAR = 0.85
 BARRED = "run"
-LEAST_Z = 2.0
 HALVINGS = 4
 SAMPLE = Path(__file__).resolve().parents[2] / "shared" / "data" / "vidb_sample"
 
@@ -143,9 +142,10 @@ def _of_run(anchors: Anchors, ranked: RankedWindows, fit: JudgeFit) -> tuple[flo
 
 
 def _without_the_anchor(anchors: Anchors, ranked: RankedWindows, fit: JudgeFit) -> tuple[float, float]:
+    assert ranked.anchors is not None
     n, whole = len(anchors), np.empty((2, len(anchors)))
     for anchor in range(n):
-        elsewhere = (ranked.anchors != anchor).all(axis=1)
+        elsewhere = np.all(ranked.anchors != anchor, axis=1)
         own = ranked[np.flatnonzero(ranked.responses == anchor)]
         learned = _with_all_places(fit_judges(ranked[np.flatnonzero(elsewhere)])[0], anchors)
         whole[:, anchor] = _on_grid(replace(own, responses=np.zeros(len(own), dtype=np.int64)), learned)

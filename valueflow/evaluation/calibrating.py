@@ -31,6 +31,21 @@ CALIBRATION_FILE = "calibration.json"
 CALIBRATION_OUTPUTS = (CALIBRATION_FILE, *(f"{PICTURE}.{suffix}" for suffix in FORMATS))
 
 _CONFIDENCE = 0.95
+_OF_SCORES = (
+    "n",
+    "scored",
+    "not_converged",
+    "misfit",
+    "windows",
+    "windows_failed",
+    "share_failed",
+    "reliability",
+    "judge_check",
+    "judges",
+    "agreement",
+)
+"""What a summary says of scores, the mean left aside: anchors are no sample of anything."""
+
 _FOR_RESPONSES = ("responses", "rankings", "calibration", "intensity", "model", "steered_by", "values", "intensities")
 """Settings that have no meaning where anchors are what is scored."""
 
@@ -116,15 +131,12 @@ def calibrate(settings: EvaluationSettings, run: Run) -> CalibratedJudge:
         **calibration_record(conditions, settings, int(np.isfinite(scores.score).sum()), found.records),
         "scores": _figures(scores, ratings),
     }
-    own = score_figures(scores)
-    summary = {
+    summary: dict[str, object] = {
         "task": "calibrate",
         "theory": theory.name,
         "value": value,
         "label": theory.nodes[value].label,
-        **{key: own[key] for key in ("n", "scored", "not_converged", "misfit", "windows", "windows_failed")},
-        **{key: own[key] for key in ("share_failed", "reliability", "judge_check")},
-        **{key: own[key] for key in ("judges", "agreement") if key in own},
+        **{key: figure for key, figure in score_figures(scores).items() if key in _OF_SCORES},
         "left_out": len(anchors) - len(scored),
         "failures": dict(Counter(judged.ranked.failures[~judged.ranked.ranked]).most_common()),
         "calibration": {key: calibration[key] for key in ("scores", "judges")},
