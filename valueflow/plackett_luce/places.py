@@ -39,6 +39,9 @@ the diagonal alone for the volume around it."""
 _FIRST_TRIES = {0.25: (0.0,), 1.0: (0.0, 0.4), 2.0: (0.0, 0.4, 1.0), 4.0: (0.0, 0.7, 1.5), 8.0: (0.0, 1.0)}
 """Values of sigma, in points, each with how much larger log beta is than without misreading."""
 
+_LEAST_DISPERSION_Z = 2.0
+"""Sigma is above its least where a score test of sigma = 0 exceeds this."""
+
 _NEWTON_STEPS = 60
 _LOWEST_LOG = -300.0
 """Of a strength in its window; exp() of it and its square are above zero."""
@@ -141,6 +144,8 @@ class _Problem:
         """Return the most probable log beta and log sigma."""
         # Without misreading the slope is found fast and for certain; with it, it is rarely lower.
         flat = self._slope_without_misreading()
+        if self._dispersion_z(float(np.exp(flat))) <= _LEAST_DISPERSION_Z:
+            return np.array([flat, np.log(_LEAST_MISREADING)])
         most = self._most_misreading()
         limits = np.log([[LOWEST_DISCRIMINATION, HIGHEST_DISCRIMINATION], [_LEAST_MISREADING, most]])
         # A coarse search first: far from the maximum Laplace's approximation can have others.
@@ -161,6 +166,18 @@ class _Problem:
             options={"eps": _STEP, "ftol": 1e-9, "gtol": 1e-4, "maxiter": 60},
         )
         return np.asarray(found.x, dtype=np.float64)
+
+    def _dispersion_z(self, beta: float) -> float:
+        """Test whether windows agree on how far anchors are from their ratings: a score test of sigma = 0.
+
+        An anchor's derivative of the log-likelihood has the variance h, its information, where windows are independent.
+        Misreading, shared by them, adds to it. Without repeated anchors there is nothing to agree on, and Laplace's
+        approximation would take a judge's noise for misreading.
+        """
+        _, derivative, weights = self._likelihood(beta * self.ratings)
+        information = self._diagonal(weights)
+        spread = np.sqrt(2 * (self._information(weights) ** 2).sum() if self.is_dense else 2 * (information**2).sum())
+        return float((derivative**2 - information).sum() / spread) if spread > 0 else 0.0
 
     def _most_misreading(self) -> float:
         """Return how far places can lie from ratings, in points, by how well wins follow the ratings.
