@@ -228,10 +228,33 @@ def test_a_judge_that_orders_anchors_the_wrong_way_is_not_calibrated(vidb: Calla
     assert found.calibration["judges"][0]["misreading_sd"] is None
     assert found.scores["power_score"].isna().all()
     assert not (tmp_path / "out" / "reliability.png").exists()
-    with pytest.raises(InputError, match=r"does not order the anchors \(z -\d"):
+    with pytest.raises(InputError, match=r"holds no misreading sd: its judge does not order the anchors \(z -\d"):
         evaluate_responses(**settings, calibration=tmp_path / "out" / "calibration.json")
     anyway = calibrate_judge(**settings, judge_check=False)
     assert anyway.calibration["judges"][0]["misreading_sd"] > 5
+
+
+def test_one_anchor_or_a_judge_that_ranks_nothing_is_no_calibration_and_no_fault(
+    vidb: Callable[..., str], tmp_path: Path
+) -> None:
+    listed = [f"text of {rating:.3f}" for rating in np.linspace(-9.5, 9.5, 6)[:5]]
+    alone = calibrate_judge(
+        value="power", judge=Sees(), vidb=vidb(6), sampling=FixedSampling(listed), m=8, progress=False
+    )
+    assert alone.calibration["judges"][0]["coverage"]["of"] == 1
+    assert np.isnan(alone.calibration["scores"]["slope"])
+
+    class Silent(Sees):
+        def rank(self, criterion: Criterion, windows: Windows, progress: Progress) -> RankedWindows:
+            return windows.ranked(np.zeros((len(windows), windows.k), dtype=np.int64))
+
+    settings = {"value": "power", "judge": Silent(), "vidb": vidb(12), "progress": False}
+    silent = calibrate_judge(output_dir=tmp_path, **settings)
+    assert silent.summary["failures"] == {"no permutation of the items": 36}
+    assert silent.calibration["anchors"] == 0
+    silent.show()
+    with pytest.raises(InputError, match="holds no misreading sd"):
+        evaluate_responses(**settings, calibration=tmp_path / "calibration.json")
 
 
 def test_each_judge_of_a_panel_has_its_own_misreading(vidb: Callable[..., str], tmp_path: Path) -> None:

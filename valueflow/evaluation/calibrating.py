@@ -188,9 +188,9 @@ class _Found:
 
 def _calibrate(windows: RankedWindows, anchors: Anchors, settings: EvaluationSettings) -> _Found:
     """Find each judge's misreading of texts; a judge that does not order the anchors has none."""
-    known_errors = None if anchors.errors is None else anchors.errors[~np.isnan(anchors.errors)]
-    ratings_variance = 0.0 if known_errors is None else float(np.mean(known_errors**2))
-    fits = fit_judges(windows, windows_per_response=settings.m)
+    errors = np.empty(0) if anchors.errors is None else anchors.errors[~np.isnan(anchors.errors)]
+    ratings_variance = float(np.mean(errors**2)) if len(errors) else 0.0
+    fits = fit_judges(windows)
     misreading, records = {}, []
     for number, (name, fit) in enumerate(zip(windows.judge_names, fits, strict=True)):
         own = windows[np.flatnonzero((windows.judges == number) & windows.ranked)]

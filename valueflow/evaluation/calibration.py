@@ -153,7 +153,9 @@ def read_calibration(file: str) -> Calibration:
         raise InputError(f"{where} is damaged; calibrate again with task=calibrate") from None
     if not calibration.misreading_sd:
         zs = ", ".join("-" if z is None else f"{z:.1f}" for _, _, z in records)
-        raise InputError(f"{where}: its judge does not order the anchors (z {zs}), so that nothing is calibrated in it")
+        raise InputError(
+            f"{where} holds no misreading sd: its judge does not order the anchors (z {zs}), or ranked none"
+        )
     return calibration
 
 

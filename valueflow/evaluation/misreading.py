@@ -64,7 +64,7 @@ class Misreadings:
         """Return whether each text's interval holds its intensity, (N,), with the one that fits the other texts."""
         n = self.log_density.shape[1]
         without = self.log_density.sum(axis=1, keepdims=True) - self.log_density
-        sds = _expected(STANDARD_DEVIATIONS[without.argmax(axis=0)], n - 1)
+        sds = _expected(STANDARD_DEVIATIONS[without.argmax(axis=0)], max(n - 1, 1))
         return self.held[nearest_tried(sds), np.arange(n)]
 
 
