@@ -4,8 +4,8 @@ Both start from the same arrays (rankings, anchors, response of each window) and
 gives the standard error. brentq finds the root of the gradient written as the formula reads, in numpy over the windows
 of one response; for information, also of the fastest gradient that we could write. Then time and memory are measured
 for 10,000, 100,000 and 1,000,000 responses: of points and standard errors; of beta, posterior means and intervals as
-for a judge that misreads nothing; and of all that estimator=map computes (places, misreading, the mean with its interval,
-diagnostics), as a ratio to these.
+for a judge that misreads nothing; and of all that estimator=map computes (places, misreading, the mean with its
+interval, diagnostics), as a ratio to these.
 
     python benchmarks/scoring.py [--out FILE]
 """

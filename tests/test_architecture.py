@@ -16,6 +16,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 ROOMS = (
     "plackett_luce",
+    "statistics",
     "run",
     "theory",
     "llm",
@@ -209,10 +210,11 @@ def test_every_room_of_a_command_has_the_same_few_files(room: str) -> None:
     assert "app.py" not in files
 
 
-def test_the_mathematics_imports_nothing_of_ours() -> None:
-    for path in (PACKAGE / "plackett_luce").glob("*.py"):
+@pytest.mark.parametrize("room", ["plackett_luce", "statistics"])
+def test_the_mathematics_imports_nothing_of_ours(room: str) -> None:
+    for path in (PACKAGE / room).glob("*.py"):
         ours = {module for module in modules_imported(parsed(path), package_of(path)) if module.startswith("valueflow")}
-        assert all(module.startswith("valueflow.plackett_luce") for module in ours), path
+        assert all(module.startswith(f"valueflow.{room}") for module in ours), path
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -5,8 +5,8 @@ import pytest
 from scipy.stats import binomtest
 from statsmodels.stats.multitest import multipletests
 
-from valueflow.comparison.multiplicity import holm
 from valueflow.comparison.success import count_moves, wilson_interval
+from valueflow.statistics import holm
 
 
 def test_holm_worked_by_hand() -> None:

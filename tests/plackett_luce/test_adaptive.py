@@ -114,6 +114,20 @@ def test_equal_anchors_are_equally_likely_and_those_not_met_come_first() -> None
     assert (after.anchors == [2, 4]).all()
 
 
+def test_an_anchor_that_is_left_out_is_never_chosen_and_the_rest_is_chosen_as_without_it() -> None:
+    rng = np.random.default_rng(12)
+    anchors, posterior = np.sort(rng.uniform(-10, 10, 9)), posteriors(40, seed=13)
+    left_out, uniforms = rng.integers(0, 9, 40), rng.random((40, 4))
+    choice = choose_anchors(posterior, GRID, anchors, np.ones(1), no_anchors(40), uniforms, left_out=left_out)
+    for row, gone in enumerate(left_out):
+        rest, one = np.delete(np.arange(9), gone), slice(row, row + 1)
+        alone = choose_anchors(posterior[one], GRID, anchors[rest], np.ones(1), no_anchors(1), uniforms[one])
+        assert choice.anchors[row].tolist() == rest[alone.anchors[0]].tolist()
+    every = np.zeros((1, 9))
+    with pytest.raises(ValueError, match="cannot choose 9 of 8 anchors"):
+        choose_anchors(posterior[:1], GRID, anchors, np.ones(1), no_anchors(1), every, left_out=left_out[:1])
+
+
 def test_a_response_s_choice_does_not_depend_on_the_others() -> None:
     rng = np.random.default_rng(8)
     anchors = np.round(np.sort(rng.uniform(-10, 10, 300)), 1)  # with ties

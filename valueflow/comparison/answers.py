@@ -9,12 +9,12 @@ import pandas as pd
 from valueflow.comparison.contrasts import Estimates, JudgeErrors, estimate_contrasts
 from valueflow.comparison.dose_response import dose_response_test
 from valueflow.comparison.jobs import Job
-from valueflow.comparison.multiplicity import holm
 from valueflow.comparison.prediction_powered import PoweredMean
 from valueflow.comparison.questions import SLOPE, Question, condition_cells
 from valueflow.comparison.stacked import Floats, Stacked
 from valueflow.comparison.success import count_moves
 from valueflow.run import plain, row_keys
+from valueflow.statistics import holm
 from valueflow.vidb import HIGHEST_INTENSITY
 
 FEWEST_SHARED = 2

@@ -26,7 +26,7 @@ SCORES_FILE = "scores.csv"
 _IDENTITY = ("query", "dataset", "response")
 _OF_EVALUATIONS = {"theory", "value", "label", "intensity", "n", "scored", "mean"}
 _NEW = ("mean_se", "beta_shift", "anchors")
-_SAME_SETTINGS = ("judge", "settings", "seed", "vidb", "rankings")
+_SAME_SETTINGS = ("judge", "settings", "seed", "vidb", "rankings", "calibration")
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ def show_evaluation(
     failures = failure_lines(summary["failures"] for summary in summaries)
     costs = cost_lines("judge calls", (summary.get("judging", {}) for summary in summaries))
     adaptive = _adaptive_lines([summary for summary in summaries if "adaptive" in summary])
-    warnings = _judge_lines(summaries, others) + _response_lines(summaries)
+    warnings = _calibration_lines(summaries) + _judge_lines(summaries, others) + _response_lines(summaries)
     for line in (*panel, *failures, *costs, *adaptive, *warnings):
         console.print(line, soft_wrap=True)
     not_converged = sum(summary["not_converged"] for summary in summaries)
@@ -78,6 +78,62 @@ def show_evaluation(
             f"{not_converged} responses have no score: the solver did not converge; "
             "raise iter (or lr), or use solver=newton"
         )
+
+
+def show_calibrations(
+    summaries: Sequence[Mapping[str, Any]], title: str | None = None, others: Sequence[str] = ()
+) -> None:
+    """Print one row per judge and value: anchors, reliability, slope of ratings in scores, misreading, coverage.
+
+    Parameters
+    ----------
+    summaries, title, others
+        As in `show_evaluation`, of runs that calibrated a judge.
+    """
+    console = screen()
+    table = Table(title=title, title_justify="left")
+    table.add_column("value")
+    if any(others):
+        table.add_column("settings")
+    for heading in ("anchors", "judge tau", "z", "slope", "misreads", "95% interval", "90% intervals hold"):
+        table.add_column(heading, justify="right")
+    for place, summary in enumerate(summaries):
+        calibration = summary["calibration"]
+        for judge in calibration["judges"]:
+            is_panel = len(calibration["judges"]) > 1
+            covered, reliability = judge.get("coverage"), judge["reliability"]
+            low, high = judge.get("misreading_sd_low"), judge.get("misreading_sd_high")
+            table.add_row(
+                " ".join([f"{summary['theory']}/{summary['label']}", *([judge["name"]] if is_panel else [])]),
+                *([others[place]] if any(others) else []),
+                str(judge["anchors"]) if "anchors" in judge else "0",
+                number(reliability["kendall_tau"], "+.2f"),
+                number(reliability["order_z"], ".1f"),
+                "-" if is_panel else number(calibration["scores"]["slope"], ".2f"),
+                number(judge["misreading_sd"], ".1f"),
+                "-" if low is None else f"{low:.1f} to {high:.1f}",
+                "-" if covered is None else f"{covered['share']:.0%} ({covered['low']:.0%}-{covered['high']:.0%})",
+            )
+    console.print(table)
+    failures = failure_lines(summary["failures"] for summary in summaries)
+    costs = cost_lines("judge calls", (summary.get("judging", {}) for summary in summaries))
+    listed = sum(summary["left_out"] for summary in summaries)
+    left = [f"{listed:,} anchors are in every window (sampling=fixed) and are not scored"] if listed else []
+    for line in (*left, *failures, *costs, *_judge_lines(summaries, others)):
+        console.print(line, soft_wrap=True)
+
+
+def _calibration_lines(summaries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Word by which calibrations texts count as misread, once for runs that used the same."""
+    used = {
+        calibration["file"]: calibration["misreading_sd"]
+        for summary in summaries
+        if (calibration := summary.get("calibration"))
+    }
+    return [
+        f"{file}: texts are misread by {', '.join(f'{sd:.1f}' for sd in sds.values())} points (sd)"
+        for file, sds in used.items()
+    ]
 
 
 def _judge_lines(summaries: Sequence[Mapping[str, Any]], others: Sequence[str]) -> list[str]:
@@ -100,7 +156,7 @@ def _judge_lines(summaries: Sequence[Mapping[str, Any]], others: Sequence[str]) 
 
 
 def _run_name(summary: Mapping[str, Any], other: str) -> str:
-    intensity = "" if summary["intensity"] is None else f" {summary['intensity']:+d}"
+    intensity = "" if summary.get("intensity") is None else f" {summary['intensity']:+d}"
     return f"{summary['label']}{intensity}{f' {other}' if other else ''}"
 
 

@@ -156,7 +156,7 @@ def fit_judges(windows: RankedWindows, *, windows_per_response: int | None = Non
     """
     ids, ratings, errors = with_anchors(windows)
     if windows_per_response is None:
-        n_rows = np.count_nonzero(np.bincount(windows.responses)) * len(windows.judge_names)
+        n_rows = int(np.count_nonzero(np.bincount(windows.responses))) * len(windows.judge_names)
         windows_per_response = max(round(len(windows) / max(n_rows, 1)), 1)
     fits = []
     for number in range(len(windows.judge_names)):
@@ -184,9 +184,9 @@ def _fit_judge(
 ) -> JudgeFit:
     if len(own) == 0 or not (np.ptp(own.intensities, axis=1) > 0).any():
         return JudgeFit(_assumed(own, len(np.unique(ids))), ratings, ratings)
-    chosen = np.argsort(content_keys(own), kind="stable")
     # Those with an order to learn come first.
-    chosen = chosen[np.argsort(~(np.ptp(own.intensities, axis=1) > 0)[chosen], kind="stable")][:_WINDOWS_FOR_JUDGE]
+    alike = np.ptp(own.intensities, axis=1) == 0
+    chosen = np.lexsort((content_keys(own), alike))[:_WINDOWS_FOR_JUDGE]
     tau = float(np.nanmean(anchor_kendall_tau(own.orders, own.intensities)))
     own, ids = own[chosen], ids[chosen]
     seen, member = np.unique(ids, return_inverse=True)
@@ -196,7 +196,7 @@ def _fit_judge(
     check, fit = check_order(orders, rated), fit_places(orders, rated)
     variance = fit.misreading_sd**2
     known = errors[seen][~np.isnan(errors[seen])]
-    text_sd = float(np.sqrt(max(variance - np.mean(known**2), 0.0))) if len(known) else fit.misreading_sd
+    text_sd = float(np.sqrt(max(variance - float(np.mean(known**2)), 0.0))) if len(known) else fit.misreading_sd
     effect, firsts, commonest = _of_positions(own, places_in_window, fit.place[orders])
     slope, covered = _anchors_as_responses(orders, rated, fit.place, fit.discrimination, text_sd, per_response)
     places = ratings.copy()

@@ -12,7 +12,7 @@ from valueflow.evaluation.settings import EvaluationSettings
 from valueflow.evaluation.windows import build_windows
 from valueflow.judge import Criterion, RankedWindows, Windows
 from valueflow.run import Run, progress_bar
-from valueflow.vidb import AdaptiveSampling, Anchors
+from valueflow.vidb import AdaptiveSampling, Anchors, Vidb
 
 _FEWEST_WORTHWHILE = 3
 """Most windows of a response below which there is next to nothing to adapt."""
@@ -36,8 +36,12 @@ def judge_responses(
     texts: npt.NDArray[np.object_],
     anchors: Anchors,
     run: Run,
+    own: npt.NDArray[np.int64] | None = None,
 ) -> JudgedWindows:
-    """Draw the windows of responses (N,), given their keys and texts, and have the judge rank them behind a bar."""
+    """Draw the windows of responses (N,), given their keys and texts, and have the judge rank them behind a bar.
+
+    Where the responses are anchors, `own` (N,) says which: their windows hold others.
+    """
     title = f"{criterion.theory.name}/{criterion.value}"
     judge, sampling = settings.judge, settings.sampling
     if isinstance(sampling, AdaptiveSampling):
@@ -60,11 +64,19 @@ def judge_responses(
                     response_position=settings.response_position,
                     run=run,
                     progress=advance,
+                    own=own,
                 )
             )
     with run.stage("windows"):
         windows = build_windows(
-            keys, texts, anchors, sampling, k=settings.k, m=settings.m, response_position=settings.response_position
+            keys,
+            texts,
+            anchors,
+            sampling,
+            k=settings.k,
+            m=settings.m,
+            response_position=settings.response_position,
+            own=own,
         )
     times = judge.rankings_per_window
     steps = "windows" if times == 1 else "rankings"
@@ -74,3 +86,9 @@ def judge_responses(
     ):
         ranked = judge.rank(criterion, windows, advance)
     return JudgedWindows(windows, ranked, None)
+
+
+def about_judge(settings: EvaluationSettings, vidb: Vidb, anchors: Anchors) -> dict[str, object]:
+    """Return what a summary says of who judged, and by which anchors."""
+    about_anchors = {"anchors": len(anchors), "anchors_repeated": vidb.n_repeated, "vidb_sha256": vidb.digest}
+    return {**settings.judge.describe(), **about_anchors}

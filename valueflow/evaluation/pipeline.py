@@ -9,9 +9,12 @@ from typing import Any
 
 import pandas as pd
 
-from valueflow.evaluation.display import show_evaluation
+from valueflow.evaluation.calibrating import CALIBRATION_OUTPUTS, CalibratedJudge, calibrate
+from valueflow.evaluation.calibration import Calibration, Conditions, read_calibration
+from valueflow.evaluation.display import show_calibrations, show_evaluation
 from valueflow.evaluation.dose_response import add_dose_response
-from valueflow.evaluation.judging import judge_responses
+from valueflow.evaluation.judges import fit_judges
+from valueflow.evaluation.judging import about_judge, judge_responses
 from valueflow.evaluation.outcome import (
     RANKINGS_FILE,
     SCORES_FILE,
@@ -33,7 +36,7 @@ from valueflow.evaluation.scoring import score_windows
 from valueflow.evaluation.settings import EvaluationSettings
 from valueflow.judge import Criterion, RankedWindows
 from valueflow.responses import filter_responses, load_responses, response_keys
-from valueflow.run import Run, SweepView, Task
+from valueflow.run import InputError, Run, SweepView, Task
 from valueflow.vidb import load_vidb
 
 _log = logging.getLogger(__name__)
@@ -73,10 +76,40 @@ def evaluate_responses(
     >>> result = evaluate_responses(theory="pvq", value="benevolence", intensity=2)  # doctest: +SKIP
     >>> result.summary["mean"]  # doctest: +SKIP
     """
-    return TASK.call({"responses": responses, **settings}, output_dir)
+    if settings.get("task", "score") != "score":
+        raise InputError(f"task={settings['task']}: evaluate_responses scores; call calibrate_judge to calibrate")
+    outcome = TASK.call({"responses": responses, **settings}, output_dir)
+    assert isinstance(outcome, Evaluation)
+    return outcome
+
+
+def calibrate_judge(*, output_dir: str | Path | None = None, **settings: Any) -> CalibratedJudge:
+    """Score the anchors of a value as responses, each unseen by the judge, and find how far it misreads texts.
+
+    Parameters
+    ----------
+    output_dir
+        Folder for `calibration.json`, `scores.csv`, `rankings.csv`, the reliability picture and `summary.json`; None
+        writes nothing.
+    **settings
+        As in `evaluate_responses`, but for those about responses.
+
+    Raises
+    ------
+    InputError
+        Something given cannot be used; one line says what, where, and what would be right.
+    """
+    outcome = TASK.call({**settings, "task": "calibrate"}, output_dir)
+    assert isinstance(outcome, CalibratedJudge)
+    return outcome
+
+
+def _run(settings: EvaluationSettings, run: Run) -> Evaluation | CalibratedJudge:
+    return calibrate(settings, run) if settings.task == "calibrate" else _evaluate(settings, run)
 
 
 def _evaluate(settings: EvaluationSettings, run: Run) -> Evaluation:
+    _check_calibration(settings)
     theory = settings.theory
     value = theory.resolve(settings.value)
     with run.stage("load"):
@@ -97,8 +130,9 @@ def _evaluate(settings: EvaluationSettings, run: Run) -> Evaluation:
             values=[theory.resolve(name) for name in settings.values] if settings.values is not None else None,
             intensities=settings.intensities,
         )
+    calibration = None
     if saved is None:
-        judged = _judge(settings, value, frame, run)
+        judged, calibration = _judge(settings, value, frame, run)
     else:
         judged = _Judged(_saved_windows(saved, str(settings.rankings), frame), None, {"kind": "saved rankings"})
     windows = judged.windows
@@ -113,11 +147,13 @@ def _evaluate(settings: EvaluationSettings, run: Run) -> Evaluation:
             learning_rate=settings.lr,
             judge_check=settings.judge_check,
             clusters=query_clusters(frame),
+            fits=None if calibration is None else calibration.apply(fit_judges(windows), windows.judge_names),
         )
     for key in labels:
         column = "steering" if key == "steered_by" else key
         _log.warning("the responses have no '%s': %s=%s is a label only", column, key, getattr(settings, key))
     summary = {
+        "task": "score",
         "theory": theory.name,
         "value": value,
         "label": theory.nodes[value].label,
@@ -130,6 +166,7 @@ def _evaluate(settings: EvaluationSettings, run: Run) -> Evaluation:
         "read": n_read,
         **score_figures(scores),
         "failures": dict(Counter(windows.failures[~windows.ranked]).most_common()),
+        "calibration": None if calibration is None else calibration.summary(),
         "judge": judged.description,
         "judging": dict(windows.report),
         **({} if judged.adaptive is None else {"adaptive": asdict(judged.adaptive)}),
@@ -159,20 +196,36 @@ class _Judged:
     adaptive: AdaptiveFigures | None = None
 
 
-def _judge(settings: EvaluationSettings, value: str, frame: pd.DataFrame, run: Run) -> _Judged:
-    """Draw windows and have them ranked."""
+def _judge(
+    settings: EvaluationSettings, value: str, frame: pd.DataFrame, run: Run
+) -> tuple[_Judged, Calibration | None]:
+    """Draw windows and have them ranked; return also the calibration of the judge, if one is given."""
     with run.stage("load"):
         vidb = load_vidb(settings.vidb, settings.theory, settings.vidb_columns)
         anchors = vidb.of(settings.theory, value)
+        calibration = None
+        if settings.calibration is not None:
+            # Before anything is judged: calls cost.
+            calibration = read_calibration(settings.calibration)
+            calibration.check(Conditions.of(settings, value, vidb))
     keys, texts = response_keys(frame, settings.seed), frame["response"].to_numpy(dtype=object)
     judged = judge_responses(settings, Criterion(settings.theory, value, vidb), keys, texts, anchors, run)
-    about_anchors = {"anchors": len(anchors), "anchors_repeated": vidb.n_repeated, "vidb_sha256": vidb.digest}
-    return _Judged(
-        windows=judged.ranked,
-        table=rankings_table(judged.windows, judged.ranked),
-        description={**settings.judge.describe(), **about_anchors},
-        adaptive=judged.adaptive,
-    )
+    table = rankings_table(judged.windows, judged.ranked)
+    return _Judged(judged.ranked, table, about_judge(settings, vidb, anchors), judged.adaptive), calibration
+
+
+def _check_calibration(settings: EvaluationSettings) -> None:
+    if settings.calibration is None:
+        return
+    if settings.rankings is not None:
+        raise InputError(
+            f"calibration={settings.calibration} cannot be checked: saved rankings do not say which judge gave them; "
+            "drop rankings or calibration"
+        )
+    if settings.estimator != "map":
+        raise InputError(
+            f"calibration={settings.calibration}: estimator={settings.estimator} knows no misreading; use map"
+        )
 
 
 def _saved_windows(table: pd.DataFrame, where: str, frame: pd.DataFrame) -> RankedWindows:
@@ -184,7 +237,12 @@ def _saved_windows(table: pd.DataFrame, where: str, frame: pd.DataFrame) -> Rank
 TASK = Task(
     name="evaluate",
     settings=EvaluationSettings,
-    run=_evaluate,
-    outputs=(SCORES_FILE, RANKINGS_FILE),
-    sweep=(SweepView(show_evaluation, ("theory", "value", "intensity"), add_dose_response, complete=pool_judges),),
+    run=_run,
+    outputs=(SCORES_FILE, RANKINGS_FILE, *CALIBRATION_OUTPUTS),
+    sweep=(
+        SweepView(
+            show_evaluation, ("theory", "value", "intensity"), add_dose_response, kind="score", complete=pool_judges
+        ),
+        SweepView(show_calibrations, ("theory", "value"), kind="calibrate"),
+    ),
 )

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from valueflow.evaluation.calibration import with_misreading
 from valueflow.evaluation.judges import JudgeFit, fit_judges
 from valueflow.evaluation.outcome import RANKINGS_FILE, SCORES_FILE, query_clusters, score_figures, scores_table
 from valueflow.evaluation.rankings import ranked_windows, read_rankings
@@ -102,7 +103,9 @@ def _named_pooled(fit: JudgeFit) -> JudgeFit:
 def _scored_again(
     job: Path, before: Summary, frame: pd.DataFrame, windows: RankedWindows, fits: list[JudgeFit], n_jobs: int
 ) -> Summary:
-    settings = before["settings"]
+    settings, calibration = before["settings"], before.get("calibration")
+    if calibration is not None:
+        fits = list(with_misreading(fits, windows.judge_names, calibration["misreading_sd"]))
     scores = score_windows(
         windows,
         len(frame),

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from valueflow.evaluation.interim import UTILITIES, interim
 from valueflow.evaluation.saving import AdaptiveFigures, adaptive_figures
-from valueflow.evaluation.windows import window_draws
+from valueflow.evaluation.windows import draw_anchors, window_draws
 from valueflow.judge import Criterion, Judge, Progress, RankedWindows, Windows
 from valueflow.plackett_luce import choose_anchors
 from valueflow.run import Run
@@ -27,6 +27,7 @@ def judge_in_rounds(
     response_position: Literal["random", "first"],
     run: Run,
     progress: Progress,
+    own: npt.NDArray[np.int64] | None = None,
 ) -> tuple[Windows, RankedWindows, AdaptiveFigures]:
     """Draw windows and have them ranked, a window of each response that goes on in one batch for the judge.
 
@@ -44,6 +45,8 @@ def judge_in_rounds(
         Where the seconds of `windows` and `judge` are added up.
     progress
         Told of every response that is done, and of every ranking that failed.
+    own
+        (N,) as in `build_windows`.
 
     Returns
     -------
@@ -58,7 +61,7 @@ def judge_in_rounds(
     answers: list[RankedWindows] = []
     answered, reached = np.zeros(len(keys), dtype=np.int64), np.zeros(len(keys), dtype=np.bool_)
     uniforms, prompt_order = window_draws(keys[going], 0, k, response_position)
-    drawn = sampling.draw(anchors, uniforms)
+    drawn = draw_anchors(anchors, sampling, uniforms, None if own is None else own[going])
     met = np.empty((len(going), 0), dtype=np.int64)
     for number in range(m):
         windows = Windows(going, drawn, prompt_order, texts, anchors)
@@ -80,6 +83,7 @@ def judge_in_rounds(
                 met,
                 uniforms,
                 repeat_factor=sampling.repeat_factor,
+                left_out=None if own is None else own[going],
             )
             sd = known.sd
             reached[going] = sampling.is_reached(sd, known.misreading)

@@ -252,7 +252,7 @@ def _misreading_variance(ranked: RankedWindows, n: int, fits: Sequence[JudgeFit]
         has_ranked = np.bincount(ranked.responses[ranked.judges == number], minlength=n) > 0
         total += has_ranked * fits[number].reliability.text_misreading_sd ** 2
         count += has_ranked
-    return total / np.maximum(count, 1) ** 2
+    return np.asarray(total / np.maximum(count, 1) ** 2)
 
 
 def _places(ranked: RankedWindows, ids: npt.NDArray[np.int64], fits: Sequence[JudgeFit]) -> FloatArray:

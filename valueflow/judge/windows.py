@@ -218,6 +218,10 @@ class RankedWindows:
         chosen: dict[str, Any] = {name: array[rows] for name, array in known.items() if array is not None}
         return replace(self, **chosen)
 
+    def with_responses(self, responses: npt.NDArray[np.int64]) -> Self:
+        """Return the same rankings with other numbers (R,) of their responses."""
+        return replace(self, responses=responses)
+
     @property
     def ranked(self) -> npt.NDArray[np.bool_]:
         """(R,) whether each row has a ranking."""

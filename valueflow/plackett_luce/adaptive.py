@@ -71,6 +71,7 @@ def choose_anchors(
     uniforms: FloatArray,
     *,
     repeat_factor: float = 0.7,
+    left_out: NDArray[np.integer] | None = None,
 ) -> AnchorChoice:
     """Choose for each response the anchors that tell most about it.
 
@@ -91,11 +92,13 @@ def choose_anchors(
         Numbers in [0, 1) that decide among anchors that tell equally much; all of them are equally likely.
     repeat_factor : float, default 0.7
         An anchor whose own utility is wrong misleads each time, so a response should meet more than the same few.
+    left_out : (N,) array of int, optional
+        An anchor that each response must not meet.
 
     Raises
     ------
     ValueError
-        There are fewer than S anchors.
+        There are fewer than S anchors to choose from.
 
     Notes
     -----
@@ -103,8 +106,9 @@ def choose_anchors(
     """
     n_responses, size = uniforms.shape
     n_anchors = places.shape[-1]
-    if size > n_anchors:
-        raise ValueError(f"cannot choose {size} of {n_anchors} anchors")
+    n_eligible = n_anchors - (left_out is not None)
+    if size > n_eligible:
+        raise ValueError(f"cannot choose {size} of {n_eligible} anchors")
     # Anchors at one place tell equally much, to the last bit: computed once, they tie.
     levels, level_of = np.unique(np.atleast_2d(places), axis=1, return_inverse=True)
     level_of = level_of.ravel()
@@ -117,6 +121,8 @@ def choose_anchors(
         weighed = by_level[:, level_of]
         rows = np.arange(len(weighed))
         np.multiply.at(weighed, (np.repeat(rows, met.shape[1]), met[block].ravel()), repeat_factor)
+        if left_out is not None:
+            weighed[rows, left_out[block]] = -np.inf
         for draw in range(size):
             picked = _highest(weighed, uniforms[block, draw])
             chosen[block, draw] = picked

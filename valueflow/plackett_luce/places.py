@@ -200,7 +200,7 @@ class _Problem:
 
         def loss(log_slope: float) -> float:
             value = self._likelihood(np.exp(log_slope) * self.ratings)[0]
-            return -value + 0.5 * ((log_slope - np.log(_SLOPE_MEDIAN)) / _SLOPE_SPREAD) ** 2
+            return float(0.5 * ((log_slope - np.log(_SLOPE_MEDIAN)) / _SLOPE_SPREAD) ** 2 - value)
 
         return float(minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-3}).x)
 
@@ -250,8 +250,8 @@ class _Problem:
 
     def _climb(self, base: FloatArray, precision: float, start: FloatArray) -> FloatArray:
         away = start
-        value, gradient, weights = self._likelihood(base + away)
-        value -= 0.5 * precision * away @ away
+        likelihood, gradient, weights = self._likelihood(base + away)
+        value = likelihood - 0.5 * precision * float(away @ away)
         for _ in range(_NEWTON_STEPS):
             slope = gradient - precision * away
             step = self._newton_step(slope, weights, precision)
@@ -261,8 +261,8 @@ class _Problem:
             size = 1.0
             while size > 1e-9:
                 proposal = away + size * step
-                new_value, new_gradient, new_weights = self._likelihood(base + proposal)
-                new_value -= 0.5 * precision * proposal @ proposal
+                likelihood, new_gradient, new_weights = self._likelihood(base + proposal)
+                new_value = likelihood - 0.5 * precision * float(proposal @ proposal)
                 # The last bits of a likelihood are rounding.
                 if new_value >= value + 1e-4 * size * gain - 1e-12 * abs(value):
                     break
@@ -317,5 +317,5 @@ class _Problem:
 
     def _diagonal(self, weights: tuple[FloatArray, FloatArray, FloatArray]) -> FloatArray:
         coupling, n = self._coupling(weights).ravel(), len(self.ratings)
-        first, second = self.anchors[self.first].ravel(), self.anchors[self.second].ravel()
-        return np.bincount(first, coupling, minlength=n) + np.bincount(second, coupling, minlength=n)
+        ends = self.anchors[self.first].ravel(), self.anchors[self.second].ravel()
+        return sum((np.bincount(end, coupling, minlength=n) for end in ends), np.zeros(n))

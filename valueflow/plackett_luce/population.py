@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from .grid import Grid
@@ -51,7 +52,7 @@ class PopulationFit:
     point_loss: FloatArray
 
 
-def fit_population(likelihoods: FloatArray, grid: Grid) -> PopulationFit:
+def fit_population(likelihoods: NDArray[np.floating], grid: Grid) -> PopulationFit:
     r"""Estimate a population's mean by marginal maximum likelihood.
 
     With L_i the likelihood of response i, maximizes
@@ -90,7 +91,7 @@ def fit_population(likelihoods: FloatArray, grid: Grid) -> PopulationFit:
     return _with_influences(likelihoods, grid, _maximize(likelihoods, grid, start))
 
 
-def _mean_of_means(likelihoods: FloatArray, grid: Grid) -> float:
+def _mean_of_means(likelihoods: NDArray[np.floating], grid: Grid) -> float:
     """Average the posterior means under a flat prior."""
     sums = likelihoods @ (grid.weights[:, None] * np.stack([np.ones_like(grid.nodes), grid.nodes], axis=1))
     return float(np.mean(sums[:, 1] / sums[:, 0]))
@@ -103,7 +104,7 @@ def _density(parameters: FloatArray, grid: Grid) -> FloatArray:
     return np.asarray(masses / masses.sum())
 
 
-def _maximize(likelihoods: FloatArray, grid: Grid, start: FloatArray) -> FloatArray:
+def _maximize(likelihoods: NDArray[np.floating], grid: Grid, start: FloatArray) -> FloatArray:
     """Return the most likely mu and log tau."""
     powers = np.stack([np.ones_like(grid.nodes), grid.nodes, grid.nodes**2], axis=1)
 
@@ -127,7 +128,7 @@ def _narrowest(grid: Grid) -> float:
     return _NARROWEST_IN_CELLS * grid.spacing
 
 
-def _with_influences(likelihoods: FloatArray, grid: Grid, parameters: FloatArray) -> PopulationFit:
+def _with_influences(likelihoods: NDArray[np.floating], grid: Grid, parameters: FloatArray) -> PopulationFit:
     """Return the mean of the population that was found, with what each response has to do with it."""
     u, p = grid.nodes, _density(parameters, grid)
     powers = np.stack([u, u**2, u**3, u**4], axis=1)
@@ -152,7 +153,7 @@ def _with_influences(likelihoods: FloatArray, grid: Grid, parameters: FloatArray
     return PopulationFit(mean, float(np.sqrt(max(variance, 0.0))), influence, _point_loss(likelihoods, p))
 
 
-def _point_loss(likelihoods: FloatArray, p: FloatArray) -> FloatArray:
+def _point_loss(likelihoods: NDArray[np.floating], p: FloatArray) -> FloatArray:
     """Return the log-likelihood (G,) that is lost where all responses are at one node; from a part of many."""
     some = likelihoods[:: max(len(likelihoods) // _FOR_START, 1)].astype(np.float64)
     logs = np.log(np.maximum(some, _LEAST_LIKELIHOOD)).mean(axis=0)

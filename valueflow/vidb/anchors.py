@@ -32,3 +32,8 @@ class Anchors:
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    def __getitem__(self, rows: npt.NDArray[np.intp]) -> "Anchors":
+        """Return some of the anchors, by ascending index."""
+        errors = None if self.errors is None else self.errors[rows]
+        return Anchors(self.theory, self.value, self.texts[rows], self.intensities[rows], errors)
