@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import minimize, minimize_scalar
+from scipy.sparse import coo_array, diags_array
 from scipy.sparse.linalg import LinearOperator, cg
 
 from .order_check import rating_correlation
@@ -277,23 +278,15 @@ class _Problem:
             whole = self._information(weights)
             whole[np.diag_indices(len(slope))] += precision
             return np.asarray(cho_solve(cho_factor(whole, lower=True), slope))
-        diagonal = self._diagonal(weights) + precision
-        strengths, own, joint = weights
-        anchors, n = self.anchors, len(slope)
-
-        def times(v: FloatArray) -> FloatArray:
-            at = v[anchors] * strengths
-            # A place shares the stages up to the earlier one of both with each other place.
-            mixed, before, after = np.empty_like(at), np.zeros(at.shape[1]), at.sum(axis=0)
-            for place in range(len(at)):
-                mixed[place] = strengths[place] * (before + joint[place] * after)
-                before += at[place] * joint[place]
-                after -= at[place]
-            return np.bincount(anchors.ravel(), (own * at - mixed).ravel(), n) + precision * v
-
-        operator = LinearOperator((n, n), matvec=times)
+        coupling, diagonal = self._coupling(weights), self._diagonal(weights) + precision
+        n = len(slope)
+        # Of couplings alone: sums over stages would lose what lies between strengths of different size.
+        half = coo_array(
+            (coupling.ravel(), (self.anchors[self.first].ravel(), self.anchors[self.second].ravel())), (n, n)
+        )
+        whole = diags_array(diagonal) - (half + half.T).tocsr()
         scale = LinearOperator((n, n), matvec=lambda v: v / diagonal)
-        return np.asarray(cg(operator, slope, rtol=0.01, maxiter=200, M=scale)[0])
+        return np.asarray(cg(whole, slope, rtol=1e-6, maxiter=400, M=scale)[0])
 
     def _likelihood(self, logits: FloatArray) -> tuple[float, FloatArray, tuple[FloatArray, FloatArray, FloatArray]]:
         """Return log-likelihood, gradient, and by place: strengths, sums of 1 / total and of its square over stages."""
@@ -310,16 +303,19 @@ class _Problem:
 
     def _information(self, weights: tuple[FloatArray, FloatArray, FloatArray]) -> FloatArray:
         """Return the observed information of the windows, a graph's Laplacian, (A, A)."""
-        strengths, _, joint = weights
         n = len(self.ratings)
-        coupling = (strengths[self.first] * strengths[self.second] * joint[self.first]).ravel()
+        coupling = self._coupling(weights).ravel()
         half = np.bincount(self.pairs, coupling, minlength=n * n).reshape(n, n)
         whole = -(half + half.T)
         whole[np.diag_indices(n)] -= whole.sum(axis=1)
         return np.asarray(whole)
 
+    def _coupling(self, weights: tuple[FloatArray, FloatArray, FloatArray]) -> FloatArray:
+        """Return the information that each window has of the difference of each pair of places, (pairs, W)."""
+        strengths, _, joint = weights
+        return np.asarray(strengths[self.first] * strengths[self.second] * joint[self.first])
+
     def _diagonal(self, weights: tuple[FloatArray, FloatArray, FloatArray]) -> FloatArray:
-        strengths, own, joint = weights
-        by_place = strengths * own - strengths**2 * joint
-        sums = np.bincount(self.anchors.ravel(), by_place.ravel(), minlength=len(self.ratings))
-        return np.asarray(sums, dtype=np.float64)
+        coupling, n = self._coupling(weights).ravel(), len(self.ratings)
+        ends = self.anchors[self.first].ravel(), self.anchors[self.second].ravel()
+        return sum((np.bincount(end, coupling, minlength=n) for end in ends), np.zeros(n))
