@@ -55,6 +55,9 @@ class Reliability:
         Slope beta of the judge per scale point; 1 where it cannot be estimated, NaN for a panel as a whole.
     discrimination_se
         Its standard error; NaN where it was not estimated.
+    slope_in_ratings
+        What beta is where misreading counts as noise: how sharply the judge tells ratings apart in a window; 1 where it
+        cannot be estimated, NaN for a panel as a whole.
     misreading_sd
         How far, in points, the judge sees anchors from their ratings, always in the same way (see `fit_places`).
     text_misreading_sd
@@ -84,6 +87,7 @@ class Reliability:
     passed: bool | None
     discrimination: float
     discrimination_se: float
+    slope_in_ratings: float
     misreading_sd: float
     text_misreading_sd: float
     source: Literal["estimated", "pooled", "assumed", "one per judge"]
@@ -209,6 +213,7 @@ def _fit_judge(
         passed=bool(check.z > LEAST_Z),
         discrimination=fit.discrimination,
         discrimination_se=fit.discrimination_se,
+        slope_in_ratings=fit.slope_in_ratings,
         misreading_sd=fit.misreading_sd,
         text_misreading_sd=text_sd,
         source="estimated",
@@ -235,6 +240,7 @@ def _assumed(own: RankedWindows, n_anchors: int) -> Reliability:
         passed=None,
         discrimination=1.0,
         discrimination_se=nan,
+        slope_in_ratings=1.0,
         misreading_sd=0.0,
         text_misreading_sd=0.0,
         source="assumed",

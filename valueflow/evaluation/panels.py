@@ -108,6 +108,7 @@ def joint_reliability(ranked: RankedWindows | None, fits: Sequence[JudgeFit]) ->
         passed=passed,
         discrimination=nan,
         discrimination_se=nan,
+        slope_in_ratings=nan,
         misreading_sd=nan,
         text_misreading_sd=nan,
         source="one per judge",

@@ -211,8 +211,8 @@ def _by_posterior(
     shifts = _beta_shifts(ranked, places, fits, n)
     np.exp(logs, out=logs)
     estimate = estimate_mean(logs, grid, mode.converged, clusters, line, shifts)
-    mean_square, p_value = outfit(ranked.orders, places, ranked.responses, mean, discrimination=slopes)
-    reach = 2 / np.array([fit.reliability.discrimination for fit in counting]).max()
+    mean_square, p_value = _outfits(ranked, n, fits)
+    reach = 2 / max(fit.reliability.slope_in_ratings for fit in counting)
     known = np.sort(ratings[np.flatnonzero(np.bincount(ids.ravel(), minlength=len(ratings)))])
     right = np.clip(np.searchsorted(known, score), 1, max(len(known) - 1, 1))
     nearest = np.minimum(np.abs(score - known[right - 1]), np.abs(score - known[np.minimum(right, len(known) - 1)]))
@@ -222,6 +222,18 @@ def _by_posterior(
         misfit=p_value < MISFIT_BELOW,
         far=nearest > reach,
     )
+
+
+def _outfits(ranked: RankedWindows, n: int, fits: Sequence[JudgeFit]) -> tuple[FloatArray, FloatArray]:
+    """Return the outfit of each response and its p-value, (N,).
+
+    Anchors are where they are rated, and misreading counts as noise: that places are uncertain must not make a response
+    look odd.
+    """
+    slopes = np.array([fit.reliability.slope_in_ratings for fit in fits])[ranked.judges]
+    arrays = ranked.orders, ranked.intensities, ranked.responses
+    found = fit_utilities(*arrays, n, discrimination=slopes, prior_precision=PRIOR_PRECISION)
+    return outfit(*arrays, found.utility, discrimination=slopes)
 
 
 def _scores(

@@ -9,6 +9,7 @@ integrated out by Laplace's approximation.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -60,6 +61,8 @@ class PlacesFit:
         beta, per point: the slope of the judge's logits in the places it sees.
     discrimination_se : float
         Standard error of beta.
+    slope_in_ratings : float
+        Slope of the judge's logits in the ratings themselves: what beta is where misreading counts as noise.
     misreading_sd : float
         sigma, in points: standard deviation of places around ratings, the root of the expected variance. That is the
         most probable variance times A / (A - 4): of A squares about a line, A - 2 are free, and the mean of a variance
@@ -70,6 +73,7 @@ class PlacesFit:
 
     discrimination: float
     discrimination_se: float
+    slope_in_ratings: float
     misreading_sd: float
     place: FloatArray
 
@@ -119,7 +123,8 @@ def fit_places(orders: ArrayLike, ratings: ArrayLike) -> PlacesFit:
     place = rating.copy()
     place[seen] = np.clip(problem.logits(beta, sigma) / beta, -_FURTHEST_PLACE, _FURTHEST_PLACE)
     expected = sigma * np.sqrt(len(seen) / max(len(seen) - 4, len(seen) / 3))
-    return PlacesFit(float(beta), float(beta * problem.log_slope_se(logs)), float(expected), place)
+    slope = float(np.exp(problem.log_slope_in_ratings))
+    return PlacesFit(float(beta), float(beta * problem.log_slope_se(logs)), slope, float(expected), place)
 
 
 class _Problem:
@@ -144,7 +149,7 @@ class _Problem:
     def maximize(self) -> FloatArray:
         """Return the most probable log beta and log sigma."""
         # Without misreading the slope is found fast and for certain; with it, it is rarely lower.
-        flat = self._slope_without_misreading()
+        flat = self.log_slope_in_ratings
         if self._dispersion_z(float(np.exp(flat))) <= _LEAST_DISPERSION_Z:
             return np.array([flat, np.log(_LEAST_MISREADING)])
         most = self._most_misreading()
@@ -194,7 +199,8 @@ class _Problem:
         spread = np.sqrt(np.cov(self.ratings, fweights=met, ddof=0))
         return float(np.clip(spread * np.sqrt(max(correlation**-2 - 1, 0.0)), 2 * _LEAST_MISREADING, _MOST_MISREADING))
 
-    def _slope_without_misreading(self) -> float:
+    @cached_property
+    def log_slope_in_ratings(self) -> float:
         """Return the most probable log beta where places are the ratings."""
         bounds = np.log(LOWEST_DISCRIMINATION), np.log(HIGHEST_DISCRIMINATION)
 
