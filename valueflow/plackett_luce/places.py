@@ -290,9 +290,9 @@ class _Problem:
         half = coo_array(
             (coupling.ravel(), (self.anchors[self.first].ravel(), self.anchors[self.second].ravel())), (n, n)
         )
-        whole = diags_array(diagonal) - (half + half.T).tocsr()
+        information = diags_array(diagonal) - (half + half.T).tocsr()
         scale = LinearOperator((n, n), matvec=lambda v: v / diagonal)
-        return np.asarray(cg(whole, slope, rtol=1e-6, maxiter=400, M=scale)[0])
+        return np.asarray(cg(information, slope, rtol=1e-6, maxiter=400, M=scale)[0])
 
     def _likelihood(self, logits: FloatArray) -> tuple[float, FloatArray, tuple[FloatArray, FloatArray, FloatArray]]:
         """Return log-likelihood, gradient, and by place: strengths, sums of 1 / total and of its square over stages."""
@@ -323,5 +323,7 @@ class _Problem:
 
     def _diagonal(self, weights: tuple[FloatArray, FloatArray, FloatArray]) -> FloatArray:
         coupling, n = self._coupling(weights).ravel(), len(self.ratings)
-        ends = self.anchors[self.first].ravel(), self.anchors[self.second].ravel()
-        return sum((np.bincount(end, coupling, minlength=n) for end in ends), np.zeros(n))
+        sums = np.zeros(n)
+        for end in (self.first, self.second):
+            sums += np.bincount(self.anchors[end].ravel(), coupling, minlength=n)
+        return sums
