@@ -284,9 +284,9 @@ class _Problem:
         half = coo_array(
             (coupling.ravel(), (self.anchors[self.first].ravel(), self.anchors[self.second].ravel())), (n, n)
         )
-        whole = diags_array(diagonal) - (half + half.T).tocsr()
+        sparse = diags_array(diagonal) - (half + half.T).tocsr()
         scale = LinearOperator((n, n), matvec=lambda v: v / diagonal)
-        return np.asarray(cg(whole, slope, rtol=1e-6, maxiter=400, M=scale)[0])
+        return np.asarray(cg(sparse, slope, rtol=1e-6, maxiter=400, M=scale)[0])
 
     def _likelihood(self, logits: FloatArray) -> tuple[float, FloatArray, tuple[FloatArray, FloatArray, FloatArray]]:
         """Return log-likelihood, gradient, and by place: strengths, sums of 1 / total and of its square over stages."""
@@ -317,5 +317,6 @@ class _Problem:
 
     def _diagonal(self, weights: tuple[FloatArray, FloatArray, FloatArray]) -> FloatArray:
         coupling, n = self._coupling(weights).ravel(), len(self.ratings)
-        ends = self.anchors[self.first].ravel(), self.anchors[self.second].ravel()
-        return sum((np.bincount(end, coupling, minlength=n) for end in ends), np.zeros(n))
+        first, second = self.anchors[self.first].ravel(), self.anchors[self.second].ravel()
+        both = np.bincount(first, coupling, minlength=n) + np.bincount(second, coupling, minlength=n)
+        return np.asarray(both, dtype=np.float64)
