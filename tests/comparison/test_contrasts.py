@@ -20,10 +20,11 @@ def test_a_difference_worked_by_hand() -> None:
         anchor_mean=np.array([1.0, 1.0]),
         anchor_squares=np.array([400.0, 400.0]),
         misreading=np.array([2.0, 2.0]),
+        floor=np.array([0.05, 0.02]),
     )
     found = estimate_contrasts(np.array([[1.0, -1.0]]), np.array([5.0, 2.0]), sums, present, errors)
-    # d = (.4, -.1, -.3); 3/2 (.16 + .01 + .09) + (.3 - .1)^2 + 4 * 3^2 / 400
-    variance = 0.39 + 0.04 + 0.09
+    # d = (.4, -.1, -.3); 3/2 (.16 + .01 + .09) + (.3 - .1)^2 + 4 * 3^2 / 400, and the floors
+    variance = 0.39 + 0.04 + 0.09 + 0.07
     assert found.estimate[0] == pytest.approx(3.0)
     assert found.se[0] == pytest.approx(np.sqrt(variance))
     assert found.clusters[0] == 3
@@ -36,7 +37,7 @@ def test_different_judges_do_not_cancel() -> None:
     sums, present = np.zeros((2, 5)), np.ones((2, 5), dtype=bool)
     both = {"beta_shift": np.array([0.3, 0.1]), "anchors": np.array([50.0, 20.0])}
     both |= {"anchor_mean": np.array([1.0, 0.0]), "anchor_squares": np.array([400.0, 100.0])}
-    errors = JudgeErrors(judge=np.array([0, 1]), misreading=np.array([2.0, 1.0]), **both)
+    errors = JudgeErrors(judge=np.array([0, 1]), misreading=np.array([2.0, 1.0]), floor=np.zeros(2), **both)
     found = estimate_contrasts(np.array([[1.0, -1.0], [1.0, 0.0]]), np.array([5.0, 2.0]), sums, present, errors)
     first, second = 4 * (1 / 50 + 16 / 400) + 0.09, 1 * (1 / 20 + 4 / 100) + 0.01
     assert found.se == pytest.approx(np.sqrt([first + second, first]))

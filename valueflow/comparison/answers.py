@@ -13,6 +13,7 @@ from valueflow.comparison.prediction_powered import PoweredMean
 from valueflow.comparison.questions import SLOPE, Question, condition_cells
 from valueflow.comparison.stacked import Floats, Stacked
 from valueflow.comparison.success import count_moves
+from valueflow.evaluation import query_clusters
 from valueflow.run import plain, row_keys
 from valueflow.statistics import holm
 from valueflow.vidb import HIGHEST_INTENSITY
@@ -148,7 +149,16 @@ def _judge_errors(jobs: Sequence[Job]) -> JudgeErrors:
         anchor_mean=mean,
         anchor_squares=squares,
         misreading=np.array([job.figure("anchors", "misreading_sd") for job in jobs]),
+        floor=np.array([_floor(job) for job in jobs]),
     )
+
+
+def _floor(job: Job) -> float:
+    """Return what the variance of a job's mean over responses has beyond the sum of their influences."""
+    known = job.scores["influence"].notna()
+    sums = job.scores[known].groupby(query_clusters(job.scores[known]))["influence"].sum().to_numpy(dtype=np.float64)
+    shown = len(sums) / (len(sums) - 1) * float(sums @ sums) if len(sums) > 1 else np.nan
+    return max(job.figure("mean_errors", "responses") ** 2 - shown, 0.0) if np.isfinite(shown) else 0.0
 
 
 def _by_people(

@@ -31,6 +31,8 @@ class JudgeErrors:
         Mean intensity of the anchors, and their sum of squares about it.
     misreading
         Standard deviation of what the judge misreads of a text.
+    floor
+        Variance of the mean that no response's influence shows, as where all responses are beyond the anchors.
     """
 
     judge: npt.NDArray[np.intp]
@@ -39,11 +41,12 @@ class JudgeErrors:
     anchor_mean: Floats
     anchor_squares: Floats
     misreading: Floats
+    floor: Floats
 
     @classmethod
     def none(cls, n: int) -> "JudgeErrors":
         """Return errors of 0, for means that do not rest on a judge's scale."""
-        return cls(np.zeros(n, dtype=np.intp), *(np.zeros(n) for _ in range(5)))
+        return cls(np.zeros(n, dtype=np.intp), *(np.zeros(n) for _ in range(6)))
 
 
 @dataclass(frozen=True)
@@ -140,8 +143,8 @@ def estimate_contrasts(
 
     Notes
     -----
-    With d_q the weighted sum of a query's influences over the jobs, the variance is G/(G-1) sum_q d_q^2, plus for each
-    judge with jobs in the contrast, over these jobs,
+    With d_q the weighted sum of a query's influences over the jobs, the variance is G/(G-1) sum_q d_q^2, plus w^2 times
+    the floor of each job, plus for each judge with jobs in the contrast, over these jobs,
 
         (sum w shift)^2 + sigma^2 [(sum w)^2 / A + (sum w (m - r))^2 / S],
 
@@ -153,7 +156,7 @@ def estimate_contrasts(
     clusters = (is_in.astype(np.int64) @ present > 0).sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         correction = np.where(clusters > 1, clusters / (clusters - 1.0), np.nan)
-    variance = correction * ((weights @ sums) ** 2).sum(axis=1)
+    variance = correction * ((weights @ sums) ** 2).sum(axis=1) + weights**2 @ errors.floor
     for judge in np.unique(errors.judge):
         variance = variance + _scale_variance(weights[:, errors.judge == judge], means, errors, errors.judge == judge)
     estimate, se = weights @ means, np.sqrt(variance)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from valueflow.evaluation import SCORES_FILE
 from valueflow.run import (
     ERROR_FILE,
     SUMMARY_FILE,
@@ -20,8 +21,6 @@ from valueflow.run import (
     read_table,
     shorten,
 )
-
-SCORES_FILE = "scores.csv"
 
 _IDENTITY = ("query", "dataset", "response")
 _OF_EVALUATIONS = {"theory", "value", "label", "intensity", "n", "scored", "mean"}

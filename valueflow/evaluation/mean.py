@@ -24,7 +24,7 @@ class AnchorLine:
     Attributes
     ----------
     n, mean, sum_of_squares
-        How many anchors windows held, their mean rating, and the sum of squares of ratings about it.
+        How many anchors the judges were learned from, their mean rating, and the sum of squares of ratings about it.
     misreading_sd
         How far places lie from ratings, in points; of a panel the root mean square over judges, divided by the root of
         their number.
@@ -78,13 +78,14 @@ class MeanEstimate:
     influence: FloatArray
 
 
-def anchor_line(ids: npt.NDArray[np.int64], ratings: FloatArray, fits: Sequence[JudgeFit]) -> AnchorLine:
-    """Return the line of the anchors in windows (R, K-1), as the judges that count see them."""
-    seen = ratings[np.flatnonzero(np.bincount(ids.ravel(), minlength=len(ratings)))]
+def anchor_line(fits: Sequence[JudgeFit]) -> AnchorLine:
+    """Return the line through all anchors that the judges were learned from: the same for all jobs that share them."""
+    if not fits:
+        return AnchorLine(0, float("nan"), 0.0, 0.0)
+    seen = fits[0].ratings[~np.isnan(fits[0].ratings)]
     sigmas = np.array([fit.reliability.misreading_sd for fit in fits])
-    sigma = float(np.sqrt((sigmas**2).sum()) / len(sigmas)) if len(sigmas) else 0.0
-    mean = float(seen.mean()) if len(seen) else float("nan")
-    return AnchorLine(len(seen), mean, float(((seen - mean) ** 2).sum()), sigma)
+    mean = float(seen.mean())
+    return AnchorLine(len(seen), mean, float(((seen - mean) ** 2).sum()), float(np.linalg.norm(sigmas) / len(sigmas)))
 
 
 def estimate_mean(

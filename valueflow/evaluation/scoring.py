@@ -184,7 +184,7 @@ def _by_posterior(
 ) -> Scores:
     ids, ratings, _ = with_anchors(ranked)
     counting = [fits[number] for number in _judges_of(ranked)]
-    line = anchor_line(ids, ratings, counting)
+    line = anchor_line(counting)
     if len(ranked) == 0:
         nothing = np.full(n, np.nan)
         failed = np.zeros(n, dtype=np.bool_)
