@@ -16,7 +16,7 @@ from record import record
 from scipy import stats
 
 from valueflow.opinionqa.accuracy import compare
-from valueflow.opinionqa.clustered import clustered_mean
+from valueflow.statistics import clustered_mean
 
 GROUPS = 22
 COVERAGE_BAR, ERROR_BAR = 0.92, 0.07

@@ -16,6 +16,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 ROOMS = (
     "plackett_luce",
+    "statistics",
     "run",
     "theory",
     "llm",
@@ -31,6 +32,7 @@ ROOMS = (
     "steering",
     "categorization",
     "construction",
+    "comparison",
     "reporting",
     "apps",
     "version",
@@ -198,7 +200,7 @@ def test_a_file_is_short_enough_to_have_one_reason_to_change(path: Path) -> None
     assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
 
 
-APP_ROOMS = ("hives", "extraction", "evaluation", "steering", "categorization", "construction")
+APP_ROOMS = ("hives", "extraction", "evaluation", "steering", "categorization", "construction", "comparison")
 
 
 @pytest.mark.parametrize("room", APP_ROOMS)
@@ -208,10 +210,11 @@ def test_every_room_of_a_command_has_the_same_few_files(room: str) -> None:
     assert "app.py" not in files
 
 
-def test_the_mathematics_imports_nothing_of_ours() -> None:
-    for path in (PACKAGE / "plackett_luce").glob("*.py"):
+@pytest.mark.parametrize("room", ["plackett_luce", "statistics"])
+def test_the_mathematics_imports_nothing_of_ours(room: str) -> None:
+    for path in (PACKAGE / room).glob("*.py"):
         ours = {module for module in modules_imported(parsed(path), package_of(path)) if module.startswith("valueflow")}
-        assert all(module.startswith("valueflow.plackett_luce") for module in ours), path
+        assert all(module.startswith(f"valueflow.{room}") for module in ours), path
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -253,7 +256,9 @@ def test_importing_the_package_loads_nothing_heavy(tmp_path: Path) -> None:
     assert loaded_after("import valueflow", tmp_path) == set()
 
 
-@pytest.mark.parametrize("app", ["evaluate.py", "steer.py", "extract.py", "train.py", "categorize.py", "build_vidb.py"])
+@pytest.mark.parametrize(
+    "app", ["evaluate.py", "steer.py", "compare.py", "extract.py", "train.py", "categorize.py", "build_vidb.py"]
+)
 def test_help_loads_nothing_heavy(app: str, tmp_path: Path) -> None:
     assert loaded_after(app_script("--help", app=app), tmp_path) == set()
 

@@ -15,6 +15,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from tests.command import run as run_app
 from tests.command import succeeded
+from tests.comparison.simulated import write_sweep
 from tests.hives.tiny import training_rows
 from tests.llm.fault_server import FaultServer, permutation
 from valueflow import evaluate_responses
@@ -57,6 +58,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ]
     pd.DataFrame(rows).to_csv("rankings.csv", index=False)
     training_rows().to_csv("table.csv", index=False)
+    write_sweep(Path("runs/phi4"), model="phi-4")
+    write_sweep(Path("runs/qwen3"), model="qwen3", slope=0.5)
+    scored = pd.read_csv("runs/phi4/0/scores.csv")
+    scored[["query", "response"]].assign(value="benevolence", rating=scored["benevolence_score"]).to_csv("ratings.csv")
     pd.DataFrame({"text": texts}).to_csv("texts.csv", index=False)
     return tmp_path
 
@@ -121,6 +126,7 @@ def run_part(document: str, command: str, added: tuple[str, ...], folder: Path) 
         "extract.py": ("embedding_pvq.npz",),
         "categorize.py": ("votes.csv",),
         "build_vidb.py": ("plan.csv",),
+        "compare.py": ("comparison.csv",),
     }[arguments[0]]
     app = ROOT / arguments[0]
     if needs_more_than_this_machine(arguments):
@@ -182,9 +188,11 @@ def test_links_to_files_lead_somewhere() -> None:
 
 def test_python_and_command_line_have_the_same_defaults(folder: Path) -> None:
     rankings = str(folder / "rankings.csv")
-    arguments = ("value=power", f"rankings={rankings}", "hydra.run.dir=out")
+    # A single ranking does not show that its judge orders the anchors.
+    arguments = ("value=power", f"rankings={rankings}", "judge_check=false", "hydra.run.dir=out")
     succeeded(run_app(ROOT / "evaluate.py", *arguments, folder=folder, env=os.environ))
     from_command_line = pd.read_csv("out/scores.csv")
-    from_python = evaluate_responses(value="power", rankings=rankings)
+    from_python = evaluate_responses(value="power", rankings=rankings, judge_check=False)
+    assert from_python.scores["power_score"].notna().all()
     assert from_python.scores["power_score"].tolist() == from_command_line["power_score"].tolist()
     assert from_python.summary["settings"] == json.loads(Path("out/summary.json").read_text())["settings"]

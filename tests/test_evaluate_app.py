@@ -121,6 +121,9 @@ def test_a_run_writes_scores_and_a_summary(work: Path, rankings: Path) -> None:
         "power_high",
         "windows",
         "windows_failed",
+        "outfit",
+        "misfit",
+        "mean_influence",
     ]
     assert scores["response"].tolist() == [f"response {row}" for row in range(8)]
     assert scores["power_score"].between(-10, 10).all()
@@ -143,12 +146,21 @@ def test_the_summary_says_what_was_run_and_what_came_out(work: Path, rankings: P
     assert summary["settings"]["k"] == 4
     assert summary["intensity"] is None
     assert summary["rankings"] == str(rankings)
-    assert summary["mean"] == pytest.approx(scores.mean())
+    assert summary["mean_of_scores"] == pytest.approx(scores.mean())
     assert summary["sd"] == pytest.approx(scores.std())
+    # The parts of the error: responses by their influences, and what summary and anchors' line say of the others.
+    influence = scores_in(folder)["mean_influence"].astype(float)
+    errors, line = summary["mean_errors"], summary["anchors"]
+    assert summary["clusters"] == 8
+    assert errors["responses"] >= np.sqrt(8 / 7 * (influence**2).sum()) * (1 - 1e-9)
+    assert errors["beta"] == pytest.approx(abs(summary["beta_shift"]))
+    away = (summary["mean"] - line["mean"]) ** 2 / line["sum_of_squares"]
+    assert errors["anchors"] == pytest.approx(line["misreading_sd"] * np.sqrt(1 / line["n"] + away))
+    assert summary["mean_se"] == pytest.approx(np.sqrt(sum(error**2 for error in errors.values())))
     # Student's t at 7 degrees of freedom, from a printed table.
-    half = 2.364624 * scores.std() / np.sqrt(8)
-    assert summary["mean_low"] == pytest.approx(scores.mean() - half, abs=1e-5)
-    assert summary["mean_high"] == pytest.approx(scores.mean() + half, abs=1e-5)
+    half = 2.364624 * summary["mean_se"]
+    assert summary["mean_low"] == pytest.approx(max(summary["mean"] - half, -10), abs=1e-5)
+    assert summary["mean_high"] == pytest.approx(min(summary["mean"] + half, 10), abs=1e-5)
     assert 0.3 < summary["reliability"]["kendall_tau"] <= 1
     assert summary["reliability"]["discrimination"] > 0
     assert summary["settings"]["k"] == 4

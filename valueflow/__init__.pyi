@@ -1,9 +1,13 @@
 from .categorization import Categorization as Categorization
 from .categorization import categorize as categorize
+from .comparison import Comparison as Comparison
+from .comparison import compare as compare
 from .construction import Construction as Construction
 from .construction import build_vidb as build_vidb
+from .evaluation import CalibratedJudge as CalibratedJudge
 from .evaluation import Evaluation as Evaluation
 from .evaluation import EvaluationSettings as EvaluationSettings
+from .evaluation import calibrate_judge as calibrate_judge
 from .evaluation import evaluate_responses as evaluate_responses
 from .extraction import Embeddings as Embeddings
 from .extraction import extract as extract

@@ -10,11 +10,14 @@ COMMANDS: dict[str, tuple[str, Callable[[], None]]] = {}
 """What each command is for and the function that runs it, by name."""
 
 
-def command(name: str, room: str, purpose: str) -> Callable[[], None]:
-    """Register a command; return the function that runs it from the command line."""
+def command(name: str, room: str, purpose: str, positional: str | None = None) -> Callable[[], None]:
+    """Register a command; return the function that runs it from the command line.
+
+    `positional` is a key whose paths may be given as plain arguments.
+    """
 
     def run() -> None:
-        run_command(name, lambda: import_module(room).TASK)
+        run_command(name, lambda: import_module(room).TASK, positional)
 
     COMMANDS[name] = purpose, run
     return run
@@ -22,6 +25,9 @@ def command(name: str, room: str, purpose: str) -> Callable[[], None]:
 
 evaluate = command("evaluate", "valueflow.evaluation", "score responses on a value")
 steer = command("steer", "valueflow.steering", "steer a model to values, or let it answer a survey for groups")
+compare = command(
+    "compare", "valueflow.comparison", "compare finished evaluations: models, methods, intensities", "folders"
+)
 categorize = command("categorize", "valueflow.categorization", "place texts in a hierarchy of values by panel votes")
 build_vidb = command("build_vidb", "valueflow.construction", "make anchors for a value out of raw texts")
 train = command("train", "valueflow.hives", "train the value embedding, or measure one")

@@ -47,8 +47,13 @@ class NoisyJudge:
         return {"kind": "noisy", "model": self.model}
 
 
+STRENGTHS = np.linspace(-9, 9, 30)
 RESPONSES = pd.DataFrame(
-    {"query": "q", "dataset": "d", "response": [f"as strong as {strength:.2f}" for strength in np.linspace(-9, 9, 30)]}
+    {
+        "query": [f"query {number}" for number in range(30)],
+        "dataset": "d",
+        "response": [f"as strong as {strength:.2f}" for strength in STRENGTHS],
+    }
 )
 ASKED = {"calls": 1200, "cache_hits": 300, "prompt_tokens": 412_000, "completion_tokens": 24_000}
 FAULTS = {0: "no answer", 1: "no answer", 5: "said \ud800\x1b[31m [/b]"}
@@ -71,6 +76,13 @@ def summary_in(folder: Path) -> dict[str, Any]:
     return content
 
 
+def assert_same_figures(one: Mapping[str, Any], other: Mapping[str, Any]) -> None:
+    """The same keys, texts and lists, and numbers to 1e-6."""
+    assert one.keys() == other.keys()
+    for key, figure in one.items():
+        assert other[key] == (pytest.approx(figure, abs=1e-6) if isinstance(figure, float) else figure), key
+
+
 def test_tables_count_rankings(folder: Path) -> None:
     rankings = pd.read_csv(folder / "rankings.csv", keep_default_na=False)
     assert rankings["judge"].value_counts().to_dict() == {"noisy sharp": 120, "noisy dull": 120}
@@ -87,12 +99,13 @@ def test_the_summary_tells_of_each_judge_and_of_their_agreement(folder: Path) ->
         "name",
         "windows",
         "windows_failed",
-        "kendall_tau",
-        "discrimination",
-        "discrimination_se",
-        "source",
+        *summary["reliability"],
         "failures",
     ]
+    assert {"kendall_tau", "order_z", "passed", "discrimination", "discrimination_se", "source"} <= sharp.keys()
+    assert {"misreading_sd", "position_effect", "first_places", "anchors_covered"} <= sharp.keys()
+    assert (sharp["passed"], dull["passed"], summary["reliability"]["passed"]) == (True, True, True)
+    assert summary["judge_check"] == {"passed": True, "z": None, "scored": True, "judges_failed": []}
     assert (sharp["name"], sharp["windows"], sharp["windows_failed"], sharp["failures"]) == ("noisy sharp", 120, 0, {})
     assert sharp["discrimination"] == pytest.approx(2, abs=3.5 * sharp["discrimination_se"])
     assert dull["discrimination"] == pytest.approx(0.3, abs=3.5 * dull["discrimination_se"])
@@ -121,10 +134,11 @@ def test_the_saved_rankings_of_a_panel_score_the_same_again(folder: Path, tmp_pa
     assert again["windows_failed"].tolist() == first["windows_failed"].tolist()
     one, two = summary_in(folder), summary_in(tmp_path)
     assert two["agreement"] == pytest.approx(one["agreement"])
-    assert two["reliability"] == pytest.approx(one["reliability"])
+    assert_same_figures(two["reliability"], one["reliability"])
     for before, after in zip(one["judges"], two["judges"], strict=True):
-        assert after.pop("failures") == before.pop("failures")
-        assert after == pytest.approx(before)
+        assert_same_figures(after, before)
+    for figure in ("mean", "mean_low", "mean_high", "mean_se", "population_sd", "mean_of_scores"):
+        assert two[figure] == pytest.approx(one[figure], abs=1e-9)
     assert two["judging"] == {}
 
 

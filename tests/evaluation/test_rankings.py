@@ -1,5 +1,6 @@
 """The rankings table: written and read back, and what is said of broken ones."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,43 @@ def test_a_table_written_and_read_back_says_the_same(tmp_path: Path) -> None:
     np.testing.assert_array_equal(back.intensities, windows.anchor_set.intensities[windows.anchors])
     assert back.failures.tolist() == ["", "", "no answer", ""]
     assert read["prompt_order"].tolist() == ["[3, 1, 2]", "[1, 2, 3]", "[2, 3, 1]", "[3, 2, 1]"]
+
+
+def test_standard_errors_are_written_and_read_with_blanks_where_one_is_unknown(tmp_path: Path) -> None:
+    windows, _ = judged()
+    errors = np.array([0.5, np.nan, 1.25, 0.0, 2.0, np.nan])
+    windows = replace(windows, anchor_set=replace(windows.anchor_set, errors=errors))
+    rankings = windows.ranked(np.array([[3, 1, 2], [1, 3, 2], [2, 3, 1], [2, 1, 3]]))
+    table = rankings_table(windows, rankings)
+    assert [column for column in table if column.startswith("db_")] == [
+        *("db_text_1", "db_score_1", "db_se_1", "db_text_2", "db_score_2", "db_se_2")
+    ]
+    write_csv(table, tmp_path / "rankings.csv")
+    back = ranked_windows(read_rankings(tmp_path / "rankings.csv"), "file")
+    np.testing.assert_array_equal(back.errors, errors[windows.anchors])
+    np.testing.assert_array_equal(back.errors, rankings.errors)
+    np.testing.assert_array_equal(back.prompt_order, windows.prompt_order)
+    # Numbered by intensity and text: here all anchors occur, in the order of their set.
+    np.testing.assert_array_equal(back.anchors, windows.anchors)
+
+
+def test_anchors_are_told_apart_by_text_and_intensity() -> None:
+    table = published(db_text_1=["same", "same"], db_score_1=[-3, 4], db_text_2=["other", "same"], db_score_2=[4, -3])
+    assert ranked_windows(table, "file").anchors.tolist() == [[0, 1], [2, 0]]
+
+
+@pytest.mark.parametrize(("error", "told"), [(-0.1, "-0.1"), (20.5, "20.5"), ("much", "much")])
+def test_a_standard_error_out_of_range_is_told(error: object, told: str) -> None:
+    with pytest.raises(InputError, match=f"file, row 2, column 'db_se_2': '{told}'"):
+        ranked_windows(published(db_se_1=[1.0, 1.0], db_se_2=[1.0, error]), "file")
+
+
+def test_a_prompt_order_that_is_none_is_told_and_a_blank_one_is_unknown() -> None:
+    with pytest.raises(InputError, match=r"file, row 2, column 'prompt_order': '\[1, 2\]' is no permutation"):
+        ranked_windows(published(prompt_order=["[1, 2, 3]", "[1, 2]"]), "file")
+    assert ranked_windows(published(prompt_order=["[1, 2, 3]", ""]), "file").prompt_order is None
+    assert ranked_windows(published(), "file").prompt_order is None
+    assert ranked_windows(published(), "file").errors is None
 
 
 def published(**changes: list[object]) -> pd.DataFrame:

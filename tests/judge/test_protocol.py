@@ -52,6 +52,32 @@ def test_a_panel_s_rankings_go_window_by_window_and_keep_judge_and_response() ->
     assert (own.windows.tolist(), own.failures.tolist()) == ([0, 1], second.failures.tolist())
 
 
+def test_batches_are_joined_with_windows_numbered_through_and_what_they_took_summed_up() -> None:
+    asked = [windows(2), replace(windows(1), responses=np.array([3]), anchors=np.array([[1, 0]]))]
+    orders = [np.array([[1, 2, 3], [3, 2, 1]]), np.array([[2, 2, 2]])]
+    reports = [{"calls": 2, "texts_truncated": 3, "cache": {"entries": 2}, "members": {"a": {"calls": 2}}}]
+    reports.append({"calls": 1, "texts_truncated": 1, "cache": {"entries": 3}, "members": {"a": {"calls": 1}}})
+    panels = [
+        RankedWindows.of_panel({"a": part.ranked(order), "b": part.ranked(order)}, report)
+        for part, order, report in zip(asked, orders, reports, strict=True)
+    ]
+    joined = RankedWindows.joined(panels)
+    assert joined.windows.tolist() == [0, 0, 1, 1, 2, 2]
+    assert joined.judges.tolist() == [0, 1, 0, 1, 0, 1]
+    assert joined.responses.tolist() == [0, 0, 0, 0, 3, 3]
+    assert joined.ranked.tolist() == [True] * 4 + [False] * 2
+    assert joined.judge_names == ("a", "b")
+    assert joined.report == {
+        "calls": 3,
+        "texts_truncated": 3,
+        "cache": {"entries": 3},
+        "members": {"a": {"calls": 3}},
+    }
+    whole = Windows.joined(asked)
+    assert whole.responses[joined.windows].tolist() == joined.responses.tolist()
+    assert whole.anchors.tolist() == [[0, 0], [0, 0], [1, 0]]
+
+
 @pytest.mark.parametrize(("rows", "k", "n_failures"), [(3, 3, 4), (4, 2, 4), (4, 3, 3)])
 def test_a_judge_that_does_not_answer_every_window_is_an_error(rows: int, k: int, n_failures: int) -> None:
     with pytest.raises(ValueError, match=r"4 windows of 3 items need orders of shape \(4, 3\)"):

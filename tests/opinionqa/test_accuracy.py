@@ -15,8 +15,8 @@ from statsmodels.stats.proportion import proportion_confint
 from statsmodels.stats.weightstats import DescrStatsW
 
 from valueflow.opinionqa.accuracy import Comparison, Measure, accuracy_table, compare
-from valueflow.opinionqa.clustered import holm
 from valueflow.opinionqa.questions import load_questions
+from valueflow.statistics import holm
 
 ROOT = Path(__file__).parents[2]
 REAL = ROOT.parent / "shared" / "data" / "opinionqa_sample.json"

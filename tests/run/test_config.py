@@ -112,7 +112,9 @@ app()
     "compose", [compose_group, lambda group, option: compose_settings("evaluate", {group: option})]
 )
 def test_an_unknown_option_is_told_with_the_nearest(compose: object) -> None:
-    with pytest.raises(InputError, match="sampling 'buckets' is unknown; did you mean 'bucket'. Known: bucket, fixed"):
+    with pytest.raises(
+        InputError, match="sampling 'buckets' is unknown; did you mean 'bucket'. Known: adaptive, bucket"
+    ):
         compose("sampling", "buckets")  # type: ignore[operator]
 
 

@@ -158,3 +158,32 @@ def test_a_misspelt_value_of_a_known_theory_is_told_and_a_theory_of_ones_own_is_
 def test_a_dataset_without_a_name_is_told() -> None:
     with pytest.raises(InputError, match="hf:// names no dataset"):
         load_vidb("hf://", PVQ)
+
+
+def test_standard_errors_of_ratings_are_taken_along_blank_where_unknown(tmp_path: Path) -> None:
+    table().to_csv(tmp_path / "without.csv", index=False)
+    table(standard_error=["", "", "", ""]).to_csv(tmp_path / "blank.csv", index=False)
+    table(standard_error=[0.5, "", 1, " "]).to_csv(tmp_path / "some.csv", index=False)
+    table(standard_error=[0.5, None, 1.0, None]).to_parquet(tmp_path / "some.parquet")
+    table(se=[0.5, "", 1, ""]).to_csv(tmp_path / "named.csv", index=False)
+    without, blank, some, parquet = (
+        load_vidb(str(tmp_path / name)) for name in ("without.csv", "blank.csv", "some.csv", "some.parquet")
+    )
+    named = load_vidb(str(tmp_path / "named.csv"), columns={"standard_error": "se"})
+    assert all(anchors.errors is None for vidb in (without, blank) for anchors in vidb.anchors)
+    assert without.digest == blank.digest != some.digest
+    for vidb in (some, parquet, named):
+        power = vidb.of(PVQ, "power")
+        assert power.intensities.tolist() == [-3, 7.5]
+        np.testing.assert_array_equal(power.errors, [np.nan, 0.5])
+        assert vidb.of(PVQ, "self-direction").errors is None
+
+
+@pytest.mark.parametrize("error", [-0.5, 20.01, "about 1", "inf"])
+def test_a_standard_error_that_is_none_is_told(tmp_path: Path, error: object) -> None:
+    table(standard_error=[1, error, 1, ""]).to_csv(tmp_path / "all.csv", index=False)
+    with pytest.raises(InputError, match="all.csv, row 2, column 'standard_error': ") as caught:
+        load_vidb(str(tmp_path / "all.csv"))
+    assert "\n" not in str(caught.value)
+    with pytest.raises(InputError, match="column 'se' is missing"):
+        load_vidb(str(tmp_path / "all.csv"), columns={"standard_error": "se"})

@@ -3,6 +3,7 @@
 from collections import Counter
 from itertools import permutations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from valueflow.run import InputError
-from valueflow.vidb import Anchors, BucketSampling, FixedSampling, RandomSampling
+from valueflow.vidb import AdaptiveSampling, Anchors, BucketSampling, FixedSampling, RandomSampling
 
 LEVELS = st.lists(st.integers(-100, 100).map(lambda tenths: tenths / 10), min_size=2, max_size=40)
 
@@ -108,3 +109,40 @@ def test_fixed_puts_the_named_anchors_in_every_window(tmp_path: Path) -> None:
 def test_fixed_without_a_usable_list_is_told(texts: list[str] | str | None, message: str) -> None:
     with pytest.raises(InputError, match=message):
         FixedSampling(texts).draw(anchors([-5, 0, 5, 7]), uniforms(3, 2))
+
+
+def test_adaptive_windows_begin_as_bucket_s_do() -> None:
+    pool = anchors([-9, -6, -5, -2, 0, 1, 4, 7, 9])
+    drawn = AdaptiveSampling().draw(pool, uniforms(20, 4))
+    np.testing.assert_array_equal(drawn, BucketSampling().draw(pool, uniforms(20, 4)))
+
+
+def test_adaptive_windows_end_at_the_target_or_where_the_judge_knows_no_better() -> None:
+    sampling = AdaptiveSampling(target_se=1.0)
+    sd = np.array([0.9, 1.0, 1.1, 1.5])
+    assert sampling.is_reached(sd, misreading=0.0).tolist() == [True, True, False, False]
+    assert sampling.is_reached(sd, misreading=2.4).tolist() == [True, True, True, False]
+
+
+def test_adaptive_windows_end_where_another_one_promises_less_than_the_least_gain() -> None:
+    # A window adds its information to the precision 1 / 2**2.
+    gains = AdaptiveSampling(min_gain=0.1).is_exhausted(np.full(3, 2.0), np.array([0.02, 0.024, 0.026]))
+    assert gains.tolist() == [True, True, False]
+    assert not AdaptiveSampling(min_gain=0.0).is_exhausted(np.full(1, 2.0), np.zeros(1)).any()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"target_se": 0}, "target_se=0: give a number above 0"),
+        ({"target_se": float("nan")}, "target_se=nan"),
+        ({"target_se": "low"}, "target_se=low"),
+        ({"min_windows": 0}, "min_windows=0: give a whole number of 1 or more"),
+        ({"min_windows": 2.5}, "min_windows=2.5"),
+        ({"min_gain": 1.0}, "min_gain=1.0: give a share from 0 to below 1"),
+        ({"repeat_factor": 0}, "repeat_factor=0: give a factor above 0, at most 1"),
+    ],
+)
+def test_adaptive_settings_out_of_range_are_told(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        AdaptiveSampling(**settings)

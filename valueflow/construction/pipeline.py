@@ -143,7 +143,7 @@ def _construct(settings: ConstructionSettings, run: Run) -> Construction:
     counts = {"published": len(database), "to_review": len(review), "unranked": len(unranked)}
     warn(body)
     return Construction(
-        plan=plan_table(texts, judged.items, judged.prompt_order, judged.round_of),
+        plan=plan_table(texts, judged.items, judged.shown, judged.round_of),
         summary={**head, **counts, **body},
         theory=theory,
         value=value,

@@ -1,13 +1,13 @@
 """Judging in rounds: random ones first, then ones that put texts of near utility together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from valueflow.construction.plan import informed_round, random_rounds
-from valueflow.judge import Criterion, Judge, Progress, RankedWindows, Windows
+from valueflow.judge import Criterion, Judge, Progress, RankedWindows, Windows, commonest_order
 from valueflow.plackett_luce import ItemFit, choose_prior_precision, fit_items
 from valueflow.run import InputError, keyed_uniforms, split_keys
 
@@ -28,8 +28,8 @@ class Judged(RankedWindows):
     ----------
     items
         (W, K) texts of each window.
-    prompt_order
-        (W, K) item numbers, from 1, in the order shown.
+    shown
+        (W, K) item numbers of each window, from 1, in the order of its prompt.
     round_of
         (W,) number of the round, from 0.
     reports
@@ -37,7 +37,7 @@ class Judged(RankedWindows):
     """
 
     items: IntArray
-    prompt_order: npt.NDArray[np.int64]
+    shown: npt.NDArray[np.int64]
     round_of: IntArray
     reports: tuple[Mapping[str, object], ...]
 
@@ -52,11 +52,7 @@ class Judged(RankedWindows):
         own = (self.judges == judge) & self.ranked
         if own.sum() < _MIN_RANKINGS:
             return None
-        # Item numbers back to places in the prompt.
-        place_of = np.argsort(self.prompt_order[self.windows[own]], axis=1)
-        places = np.take_along_axis(place_of, self.orders[own] - 1, axis=1)
-        _, counts = np.unique(places, axis=0, return_counts=True)
-        return float(counts.max() / own.sum())
+        return commonest_order(self.orders[own], self.shown[self.windows[own]])[1]
 
     @property
     def used(self) -> npt.NDArray[np.bool_]:
@@ -146,7 +142,7 @@ def _ask(
     order = prompt_orders(keys, items, round_of)
     windows = Windows.among(criterion.theory.name, criterion.value, texts, items, order)
     ranked = judge.rank(criterion, windows, progress)
-    return Judged(**vars(ranked), items=items, prompt_order=order, round_of=round_of, reports=(ranked.report,))
+    return Judged(**vars(ranked), items=items, shown=order, round_of=round_of, reports=(ranked.report,))
 
 
 def _joined(first: Judged, second: Judged) -> Judged:
@@ -173,33 +169,3 @@ def _fitted(judged: Judged, n_texts: int, prior_precision: float | None) -> Item
     if precision is None:
         precision = choose_prior_precision(rankings, n_texts, judges=judges, windows=judged.windows[judged.used])
     return fit_items(rankings, n_texts, judges=judges, prior_precision=precision)
-
-
-def summed_report(reports: Sequence[Mapping[str, object]]) -> dict[str, object]:
-    """Add up what judging took over batches: whole numbers and seconds; of all else the last counts."""
-    total: dict[str, object] = {}
-    for report in reports:
-        for key, entry in report.items():
-            before = total.get(key)
-            if isinstance(entry, Mapping):
-                parts = [before] if isinstance(before, Mapping) and key != "cache" else []
-                total[key] = summed_report([*parts, entry])
-            elif isinstance(entry, int | float) and isinstance(before, int | float) and key in _SUMS:
-                total[key] = before + entry
-            else:
-                total[key] = entry
-    return total
-
-
-_SUMS = (
-    "calls",
-    "cache_hits",
-    "repeated",
-    "failed",
-    "prompt_tokens",
-    "completion_tokens",
-    "cached_prompt_tokens",
-    "cached_completion_tokens",
-    "seconds",
-    "asked_again",
-)

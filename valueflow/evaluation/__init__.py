@@ -1,7 +1,17 @@
 """The pipeline: responses, anchors and a judge in; rankings, scores and a summary out."""
 
-from valueflow.evaluation.outcome import Evaluation
-from valueflow.evaluation.pipeline import TASK, evaluate_responses
+from valueflow.evaluation.calibrating import CalibratedJudge
+from valueflow.evaluation.outcome import SCORES_FILE, Evaluation, query_clusters
+from valueflow.evaluation.pipeline import TASK, calibrate_judge, evaluate_responses
 from valueflow.evaluation.settings import EvaluationSettings
 
-__all__ = ["TASK", "Evaluation", "EvaluationSettings", "evaluate_responses"]
+__all__ = [
+    "SCORES_FILE",
+    "TASK",
+    "CalibratedJudge",
+    "Evaluation",
+    "EvaluationSettings",
+    "calibrate_judge",
+    "evaluate_responses",
+    "query_clusters",
+]

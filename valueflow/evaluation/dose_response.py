@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from valueflow.evaluation.outcome import SCORES_FILE
-from valueflow.run import replacing
+from valueflow.evaluation.pictures import COLORS, FORMATS, literal, save_figure
 from valueflow.vidb import HIGHEST_INTENSITY, LOWEST_INTENSITY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 PICTURE = "dose_response"
-FORMATS = ("png", "svg")
 
-_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")  # Okabe and Ito 2008
 _STYLES = ("-", "--", ":")
 _MAX_VALUES_WITH_POINTS = 3
 _PANELS_PER_ROW = 2
@@ -70,7 +68,6 @@ def draw_dose_response(means: pd.DataFrame, points: pd.DataFrame, stem: Path) ->
     list of Path
         The files written.
     """
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     theories = list(dict.fromkeys(means["theory"]))
@@ -83,13 +80,9 @@ def draw_dose_response(means: pd.DataFrame, points: pd.DataFrame, stem: Path) ->
     for panel in panels[len(theories) :]:
         panel.set_visible(False)
     files = []
-    # Fixed salt and no date: the same results give the same file.
-    with rc_context({"svg.hashsalt": "valueflow"}):
-        for suffix in FORMATS:
-            path = stem.with_suffix(f".{suffix}")
-            with replacing(path) as temporary:
-                figure.savefig(temporary, dpi=150, metadata={"Date": None} if suffix == "svg" else None)
-            files.append(path)
+    for suffix in FORMATS:
+        files.append(stem.with_suffix(f".{suffix}"))
+        save_figure(figure, files[-1])
     return files
 
 
@@ -97,7 +90,7 @@ def _draw_panel(panel: "Axes", theory: str, means: pd.DataFrame, points: pd.Data
     labels = list(dict.fromkeys(means["label"]))
     for number, label in enumerate(labels):
         line = means[means["label"] == label].sort_values("intensity")
-        color = _COLORS[number % len(_COLORS)]
+        color = COLORS[number % len(COLORS)]
         # Lines that share an intensity are drawn side by side, so that their intervals can be distinguished.
         shift = (number - (len(labels) - 1) / 2) * min(0.06, 0.5 / len(labels))
         center = line["mean"].to_numpy(dtype=float)
@@ -108,26 +101,21 @@ def _draw_panel(panel: "Axes", theory: str, means: pd.DataFrame, points: pd.Data
             center,
             yerr=[below, above],
             color=color,
-            linestyle=_STYLES[number // len(_COLORS) % len(_STYLES)],
+            linestyle=_STYLES[number // len(COLORS) % len(_STYLES)],
             marker="o",
             markersize=5,
             capsize=3,
-            label=_literal(label),
+            label=literal(label),
         )
         if len(labels) <= _MAX_VALUES_WITH_POINTS:
             dots = points[points["label"] == label]
             panel.scatter(dots["intensity"] + shift, dots["score"], color=color, alpha=0.25, s=14, linewidths=0)
     panel.axhline(0, color="0.8", linewidth=0.8, zorder=0)
     panel.set(
-        title=_literal(theory),
+        title=literal(theory),
         xlabel="steering intensity",
         ylabel="score (mean and 95% interval)",
         xticks=sorted(means["intensity"].unique()),
         ylim=(LOWEST_INTENSITY * 1.05, HIGHEST_INTENSITY * 1.05),
     )
     panel.legend(fontsize="small", ncols=1 if len(labels) <= 7 else 2, frameon=False)
-
-
-def _literal(name: str) -> str:
-    """Keep matplotlib from reading dollar signs as mathematics."""
-    return name.replace("$", r"\$")

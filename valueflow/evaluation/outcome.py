@@ -7,13 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.special import stdtrit
 
 from valueflow.evaluation.display import show_evaluation
 from valueflow.evaluation.scoring import Scores
 from valueflow.responses import IDENTITY
 from valueflow.run import Outcome
-from valueflow.vidb import HIGHEST_INTENSITY, LOWEST_INTENSITY
 
 SCORES_FILE, RANKINGS_FILE = "scores.csv", "rankings.csv"
 
@@ -26,8 +24,8 @@ class Evaluation(Outcome):
     ----------
     scores
         One row per response, in the order given: `query`, `dataset`, `response`, `{value}_score`,
-        `{value}_se`, `{value}_low`, `{value}_high`, `windows`, `windows_failed`. The last two count
-        rankings: a panel of J judges gives J of each window.
+        `{value}_se`, `{value}_low`, `{value}_high`, `windows`, `windows_failed`, `outfit`, `misfit`,
+        `mean_influence`. `windows` and `windows_failed` count rankings: a panel of J judges gives J of each window.
     rankings
         One row per window, of a panel one for each window and judge; None where saved rankings were
         scored.
@@ -60,29 +58,67 @@ def scores_table(frame: pd.DataFrame, value: str, scores: Scores) -> pd.DataFram
         f"{value}_high": scores.high,
         "windows": scores.windows,
         "windows_failed": scores.windows_failed,
+        "outfit": scores.outfit,
+        "misfit": scores.misfit,
+        "mean_influence": scores.mean.influence,
     }
     return frame[list(IDENTITY)].assign(**columns)
 
 
+def score_figures(scores: Scores) -> dict[str, object]:
+    """Return all that a summary says of scores and of the judges behind them."""
+    return {
+        **figures(scores),
+        "reliability": asdict(scores.reliability),
+        "judge_check": judge_check(scores),
+        **panel_figures(scores),
+    }
+
+
+def query_clusters(frame: pd.DataFrame) -> npt.NDArray[np.int64]:
+    """Return the number of each response's query, (N,); a response without a query is a cluster of its own."""
+    codes, names = pd.factorize(frame["query"].fillna("").astype(str).str.strip())
+    blank = np.isin(codes, np.flatnonzero(names == ""))
+    own = len(names) + np.arange(len(frame))
+    return np.where(blank, own, codes).astype(np.int64)
+
+
 def figures(scores: Scores) -> dict[str, object]:
-    """Return the counts of a run, and the mean score with its 95% interval over responses (Student's t)."""
+    """Return the counts of a run, its mean with a 95% interval and what makes it uncertain, and odd responses."""
     known = scores.score[~np.isnan(scores.score)]
     n_windows, n_failed = int(scores.windows.sum()), int(scores.windows_failed.sum())
-    mean = float(known.mean()) if len(known) else np.nan
-    spread = float(known.std(ddof=1)) if len(known) > 1 else np.nan
-    half = float(stdtrit(len(known) - 1, 0.975) * spread / np.sqrt(len(known))) if len(known) > 1 else np.nan
+    mean = scores.mean
     return {
         "n": len(scores.score),
         "scored": len(known),
         "not_converged": int(scores.not_converged.sum()),
-        "mean": mean,
-        # The scale is bounded, and so is the mean of scores on it.
-        "mean_low": max(mean - half, LOWEST_INTENSITY),
-        "mean_high": min(mean + half, HIGHEST_INTENSITY),
-        "sd": spread,
+        "mean": mean.mean,
+        "mean_se": mean.se,
+        "mean_low": mean.low,
+        "mean_high": mean.high,
+        "mean_errors": {"responses": mean.responses_se, "beta": mean.beta_se, "anchors": mean.anchors_se},
+        "beta_shift": mean.beta_shift,
+        "clusters": mean.clusters,
+        "population_sd": mean.population_sd,
+        "mean_of_scores": float(known.mean()) if len(known) else np.nan,
+        "sd": float(known.std(ddof=1)) if len(known) > 1 else np.nan,
+        "anchors": asdict(scores.line),
+        "misfit": int(scores.misfit.sum()),
+        "far_from_anchors": int(scores.far.sum()),
         "windows": n_windows,
         "windows_failed": n_failed,
         "share_failed": n_failed / n_windows if n_windows else np.nan,
+    }
+
+
+def judge_check(scores: Scores) -> dict[str, object]:
+    """Return whether the judge, or any of a panel, was shown to order the anchors, and what happened otherwise."""
+    records = [record for record in scores.judges if record.reliability.passed is False]
+    return {
+        "passed": scores.reliability.passed,
+        "z": scores.reliability.order_z,
+        "scored": bool(np.isfinite(scores.score).any()),
+        "judges_failed": [record.name for record in records],
     }
 
 

@@ -9,16 +9,21 @@ from typing import Any
 
 import pandas as pd
 
-from valueflow.evaluation.display import show_evaluation
+from valueflow.evaluation.calibrating import CALIBRATION_OUTPUTS, CalibratedJudge, calibrate
+from valueflow.evaluation.calibration import Calibration, Conditions, read_calibration
+from valueflow.evaluation.display import show_calibrations, show_evaluation
 from valueflow.evaluation.dose_response import add_dose_response
+from valueflow.evaluation.judges import fit_judges
+from valueflow.evaluation.judging import about_judge, judge_responses
 from valueflow.evaluation.outcome import (
     RANKINGS_FILE,
     SCORES_FILE,
     Evaluation,
-    figures,
-    panel_figures,
+    query_clusters,
+    score_figures,
     scores_table,
 )
+from valueflow.evaluation.pooling import pool_judges
 from valueflow.evaluation.rankings import (
     check_targets,
     ranked_windows,
@@ -26,12 +31,12 @@ from valueflow.evaluation.rankings import (
     read_rankings,
     responses_of,
 )
+from valueflow.evaluation.saving import AdaptiveFigures
 from valueflow.evaluation.scoring import score_windows
 from valueflow.evaluation.settings import EvaluationSettings
-from valueflow.evaluation.windows import build_windows
 from valueflow.judge import Criterion, RankedWindows
 from valueflow.responses import filter_responses, load_responses, response_keys
-from valueflow.run import Run, SweepView, Task, progress_bar
+from valueflow.run import InputError, Run, SweepView, Task
 from valueflow.vidb import load_vidb
 
 _log = logging.getLogger(__name__)
@@ -71,10 +76,40 @@ def evaluate_responses(
     >>> result = evaluate_responses(theory="pvq", value="benevolence", intensity=2)  # doctest: +SKIP
     >>> result.summary["mean"]  # doctest: +SKIP
     """
-    return TASK.call({"responses": responses, **settings}, output_dir)
+    if settings.get("task", "score") != "score":
+        raise InputError(f"task={settings['task']}: evaluate_responses scores; call calibrate_judge to calibrate")
+    outcome = TASK.call({"responses": responses, **settings}, output_dir)
+    assert isinstance(outcome, Evaluation)
+    return outcome
+
+
+def calibrate_judge(*, output_dir: str | Path | None = None, **settings: Any) -> CalibratedJudge:
+    """Score the anchors of a value as responses, each unseen by the judge, and find how far it misreads texts.
+
+    Parameters
+    ----------
+    output_dir
+        Folder for `calibration.json`, `scores.csv`, `rankings.csv`, the reliability picture and `summary.json`; None
+        writes nothing.
+    **settings
+        As in `evaluate_responses`, but for those about responses.
+
+    Raises
+    ------
+    InputError
+        Something given cannot be used; one line says what, where, and what would be right.
+    """
+    outcome = TASK.call({**settings, "task": "calibrate"}, output_dir)
+    assert isinstance(outcome, CalibratedJudge)
+    return outcome
+
+
+def _run(settings: EvaluationSettings, run: Run) -> Evaluation | CalibratedJudge:
+    return calibrate(settings, run) if settings.task == "calibrate" else _evaluate(settings, run)
 
 
 def _evaluate(settings: EvaluationSettings, run: Run) -> Evaluation:
+    _check_calibration(settings)
     theory = settings.theory
     value = theory.resolve(settings.value)
     with run.stage("load"):
@@ -95,8 +130,9 @@ def _evaluate(settings: EvaluationSettings, run: Run) -> Evaluation:
             values=[theory.resolve(name) for name in settings.values] if settings.values is not None else None,
             intensities=settings.intensities,
         )
+    calibration = None
     if saved is None:
-        judged = _judge(settings, value, frame, run)
+        judged, calibration = _judge(settings, value, frame, run)
     else:
         judged = _Judged(_saved_windows(saved, str(settings.rankings), frame), None, {"kind": "saved rankings"})
     windows = judged.windows
@@ -109,11 +145,15 @@ def _evaluate(settings: EvaluationSettings, run: Run) -> Evaluation:
             solver=settings.solver,
             max_iter=settings.iter,
             learning_rate=settings.lr,
+            judge_check=settings.judge_check,
+            clusters=query_clusters(frame),
+            fits=None if calibration is None else calibration.apply(fit_judges(windows), windows.judge_names),
         )
     for key in labels:
         column = "steering" if key == "steered_by" else key
         _log.warning("the responses have no '%s': %s=%s is a label only", column, key, getattr(settings, key))
     summary = {
+        "task": "score",
         "theory": theory.name,
         "value": value,
         "label": theory.nodes[value].label,
@@ -124,17 +164,17 @@ def _evaluate(settings: EvaluationSettings, run: Run) -> Evaluation:
         "intensities": settings.intensities,
         "labels_only": labels,
         "read": n_read,
-        **figures(scores),
+        **score_figures(scores),
         "failures": dict(Counter(windows.failures[~windows.ranked]).most_common()),
-        "reliability": asdict(scores.reliability),
-        **panel_figures(scores),
+        "calibration": None if calibration is None else calibration.summary(),
         "judge": judged.description,
         "judging": dict(windows.report),
+        **({} if judged.adaptive is None else {"adaptive": asdict(judged.adaptive)}),
         "responses": source,
         "vidb": None if saved is not None else settings.vidb,
         "rankings": settings.rankings,
         "settings": {
-            **settings.model_dump(include={"estimator", "point", "solver", "iter", "lr"}),
+            **settings.model_dump(include={"estimator", "point", "solver", "iter", "lr", "judge_check"}),
             # What a saved file was drawn with is not known from these settings.
             "k": windows.orders.shape[1],
             "m": settings.m if saved is None else None,
@@ -148,41 +188,44 @@ def _evaluate(settings: EvaluationSettings, run: Run) -> Evaluation:
 
 @dataclass(frozen=True)
 class _Judged:
-    """Ranked windows, as arrays and as a table, and by whom."""
+    """Ranked windows, as arrays and as a table, by whom, and what rounds took."""
 
     windows: RankedWindows
     table: pd.DataFrame | None
     description: Mapping[str, object]
+    adaptive: AdaptiveFigures | None = None
 
 
-def _judge(settings: EvaluationSettings, value: str, frame: pd.DataFrame, run: Run) -> _Judged:
-    """Draw windows and have them ranked."""
+def _judge(
+    settings: EvaluationSettings, value: str, frame: pd.DataFrame, run: Run
+) -> tuple[_Judged, Calibration | None]:
+    """Draw windows and have them ranked; return also the calibration of the judge, if one is given."""
     with run.stage("load"):
         vidb = load_vidb(settings.vidb, settings.theory, settings.vidb_columns)
         anchors = vidb.of(settings.theory, value)
-    with run.stage("windows"):
-        windows = build_windows(
-            response_keys(frame, settings.seed),
-            frame["response"].to_numpy(dtype=object),
-            anchors,
-            settings.sampling,
-            k=settings.k,
-            m=settings.m,
-            response_position=settings.response_position,
+        calibration = None
+        if settings.calibration is not None:
+            # Before anything is judged: calls cost.
+            calibration = read_calibration(settings.calibration)
+            calibration.check(Conditions.of(settings, value, vidb))
+    keys, texts = response_keys(frame, settings.seed), frame["response"].to_numpy(dtype=object)
+    judged = judge_responses(settings, Criterion(settings.theory, value, vidb), keys, texts, anchors, run)
+    table = rankings_table(judged.windows, judged.ranked)
+    return _Judged(judged.ranked, table, about_judge(settings, vidb, anchors), judged.adaptive), calibration
+
+
+def _check_calibration(settings: EvaluationSettings) -> None:
+    if settings.calibration is None:
+        return
+    if settings.rankings is not None:
+        raise InputError(
+            f"calibration={settings.calibration} cannot be checked: saved rankings do not say which judge gave them; "
+            "drop rankings or calibration"
         )
-    title, times = f"{settings.theory.name}/{value}", settings.judge.rankings_per_window
-    steps = "windows" if times == 1 else "rankings"
-    with (
-        run.stage("judge"),
-        progress_bar(title, times * len(windows), steps, enabled=settings.progress) as advance,
-    ):
-        ranked = settings.judge.rank(Criterion(settings.theory, value, vidb), windows, advance)
-    about_anchors = {"anchors": len(anchors), "anchors_repeated": vidb.n_repeated, "vidb_sha256": vidb.digest}
-    return _Judged(
-        windows=ranked,
-        table=rankings_table(windows, ranked),
-        description={**settings.judge.describe(), **about_anchors},
-    )
+    if settings.estimator != "map":
+        raise InputError(
+            f"calibration={settings.calibration}: estimator={settings.estimator} knows no misreading; use map"
+        )
 
 
 def _saved_windows(table: pd.DataFrame, where: str, frame: pd.DataFrame) -> RankedWindows:
@@ -194,7 +237,12 @@ def _saved_windows(table: pd.DataFrame, where: str, frame: pd.DataFrame) -> Rank
 TASK = Task(
     name="evaluate",
     settings=EvaluationSettings,
-    run=_evaluate,
-    outputs=(SCORES_FILE, RANKINGS_FILE),
-    sweep=(SweepView(show_evaluation, ("theory", "value", "intensity"), add_dose_response),),
+    run=_run,
+    outputs=(SCORES_FILE, RANKINGS_FILE, *CALIBRATION_OUTPUTS),
+    sweep=(
+        SweepView(
+            show_evaluation, ("theory", "value", "intensity"), add_dose_response, kind="score", complete=pool_judges
+        ),
+        SweepView(show_calibrations, ("theory", "value"), kind="calibrate"),
+    ),
 )

@@ -1,6 +1,7 @@
 """Rankings as a table: one row per window and judge, with all that is needed to score it again."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,8 @@ def rankings_table(windows: Windows, ranked: RankedWindows) -> pd.DataFrame:
     for column, anchors in enumerate(windows.anchors[ranked.windows].T, start=1):
         table[f"db_text_{column}"] = windows.anchor_set.texts[anchors]
         table[f"db_score_{column}"] = windows.anchor_set.intensities[anchors]
+        if windows.anchor_set.errors is not None:
+            table[f"db_se_{column}"] = windows.anchor_set.errors[anchors]
     table["prompt_order"] = _json_rows(windows.prompt_order)[ranked.windows]
     table["failure"] = ranked.failures
     if len(ranked.judge_names) > 1:
@@ -73,11 +76,60 @@ def ranked_windows(table: pd.DataFrame, where: str) -> RankedWindows:
         failures = plain_lines(table["failure"].fillna("").astype(str).to_numpy(dtype=object))
     orders = _parse_orders(table["ranking"], failures, k, where)
     responses = numbers.astype(np.int64)
-    if "judge" not in table:
-        return RankedWindows.of(responses, orders, intensities, failures)
-    judges, names = pd.factorize(text_column(table, "judge", where))
-    windows = _window_numbers(table, k, responses, judges)
-    return RankedWindows(responses, orders, intensities, failures, windows, judges, tuple(plain_lines(names)))
+    ranked = RankedWindows.of(responses, orders, intensities, failures)
+    if "judge" in table:
+        judges, names = pd.factorize(text_column(table, "judge", where))
+        windows = _window_numbers(table, k, responses, judges)
+        ranked = replace(ranked, windows=windows, judges=judges, judge_names=tuple(plain_lines(names)))
+    return replace(
+        ranked,
+        anchors=_anchor_numbers(table, intensities, where),
+        errors=_errors(table, k, where),
+        prompt_order=_prompt_orders(table, k, where),
+    )
+
+
+def _anchor_numbers(table: pd.DataFrame, intensities: npt.NDArray[np.float64], where: str) -> npt.NDArray[np.int64]:
+    """Return the number of each anchor, (R, K-1): texts with their intensity count from 0 in ascending order."""
+    k = intensities.shape[1] + 1
+    columns = [f"db_text_{column}" for column in range(1, k)]
+    known = [column for column in columns if column in table]
+    texts = np.concatenate([table[column].fillna("").astype(str).to_numpy(dtype=object) for column in known])
+    if len(known) < len(columns):
+        raise InputError(f"{where}: column '{next(c for c in columns if c not in table)}' is missing")
+    pairs = pd.DataFrame({"rating": intensities.T.ravel(), "text": texts})
+    distinct = pairs.drop_duplicates().sort_values(["rating", "text"], kind="stable", ignore_index=True)
+    numbers = pairs.merge(distinct.reset_index(), on=["rating", "text"], how="left")["index"].to_numpy(dtype=np.int64)
+    return np.ascontiguousarray(numbers.reshape(k - 1, -1).T)
+
+
+def _errors(table: pd.DataFrame, k: int, where: str) -> npt.NDArray[np.float64] | None:
+    """Return the standard errors of the anchors' intensities, (R, K-1); None where the table has none."""
+    columns = [f"db_se_{column}" for column in range(1, k)]
+    if not all(column in table for column in columns):
+        return None
+    span = HIGHEST_INTENSITY - LOWEST_INTENSITY
+    blank = table[columns].isna() | (table[columns].astype(str).apply(lambda cells: cells.str.strip()) == "")
+    filled = table[columns].where(~blank, 0.0)
+    errors = [number_column(filled, column, where, lowest=0.0, highest=span) for column in columns]
+    return np.where(blank.to_numpy(), np.nan, np.column_stack(errors))
+
+
+def _prompt_orders(table: pd.DataFrame, k: int, where: str) -> npt.NDArray[np.int64] | None:
+    """Return the orders in which prompts showed items, (R, K); None where the table does not say so for each row."""
+    if "prompt_order" not in table:
+        return None
+    codes, distinct = pd.factorize(table["prompt_order"].fillna("").astype(str).str.strip())
+    orders = [_permutation(str(text), k) for text in distinct]
+    broken = [order is None and text != "" for order, text in zip(orders, distinct, strict=True)]
+    if any(broken):
+        row = int(np.flatnonzero(np.array(broken)[codes])[0])
+        raise InputError(
+            f"{where}, row {row + 1}, column 'prompt_order': '{shorten(str(table['prompt_order'].iloc[row]))}' is no "
+            f"permutation of the item numbers 1 to {k}"
+        )
+    known = [order for order in orders if order is not None]
+    return np.array(known, dtype=np.int64)[codes] if len(known) == len(orders) and known else None
 
 
 def read_rankings(path: Path) -> pd.DataFrame:

@@ -1,96 +1,49 @@
 """From rankings to scores."""
 
-from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from valueflow.evaluation.judges import (
+    BOUNDS,
+    INTERVAL_LEVEL,
+    JudgeFit,
+    Reliability,
+    content_keys,
+    fit_judges,
+    with_anchors,
+)
+from valueflow.evaluation.mean import AnchorLine, MeanEstimate, anchor_line, estimate_mean, mean_of_scores, without_mean
+from valueflow.evaluation.panels import Agreement, JudgeRecord, joint_reliability, judge_agreement, judge_records
 from valueflow.judge import RankedWindows
 from valueflow.plackett_luce import (
-    anchor_kendall_tau,
-    fit_discrimination,
-    kendall_w,
+    HIGHEST_DISCRIMINATION,
+    LOWEST_LOG_LIKELIHOOD,
+    Grid,
+    fit_population,
+    fit_utilities,
+    grid_for,
+    log_likelihoods,
+    outfit,
+    summarize_on_grid,
     summarize_posterior,
     window_guarded,
 )
-from valueflow.vidb import HIGHEST_INTENSITY, LOWEST_INTENSITY
 
 PRIOR_PRECISION = 1e-3
 """Lambda of the design: a normal prior of standard deviation 32 points; it matters only where rankings set no limit."""
 
-INTERVAL_LEVEL = 0.9
+MISFIT_BELOW = 0.01
+"""p-value of the outfit below which a response is marked as one that fits no place on the scale."""
 
-_BOUNDS = (LOWEST_INTENSITY, HIGHEST_INTENSITY)
+_RESPONSES_FOR_SHIFT = 2_000
+"""Responses from which the change of the mean with beta is found, chosen by their content."""
 
-
-@dataclass(frozen=True)
-class Reliability:
-    """How well a judge knows the anchors.
-
-    Attributes
-    ----------
-    kendall_tau
-        Mean over windows of Kendall's tau-b between its order of the anchors and the known one; NaN
-        with one anchor per window.
-    discrimination
-        Slope beta of the judge per scale point; 1 where it cannot be estimated, NaN for a panel as a whole.
-    discrimination_se
-        Its standard error; NaN where it was not estimated.
-    source
-        `estimated`, `at bound` (orders so good, or so bad, that the likelihood has no inner maximum),
-        `assumed` (one anchor per window, or equal ones: no order to learn from), or `one per judge` (a
-        panel: its judges have slopes of their own).
-    """
-
-    kendall_tau: float
-    discrimination: float
-    discrimination_se: float
-    source: Literal["estimated", "at bound", "assumed", "one per judge"]
-
-
-@dataclass(frozen=True)
-class JudgeRecord:
-    """What one judge of a panel did.
-
-    Attributes
-    ----------
-    name
-        Its name.
-    windows, windows_failed
-        Windows it was asked about, and how many of them it failed to rank.
-    reliability
-        How well it knows the anchors.
-    failures
-        Why it failed, how often; the most common reason first.
-    """
-
-    name: str
-    windows: int
-    windows_failed: int
-    reliability: Reliability
-    failures: dict[str, int]
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """How far the judges of a panel agree.
-
-    Attributes
-    ----------
-    kendall_w
-        Mean of Kendall's W over windows; NaN where there is none. J judges who rank at random reach
-        1/J.
-    windows
-        Windows that at least two judges ranked; W is that of those judges.
-    windows_left_out
-        Windows that fewer ranked.
-    """
-
-    kendall_w: float
-    windows: int
-    windows_left_out: int
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -106,6 +59,16 @@ class Scores:
         gives J rankings of each window.
     not_converged
         (N,) whether the solver used up its iterations.
+    outfit
+        (N,) how far windows contradict each other, 1 where the model holds (see `plackett_luce.outfit`).
+    misfit
+        (N,) whether the outfit's p-value is below 0.01.
+    far
+        (N,) whether no anchor of the run lies within 2 / beta of the score.
+    mean
+        Of the job.
+    line
+        Of the anchors, by which the mean is uncertain.
     reliability
         Of the judge, or of a panel as a whole.
     judges
@@ -114,13 +77,18 @@ class Scores:
         Of a panel; None where there was one judge.
     """
 
-    score: npt.NDArray[np.float64]
-    se: npt.NDArray[np.float64]
-    low: npt.NDArray[np.float64]
-    high: npt.NDArray[np.float64]
+    score: FloatArray
+    se: FloatArray
+    low: FloatArray
+    high: FloatArray
     windows: npt.NDArray[np.int64]
     windows_failed: npt.NDArray[np.int64]
-    not_converged: npt.NDArray[np.bool_]
+    not_converged: BoolArray
+    outfit: FloatArray
+    misfit: BoolArray
+    far: BoolArray
+    mean: MeanEstimate
+    line: AnchorLine
     reliability: Reliability
     judges: tuple[JudgeRecord, ...]
     agreement: Agreement | None
@@ -135,6 +103,9 @@ def score_windows(
     solver: Literal["newton", "ascent"],
     max_iter: int,
     learning_rate: float,
+    judge_check: bool = True,
+    clusters: npt.NDArray[np.int64] | None = None,
+    fits: Sequence[JudgeFit] | None = None,
 ) -> Scores:
     """Score responses from their ranked windows, those of all judges in one likelihood.
 
@@ -145,113 +116,216 @@ def score_windows(
     n_responses
         N.
     estimator
-        `map`: beta of each judge from the order in which it put the anchors, prior, posterior on the
-        scale.
-        `window_guarded`: the published rule, beta = 1, with its guards.
+        `map`: beta, misreading and places of the anchors from the orders in which each judge put them, prior, posterior
+        on the scale; the mean by marginal maximum likelihood.
+        `window_guarded`: the published rule, beta = 1, with its guards, and the plain mean of its scores.
     point
         What of the posterior `map` reports: its `mean` over the scale, which has the least expected
         squared error, or its `mode`, the maximum clipped to the scale. Above all anchors it met, a
         response's mode is the end of the scale whatever the anchors were; the mean is not.
     solver, max_iter, learning_rate
         How the maximum is found under `map`. A response whose maximum is not found has no score.
+    judge_check
+        Whether `map` leaves out judges that do not order the anchors; where none is left there are no scores.
+    clusters
+        (N,) number of each response's query, for the interval of the mean; None: each response is its own.
+    fits
+        What is known of the judges; None: learned from these windows.
 
     Returns
     -------
     Scores
         Interval: the shortest that holds 90% of the posterior on [-10, 10].
     """
-    ranked = windows[windows.ranked]
-    arrays = ranked.orders, ranked.intensities, ranked.responses, n_responses
-    records = _judge_records(windows)
+    if windows.anchors is None:
+        # Numbered once: rankings that are left out below may hold anchors that no other one has.
+        windows = replace(windows, anchors=with_anchors(windows)[0])
+    fits = fit_judges(windows) if fits is None else tuple(fits)
+    if clusters is None:
+        clusters = np.arange(n_responses)
     is_map = estimator == "map"
-    slopes = np.array([record.reliability.discrimination for record in records])
-    posterior = summarize_posterior(
-        *arrays,
-        discrimination=slopes[ranked.judges] if is_map else 1.0,
-        prior_precision=PRIOR_PRECISION,
-        # The published rule has its own search for the score; the solver is for `map` alone.
-        solver=solver if is_map else "newton",
-        max_iter=max_iter if is_map else 100,
-        learning_rate=learning_rate,
-        level=INTERVAL_LEVEL,
-        bounds=_BOUNDS,
-    )
-    if estimator == "window_guarded":
-        score = np.where(posterior.failed, np.nan, window_guarded(*arrays))
+    counting = [is_map and (fit.counts or not judge_check) for fit in fits]
+    if is_map:
+        rows = windows.ranked & np.array(counting)[windows.judges]
+        used = windows if rows.all() else windows[rows]
+        part = _by_posterior(used, n_responses, fits, point, solver, max_iter, learning_rate, clusters)
     else:
-        score = posterior.mean if point == "mean" else np.clip(posterior.utility, *_BOUNDS)
+        part = _by_published_rule(windows[windows.ranked], n_responses, clusters)
+    records = judge_records(windows, fits)
     is_panel = len(records) > 1
-    return Scores(
-        score=score,
-        se=posterior.standard_error,
-        low=posterior.low,
-        high=posterior.high,
+    return replace(
+        part,
         windows=np.bincount(windows.responses, minlength=n_responses),
         windows_failed=np.bincount(windows.responses[~windows.ranked], minlength=n_responses),
-        not_converged=posterior.failed,
-        reliability=_joint_reliability(ranked) if is_panel else records[0].reliability,
+        reliability=joint_reliability(windows[windows.ranked], fits) if is_panel else records[0].reliability,
         judges=records if is_panel else (),
         agreement=judge_agreement(windows) if is_panel else None,
     )
 
 
-def judge_reliability(ranked: RankedWindows) -> Reliability:
-    """Measure a judge on the anchors alone, by its rankings; none of them may have failed."""
-    if not _is_informative(ranked.intensities):
-        return Reliability(np.nan, 1.0, np.nan, "assumed")
-    fit = fit_discrimination(ranked.orders, ranked.intensities)
-    return Reliability(
-        kendall_tau=_mean_tau(ranked),
-        discrimination=float(fit.discrimination),
-        discrimination_se=float(fit.standard_error),
-        source="at bound" if fit.at_bound else "estimated",
+def _by_published_rule(ranked: RankedWindows, n: int, clusters: npt.NDArray[np.int64]) -> Scores:
+    arrays = ranked.orders, ranked.intensities, ranked.responses, n
+    posterior = summarize_posterior(*arrays, level=INTERVAL_LEVEL, bounds=BOUNDS, max_iter=100)
+    score = np.where(posterior.failed, np.nan, window_guarded(*arrays))
+    mean = mean_of_scores(score, ~np.isnan(score), clusters)
+    line = AnchorLine(0, float("nan"), 0.0, 0.0)
+    return _scores(score, posterior.standard_error, posterior.low, posterior.high, posterior.failed, mean, line)
+
+
+def _by_posterior(
+    ranked: RankedWindows,
+    n: int,
+    fits: Sequence[JudgeFit],
+    point: Literal["mean", "mode"],
+    solver: Literal["newton", "ascent"],
+    max_iter: int,
+    learning_rate: float,
+    clusters: npt.NDArray[np.int64],
+) -> Scores:
+    ids, ratings, _ = with_anchors(ranked)
+    counting = [fits[number] for number in _judges_of(ranked)]
+    line = anchor_line(counting)
+    if len(ranked) == 0:
+        nothing = np.full(n, np.nan)
+        failed = np.zeros(n, dtype=np.bool_)
+        return _scores(nothing, nothing, nothing, nothing, failed, without_mean(n), line)
+    slopes = np.array([fit.reliability.discrimination for fit in fits])[ranked.judges]
+    places = _places(ranked, ids, fits)
+    mode = fit_utilities(
+        ranked.orders,
+        places,
+        ranked.responses,
+        n,
+        discrimination=slopes,
+        prior_precision=PRIOR_PRECISION,
+        solver=solver,
+        max_iter=max_iter,
+        learning_rate=learning_rate,
+    )
+    logs, grid = _likelihoods(ranked, places, n, fits)
+    mean, _, low, high = np.where(mode.converged, summarize_on_grid(logs, grid, level=INTERVAL_LEVEL), np.nan)
+    # A text is misread in all its windows: no number of them takes this part away.
+    shared = _misreading_variance(ranked, n, fits)
+    score = mean if point == "mean" else np.clip(mode.utility, *BOUNDS)
+    se = np.sqrt(mode.standard_error**2 + shared)
+    shifts = _beta_shifts(ranked, places, fits, n)
+    np.exp(logs, out=logs)
+    estimate = estimate_mean(logs, grid, mode.converged, clusters, line, shifts)
+    mean_square, p_value = _outfits(ranked, n, fits)
+    reach = 2 / max(fit.reliability.slope_in_ratings for fit in counting)
+    known = np.sort(ratings[np.flatnonzero(np.bincount(ids.ravel(), minlength=len(ratings)))])
+    right = np.clip(np.searchsorted(known, score), 1, max(len(known) - 1, 1))
+    nearest = np.minimum(np.abs(score - known[right - 1]), np.abs(score - known[np.minimum(right, len(known) - 1)]))
+    return replace(
+        _scores(score, se, low, high, mode.failed, estimate, line),
+        outfit=mean_square,
+        misfit=p_value < MISFIT_BELOW,
+        far=nearest > reach,
     )
 
 
-def judge_agreement(windows: RankedWindows) -> Agreement:
-    """Measure how far the judges of a panel agree, whatever the anchors' intensities are."""
-    ranked = windows[windows.ranked]
-    orders = ranked.orders[np.argsort(ranked.windows, kind="stable")]
-    counts = np.bincount(ranked.windows, minlength=int(windows.windows.max(initial=-1)) + 1)
-    starts = np.cumsum(counts) - counts
-    concordances = [
-        kendall_w(orders[starts[counts == n_judges][:, None] + np.arange(n_judges)])
-        for n_judges in np.unique(counts[counts >= 2])
-    ]
-    found = np.concatenate(concordances) if concordances else np.empty(0)
-    return Agreement(
-        kendall_w=float(found.mean()) if len(found) else np.nan,
-        windows=len(found),
-        windows_left_out=len(np.unique(windows.windows)) - len(found),
-    )
+def _outfits(ranked: RankedWindows, n: int, fits: Sequence[JudgeFit]) -> tuple[FloatArray, FloatArray]:
+    """Return the outfit of each response and its p-value, (N,).
+
+    Anchors are where they are rated, and misreading counts as noise: that places are uncertain must not make a response
+    look odd.
+    """
+    slopes = np.array([fit.reliability.slope_in_ratings for fit in fits])[ranked.judges]
+    arrays = ranked.orders, ranked.intensities, ranked.responses
+    found = fit_utilities(*arrays, n, discrimination=slopes, prior_precision=PRIOR_PRECISION)
+    return outfit(*arrays, found.utility, discrimination=slopes)
 
 
-def _judge_records(windows: RankedWindows) -> tuple[JudgeRecord, ...]:
-    records = []
-    for number, name in enumerate(windows.judge_names):
-        own = windows[windows.judges == number]
-        failures = own.failures[~own.ranked]
-        records.append(
-            JudgeRecord(
-                name=name,
-                windows=len(own),
-                windows_failed=len(failures),
-                reliability=judge_reliability(own[own.ranked]),
-                failures=dict(Counter(failures).most_common()),
-            )
+def _scores(
+    score: FloatArray,
+    se: FloatArray,
+    low: FloatArray,
+    high: FloatArray,
+    failed: BoolArray,
+    mean: MeanEstimate,
+    line: AnchorLine,
+) -> Scores:
+    """Return scores without what is counted over all rankings."""
+    n = len(score)
+    none, no = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.bool_)
+    unknown = joint_reliability(None, ())
+    return Scores(score, se, low, high, none, none, failed, np.full(n, np.nan), no, no, mean, line, unknown, (), None)
+
+
+def _judges_of(ranked: RankedWindows) -> list[int]:
+    """Return the numbers of the judges that have a ranking."""
+    return np.flatnonzero(np.bincount(ranked.judges)).tolist()
+
+
+def _misreading_variance(ranked: RankedWindows, n: int, fits: Sequence[JudgeFit]) -> FloatArray:
+    """Return the variance (N,) of the mean misreading of the judges that ranked each response."""
+    total, count = np.zeros(n), np.zeros(n)
+    for number in _judges_of(ranked):
+        has_ranked = np.bincount(ranked.responses[ranked.judges == number], minlength=n) > 0
+        total += has_ranked * fits[number].reliability.text_misreading_sd ** 2
+        count += has_ranked
+    return np.asarray(total / np.maximum(count, 1) ** 2)
+
+
+def _places(ranked: RankedWindows, ids: npt.NDArray[np.int64], fits: Sequence[JudgeFit]) -> FloatArray:
+    """Return where each window's anchors are in the eyes of its judge, (R, K-1)."""
+    if len(fits) == 1:
+        return fits[0].places[ids]
+    places = np.empty(ids.shape)
+    for number, fit in enumerate(fits):
+        own = ranked.judges == number
+        places[own] = fit.places[ids[own]]
+    return places
+
+
+def _likelihoods(
+    ranked: RankedWindows, places: FloatArray, n: int, fits: Sequence[JudgeFit], slopes: Sequence[float] | None = None
+) -> tuple[npt.NDArray[np.float32], Grid]:
+    """Return the log-likelihood (N, G) of all judges' rankings, and its grid."""
+    betas = [fit.reliability.discrimination for fit in fits] if slopes is None else slopes
+    present = _judges_of(ranked)
+    most = int(np.bincount(ranked.responses, minlength=1).max()) * (ranked.orders.shape[1] - 1)
+    grid = grid_for(BOUNDS, max(betas[number] for number in present), most)
+    logs = np.zeros((n, len(grid.nodes)), dtype=np.float32)
+    for number in present:
+        own = ranked.judges == number if len(present) > 1 else slice(None)
+        logs += log_likelihoods(
+            ranked.orders[own],
+            places[own],
+            ranked.responses[own],
+            n,
+            grid,
+            discrimination=betas[number],
+            misreading_sd=fits[number].reliability.text_misreading_sd,
         )
-    return tuple(records)
+    if len(present) > 1:
+        logs -= logs.max(axis=1, keepdims=True)
+        np.maximum(logs, LOWEST_LOG_LIKELIHOOD, out=logs)
+    return logs, grid
 
 
-def _joint_reliability(ranked: RankedWindows) -> Reliability:
-    tau = _mean_tau(ranked) if _is_informative(ranked.intensities) else np.nan
-    return Reliability(tau, np.nan, np.nan, "one per judge")
+def _beta_shifts(ranked: RankedWindows, places: FloatArray, fits: Sequence[JudgeFit], n: int) -> list[float]:
+    """Return the change of the mean when the beta of each judge that has a standard error rises by it."""
+    keys = np.zeros(n, dtype=np.uint64)
+    np.add.at(keys, ranked.responses, content_keys(ranked))
+    judged = np.flatnonzero(np.bincount(ranked.responses, minlength=n))
+    chosen = judged[np.argsort(keys[judged], kind="stable")[:_RESPONSES_FOR_SHIFT]]
+    place = np.full(n, -1)
+    place[chosen] = np.arange(len(chosen))
+    rows = np.flatnonzero(place[ranked.responses] >= 0)
+    sample, places = replace(ranked[rows], responses=place[ranked.responses[rows]]), places[rows]
+    betas = [fit.reliability.discrimination for fit in fits]
 
+    def mean_at(number: int, beta: float) -> float:
+        logs, grid = _likelihoods(sample, places, len(chosen), fits, [*betas[:number], beta, *betas[number + 1 :]])
+        return fit_population(np.exp(logs), grid).mean
 
-def _is_informative(intensities: npt.NDArray[np.float64]) -> bool:
-    """Return whether a window has two anchors of different intensity."""
-    return len(intensities) > 0 and bool((np.ptp(intensities, axis=1) > 0).any())
-
-
-def _mean_tau(ranked: RankedWindows) -> float:
-    return float(np.nanmean(anchor_kendall_tau(ranked.orders, ranked.intensities)))
+    shifts = []
+    for number in _judges_of(ranked):
+        beta, error = betas[number], fits[number].reliability.discrimination_se
+        if np.isnan(error):
+            shifts.append(0.0)
+            continue
+        up, down = min(beta * np.exp(error / beta), HIGHEST_DISCRIMINATION), beta * np.exp(-error / beta)
+        shifts.append((mean_at(number, up) - mean_at(number, down)) / 2)
+    return shifts

@@ -15,6 +15,7 @@ from valueflow.vidb import ConfiguredSampling
 class EvaluationSettings(TheorySettings):
     """What to score, against what, judged by whom, estimated how."""
 
+    task: Literal["score", "calibrate"]
     value: str
     intensity: Intensity | None
     model: str | None
@@ -26,6 +27,7 @@ class EvaluationSettings(TheorySettings):
     vidb: str
     vidb_columns: dict[str, str]
     rankings: str | None
+    calibration: str | None
     k: Annotated[int, Field(ge=2, strict=True)]
     m: Annotated[int, Field(ge=1, le=1000, strict=True)]
     sampling: ConfiguredSampling
@@ -36,6 +38,7 @@ class EvaluationSettings(TheorySettings):
     cache: CacheMode
     estimator: Literal["map", "window_guarded"]
     point: Literal["mean", "mode"]
+    judge_check: bool
     solver: Literal["newton", "ascent"]
     iter: PositiveInt
     lr: Annotated[float, Field(gt=0, allow_inf_nan=False)]

@@ -6,8 +6,9 @@ from valueflow.judge.llm import LLMJudge
 from valueflow.judge.panel import PanelJudge, distinct_names, judge_panel
 from valueflow.judge.prompts import RankingExample, RankingPrompt
 from valueflow.judge.protocol import Criterion, Judge, Progress
+from valueflow.judge.reports import summed_report
 from valueflow.judge.settings import ConfiguredJudge
-from valueflow.judge.windows import LONGEST_REASON, RankedWindows, Windows, plain_lines
+from valueflow.judge.windows import LONGEST_REASON, RankedWindows, Windows, commonest_order, plain_lines
 
 __all__ = [
     "LONGEST_REASON",
@@ -24,9 +25,11 @@ __all__ = [
     "RankingExample",
     "RankingPrompt",
     "Windows",
+    "commonest_order",
     "distinct_names",
     "judge_panel",
     "permutation_constraint",
     "plain_lines",
     "read_ranking",
+    "summed_report",
 ]

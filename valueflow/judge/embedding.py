@@ -84,7 +84,11 @@ class EmbeddingJudge:
         windows: Windows,
         progress: Progress,
     ) -> FloatArray:
-        texts, index = np.unique(windows.response_texts, return_inverse=True)
+        # A window of texts among each other may hold any of them; else only responses that stand in a window count.
+        held = np.arange(len(windows.response_texts)) if windows.is_among else np.unique(windows.responses)
+        texts, text_of_held = np.unique(windows.response_texts[held], return_inverse=True)
+        index = np.zeros(len(windows.response_texts), dtype=np.int64)
+        index[held] = text_of_held
         scores = np.empty(len(texts))
         n_windows = np.bincount(index[windows.responses], minlength=len(texts))
         for start in range(0, len(texts), _TEXTS_PER_STEP):

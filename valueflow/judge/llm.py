@@ -104,8 +104,10 @@ class LLMJudge(Settings):
                 shown[text] = quote_text(text, self.max_text_bytes)
             return shown[text][0]
 
-        responses = [show(text) for text in windows.response_texts]
-        # Only the anchors that some window holds are shown, so only these are counted.
+        # Only the texts that some window holds are shown, so only these are counted.
+        responses = {
+            response: show(windows.response_texts[response]) for response in np.unique(windows.responses).tolist()
+        }
         anchors = {anchor: show(windows.anchor_set.texts[anchor]) for anchor in np.unique(windows.anchors).tolist()}
         conversations: list[Conversation] = []
         for response, chosen, order in zip(

@@ -1,12 +1,13 @@
 """Windows before and after a judge has ranked them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from valueflow.judge.reports import summed_report
 from valueflow.plackett_luce import are_permutations
 from valueflow.run import shorten
 from valueflow.vidb import Anchors
@@ -59,6 +60,17 @@ class Windows:
         unknown = Anchors(theory, value, texts, np.full(len(texts), np.nan))
         return cls(items[:, 0], items[:, 1:], prompt_order, texts, unknown)
 
+    @classmethod
+    def joined(cls, parts: Sequence["Windows"]) -> Self:
+        """Return the windows of several parts as one, part after part; texts and anchors are the same in all."""
+        return cls(
+            np.concatenate([part.responses for part in parts]),
+            np.concatenate([part.anchors for part in parts]),
+            np.concatenate([part.prompt_order for part in parts]),
+            parts[0].response_texts,
+            parts[0].anchor_set,
+        )
+
     def __len__(self) -> int:
         return len(self.responses)
 
@@ -101,12 +113,19 @@ class Windows:
                 f"shape {(len(self),)}, not {orders.shape} and {given.shape}"
             )
         reasons = np.where((given == "") & ~are_permutations(orders), "no permutation of the items", given)
-        return RankedWindows.of(
+        errors = self.anchor_set.errors
+        ranked = RankedWindows.of(
             self.responses,
             np.where((reasons == "")[:, None], orders, 0),
             self.anchor_set.intensities[self.anchors],
             plain_lines(reasons),
             report=report,
+        )
+        return replace(
+            ranked,
+            anchors=self.anchors,
+            errors=None if errors is None else errors[self.anchors],
+            prompt_order=self.prompt_order,
         )
 
 
@@ -134,6 +153,12 @@ class RankedWindows:
         What judging took: `calls` (completions requested), `cache_hits` (cached completions), `prompt_tokens`,
         `completion_tokens` and the like; of a panel the sums of all whole numbers, and under `members` each judge's
         own by name. May be empty.
+    anchors
+        (R, K-1) which anchors, numbered from 0; None where their intensities are all that is known.
+    errors
+        (R, K-1) standard errors of the anchors' intensities, NaN where one is unknown; None where all are.
+    prompt_order
+        (R, K) item numbers in the order shown; None where it is unknown.
     """
 
     responses: npt.NDArray[np.int64]
@@ -144,6 +169,9 @@ class RankedWindows:
     judges: npt.NDArray[np.int64]
     judge_names: tuple[str, ...]
     report: Mapping[str, object] = field(default_factory=dict)
+    anchors: npt.NDArray[np.int64] | None = None
+    errors: npt.NDArray[np.float64] | None = None
+    prompt_order: npt.NDArray[np.int64] | None = None
 
     @classmethod
     def of(
@@ -164,17 +192,35 @@ class RankedWindows:
         """Return the rankings of several judges, by name, of the same windows: window by window, judge by judge."""
         parts = tuple(members.values())
         judges = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
-        joined = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _PER_RANKING}
-        panel = cls(**joined | {"judges": judges}, judge_names=tuple(members), report=report)
+        panel = cls(**_concatenated(parts) | {"judges": judges}, judge_names=tuple(members), report=report)
         return panel[np.lexsort((panel.judges, panel.windows))]
+
+    @classmethod
+    def joined(cls, parts: Sequence["RankedWindows"]) -> Self:
+        """Return the rankings of several batches by the same judges as one, batch after batch.
+
+        Windows are numbered through, as in `Windows.joined` of the batches; what judging took is summed up.
+        """
+        counts = [int(part.windows.max(initial=-1)) + 1 for part in parts]
+        numbers = [part.windows + first for part, first in zip(parts, np.cumsum([0, *counts]), strict=False)]
+        return cls(
+            **_concatenated(parts) | {"windows": np.concatenate(numbers)},
+            judge_names=parts[0].judge_names,
+            report=summed_report([part.report for part in parts]),
+        )
 
     def __len__(self) -> int:
         return len(self.responses)
 
     def __getitem__(self, rows: Rows) -> Self:
         """Return some of the rankings."""
-        chosen: dict[str, Any] = {name: getattr(self, name)[rows] for name in _PER_RANKING}
+        known = {name: getattr(self, name) for name in _PER_RANKING}
+        chosen: dict[str, Any] = {name: array[rows] for name, array in known.items() if array is not None}
         return replace(self, **chosen)
+
+    def with_responses(self, responses: npt.NDArray[np.int64]) -> Self:
+        """Return the same rankings with other numbers (R,) of their responses."""
+        return replace(self, responses=responses)
 
     @property
     def ranked(self) -> npt.NDArray[np.bool_]:
@@ -182,7 +228,39 @@ class RankedWindows:
         return np.asarray(self.failures == "", dtype=np.bool_)
 
 
-_PER_RANKING = ("responses", "orders", "intensities", "failures", "windows", "judges")
+_PER_RANKING = (
+    "responses",
+    "orders",
+    "intensities",
+    "failures",
+    "windows",
+    "judges",
+    "anchors",
+    "errors",
+    "prompt_order",
+)
+
+
+def _concatenated(parts: Sequence[RankedWindows]) -> dict[str, Any]:
+    """Return what is known of each ranking of all parts, part after part."""
+    return {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in _PER_RANKING
+        if all(getattr(part, name) is not None for part in parts)
+    }
+
+
+def commonest_order(orders: npt.NDArray[np.int64], prompt_order: npt.NDArray[np.int64]) -> tuple[list[int], float]:
+    """Return the order of the places in a prompt that a judge gave most often, from 1, and its share of all windows.
+
+    Parameters
+    ----------
+    orders, prompt_order
+        (W, K) item numbers, the most supportive first and in the order shown; W at least 1.
+    """
+    places = np.take_along_axis(np.argsort(prompt_order, axis=1), orders - 1, axis=1)
+    found, counts = np.unique(places, axis=0, return_counts=True)
+    return (found[counts.argmax()] + 1).tolist(), float(counts.max() / len(orders))
 
 
 def plain_lines(texts: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:

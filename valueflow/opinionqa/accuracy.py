@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from valueflow.opinionqa.clustered import (
+from valueflow.statistics import (
     Codes,
     Values,
     cluster_codes,

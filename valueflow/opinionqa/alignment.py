@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from valueflow.opinionqa.clustered import Codes, Values, cluster_codes, divided
+from valueflow.statistics import Codes, Values, cluster_codes
 
 Nearness = Callable[[Values, Values, Values], Values]
 """Distributions, others, positions, (n, K) each -> (n,) how near they are, 1 where they are equal."""
@@ -179,3 +179,11 @@ def _mean_over(chosen: npt.NDArray[np.bool_], figures: Values) -> Values:
     count = known.sum(axis=1)
     sums = np.where(known, figures, 0).sum(axis=1)
     return divided(sums, count)
+
+
+def divided(sums: Values, counts: npt.ArrayLike) -> Values:
+    """Return sums over counts, NaN where a count is 0; counts broadcast."""
+    numbers = np.broadcast_to(np.asarray(counts, dtype=np.float64), sums.shape)
+    quotients = np.full(sums.shape, np.nan)
+    np.divide(sums, numbers, out=quotients, where=numbers > 0)
+    return quotients

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from valueflow.opinionqa.clustered import Codes, Values
+from valueflow.statistics import Codes, Values
 
 
 def blind_accuracy(right: npt.NDArray[np.bool_], questions: Codes) -> Values:

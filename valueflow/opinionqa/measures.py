@@ -11,6 +11,7 @@ from valueflow.opinionqa.accuracy import Measure
 from valueflow.opinionqa.alignment import (
     OtherGroups,
     best_option_alignment,
+    divided,
     jensen_shannon_distance,
     jensen_shannon_nearness,
     majority_alignment,
@@ -18,9 +19,9 @@ from valueflow.opinionqa.alignment import (
     wasserstein_alignment,
 )
 from valueflow.opinionqa.ceilings import blind_accuracy, groups_of_each
-from valueflow.opinionqa.clustered import Values, cluster_codes, divided
 from valueflow.opinionqa.passes import Pass
 from valueflow.opinionqa.questions import SurveyQuestion
+from valueflow.statistics import Values, cluster_codes
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ from .summary import ERROR_FILE as ERROR_FILE
 from .summary import SUMMARY_FILE as SUMMARY_FILE
 from .summary import Timings as Timings
 from .summary import fingerprint as fingerprint
+from .summary import read_record as read_record
 from .summary import versions as versions
 from .sweep import SWEEP_FILE as SWEEP_FILE
 from .sweep import SweepView as SweepView

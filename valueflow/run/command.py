@@ -16,6 +16,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
+from valueflow.run.arguments import overrides_first, with_positional
 from valueflow.run.config import CONFIG_DIR, RUN_KEYS, built, group_options, require_set
 from valueflow.run.errors import InputError, nearest, unknown_setting
 from valueflow.run.folders import RunFolder
@@ -52,7 +53,7 @@ class RunLogger(Protocol):
         ...
 
 
-def run_command(name: str, load_task: Callable[[], AnyTask]) -> None:
+def run_command(name: str, load_task: Callable[[], AnyTask], positional: str | None = None) -> None:
     """Run a command from the command line and exit.
 
     Parameters
@@ -62,6 +63,8 @@ def run_command(name: str, load_task: Callable[[], AnyTask]) -> None:
     load_task
         Imports and returns the task; called only once there is work, so that `--help` need not wait for heavy
         libraries.
+    positional
+        Key of a list of paths that may also be given as plain arguments.
 
     Notes
     -----
@@ -74,7 +77,7 @@ def run_command(name: str, load_task: Callable[[], AnyTask]) -> None:
         return
     wants_traces = os.environ.get("HYDRA_FULL_ERROR") == "1"
     try:
-        with _process_state():
+        with _process_state(positional):
             code = _run_hydra(name, load_task)
     except KeyboardInterrupt:
         _stop("interrupted; the same command with resume=true keeps a sweep's finished jobs", EXIT_INTERRUPTED)
@@ -88,10 +91,11 @@ def run_command(name: str, load_task: Callable[[], AnyTask]) -> None:
 
 
 @contextmanager
-def _process_state() -> Iterator[None]:
+def _process_state(positional: str | None) -> Iterator[None]:
     """Prepare arguments and environment for Hydra, and put everything back."""
     argv, traces = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
-    sys.argv = [argv[0], *_overrides_first(argv[1:])]
+    arguments = argv[1:] if positional is None else with_positional(argv[1:], positional)
+    sys.argv = [argv[0], *overrides_first(arguments)]
     # Hydra would print its own multi-line messages and exit 1; with this it raises instead.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     RunFolder.reset()
@@ -205,12 +209,6 @@ def _refuse_null_options(arguments: Iterable[str]) -> None:
         options = group_options(group) if given and option == "null" and group.isidentifier() else []
         if options:
             raise InputError(f"{argument}: a group takes one of its options; {nearest('none', options)}")
-
-
-def _overrides_first(arguments: list[str]) -> list[str]:
-    """Put overrides before flags: Hydra's parser takes no override after a flag that follows another."""
-    overrides = [argument for argument in arguments if "=" in argument and not argument.startswith("-")]
-    return overrides + [argument for argument in arguments if argument not in overrides]
 
 
 def one_line(error: Exception) -> str:

@@ -146,7 +146,7 @@ def _compose(
         if not strictly and "." not in key and key not in composed:
             continue
         try:
-            OmegaConf.update(composed, key, _literal(setting), merge=False)
+            OmegaConf.update(composed, key, literal(setting), merge=False)
         except OmegaConfBaseException as error:
             parent = OmegaConf.select(composed, key.rpartition(".")[0]) if "." in key else composed
             known = [str(name) for name in parent] if isinstance(parent, Mapping) else []
@@ -163,14 +163,14 @@ def _check_option(group: str, option: str) -> None:
         raise InputError(f"{group} '{option}' is unknown; {nearest(option, group_options(group))}")
 
 
-def _literal(setting: Any) -> Any:
+def literal(setting: Any) -> Any:
     """Escape what OmegaConf would take for an interpolation: a user's text is what it is."""
     if isinstance(setting, str):
         return re.sub(r"(\\*)\$\{", r"\1\1\\${", setting)
     if isinstance(setting, Mapping):
-        return {key: _literal(entry) for key, entry in setting.items()}
+        return {key: literal(entry) for key, entry in setting.items()}
     if isinstance(setting, list | tuple):
-        return [_literal(entry) for entry in setting]
+        return [literal(entry) for entry in setting]
     return setting
 
 
@@ -206,7 +206,7 @@ def built(node: object) -> Any:
     from hydra.utils import instantiate
 
     try:
-        return instantiate(_literal(node), _convert_="all")
+        return instantiate(literal(node), _convert_="all")
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, InputError):

@@ -29,6 +29,10 @@ def _add_nothing(jobs: Mapping[Path, Mapping[str, Any]], others: Sequence[str], 
     return ()
 
 
+def _as_they_are(jobs: Mapping[Path, Mapping[str, Any]]) -> Mapping[Path, Mapping[str, Any]]:
+    return jobs
+
+
 @dataclass(frozen=True)
 class SweepView:
     """How jobs of one kind are shown at the end of a sweep.
@@ -45,12 +49,15 @@ class SweepView:
         above, and the sweep's folder; returns lines that name it.
     kind
         Only summaries whose `task` is this; None: all.
+    complete
+        Computes what the finished jobs tell only together, given summaries by folder, and returns them with it.
     """
 
     show: Callable[[Sequence[Mapping[str, Any]], str, Sequence[str]], None]
     columns: tuple[str, ...]
     add: Callable[[Mapping[Path, Mapping[str, Any]], Sequence[str], Path], Iterable[str]] = _add_nothing
     kind: str | None = None
+    complete: Callable[[Mapping[Path, Mapping[str, Any]]], Mapping[Path, Mapping[str, Any]]] = _as_they_are
 
 
 def end_sweep(views: Sequence[SweepView], folder: Path) -> int:
@@ -98,10 +105,15 @@ def _summarize(
     # Imported here: every command loads this module, few end a sweep.
     import pandas as pd
 
+    by_view = []
+    for view in views:
+        own = {job: summary for job, summary in summaries.items() if view.kind in (None, summary.get("task"))}
+        completed = view.complete(own) if own else {}
+        summaries = {job: completed.get(job, summary) for job, summary in summaries.items()}
+        by_view.append((view, completed))
     rows = [{"folder": job.name, **flattened(summary)} for job, summary in summaries.items()]
     write_csv(pd.DataFrame(rows), folder / SWEEP_FILE)
-    for view in views:
-        jobs = {job: summary for job, summary in summaries.items() if view.kind in (None, summary.get("task"))}
+    for view, jobs in by_view:
         if jobs:
             others = distinguishing_settings(list(jobs), view.columns)
             view.show(list(jobs.values()), title, others)

@@ -1,5 +1,6 @@
 """VIDB, the value intensity database: anchors, where they come from, how windows draw them."""
 
+from valueflow.vidb.adaptive import AdaptiveSampling
 from valueflow.vidb.anchors import HIGHEST_INTENSITY, LOWEST_INTENSITY, Anchors
 from valueflow.vidb.loading import DEMO, HUGGING_FACE, Vidb, load_vidb
 from valueflow.vidb.sampling import AnchorSampling, BucketSampling, FixedSampling, RandomSampling, check_count
@@ -10,6 +11,7 @@ __all__ = [
     "HIGHEST_INTENSITY",
     "HUGGING_FACE",
     "LOWEST_INTENSITY",
+    "AdaptiveSampling",
     "AnchorSampling",
     "Anchors",
     "BucketSampling",

@@ -20,12 +20,20 @@ class Anchors:
         (A,) texts.
     intensities
         (A,) known intensities in [-10, 10], ascending; equal ones in the order of their texts.
+    errors
+        (A,) their standard errors, NaN where one is unknown; None where the source has none.
     """
 
     theory: str
     value: str
     texts: npt.NDArray[np.object_]
     intensities: npt.NDArray[np.float64]
+    errors: npt.NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    def __getitem__(self, rows: npt.NDArray[np.intp]) -> "Anchors":
+        """Return some of the anchors, by ascending index."""
+        errors = None if self.errors is None else self.errors[rows]
+        return Anchors(self.theory, self.value, self.texts[rows], self.intensities[rows], errors)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from valueflow.run import InputError, nearest, number_column, read_table, rename_columns, text_column
@@ -19,8 +21,13 @@ DEMO_FILE = Path(__file__).parent.parent / "assets" / "anchors.csv"
 FILE_SUFFIX = "_flag_aggregated.csv"
 HUGGING_FACE = "hf://"
 
-COLUMNS = {"text": "text", "final_rating": "final_rating", "theory": "theory", "value": "value"}
+ERROR_COLUMN = "standard_error"
+"""A column that a source may have: standard errors of its ratings, as `build_vidb.py` writes them."""
+
+COLUMNS = {name: name for name in ("text", "final_rating", "theory", "value", ERROR_COLUMN)}
 """Our column names -> a file's; what `vidb_columns` overrides."""
+
+_CHECKED = ("theory", "value", "text", "final_rating")
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,8 +112,10 @@ def _load(source: str, theory: Theory | None, columns: tuple[tuple[str, str], ..
     else:
         parts = [_checked(read_table(path, "vidb"), mapping, str(path), theory)]
     rows = pd.concat(parts, ignore_index=True)
-    digest = hashlib.sha256(rows.to_csv(index=False).encode("utf-8", "surrogatepass")).hexdigest()
-    unique = rows.groupby(["theory", "value", "text"])[["final_rating"]].mean().reset_index()
+    columns_found = [*_CHECKED, *([ERROR_COLUMN] if rows[ERROR_COLUMN].notna().any() else [])]
+    digest = hashlib.sha256(rows[columns_found].to_csv(index=False).encode("utf-8", "surrogatepass")).hexdigest()
+    # The error of a mean of ratings is at most the mean of their errors.
+    unique = rows.groupby(["theory", "value", "text"])[["final_rating", ERROR_COLUMN]].mean().reset_index()
     unique = unique.sort_values(["theory", "value", "final_rating", "text"], kind="stable")
     anchors = tuple(
         Anchors(
@@ -114,6 +123,7 @@ def _load(source: str, theory: Theory | None, columns: tuple[tuple[str, str], ..
             str(value),
             group["text"].to_numpy(dtype=object),
             group["final_rating"].to_numpy(dtype=float),
+            group[ERROR_COLUMN].to_numpy(dtype=float) if group[ERROR_COLUMN].notna().any() else None,
         )
         for (theory_name, value), group in unique.groupby(["theory", "value"], sort=True)
     )
@@ -122,7 +132,7 @@ def _load(source: str, theory: Theory | None, columns: tuple[tuple[str, str], ..
 
 def _checked(frame: pd.DataFrame, mapping: Mapping[str, str], where: str, theory: Theory | None) -> pd.DataFrame:
     """Return the four columns of a table, valid and with ids in place of names."""
-    frame = rename_columns(frame, mapping, list(COLUMNS), where)
+    frame = rename_columns(frame, mapping, list(_CHECKED), where)
     names = pd.DataFrame({"theory": text_column(frame, "theory", where), "value": text_column(frame, "value", where)})
     first = names.drop_duplicates()
     ids = {
@@ -138,8 +148,20 @@ def _checked(frame: pd.DataFrame, mapping: Mapping[str, str], where: str, theory
             "final_rating": number_column(
                 frame, "final_rating", where, lowest=LOWEST_INTENSITY, highest=HIGHEST_INTENSITY
             ),
+            ERROR_COLUMN: _errors(frame, where),
         }
     )
+
+
+def _errors(frame: pd.DataFrame, where: str) -> npt.NDArray[np.float64]:
+    """Return the standard errors of ratings, (N,); NaN where a cell is blank or there is no such column."""
+    errors = np.full(len(frame), np.nan)
+    if ERROR_COLUMN in frame:
+        filled = frame[ERROR_COLUMN].notna().to_numpy() & (frame[ERROR_COLUMN].astype(str).str.strip() != "").to_numpy()
+        span = HIGHEST_INTENSITY - LOWEST_INTENSITY
+        cells = frame[[ERROR_COLUMN]].where(filled[:, None], 0.0)
+        errors[filled] = number_column(cells, ERROR_COLUMN, where, lowest=0.0, highest=span)[filled]
+    return errors
 
 
 def _named_file(path: Path, mapping: Mapping[str, str], theory: Theory | None) -> pd.DataFrame:
@@ -147,7 +169,7 @@ def _named_file(path: Path, mapping: Mapping[str, str], theory: Theory | None) -
     if names is None:
         raise InputError(f"vidb: {path} is not named VALUE_THEORY{FILE_SUFFIX}")
     frame = rename_columns(read_table(path, "vidb"), mapping, ["text", "final_rating"], str(path))
-    return _checked(frame.assign(value=names[0], theory=names[1]), dict(COLUMNS), str(path), theory)
+    return _checked(frame.assign(value=names[0], theory=names[1]), {}, str(path), theory)
 
 
 def _name_parts(path: Path, theory: Theory | None) -> tuple[str, str] | None:

@@ -150,34 +150,6 @@ def sign_flip_p(differences: npt.NDArray[np.int64], clusters: Codes) -> float:
     return min(float(share[extreme].sum()), 1.0)
 
 
-def holm(p: Values) -> Values:
-    """Return the adjusted p of several tests, so that all errors together stay below the level.
-
-    Parameters
-    ----------
-    p
-        (n,) raw; NaN is no test, stays NaN and does not count.
-
-    Notes
-    -----
-    Holm 1979, A simple sequentially rejective multiple test procedure.
-    """
-    adjusted = np.full(len(p), np.nan)
-    tests = np.flatnonzero(~np.isnan(p))
-    order = tests[np.argsort(p[tests], kind="stable")]
-    steps = p[order] * np.arange(len(order), 0, -1)
-    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
-    return adjusted
-
-
-def divided(sums: Values, counts: npt.ArrayLike) -> Values:
-    """Return sums over counts, NaN where a count is 0; counts broadcast."""
-    numbers = np.broadcast_to(np.asarray(counts, dtype=np.float64), sums.shape)
-    quotients = np.full(sums.shape, np.nan)
-    np.divide(sums, numbers, out=quotients, where=numbers > 0)
-    return quotients
-
-
 def _number_of(clusters: Codes) -> int:
     """Return how many different clusters there are."""
     return int(np.unique(clusters).size)

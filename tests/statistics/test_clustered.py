@@ -14,7 +14,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from valueflow.opinionqa.accuracy import compare
-from valueflow.opinionqa.clustered import cluster_codes, clustered_mean, clustered_share, holm, sign_flip_p
+from valueflow.statistics import cluster_codes, clustered_mean, clustered_share, holm, sign_flip_p
 
 Codes = npt.NDArray[np.int64]
 

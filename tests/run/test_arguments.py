@@ -1,0 +1,92 @@
+"""Plain arguments become one override, and Hydra reads every name as it was."""
+
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+
+from valueflow.run import InputError
+from valueflow.run.arguments import overrides_first, with_positional
+
+
+@pytest.fixture(autouse=True)
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_plain_arguments_are_gathered_behind_the_others() -> None:
+    arguments = ["runs/a", "seed=7", "-m", "b", "hydra.run.dir=out", "~logger"]
+    assert with_positional(arguments, "folders") == [
+        "seed=7",
+        "-m",
+        "hydra.run.dir=out",
+        "~logger",
+        'folders=["runs/a","b"]',
+    ]
+
+
+def test_without_plain_arguments_nothing_changes() -> None:
+    arguments = ["folders=[a,b]", "--cfg", "job", "--config-dir", "mine", "-sc", "query=bash"]
+    assert with_positional(arguments, "folders") == arguments
+
+
+def test_the_value_of_a_flag_is_no_folder(work: Path) -> None:
+    (work / "mine").mkdir()
+    assert with_positional(["-cd", "mine", "mine"], "folders") == ["-cd", "mine", 'folders=["mine"]']
+
+
+def test_a_folder_whose_name_looks_like_an_override_is_a_folder(work: Path) -> None:
+    (work / "intensity=2").mkdir()
+    assert with_positional(["intensity=2", "seed=1"], "folders") == ["seed=1", 'folders=["intensity=2"]']
+
+
+def test_both_ways_at_once_are_refused() -> None:
+    with pytest.raises(InputError, match=r"folders are given twice: as folders=\.\.\. and as 'b'"):
+        with_positional(["folders=[a]", "b"], "folders")
+
+
+def read_back(argument: str, folder: Path) -> list[str]:
+    (folder / "primary.yaml").write_text("folders: null\n")
+    with initialize_config_dir(str(folder), version_base="1.3"):
+        return list(compose("primary", overrides=[argument]).folders)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a,b",
+        "a b",
+        "{a}",
+        "[b",
+        "it's",
+        'say "x"',
+        "back\\slash",
+        "end\\",
+        'q\\"',
+        "${a}",
+        "\\${b}",
+        "007",
+        "null",
+        "é~%",
+    ],
+)
+def test_every_name_stays_what_it_is(name: str, work: Path) -> None:
+    (argument,) = with_positional([name, f"x/{name}"], "folders")
+    assert read_back(argument, work) == [name, f"x/{name}"]
+
+
+@settings(max_examples=50)
+@given(st.lists(st.text(st.sampled_from("ab\\\"'$[]{},: #"), min_size=1, max_size=8), min_size=1, max_size=3))
+def test_any_characters_survive(names: list[str]) -> None:
+    (argument,) = with_positional(names, "folders")
+    (override,) = OverridesParser.create().parse_overrides([argument])
+    assert list(OmegaConf.create({"folders": override.value()}).folders) == names
+
+
+def test_overrides_come_before_flags() -> None:
+    assert overrides_first(["-m", "a=1", "--x=2", "b"]) == ["a=1", "-m", "--x=2", "b"]

@@ -1,0 +1,143 @@
+"""Comparisons as tables on the screen."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from rich.table import Table
+
+from valueflow.comparison.forest import SIGNIFICANT, compared_words
+from valueflow.comparison.questions import FACTORS, INTENSITY, SLOPE
+from valueflow.run import number, screen
+
+_MOST_ROWS, _MOST_LINES = 40, 5
+
+
+def show_comparison(table: pd.DataFrame, means: pd.DataFrame, summary: Mapping[str, Any]) -> None:
+    """Print a table per family, the prediction-powered means, and what was left out.
+
+    Parameters
+    ----------
+    table, means, summary
+        Of a `Comparison`.
+    """
+    console = screen()
+    for family in dict.fromkeys(table["family"]):
+        rows = table[table["family"] == family]
+        console.print(_family_table(family, rows.head(_MOST_ROWS)))
+        if len(rows) > _MOST_ROWS:
+            console.print(f"{len(rows) - _MOST_ROWS} more rows of '{family}' are in comparison.csv")
+    if "human_mean" in means:
+        console.print(_means_table(means[means["human_mean"].notna()]))
+    for line in _lines(summary):
+        console.print(line, soft_wrap=True)
+
+
+def show_comparisons(
+    summaries: Sequence[Mapping[str, Any]], title: str | None = None, others: Sequence[str] = ()
+) -> None:
+    """Print one row per family of each comparison of a sweep.
+
+    Parameters
+    ----------
+    summaries
+        Summaries of comparisons.
+    title
+        Heading of the table.
+    others
+        For each run, the settings that differ from the others'; a column where there are any.
+    """
+    console = screen()
+    table = Table(title=title, title_justify="left")
+    for heading in (*(["settings"] if any(others) else []), "family"):
+        table.add_column(heading)
+    for heading in ("jobs", "tests", f"p (Holm) <= {SIGNIFICANT:g}"):
+        table.add_column(heading, justify="right")
+    for place, summary in enumerate(summaries):
+        for family, counts in summary["families"].items():
+            cells = [str(summary["jobs"]), str(counts["tests"]), str(counts["significant"])]
+            table.add_row(*([others[place]] if any(others) else []), family, *cells)
+    console.print(table)
+
+
+def _family_table(family: str, rows: pd.DataFrame) -> Table:
+    """Return the table of a family; a column that would say the same, or nothing, in every row is left out."""
+    varying = [key for key in (*FACTORS, INTENSITY) if rows[key].nunique() > 1]
+    compared = compared_words(rows)
+    is_same = family == SLOPE and compared.nunique() == 1
+    what = f"{family} over {compared.iloc[0]}" if is_same else family
+    columns = {"value": rows["theory"] + "/" + rows["label"]}
+    columns |= {key.replace("_", " "): rows[key].astype(str) for key in varying}
+    columns |= {} if is_same else {"over" if family == SLOPE else "compared": compared}
+    figures = {
+        "slope" if family.startswith(SLOPE) else "difference": _worded(rows, ("estimate",), "{:+.2f}"),
+        "95% interval": _worded(rows, ("low", "high"), "{:+.2f} to {:+.2f}"),
+        "p (Holm)": [_p(p) for p in rows["p_holm"]],
+        "p rises (Holm)": [_p(p) for p in rows["p_rises_holm"]] if family == SLOPE else [],
+        "right way, %": _worded(rows, ("success", "success_low", "success_high"), "{:.0f} ({:.0f} to {:.0f})", 100),
+        "tied": _worded(rows, ("tied",), "{:.0f}") if "tied" in rows and rows["tied"].any() else [],
+        "by people": _worded(rows, ("human_low", "human_high"), "{:+.2f} to {:+.2f}"),
+        "queries": rows["queries"].astype(str).tolist() if rows["queries"].nunique() > 1 else [],
+    }
+    shared = "" if figures["queries"] else f", {rows['queries'].iloc[0]} queries"
+    tests = f"{rows['tests'].iloc[0]} test{'s' if rows['tests'].iloc[0] > 1 else ''}"
+    table = Table(title=f"{what}: {tests}{shared}", title_justify="left")
+    for heading in columns:
+        table.add_column(heading)
+    shown = {heading: cells for heading, cells in figures.items() if any(cell != "-" for cell in cells)}
+    for heading in shown:
+        table.add_column(heading, justify="right")
+    for cells in zip(*columns.values(), *shown.values(), strict=True):
+        table.add_row(*cells)
+    return table
+
+
+def _worded(rows: pd.DataFrame, keys: Sequence[str], form: str, times: float = 1) -> list[str]:
+    """Word figures of each row, `-` where they are not known; nothing where there are no such columns."""
+    if keys[0] not in rows:
+        return []
+    cells = (times * rows[list(keys)].astype(float)).itertuples(index=False)
+    return ["-" if pd.isna(figures[0]) else form.format(*figures) for figures in cells]
+
+
+def _means_table(means: pd.DataFrame) -> Table:
+    varying = [key for key in (*FACTORS, INTENSITY) if means[key].nunique() > 1]
+    columns = {"value": means["theory"] + "/" + means["label"]}
+    columns |= {key.replace("_", " "): means[key].astype(str) for key in varying}
+    figures = {
+        "by the judge": _worded(means, ("mean", "low", "high"), "{:+.2f} ({:+.2f} to {:+.2f})"),
+        "with ratings": _worded(means, ("human_mean", "human_low", "human_high"), "{:+.2f} ({:+.2f} to {:+.2f})"),
+        "rated": _worded(means, ("rated",), "{:.0f}"),
+        "lambda": _worded(means, ("human_lambda",), "{:.2f}"),
+    }
+    table = Table(title="means, with 95% intervals", title_justify="left")
+    for heading in columns:
+        table.add_column(heading)
+    for heading in figures:
+        table.add_column(heading, justify="right")
+    for cells in zip(*columns.values(), *figures.values(), strict=True):
+        table.add_row(*cells)
+    return table
+
+
+def _lines(summary: Mapping[str, Any]) -> list[str]:
+    """Word what was not compared, and what happened to ratings."""
+    left_out = summary["left_out"]
+    lines = left_out[:_MOST_LINES]
+    if len(left_out) > _MOST_LINES:
+        lines = [*lines, f"{len(left_out) - _MOST_LINES} more folders left out; see summary.json"]
+    if summary["not_paired"]:
+        lines = [*lines, f"{summary['not_paired']} comparisons left out: their jobs share fewer than two queries"]
+    ratings = summary["human"]
+    if ratings:
+        counts = {
+            f"of {ratings['ratings']:,} ratings are of responses that no job has": ratings["unknown"],
+            "ratings are of a response that has another; their mean counts": ratings["repeated"],
+            "jobs have too few rated queries for a mean with ratings": ratings["jobs_too_few"],
+        }
+        lines = [*lines, *(f"{count:,} {what}" for what, count in counts.items() if count)]
+    return list(lines)
+
+
+def _p(p: float) -> str:
+    return "<.001" if p < 0.001 else number(p, ".3f")

@@ -1,0 +1,98 @@
+"""Ratings that people gave to some of the responses."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from valueflow.comparison.jobs import Job, folded
+from valueflow.run import InputError, as_texts, number_column, read_table, rename_columns, text_column
+from valueflow.vidb import HIGHEST_INTENSITY, LOWEST_INTENSITY
+
+COLUMNS = ("response", "rating", "query", "value")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """People's ratings beside the jobs' scores.
+
+    Attributes
+    ----------
+    file
+        Where they stand.
+    by_job
+        For each job the (N,) mean rating of each of its responses; NaN for those that nobody rated.
+    ratings, unknown, repeated
+        Ratings in the file; those of responses that no job has; those beyond the first of the same response.
+    """
+
+    file: str
+    by_job: list[npt.NDArray[np.float64]]
+    ratings: int
+    unknown: int
+    repeated: int
+
+
+def read_ratings(file: str, columns: Mapping[str, str], jobs: Sequence[Job]) -> Ratings:
+    """Read people's ratings and give them to the responses of the jobs.
+
+    Parameters
+    ----------
+    file
+        CSV or Parquet with `response`, `rating` in [-10, 10] and, where present, `query` and `value`. Several ratings
+        of a response count by their mean.
+    columns
+        Our column name: the file's.
+    jobs
+        Whose responses are meant.
+
+    Raises
+    ------
+    InputError
+        A column is missing, a rating is out of range, or jobs measure several values and no column says which is
+        rated.
+    """
+    frame = rename_columns(read_table(Path(file), "human"), columns, ("response", "rating"), file)
+    given = pd.DataFrame(
+        {
+            "response": text_column(frame, "response", file),
+            "rating": number_column(frame, "rating", file, lowest=LOWEST_INTENSITY, highest=HIGHEST_INTENSITY),
+        }
+    )
+    keys = ["response"]
+    for column in ("query", "value"):
+        if column in frame:
+            given[column] = as_texts(frame[column], file)
+            keys.append(column)
+    values = sorted({job.label for job in jobs})
+    if "value" in given:
+        given["value"] = given["value"].map(folded)
+    elif len(values) > 1:
+        raise InputError(f"{file}: the jobs measure {', '.join(values)}; a column 'value' must say which one is rated")
+    means = given.groupby(keys, sort=False)[["rating"]].mean().reset_index()
+    met = np.zeros(len(means), dtype=bool)
+    by_job = [_of_job(means, keys, job, met) for job in jobs]
+    is_known = given[keys].merge(means[keys][met], on=keys, how="left", indicator=True)["_merge"] == "both"
+    unknown = int((~is_known).sum())
+    if unknown:
+        _log.warning("%s: %d of %d ratings are of responses that no job has", file, unknown, len(given))
+    return Ratings(file, by_job, len(given), unknown, len(given) - len(means))
+
+
+def _of_job(means: pd.DataFrame, keys: Sequence[str], job: Job, met: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """Return the rating of each response of a job; mark in `met` which ratings found one."""
+    own = job.scores[["query", "response"]]
+    fitting = means.assign(place=np.arange(len(means)))
+    if "value" in keys:
+        fitting = fitting[fitting["value"].isin([folded(job.value), folded(job.label)])]
+        fitting = fitting.drop_duplicates([key for key in keys if key != "value"])
+    joined = own.merge(fitting, on=[key for key in keys if key != "value"], how="left")
+    found = joined["place"].dropna().astype(int).to_numpy()
+    met[found] = True
+    return joined["rating"].to_numpy(dtype=float)

@@ -1,0 +1,67 @@
+"""Arguments of a command line, put into the form that Hydra's parser takes."""
+
+import os
+
+from hydra.core.override_parser.types import Quote, QuotedString
+
+from valueflow.run.config import literal
+from valueflow.run.errors import InputError
+
+_FLAGS_WITH_VALUE = (
+    *("--cfg", "-c", "--package", "-p", "--info", "-i", "--experimental-rerun"),
+    *("--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd"),
+)
+"""Flags of Hydra's whose value is an argument of its own."""
+
+
+def overrides_first(arguments: list[str]) -> list[str]:
+    """Put overrides before flags: Hydra's parser takes no override after a flag that follows another."""
+    overrides = [argument for argument in arguments if "=" in argument and not argument.startswith("-")]
+    return overrides + [argument for argument in arguments if argument not in overrides]
+
+
+def with_positional(arguments: list[str], key: str) -> list[str]:
+    """Turn plain arguments into one override of a key that holds a list of paths.
+
+    An argument is plain if it names an existing folder, or if it is neither a flag, the value of one, nor an override
+    (`key=value`, `~key`). A folder whose name looks like an override is taken as a folder.
+
+    Parameters
+    ----------
+    arguments
+        Without the name of the program.
+    key
+        The key, such as `folders`.
+
+    Returns
+    -------
+    list of str
+        The other arguments, and behind them `key=["...","..."]` if there are plain ones. Quoted in a way that every
+        name stays what it is, also with commas, spaces, brackets, quotes, `=` or `${`.
+
+    Raises
+    ------
+    InputError
+        The key is given, too.
+    """
+    plain: list[str] = []
+    others: list[str] = []
+    previous = ""
+    for argument in arguments:
+        (plain if previous not in _FLAGS_WITH_VALUE and _is_plain(argument) else others).append(argument)
+        previous = argument
+    if not plain:
+        return arguments
+    if any(argument.lstrip("+").startswith(f"{key}=") for argument in others):
+        raise InputError(f"{key} are given twice: as {key}=... and as '{plain[0]}'; give them in one way")
+    return [*others, f"{key}=[{','.join(map(_quoted, plain))}]"]
+
+
+def _is_plain(argument: str) -> bool:
+    if not argument.startswith("-") and os.path.isdir(argument):
+        return True
+    return "=" not in argument and not argument.startswith(("-", "~"))
+
+
+def _quoted(text: str) -> str:
+    return str(QuotedString(literal(text), Quote.double).with_quotes())
