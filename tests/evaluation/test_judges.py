@@ -250,6 +250,7 @@ def test_a_run_with_a_judge_at_random_ends_well_and_says_why_there_are_no_scores
     summary, scores = summary_in(tmp_path / "checked"), pd.read_csv(tmp_path / "checked" / "scores.csv")
     assert sum("does not order the anchors: tau " in line for line in shown.splitlines()) == 1
     assert "0 of 40" in shown
+    assert "have no query" not in shown  # there is no mean
     assert (summary["n"], summary["scored"], summary["mean"], summary["mean_low"]) == (40, 0, None, None)
     assert summary["judge_check"] | {"z": None} == {"passed": False, "z": None, "scored": False, "judges_failed": []}
     assert scores["power_score"].isna().all()
@@ -260,6 +261,8 @@ def test_a_run_with_a_judge_at_random_ends_well_and_says_why_there_are_no_scores
     assert summary["scored"] == 40
     assert "its scores mean little" in shown
     assert "no scores from it" not in shown
+    assert (summary["without_query"], summary["clusters"]) == (40, 40)
+    assert "the responses have no query: in the interval of the mean each counts as a query of its own" in shown
 
 
 def test_in_a_sweep_the_same_rankings_count_once_and_a_failed_judge_is_marked(tmp_path: Path) -> None:
@@ -272,6 +275,7 @@ def test_in_a_sweep_the_same_rankings_count_once_and_a_failed_judge_is_marked(tm
         assert found["order_z"] == pytest.approx(alone.order_z)
         assert found["discrimination_se"] == pytest.approx(alone.discrimination_se, rel=1e-3)
     assert "does not order" not in twice.stdout
+    assert "the responses of 2 of 2 runs have no query" in twice.stdout
     bad = succeeded(evaluate(tmp_path, "rankings=bad.csv", "point=mean,mode", "hydra.sweep.dir=bad", "-m"))
     lines = [line for line in bad.stdout.splitlines() if "does not order the anchors" in line]
     assert len(lines) == 1  # one for both jobs, named before it

@@ -64,7 +64,7 @@ class Scores:
     misfit
         (N,) whether the outfit's p-value is below 0.01.
     far
-        (N,) whether no anchor of the run lies within 2 / beta of the score.
+        (N,) whether no anchor of the run lies within 2 / slope in ratings of the score; of a panel the steepest.
     mean
         Of the job.
     line
