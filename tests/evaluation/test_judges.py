@@ -223,6 +223,19 @@ def test_responses_to_one_query_are_a_cluster_and_blank_queries_are_their_own() 
     assert len(set(clusters.tolist())) == 5
 
 
+def test_a_response_without_a_score_is_not_called_odd() -> None:
+    windows = simulated(n=300)
+    rng = np.random.default_rng(3)
+    # Texts at one place in one window and at another in the next.
+    orders = np.where((np.arange(len(windows)) % 3 == 0)[:, None], windows.orders[:, ::-1], windows.orders)
+    contradictory = replace(windows, orders=orders[rng.permutation(len(orders))])
+    settings = {"judge_check": False}
+    assert score(contradictory, 300, **settings).misfit.any()
+    stopped = score(contradictory, 300, solver="ascent", max_iter=1, **settings)
+    assert np.isnan(stopped.score).all()
+    assert not stopped.misfit.any()
+
+
 # ---- A sweep
 
 

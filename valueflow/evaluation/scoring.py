@@ -62,7 +62,7 @@ class Scores:
     outfit
         (N,) how far windows contradict each other, 1 where the model holds (see `plackett_luce.outfit`).
     misfit
-        (N,) whether the outfit's p-value is below 0.01.
+        (N,) whether the outfit's p-value is below 0.01; False without a score.
     far
         (N,) whether no anchor of the run lies within 2 / slope in ratings of the score; of a panel the steepest.
     mean
@@ -219,7 +219,7 @@ def _by_posterior(
     return replace(
         _scores(score, se, low, high, mode.failed, estimate, line),
         outfit=mean_square,
-        misfit=p_value < MISFIT_BELOW,
+        misfit=(p_value < MISFIT_BELOW) & ~np.isnan(score),
         far=nearest > reach,
     )
 
