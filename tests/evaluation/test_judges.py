@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -234,6 +234,11 @@ def test_a_response_without_a_score_is_not_called_odd() -> None:
     stopped = score(contradictory, 300, solver="ascent", max_iter=1, **settings)
     assert np.isnan(stopped.score).all()
     assert not stopped.misfit.any()
+
+
+def test_the_method_page_describes_all_figures_of_a_judge() -> None:
+    page = (ROOT / "docs" / "method.md").read_text(encoding="utf-8")
+    assert [field.name for field in fields(Reliability) if f"`{field.name}`" not in page] == []
 
 
 # ---- A sweep
