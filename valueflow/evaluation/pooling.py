@@ -90,7 +90,7 @@ def _pool(members: list[Path], jobs: Mapping[Path, Summary]) -> list[tuple[Path,
     for job, frame, table, start in zip(members, frames, tables, starts, strict=False):
         own = windows[np.arange(first, first + len(table))]
         first += len(table)
-        own = replace(own, responses=own.responses - start)
+        own = own.with_responses(own.responses - start)
         summary = _scored_again(job, jobs[job], frame, own, fits, len(members))
         found.append((job, summary))
     return found

@@ -313,7 +313,7 @@ def _beta_shifts(ranked: RankedWindows, places: FloatArray, fits: Sequence[Judge
     place = np.full(n, -1)
     place[chosen] = np.arange(len(chosen))
     rows = np.flatnonzero(place[ranked.responses] >= 0)
-    sample, places = replace(ranked[rows], responses=place[ranked.responses[rows]]), places[rows]
+    sample, places = ranked[rows].with_responses(place[ranked.responses[rows]]), places[rows]
     betas = [fit.reliability.discrimination for fit in fits]
 
     def mean_at(number: int, beta: float) -> float:
