@@ -188,7 +188,7 @@ def judge_faults(judge: Mapping[str, Any], *, left_out: bool = True) -> list[str
     elif judge["order_z_over_anchors"] is not None and judge["order_z_over_anchors"] < _NOTABLE_Z:
         faults.append(
             f"{name} may order the anchors by chance: over {judge['anchors']} anchors z is "
-            f"{judge['order_z_over_anchors']:.1f}; the intervals say how little that leaves"
+            f"{judge['order_z_over_anchors']:.1f}; the intervals are wide for this reason"
         )
     share = judge["commonest_order_share"]
     if share is not None and share > _CONSTANT_SHARE:
@@ -226,7 +226,7 @@ def _response_lines(summaries: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _is_without_queries(summary: Mapping[str, Any]) -> bool:
     """Return whether no response of a run has a query, so that its scores make as many clusters."""
-    return summary["without_query"] == summary["n"] and 0 < summary["scored"] == summary["clusters"]
+    return bool(summary["without_query"] == summary["n"] and 0 < summary["scored"] == summary["clusters"])
 
 
 def _panel_lines(summary: Mapping[str, Any]) -> list[str]:
