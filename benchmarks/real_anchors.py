@@ -178,7 +178,7 @@ def _on_grid(ranked: RankedWindows, fit: JudgeFit) -> tuple[float, float]:
     assert ranked.anchors is not None
     beta, sd = fit.reliability.discrimination, fit.reliability.text_misreading_sd
     grid = grid_for(BOUNDS, beta, ranked.anchors.size)
-    places = fit.places_of(ranked.anchors)
+    places = fit.places[ranked.anchors]
     logs = log_likelihoods(ranked.orders, places, ranked.responses, 1, grid, discrimination=beta, misreading_sd=sd)
     _, _, low, high = summarize_on_grid(logs, grid, level=INTERVAL_LEVEL)
     return float(low[0]), float(high[0])

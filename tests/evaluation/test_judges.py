@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +223,24 @@ def test_responses_to_one_query_are_a_cluster_and_blank_queries_are_their_own() 
     assert len(set(clusters.tolist())) == 5
 
 
+def test_a_response_without_a_score_is_not_called_odd() -> None:
+    windows = simulated(n=300)
+    rng = np.random.default_rng(3)
+    # Texts at one place in one window and at another in the next.
+    orders = np.where((np.arange(len(windows)) % 3 == 0)[:, None], windows.orders[:, ::-1], windows.orders)
+    contradictory = replace(windows, orders=orders[rng.permutation(len(orders))])
+    settings = {"judge_check": False}
+    assert score(contradictory, 300, **settings).misfit.any()
+    stopped = score(contradictory, 300, solver="ascent", max_iter=1, **settings)
+    assert np.isnan(stopped.score).all()
+    assert not stopped.misfit.any()
+
+
+def test_the_method_page_describes_all_figures_of_a_judge() -> None:
+    page = (ROOT / "docs" / "method.md").read_text(encoding="utf-8")
+    assert [field.name for field in fields(Reliability) if f"`{field.name}`" not in page] == []
+
+
 # ---- A sweep
 
 
@@ -250,6 +268,7 @@ def test_a_run_with_a_judge_at_random_ends_well_and_says_why_there_are_no_scores
     summary, scores = summary_in(tmp_path / "checked"), pd.read_csv(tmp_path / "checked" / "scores.csv")
     assert sum("does not order the anchors: tau " in line for line in shown.splitlines()) == 1
     assert "0 of 40" in shown
+    assert "have no query" not in shown  # there is no mean
     assert (summary["n"], summary["scored"], summary["mean"], summary["mean_low"]) == (40, 0, None, None)
     assert summary["judge_check"] | {"z": None} == {"passed": False, "z": None, "scored": False, "judges_failed": []}
     assert scores["power_score"].isna().all()
@@ -260,6 +279,8 @@ def test_a_run_with_a_judge_at_random_ends_well_and_says_why_there_are_no_scores
     assert summary["scored"] == 40
     assert "its scores mean little" in shown
     assert "no scores from it" not in shown
+    assert (summary["without_query"], summary["clusters"]) == (40, 40)
+    assert "the responses have no query: in the interval of the mean each counts as a query of its own" in shown
 
 
 def test_in_a_sweep_the_same_rankings_count_once_and_a_failed_judge_is_marked(tmp_path: Path) -> None:
@@ -272,6 +293,7 @@ def test_in_a_sweep_the_same_rankings_count_once_and_a_failed_judge_is_marked(tm
         assert found["order_z"] == pytest.approx(alone.order_z)
         assert found["discrimination_se"] == pytest.approx(alone.discrimination_se, rel=1e-3)
     assert "does not order" not in twice.stdout
+    assert "the responses of 2 of 2 runs have no query" in twice.stdout
     bad = succeeded(evaluate(tmp_path, "rankings=bad.csv", "point=mean,mode", "hydra.sweep.dir=bad", "-m"))
     lines = [line for line in bad.stdout.splitlines() if "does not order the anchors" in line]
     assert len(lines) == 1  # one for both jobs, named before it

@@ -55,7 +55,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     paths = []
     for number, center in enumerate((-6.0, 0.0, 6.0)):
         truths = np.random.default_rng(number).normal(center, 1.5, 8)
-        paths.append(folder / f"job{number}.csv")
+        paths.append(folder / str(number) / "rankings.csv")
+        paths[-1].parent.mkdir()
+        (paths[-1].parent / "summary.json").write_text('{"judge": {"kind": "a judge of slope 1"}}')
         rankings_table(truths, seed=number).to_csv(paths[-1], index=False)
     return paths
 
@@ -102,6 +104,18 @@ def test_the_order_of_jobs_changes_no_figure(sweep: Path, files: list[Path], tmp
         one, two = summary_in(sweep / str(job)), summary_in(turned / str(2 - job))
         for figure in ("mean", "mean_low", "mean_high", "mean_of_scores"):
             assert two[figure] == pytest.approx(one[figure], abs=1e-6)
+
+
+def test_saved_rankings_of_unknown_judges_are_not_taken_for_those_of_one(files: list[Path], tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.csv", tmp_path / "bad.csv"
+    table = pd.read_csv(files[0])
+    table.to_csv(good, index=False)
+    turned = [json.dumps(json.loads(ranking)[::-1]) for ranking in table["ranking"]]
+    table.assign(ranking=turned).to_csv(bad, index=False)
+    sweep = sweep_of(tmp_path, [good, bad])
+    summaries = [summary_in(sweep / str(job)) for job in range(2)]
+    assert [summary["scored"] for summary in summaries] == [8, 0]
+    assert [summary["reliability"]["source"] for summary in summaries] == ["estimated", "estimated"]
 
 
 def test_a_lone_job_and_jobs_of_other_values_keep_their_own(sweep: Path, files: list[Path], tmp_path: Path) -> None:

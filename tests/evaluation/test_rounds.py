@@ -1,5 +1,6 @@
 """Adaptive windows through `evaluate_responses`, with judges that count what they are asked."""
 
+import json
 import logging
 from collections import Counter
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ import pytest
 
 from valueflow import evaluate_responses
 from valueflow.evaluation import Evaluation
+from valueflow.evaluation.display import show_evaluation
 from valueflow.evaluation.interim import interim
 from valueflow.evaluation.rounds import judge_in_rounds
 from valueflow.evaluation.saving import equivalent_bucket_windows
@@ -19,7 +21,7 @@ from valueflow.evaluation.windows import build_windows
 from valueflow.judge import Criterion, PanelJudge, Progress, RankedWindows, Windows
 from valueflow.plackett_luce import simulate_rankings
 from valueflow.responses import response_keys
-from valueflow.run import InputError, Run, keyed_uniforms
+from valueflow.run import InputError, Run, keyed_uniforms, write_json
 from valueflow.theory import load_theory
 from valueflow.vidb import AdaptiveSampling, Anchors, BucketSampling, load_vidb
 
@@ -168,7 +170,9 @@ def test_a_response_far_from_all_anchors_stops_where_windows_tell_no_more(tmp_pa
     assert everything.scores["windows"].tolist()[0] == 20
 
 
-def test_a_judge_that_fails_ends_at_the_most_windows(vidb: str) -> None:
+def test_a_judge_that_fails_ends_at_the_most_windows(
+    vidb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     judge = CountingJudge(fails_on="response 3 ")
     found = evaluated(vidb, frame(10), judge, m=6)
     assert found.scores["windows"][3] == found.scores["windows_failed"][3] == 6
@@ -179,6 +183,15 @@ def test_a_judge_that_fails_ends_at_the_most_windows(vidb: str) -> None:
     assert never.scores["windows_failed"].tolist() == [3] * 4
     assert never.scores["fidelity_score"].isna().all()
     assert np.isnan(never.summary["adaptive"]["saved"])
+    assert never.summary["without_query"] == 0
+    # As a sweep reads it back, beside a run with an estimate.
+    write_json(never.summary, tmp_path / "summary.json")
+    read_back = json.loads((tmp_path / "summary.json").read_text())
+    capsys.readouterr()
+    show_evaluation([found.summary, read_back])
+    shown = capsys.readouterr().out
+    assert "per response, where bucket would need - for the same accuracy" in shown
+    assert "have no query" not in shown
 
 
 def test_a_judge_that_never_errs_is_no_special_case(vidb: str) -> None:

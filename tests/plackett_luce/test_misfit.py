@@ -62,6 +62,17 @@ def test_about_one_in_a_hundred_is_marked_where_the_model_holds():
     assert 0.001 < np.mean(p < 0.01) < 0.04
 
 
+@pytest.mark.parametrize("beta", [3.0, 8.0])
+@pytest.mark.parametrize("truth", [0.0, 10.0])
+def test_a_sharp_judge_that_ranks_responses_as_expected_marks_none(beta, truth):
+    """No anchor is near: other ranks than the expected one are next to impossible."""
+    rng = np.random.default_rng(7)
+    index, anchors = np.repeat(np.arange(200), 3), rng.uniform(4, 9, (600, 4)) * np.array([-1, -1, 1, 1])
+    rankings = simulate_rankings(np.column_stack([np.full(600, truth), anchors]), beta, rng)
+    _, p = outfit(rankings, anchors, index, np.full(200, truth), discrimination=beta)
+    assert np.mean(p < 0.01) < 0.02
+
+
 def test_windows_that_contradict_each_other_are_marked():
     rankings, anchors, index, truth = simulated(2, 500, 10, away=6.0)
     _, p = outfit(rankings, anchors, index, truth, discrimination=1.0)

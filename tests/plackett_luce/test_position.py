@@ -50,8 +50,6 @@ def test_the_liking_is_the_maximum_of_the_literal_likelihood(j, liking):
         ]
     )
     assert effect.standard_error == pytest.approx(np.sqrt(np.linalg.inv(curve)[1, 1]), rel=0.05)
-    assert effect.z == pytest.approx(effect.logits / effect.standard_error)
-    assert effect.n_windows == first.any(axis=1).sum()
 
 
 @pytest.mark.parametrize("liking", [0.0, 1.0, 2.0])
@@ -69,7 +67,7 @@ def test_a_judge_that_always_answers_in_the_prompts_order_likes_the_first_place(
     first[:48, 0] = True
     effect = fit_position_effect(places, first)
     assert effect.logits > 4
-    assert effect.z > 3
+    assert effect.logits > 3 * effect.standard_error
     assert np.isfinite([effect.logits, effect.standard_error]).all()
     backwards = fit_position_effect(places[:, ::-1], first[:, ::-1])
     assert backwards.logits < -4

@@ -1,5 +1,6 @@
 """Evaluations as a table on the screen."""
 
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -187,7 +188,7 @@ def judge_faults(judge: Mapping[str, Any], *, left_out: bool = True) -> list[str
     elif judge["order_z_over_anchors"] is not None and judge["order_z_over_anchors"] < _NOTABLE_Z:
         faults.append(
             f"{name} may order the anchors by chance: over {judge['anchors']} anchors z is "
-            f"{judge['order_z_over_anchors']:.1f}; the intervals say how little that leaves"
+            f"{judge['order_z_over_anchors']:.1f}; the intervals are wide for this reason"
         )
     share = judge["commonest_order_share"]
     if share is not None and share > _CONSTANT_SHARE:
@@ -201,7 +202,7 @@ def judge_faults(judge: Mapping[str, Any], *, left_out: bool = True) -> list[str
 
 
 def _response_lines(summaries: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Word how many responses fit no place on the scale, and how many scores are far from any anchor."""
+    """Word how many responses fit no place on the scale, how many are far from any anchor, and which have no query."""
     scored = sum(summary["scored"] for summary in summaries)
     misfit = sum(summary["misfit"] for summary in summaries)
     far = sum(summary["far_from_anchors"] for summary in summaries)
@@ -212,9 +213,20 @@ def _response_lines(summaries: Sequence[Mapping[str, Any]]) -> list[str]:
         )
     if far:
         lines.append(
-            f"{far:,} of {scored:,} scores have no anchor near (within 2 / beta): more anchors there would help"
+            f"{far:,} of {scored:,} scores have no anchor near (within 2 / slope in ratings): "
+            "more anchors there would help"
+        )
+    if without := sum(map(_is_without_queries, summaries)):
+        runs = "" if len(summaries) == 1 else f" of {without} of {len(summaries)} runs"
+        lines.append(
+            f"the responses{runs} have no query: in the interval of the mean each counts as a query of its own"
         )
     return lines
+
+
+def _is_without_queries(summary: Mapping[str, Any]) -> bool:
+    """Return whether no response of a run has a query, so that its scores make as many clusters."""
+    return bool(summary["without_query"] == summary["n"] and 0 < summary["scored"] == summary["clusters"])
 
 
 def _panel_lines(summary: Mapping[str, Any]) -> list[str]:
@@ -236,11 +248,12 @@ def _adaptive_lines(summaries: Sequence[Mapping[str, Any]]) -> list[str]:
     """Word how many windows adaptive runs took, what bucket would have taken, and which responses fell short."""
     if not summaries:
         return []
-    n = sum(summary["n"] for summary in summaries)
-    taken, bucket = (
-        sum(summary["n"] * summary["adaptive"][figure] for summary in summaries) / n
-        for figure in ("windows_per_response", "bucket_windows")
-    )
+    counts = [summary["n"] for summary in summaries]
+    n = sum(counts)
+    taken = sum(map(operator.mul, counts, (summary["adaptive"]["windows_per_response"] for summary in summaries))) / n
+    buckets = [summary["adaptive"]["bucket_windows"] for summary in summaries]
+    # A run whose windows all failed has no estimate: None as it is read back, NaN before.
+    bucket = None if None in buckets else sum(map(operator.mul, counts, buckets)) / n
     reached, at_most = (
         sum(summary["adaptive"][figure] for summary in summaries) for figure in ("reached", "stopped_at_most")
     )

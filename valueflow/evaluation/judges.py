@@ -110,9 +110,9 @@ class JudgeFit:
     reliability
         What is told of it.
     places
-        (A,) where it sees each anchor of `anchor_ratings`, in points.
+        (A,) where it sees each anchor, in points; those that it was not fitted on are where they are rated.
     ratings
-        (A,) the anchors' intensities.
+        (A,) the anchors' intensities, NaN where no window holds that anchor.
     """
 
     reliability: Reliability
@@ -123,10 +123,6 @@ class JudgeFit:
     def counts(self) -> bool:
         """Whether its rankings may be scored: it was not found to order anchors no better than chance."""
         return self.reliability.passed is not False
-
-    def places_of(self, anchors: npt.NDArray[np.int64]) -> FloatArray:
-        """Return the places of anchors; those that the judge was not fitted on are where they are rated."""
-        return self.places[anchors]
 
 
 def with_anchors(windows: RankedWindows) -> tuple[npt.NDArray[np.int64], FloatArray, FloatArray]:

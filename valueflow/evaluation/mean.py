@@ -56,8 +56,8 @@ class MeanEstimate:
     clusters
         G, the number of queries; responses without a query are one each.
     responses_se, beta_se, anchors_se
-        The parts of the standard error. That of the responses is not less than their windows leave open: where all
-        of them beat all anchors, the mean may be anywhere above these.
+        The parts of the standard error. That of the responses has a floor, by what their windows leave open: where
+        all of them beat all anchors, the mean may lie anywhere above these.
     beta_shift
         Change of the mean when beta rises by one standard error; of a panel the root of the sum of squares.
     influence

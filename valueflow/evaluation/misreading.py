@@ -84,7 +84,7 @@ def try_misreadings(windows: RankedWindows, fit: JudgeFit, known: FloatArray) ->
     for sd in STANDARD_DEVIATIONS:
         logs = log_likelihoods(
             windows.orders,
-            fit.places_of(ids),
+            fit.places[ids],
             windows.responses,
             n,
             grid,

@@ -75,12 +75,20 @@ def score_figures(scores: Scores) -> dict[str, object]:
     }
 
 
+def is_without_query(frame: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Return whether each response has no query, (N,), as where saved rankings are scored without a responses file."""
+    return np.asarray(_queries(frame) == "", dtype=np.bool_)
+
+
 def query_clusters(frame: pd.DataFrame) -> npt.NDArray[np.int64]:
     """Return the number of each response's query, (N,); a response without a query is a cluster of its own."""
-    codes, names = pd.factorize(frame["query"].fillna("").astype(str).str.strip())
-    blank = np.isin(codes, np.flatnonzero(names == ""))
+    codes, names = pd.factorize(_queries(frame))
     own = len(names) + np.arange(len(frame))
-    return np.where(blank, own, codes).astype(np.int64)
+    return np.where(is_without_query(frame), own, codes).astype(np.int64)
+
+
+def _queries(frame: pd.DataFrame) -> "pd.Series[str]":
+    return frame["query"].fillna("").astype(str).str.strip()
 
 
 def figures(scores: Scores) -> dict[str, object]:

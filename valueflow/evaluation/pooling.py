@@ -22,7 +22,7 @@ from valueflow.evaluation.rankings import ranked_windows, read_rankings
 from valueflow.evaluation.scoring import score_windows
 from valueflow.judge import RankedWindows
 from valueflow.responses import IDENTITY
-from valueflow.run import SUMMARY_FILE, write_csv, write_json
+from valueflow.run import SUMMARY_FILE, plain, read_record, write_csv, write_json
 
 Summary = Mapping[str, Any]
 
@@ -50,9 +50,20 @@ def pool_judges(jobs: Mapping[Path, Summary]) -> dict[Path, Summary]:
 
 def _judge_key(summary: Summary) -> str:
     """Name what must be equal for a judge to have one beta: itself, its task, and the windows it sees."""
-    judge = {key: entry for key, entry in summary["judge"].items() if key not in ("anchors", "anchors_repeated")}
+    judge = {key: entry for key, entry in _judge_of(summary).items() if key not in ("anchors", "anchors_repeated")}
     names = [record["name"] for record in summary.get("judges", [])]
     return json.dumps([judge, summary["theory"], summary["value"], summary["settings"]["k"], names], sort_keys=True)
+
+
+def _judge_of(summary: Summary) -> Summary:
+    """Return what identifies a judge. Saved rankings name theirs only where the summary of their run is beside them."""
+    if not summary["rankings"]:
+        return dict(summary["judge"])
+    file = Path(summary["rankings"])
+    run = read_record(file.with_name(SUMMARY_FILE)) if file.name == RANKINGS_FILE else None
+    judge = None if run is None or run.get("rankings") else run.get("judge")
+    # Files of unknown judges may be of different ones.
+    return judge if isinstance(judge, dict) else {"file": str(file)}
 
 
 def _rankings_of(job: Path, summary: Summary) -> Path:
@@ -79,7 +90,7 @@ def _pool(members: list[Path], jobs: Mapping[Path, Summary]) -> list[tuple[Path,
     for job, frame, table, start in zip(members, frames, tables, starts, strict=False):
         own = windows[np.arange(first, first + len(table))]
         first += len(table)
-        own = replace(own, responses=own.responses - start)
+        own = own.with_responses(own.responses - start)
         summary = _scored_again(job, jobs[job], frame, own, fits, len(members))
         found.append((job, summary))
     return found
@@ -118,7 +129,8 @@ def _scored_again(
         clusters=query_clusters(frame),
         fits=fits,
     )
-    summary = {**before, **score_figures(scores), "pooled_jobs": n_jobs}
+    # As it is read back: a sweep's table is the same when it is resumed.
+    summary: Summary = plain({**before, **score_figures(scores), "pooled_jobs": n_jobs})
     write_csv(scores_table(frame, before["value"], scores), job / SCORES_FILE)
     write_json(summary, job / SUMMARY_FILE)
     return summary

@@ -62,9 +62,9 @@ class Scores:
     outfit
         (N,) how far windows contradict each other, 1 where the model holds (see `plackett_luce.outfit`).
     misfit
-        (N,) whether the outfit's p-value is below 0.01.
+        (N,) whether the outfit's p-value is below 0.01; False without a score.
     far
-        (N,) whether no anchor of the run lies within 2 / beta of the score.
+        (N,) whether no anchor of the run lies within 2 / slope in ratings of the score; of a panel the steepest.
     mean
         Of the job.
     line
@@ -219,7 +219,7 @@ def _by_posterior(
     return replace(
         _scores(score, se, low, high, mode.failed, estimate, line),
         outfit=mean_square,
-        misfit=p_value < MISFIT_BELOW,
+        misfit=(p_value < MISFIT_BELOW) & ~np.isnan(score),
         far=nearest > reach,
     )
 
@@ -313,7 +313,7 @@ def _beta_shifts(ranked: RankedWindows, places: FloatArray, fits: Sequence[Judge
     place = np.full(n, -1)
     place[chosen] = np.arange(len(chosen))
     rows = np.flatnonzero(place[ranked.responses] >= 0)
-    sample, places = replace(ranked[rows], responses=place[ranked.responses[rows]]), places[rows]
+    sample, places = ranked[rows].with_responses(place[ranked.responses[rows]]), places[rows]
     betas = [fit.reliability.discrimination for fit in fits]
 
     def mean_at(number: int, beta: float) -> float:

@@ -38,7 +38,8 @@ def outfit(
     -------
     outfit, p_value : (N,) float arrays
         The p-value is that of a gamma distribution with the mean and variance that the sum has under the model, the
-        utility being estimated from the same windows. NaN below two windows, or without a utility.
+        utility being estimated from the same windows; 1 where the outfit is at most 1. NaN below two windows, or
+        without a utility.
 
     References
     ----------
@@ -62,7 +63,10 @@ def outfit(
     variance = np.maximum(variance * expected / np.maximum(count, 1), 1e-9)
     shape = np.divide(expected**2, variance, out=np.ones(n), where=usable)
     scaled = np.divide(total * expected, variance, out=np.zeros(n), where=usable)
-    return mean_square, np.where(usable, gammaincc(shape, scaled), np.nan)
+    # Where ranks other than the expected one are next to impossible, the gamma distribution has nearly all its mass at
+    # 0, and even a response that is ranked exactly as expected lies in its upper tail.
+    p_value = np.where(total <= count, 1.0, gammaincc(shape, scaled))
+    return mean_square, np.where(usable, p_value, np.nan)
 
 
 def _standardized(

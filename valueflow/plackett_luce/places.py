@@ -116,7 +116,7 @@ def fit_places(orders: ArrayLike, ratings: ArrayLike) -> PlacesFit:
     if not (order.size and np.ptp(rating[order], axis=1).any()):
         raise ValueError("places need a window with two anchors of different ratings")
     seen, member = np.unique(order, return_inverse=True)
-    problem = _Problem.of(np.ascontiguousarray(member.reshape(order.shape).T), rating[seen])
+    problem = _Problem(np.ascontiguousarray(member.reshape(order.shape).T), rating[seen])
     logs = problem.maximize()
     # The logarithm of a bound, taken back, can lie beyond it by rounding.
     beta, sigma = np.exp(logs).clip(max=[HIGHEST_DISCRIMINATION, _MOST_MISREADING])
@@ -141,10 +141,6 @@ class _Problem:
         self.first, self.second = first, second
         self.away = np.zeros(n)  # logits less beta * rating
         self.standardized = np.zeros(n)  # the same in units of beta * sigma, from which the next search starts
-
-    @classmethod
-    def of(cls, places: IntArray, ratings: FloatArray) -> _Problem:
-        return cls(places, ratings)
 
     def maximize(self) -> FloatArray:
         """Return the most probable log beta and log sigma."""

@@ -1,4 +1,4 @@
-"""Whether a judge likes the item that a prompt shows first, estimated from anchors."""
+"""Whether a judge prefers the item that a prompt shows first, estimated from anchors."""
 
 from __future__ import annotations
 
@@ -11,35 +11,28 @@ from scipy.optimize import minimize
 from .windows import FloatArray
 
 _PRIOR_SPREAD = 5.0
-"""Normal prior on the liking, in logits: finite where a judge always puts first what it is shown first."""
+"""Standard deviation of the normal prior on the effect, in logits: finite for a judge that always puts first what is
+shown first."""
 
 
 @dataclass(frozen=True)
 class PositionEffect:
-    """A judge's liking for the first place of a prompt.
+    """A judge's preference for the item that a prompt shows first.
 
     Attributes
     ----------
     logits : float
-        Added to the item shown first: with a liking of 1, an item of equal support is picked e times as often.
+        Added to the item shown first: with an effect of 1, an item of equal support is picked e times as often.
     standard_error : float
         Inverse square root of the observed information, beta being estimated too.
-    n_windows : int
-        Windows in which an anchor was shown first: only these are informative.
     """
 
     logits: float
     standard_error: float
-    n_windows: int
-
-    @property
-    def z(self) -> float:
-        """Estimate in standard errors."""
-        return self.logits / self.standard_error
 
 
 def fit_position_effect(places: ArrayLike, shown_first: ArrayLike) -> PositionEffect | None:
-    """Estimate a judge's slope in the anchors' places together with its liking for the first place of a prompt.
+    """Estimate a judge's slope in the anchors' places together with its preference for the item shown first.
 
     Maximizes the Plackett-Luce likelihood of the anchors' orders with logits ``beta * place + delta * [shown first]``,
     times a normal prior on delta of standard deviation 5. It is concave. The response is left out: its place is what a
@@ -58,8 +51,7 @@ def fit_position_effect(places: ArrayLike, shown_first: ArrayLike) -> PositionEf
         None where no window shows an anchor first.
     """
     place, first = np.asarray(places, dtype=np.float64), np.asarray(shown_first, dtype=np.float64)
-    informative = first.any(axis=1)
-    if not informative.any() or place.shape[1] < 2:
+    if not first.any() or place.shape[1] < 2:
         return None
     # Windows without an anchor in the first place tell of beta alone.
     features = np.stack([place, first]).transpose(0, 2, 1)
@@ -73,7 +65,7 @@ def fit_position_effect(places: ArrayLike, shown_first: ArrayLike) -> PositionEf
 
     found = minimize(loss, np.zeros(2), jac=True, method="L-BFGS-B", bounds=[(-250, 250), (-25, 25)]).x
     information = _likelihood(found, features)[2] + np.diag([1e-9, 1 / _PRIOR_SPREAD**2])
-    return PositionEffect(float(found[1]), float(np.sqrt(np.linalg.inv(information)[1, 1])), int(informative.sum()))
+    return PositionEffect(float(found[1]), float(np.sqrt(np.linalg.inv(information)[1, 1])))
 
 
 def _likelihood(parameters: FloatArray, features: FloatArray) -> tuple[float, FloatArray, FloatArray]:

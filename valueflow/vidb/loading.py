@@ -131,7 +131,7 @@ def _load(source: str, theory: Theory | None, columns: tuple[tuple[str, str], ..
 
 
 def _checked(frame: pd.DataFrame, mapping: Mapping[str, str], where: str, theory: Theory | None) -> pd.DataFrame:
-    """Return the four columns of a table, valid and with ids in place of names."""
+    """Return the five columns of a table, valid and with ids in place of names."""
     frame = rename_columns(frame, mapping, list(_CHECKED), where)
     names = pd.DataFrame({"theory": text_column(frame, "theory", where), "value": text_column(frame, "value", where)})
     first = names.drop_duplicates()
