@@ -43,7 +43,7 @@ def show_evaluation(
         "n",
         "mean",
         "95% interval",
-        "failed windows",
+        "failed",
         "judge tau",
         "beta",
         "misreads",
