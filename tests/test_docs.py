@@ -77,9 +77,10 @@ BY_A_MODEL_HERE = ("smollm2", "panel=embedded", "trainer=cpu")
 
 
 def documented() -> list[Any]:
-    """Return a parameter set for each command, and one more for those that are run smaller, too."""
+    """Return a parameter set for each different command, and one more for those that are run smaller, too."""
     cases = []
-    for document, command in COMMANDS:
+    first_documents = {command: document for document, command in reversed(COMMANDS)}
+    for command, document in reversed(first_documents.items()):
         added = next((more for start, more in SMALLER.items() if command.startswith(start)), ())
         added = tuple(more for more in added if f" {more.partition('=')[0]}=" not in command)
         is_slow = bool(added) or any(word in command for word in BY_A_MODEL_HERE)

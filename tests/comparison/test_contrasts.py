@@ -124,3 +124,12 @@ def test_a_response_without_a_score_does_not_count() -> None:
     sums, present = cluster_sums(np.array([0, 0]), np.array([0, 1]), np.array([0.5, np.nan]), 1, 2)
     assert sums.tolist() == [[0.5, 0.0]]
     assert present.tolist() == [[True, False]]
+
+
+def test_queries_that_all_differ_alike_do_not_tell_how_far_a_difference_varies() -> None:
+    means, sums = np.array([5.0, 4.0, 4.0]), np.zeros((3, 6))
+    weights = np.array([[1.0, -1, 0], [0, 1, -1]])
+    found = estimate_contrasts(weights, means, sums, np.ones((3, 6), dtype=bool), JudgeErrors.none(3))
+    assert found.estimate.tolist() == [1, 0]
+    assert np.isnan([found.se[0], found.low[0], found.high[0], found.p[0]]).all()
+    assert (found.se[1], found.low[1], found.high[1], found.p[1]) == (0, 0, 0, 1)

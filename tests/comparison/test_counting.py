@@ -5,8 +5,8 @@ import pytest
 from scipy.stats import binomtest
 from statsmodels.stats.multitest import multipletests
 
-from valueflow.comparison.success import count_moves, wilson_interval
-from valueflow.statistics import holm
+from valueflow.comparison.success import count_moves
+from valueflow.statistics import holm, wilson_interval
 
 
 def test_holm_worked_by_hand() -> None:
@@ -24,7 +24,7 @@ def test_holm_is_that_of_statsmodels(n: int) -> None:
 @pytest.mark.parametrize(("successes", "total"), [(0, 8), (3, 8), (8, 8), (50, 120), (1, 1)])
 def test_the_interval_of_a_share_is_wilsons(successes: int, total: int) -> None:
     expected = binomtest(successes, total).proportion_ci(method="wilson")
-    assert wilson_interval(successes, total) == pytest.approx((expected.low, expected.high))
+    assert wilson_interval(successes / total, total) == pytest.approx((expected.low, expected.high))
 
 
 def test_moves_are_counted_by_direction_and_ties_are_no_success() -> None:

@@ -1,11 +1,14 @@
 """The forest plot: names stay what they are, and the same table gives the same file."""
 
+import warnings
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pandas as pd
+import pytest
 
 from valueflow.comparison.forest import draw_forest
+from valueflow.run import picture_text
 
 
 def rows() -> pd.DataFrame:
@@ -37,3 +40,15 @@ def test_the_same_table_gives_the_same_file(tmp_path: Path) -> None:
             draw_forest(rows(), file)
         assert files[0].read_bytes() == files[1].read_bytes()
     assert files[0].stat().st_size > 1000
+
+
+@pytest.mark.parametrize("name", ["_hidden", "a\x01b\x1b[31m", "line\nbreak", "x" * 20_000])
+def test_any_name_is_in_the_legend_of_a_file_that_can_be_read(tmp_path: Path, name: str) -> None:
+    table = rows().assign(model=["plain", name] * 4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        draw_forest(table, tmp_path / "forest.svg")
+    shown = ElementTree.parse(tmp_path / "forest.svg").getroot()
+    assert float(shown.attrib["width"].removesuffix("pt")) < 3000
+    legend = (tmp_path / "forest.svg").read_text(encoding="utf-8").rpartition('id="legend_')[2]
+    assert picture_text(f"b & c $\\x$ vs a, {name}").replace("&", "&amp;").replace("\\$", "$") in legend

@@ -75,3 +75,10 @@ def test_the_interval_holds_the_truth_with_few_clustered_ratings() -> None:
         plain_widths.append(alone.se)
     assert 0.92 <= np.mean(held) <= 0.98
     assert np.mean(widths) < 0.85 * np.mean(plain_widths)
+
+
+def test_ratings_that_do_not_vary_do_not_tell_how_far_the_mean_would() -> None:
+    scores, ratings = np.arange(20.0), np.where(np.arange(20) < 12, 5.0, np.nan)
+    found = prediction_powered_mean(scores, ratings, np.arange(20))
+    assert found.mean == 5
+    assert np.isnan([found.se, found.low, found.high]).all()

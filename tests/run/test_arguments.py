@@ -1,5 +1,6 @@
 """Plain arguments become one override, and Hydra reads every name as it was."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,11 @@ def test_a_folder_whose_name_looks_like_an_override_is_a_folder(work: Path) -> N
 def test_both_ways_at_once_are_refused() -> None:
     with pytest.raises(InputError, match=r"folders are given twice: as folders=\.\.\. and as 'b'"):
         with_positional(["folders=[a]", "b"], "folders")
+
+
+def test_a_name_that_is_no_text_is_refused() -> None:
+    with pytest.raises(InputError, match=r"folders: the name 'runs/\\udcff' is not UTF-8"):
+        with_positional([os.fsdecode(b"runs/\xff")], "folders")
 
 
 def read_back(argument: str, folder: Path) -> list[str]:

@@ -4,10 +4,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from valueflow.run import replacing
+from valueflow.run import picture_text, save_picture
 from valueflow.theory import Theory
 
 _COLORS = ("#0072B2", "#56B4E9", "#009E73", "#E69F00")  # Okabe and Ito 2008
@@ -40,16 +39,13 @@ def draw_hierarchy(theory: Theory, paths: Sequence[tuple[str, ...]], file: Path)
         panel.annotate(
             f"{through[line]:,}", (through[line], place), xytext=(3, 0), textcoords="offset points", va="center", size=8
         )
-    # Labels may hold signs that matplotlib would take for formulas.
-    labels = ["    " * (len(line) - 1) + theory.nodes[line[-1]].label.replace("$", r"\$") for line in lines]
+    labels = ["    " * (len(line) - 1) + picture_text(theory.nodes[line[-1]].label) for line in lines]
     panel.set_yticks(places, labels, size=8, ha="left")
     panel.tick_params(axis="y", length=0, pad=200)
     panel.invert_yaxis()
     panel.set_xlabel("texts; dark: those that ended here")
     panel.spines[["top", "right", "left"]].set_visible(False)
-    # Fixed salt and no date: the same results give the same file.
-    with rc_context({"svg.hashsalt": "valueflow"}), replacing(file) as temporary:
-        figure.savefig(temporary, metadata={"Date": None})
+    save_picture(figure, file)
 
 
 def _lines(theory: Theory, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:

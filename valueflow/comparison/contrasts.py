@@ -12,6 +12,9 @@ from scipy.special import stdtr, stdtrit
 
 Floats = npt.NDArray[np.float64]
 
+ROUNDING = 1e-12
+"""A standard error or an estimate up to it is 0 but for rounding."""
+
 _LEVEL = 0.95
 
 
@@ -62,8 +65,8 @@ class Estimates:
     p
         Two-sided, of the hypothesis that the contrast is 0.
     clusters
-        Number of queries (and of responses without one) in the jobs that a contrast is about. With fewer than two, all
-        but the estimate is not a number.
+        Number of queries (and of responses without one) in the jobs that a contrast is about. With fewer than two, or
+        where the estimate is not 0 and nothing varies, all but the estimate is not a number.
     """
 
     estimate: Floats
@@ -160,11 +163,13 @@ def estimate_contrasts(
     for judge in np.unique(errors.judge):
         variance = variance + _scale_variance(weights[:, errors.judge == judge], means, errors, errors.judge == judge)
     estimate, se = weights @ means, np.sqrt(variance)
+    # Queries that all differ alike do not tell how far the next one would.
+    se = np.where((se > ROUNDING) | (np.abs(estimate) <= ROUNDING), se, np.nan)
     # scipy's distributions would take a good part of a second to load.
     freedom = np.maximum(clusters - 1.0 if freedom is None else freedom, 1.0)
     half = stdtrit(freedom, (1 + _LEVEL) / 2) * se
     with np.errstate(divide="ignore", invalid="ignore"):
-        p = np.where((se == 0) & (estimate == 0), 1.0, 2 * stdtr(freedom, -np.abs(estimate) / se))
+        p = np.where(se <= ROUNDING, 1.0, 2 * stdtr(freedom, -np.abs(estimate) / se))
     return Estimates(estimate, se, estimate - half, estimate + half, np.where(np.isnan(se), np.nan, p), clusters)
 
 

@@ -80,7 +80,7 @@ def _family_table(family: str, rows: pd.DataFrame) -> Table:
         "queries": rows["queries"].astype(str).tolist() if rows["queries"].nunique() > 1 else [],
     }
     shared = "" if figures["queries"] else f", {rows['queries'].iloc[0]} queries"
-    tests = f"{rows['tests'].iloc[0]} test{'s' if rows['tests'].iloc[0] > 1 else ''}"
+    tests = f"{rows['tests'].iloc[0]} test{'' if rows['tests'].iloc[0] == 1 else 's'}"
     table = Table(title=f"{what}: {tests}{shared}", title_justify="left")
     for heading in columns:
         table.add_column(heading)

@@ -8,15 +8,13 @@ import numpy as np
 import pandas as pd
 
 from valueflow.comparison.questions import FACTORS, INTENSITY, SLOPE
-from valueflow.run import replacing
+from valueflow.run import PICTURE_COLORS, picture_text, save_picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-FORMATS = ("png", "svg")
 SIGNIFICANT = 0.05
 
-_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")  # Okabe and Ito 2008
 _MARKERS = ("o", "s", "D", "^", "v")
 _WIDTH, _ROW, _GAP, _BETWEEN = 6.0, 0.17, 0.14, 0.9
 """Inches: of a panel, of a row, between values, and between panels."""
@@ -34,7 +32,6 @@ def draw_forest(table: pd.DataFrame, file: Path) -> None:
     file
         Where to; its suffix is the format.
     """
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     families = [rows for _, rows in table.groupby("family", sort=False)]
@@ -46,14 +43,7 @@ def draw_forest(table: pd.DataFrame, file: Path) -> None:
     for rows, height in zip(families, heights, strict=True):
         _draw_family(figure.add_axes((0, (top - height) / total, 1, height / total)), rows)
         top -= height + _BETWEEN
-    # Fixed salt and no date: the same results give the same file.
-    with rc_context({"svg.hashsalt": "valueflow"}), replacing(file) as temporary:
-        figure.savefig(
-            temporary,
-            dpi=min(_DPI, _MOST_PIXELS / total),
-            metadata={"Date": None} if file.suffix == ".svg" else None,
-            bbox_inches="tight",
-        )
+    save_picture(figure, file, dpi=min(_DPI, _MOST_PIXELS / total), more={"bbox_inches": "tight"})
 
 
 def _draw_family(panel: "Axes", rows: pd.DataFrame) -> None:
@@ -64,7 +54,7 @@ def _draw_family(panel: "Axes", rows: pd.DataFrame) -> None:
     place = pd.Series(_ROW * np.arange(len(rows)) + _GAP * np.sort(value), index=rows.index)
     compared, conditions = compared_words(rows), condition_words(rows)
     colored = compared if compared.nunique() > 1 else conditions
-    colors, markers = _numbered(colored, _COLORS), _numbered(conditions, _MARKERS)
+    colors, markers = _numbered(colored, PICTURE_COLORS), _numbered(conditions, _MARKERS)
     for name, series in rows.groupby(compared + conditions, sort=False):
         first, y, is_found = series.index[0], place[series.index], series["p_holm"] <= SIGNIFICANT
         color, marker = colors[colored[first]], markers[conditions[first]]
@@ -79,10 +69,10 @@ def _draw_family(panel: "Axes", rows: pd.DataFrame) -> None:
         )
         shape: dict[str, Any] = {"color": color, "marker": marker, "markersize": 4.5, "linestyle": ""}
         panel.plot(series["estimate"], y, **shape, markerfacecolor="white")
-        panel.plot(series["estimate"][is_found], y[is_found], **shape, label=literal(str(name)))
+        panel.plot(series["estimate"][is_found], y[is_found], **shape, label=picture_text(str(name)))
     panel.axvline(0, color="0.7", linewidth=0.8, zorder=0)
     middles = place.groupby(names, sort=False).mean()
-    panel.set_yticks(middles.to_numpy(), [literal(name) for name in middles.index])
+    panel.set_yticks(middles.to_numpy(), [picture_text(name) for name in middles.index])
     panel.set_ylim(place.iloc[-1] + _ROW, -_ROW)
     panel.spines[["top", "right"]].set_visible(False)
     family = rows["family"].iloc[0]
@@ -110,8 +100,3 @@ def condition_words(rows: pd.DataFrame) -> "pd.Series[str]":
             shown = rows[key].map(lambda cell: f"{cell:+d}" if isinstance(cell, int) and cell else str(cell))
             words = words.where(shown == "", words + ", " + shown)
     return words
-
-
-def literal(name: str) -> str:
-    """Keep matplotlib from reading dollar signs as mathematics."""
-    return name.replace("$", r"\$")

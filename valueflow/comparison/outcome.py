@@ -8,11 +8,11 @@ from pathlib import Path
 import pandas as pd
 
 from valueflow.comparison.display import show_comparison
-from valueflow.comparison.forest import FORMATS, draw_forest
-from valueflow.run import Outcome
+from valueflow.comparison.forest import draw_forest
+from valueflow.run import PICTURE_FORMATS, Outcome
 
 COMPARISON_FILE, MEANS_FILE = "comparison.csv", "means.csv"
-PICTURE_FILES = tuple(f"forest.{suffix}" for suffix in FORMATS)
+PICTURE_FILES = tuple(f"forest.{suffix}" for suffix in PICTURE_FORMATS)
 
 
 @dataclass(frozen=True, kw_only=True)

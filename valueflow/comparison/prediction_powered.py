@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtrit
 
+from valueflow.comparison.contrasts import ROUNDING
+
 Floats = npt.NDArray[np.float64]
 
 _LEVEL = 0.95
@@ -19,7 +21,7 @@ class PoweredMean:
     ----------
     mean, se, low, high
         Mean rating that all responses would have, its standard error and 95% interval (Student's t over the rated
-        queries).
+        queries). All but the mean are not a number where the ratings do not vary.
     power
         Lambda in [0, 1]: how much the scores are relied on. 0 leaves the mean of the ratings alone.
     influence
@@ -83,6 +85,7 @@ def prediction_powered_mean(scores: Floats, ratings: Floats, cluster: npt.NDArra
     sums = own_sums + power * scored_sums
     # The few rated queries decide how well the variance is known.
     se = float(np.sqrt(n_clusters / (n_clusters - 1) * (sums @ sums))) if n_rated > 1 else np.nan
+    se = se if se > ROUNDING else np.nan
     half = float(stdtrit(max(n_rated - 1, 1), (1 + _LEVEL) / 2)) * se
     center = mean + power * shift
     return PoweredMean(

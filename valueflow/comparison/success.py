@@ -4,12 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri
+
+from valueflow.statistics import wilson_interval
 
 _TIE = 1e-9
 """Moves smaller than this are rounding."""
-
-_LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -40,22 +39,6 @@ def count_moves(change: npt.NDArray[np.float64], direction: int) -> Moves:
     """
     moved = np.sign(np.where(np.abs(change) <= _TIE, 0.0, change)) * direction
     right, wrong, tied = (int((moved == sign).sum()) for sign in (1, -1, 0))
-    low, high = wilson_interval(right, right + wrong + tied)
     total = right + wrong + tied
-    return Moves(right, wrong, tied, right / total if total else np.nan, low, high)
-
-
-def wilson_interval(successes: int, total: int) -> tuple[float, float]:
-    """Return the 95% score interval of a share (Wilson 1927); not a number where the total is 0.
-
-    It stays inside [0, 1] and keeps its level for few queries and shares near 0 or 1.
-    """
-    if total == 0:
-        return np.nan, np.nan
-    z = float(ndtri((1 + _LEVEL) / 2))
-    share = successes / total
-    center = share + z**2 / (2 * total)
-    half = z * np.sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
-    scale = 1 + z**2 / total
-    # Rounding may leave the ends an ulp outside.
-    return max(0.0, float((center - half) / scale)), min(1.0, float((center + half) / scale))
+    share = right / total if total else np.nan
+    return Moves(right, wrong, tied, share, *wilson_interval(share, total))

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from valueflow.run import replacing
+from valueflow.run import save_picture
 from valueflow.vidb import HIGHEST_INTENSITY, LOWEST_INTENSITY
 
 _PUBLISHED, _LEFT_OUT = "#0072B2", "#E69F00"  # Okabe and Ito 2008
@@ -39,6 +38,4 @@ def draw_distribution(
     errors.legend()
     for panel in (counts, errors):
         panel.spines[["top", "right"]].set_visible(False)
-    # Fixed salt and no date: the same results give the same file.
-    with rc_context({"svg.hashsalt": "valueflow"}), replacing(file) as temporary:
-        figure.savefig(temporary, metadata={"Date": None})
+    save_picture(figure, file)

@@ -17,18 +17,17 @@ from valueflow.evaluation.judges import JudgeFit, fit_judges
 from valueflow.evaluation.judging import about_judge, judge_responses
 from valueflow.evaluation.misreading import nearest_tried, try_misreadings
 from valueflow.evaluation.outcome import RANKINGS_FILE, SCORES_FILE, query_clusters, score_figures, scores_table
-from valueflow.evaluation.pictures import FORMATS
 from valueflow.evaluation.rankings import rankings_table
 from valueflow.evaluation.reliability_picture import PICTURE, draw_reliability
 from valueflow.evaluation.scoring import Scores, score_windows
 from valueflow.evaluation.settings import EvaluationSettings
 from valueflow.evaluation.windows import anchor_keys
 from valueflow.judge import Criterion, RankedWindows
-from valueflow.run import InputError, Outcome, Run, write_json
+from valueflow.run import PICTURE_FORMATS, InputError, Outcome, Run, write_json
 from valueflow.vidb import Anchors, FixedSampling, load_vidb
 
 CALIBRATION_FILE = "calibration.json"
-CALIBRATION_OUTPUTS = (CALIBRATION_FILE, *(f"{PICTURE}.{suffix}" for suffix in FORMATS))
+CALIBRATION_OUTPUTS = (CALIBRATION_FILE, *(f"{PICTURE}.{suffix}" for suffix in PICTURE_FORMATS))
 
 _CONFIDENCE = 0.95
 _OF_SCORES = (
@@ -81,7 +80,7 @@ class CalibratedJudge(Outcome):
             | {name: self.scores[f"{value}_{name}"] for name in ("score", "low", "high")}
         )
         title = f"{self.summary['theory']}: {self.summary['label']}"
-        pictures = {f"{PICTURE}.{suffix}": partial(draw_reliability, points, title) for suffix in FORMATS}
+        pictures = {f"{PICTURE}.{suffix}": partial(draw_reliability, points, title) for suffix in PICTURE_FORMATS}
         return {
             SCORES_FILE: self.scores,
             RANKINGS_FILE: self.rankings,

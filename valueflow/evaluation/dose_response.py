@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from valueflow.evaluation.outcome import SCORES_FILE
-from valueflow.evaluation.pictures import COLORS, FORMATS, literal, save_figure
+from valueflow.run import PICTURE_COLORS, PICTURE_FORMATS, picture_text, save_picture
 from valueflow.vidb import HIGHEST_INTENSITY, LOWEST_INTENSITY
 
 if TYPE_CHECKING:
@@ -80,9 +80,9 @@ def draw_dose_response(means: pd.DataFrame, points: pd.DataFrame, stem: Path) ->
     for panel in panels[len(theories) :]:
         panel.set_visible(False)
     files = []
-    for suffix in FORMATS:
+    for suffix in PICTURE_FORMATS:
         files.append(stem.with_suffix(f".{suffix}"))
-        save_figure(figure, files[-1])
+        save_picture(figure, files[-1])
     return files
 
 
@@ -90,7 +90,7 @@ def _draw_panel(panel: "Axes", theory: str, means: pd.DataFrame, points: pd.Data
     labels = list(dict.fromkeys(means["label"]))
     for number, label in enumerate(labels):
         line = means[means["label"] == label].sort_values("intensity")
-        color = COLORS[number % len(COLORS)]
+        color = PICTURE_COLORS[number % len(PICTURE_COLORS)]
         # Lines that share an intensity are drawn side by side, so that their intervals can be distinguished.
         shift = (number - (len(labels) - 1) / 2) * min(0.06, 0.5 / len(labels))
         center = line["mean"].to_numpy(dtype=float)
@@ -101,18 +101,18 @@ def _draw_panel(panel: "Axes", theory: str, means: pd.DataFrame, points: pd.Data
             center,
             yerr=[below, above],
             color=color,
-            linestyle=_STYLES[number // len(COLORS) % len(_STYLES)],
+            linestyle=_STYLES[number // len(PICTURE_COLORS) % len(_STYLES)],
             marker="o",
             markersize=5,
             capsize=3,
-            label=literal(label),
+            label=picture_text(label),
         )
         if len(labels) <= _MAX_VALUES_WITH_POINTS:
             dots = points[points["label"] == label]
             panel.scatter(dots["intensity"] + shift, dots["score"], color=color, alpha=0.25, s=14, linewidths=0)
     panel.axhline(0, color="0.8", linewidth=0.8, zorder=0)
     panel.set(
-        title=literal(theory),
+        title=picture_text(theory),
         xlabel="steering intensity",
         ylabel="score (mean and 95% interval)",
         xticks=sorted(means["intensity"].unique()),

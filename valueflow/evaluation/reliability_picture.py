@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from valueflow.evaluation.pictures import COLORS, literal, save_figure
+from valueflow.run import PICTURE_COLORS, picture_text, save_picture
 from valueflow.vidb import HIGHEST_INTENSITY, LOWEST_INTENSITY
 
 PICTURE = "reliability"
@@ -33,7 +33,10 @@ def draw_reliability(anchors: pd.DataFrame, title: str, path: Path) -> None:
     figure = Figure(figsize=(5.2, 5.6), layout="constrained")
     panel = figure.subplots()
     panel.plot(ends, ends, color="0.6", linewidth=0.8, zorder=0)
-    for inside, color, label in ((held, COLORS[0], "interval holds the rating"), (~held, COLORS[1], "it does not")):
+    for inside, color, label in (
+        (held, PICTURE_COLORS[0], "interval holds the rating"),
+        (~held, PICTURE_COLORS[1], "it does not"),
+    ):
         if inside.any():
             panel.errorbar(
                 rating[inside],
@@ -48,7 +51,7 @@ def draw_reliability(anchors: pd.DataFrame, title: str, path: Path) -> None:
                 label=f"{label} ({inside.sum():,} of {len(known):,})",
             )
     panel.set(
-        title=literal(title),
+        title=picture_text(title),
         xlabel="rating of the anchor",
         ylabel="score of the anchor (with 90% interval)",
         xlim=ends,
@@ -56,7 +59,7 @@ def draw_reliability(anchors: pd.DataFrame, title: str, path: Path) -> None:
         aspect="equal",
     )
     figure.legend(fontsize="small", frameon=False, ncols=2, loc="outside lower center")
-    save_figure(figure, path)
+    save_picture(figure, path)
 
 
 def _lengths(

@@ -28,6 +28,10 @@ from .outputs import plain as plain
 from .outputs import replacing as replacing
 from .outputs import write_csv as write_csv
 from .outputs import write_json as write_json
+from .pictures import PICTURE_COLORS as PICTURE_COLORS
+from .pictures import PICTURE_FORMATS as PICTURE_FORMATS
+from .pictures import picture_text as picture_text
+from .pictures import save_picture as save_picture
 from .progress import Progress as Progress
 from .progress import progress_bar as progress_bar
 from .progress import without_library_bars as without_library_bars

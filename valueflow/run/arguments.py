@@ -42,7 +42,7 @@ def with_positional(arguments: list[str], key: str) -> list[str]:
     Raises
     ------
     InputError
-        The key is given, too.
+        The key is given, too, or a name is no text.
     """
     plain: list[str] = []
     others: list[str] = []
@@ -52,6 +52,9 @@ def with_positional(arguments: list[str], key: str) -> list[str]:
         previous = argument
     if not plain:
         return arguments
+    for name in plain:
+        if any("\ud800" <= letter <= "\udfff" for letter in name):
+            raise InputError(f"{key}: the name {name!a} is not UTF-8, so no result could hold it; rename the folder")
     if any(argument.lstrip("+").startswith(f"{key}=") for argument in others):
         raise InputError(f"{key} are given twice: as {key}=... and as '{plain[0]}'; give them in one way")
     return [*others, f"{key}=[{','.join(map(_quoted, plain))}]"]

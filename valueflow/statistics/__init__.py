@@ -10,6 +10,7 @@ from .clustered import (
     sign_flip_p,
 )
 from .multiplicity import holm
+from .shares import wilson_interval
 
 __all__ = [
     "ClusteredMean",
@@ -20,4 +21,5 @@ __all__ = [
     "clustered_share",
     "holm",
     "sign_flip_p",
+    "wilson_interval",
 ]

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from .shares import wilson_interval
+
 CONFIDENCE = 0.95
 
 Values = npt.NDArray[np.float64]
@@ -101,19 +103,14 @@ def clustered_share(flags: npt.NDArray[np.bool_], clusters: Codes) -> tuple[floa
     n, questions = len(flags), _number_of(clusters)
     share = float(flags.mean())
     if questions == n:
-        effective, quantile = float(n), float(stats.norm.ppf((1 + CONFIDENCE) / 2))
-    elif questions == 1:
+        return wilson_interval(share, n)
+    if questions == 1:
         return np.nan, np.nan
-    else:
-        quantile = float(stats.t.ppf((1 + CONFIDENCE) / 2, questions - 1))
-        independent = share * (1 - share) / (n - 1)
-        error = _standard_error(flags.astype(np.float64) - share, clusters)
-        effective = n / max(error**2 / independent, 1.0) if independent else float(questions)
-    center = (share + quantile**2 / (2 * effective)) / (1 + quantile**2 / effective)
-    spread = share * (1 - share) / effective + quantile**2 / (4 * effective**2)
-    half = quantile / (1 + quantile**2 / effective) * spread**0.5
-    # At a share of 0 or 1 rounding could leave the share itself outside.
-    return max(min(center - half, share), 0.0), min(max(center + half, share), 1.0)
+    quantile = float(stats.t.ppf((1 + CONFIDENCE) / 2, questions - 1))
+    independent = share * (1 - share) / (n - 1)
+    error = _standard_error(flags.astype(np.float64) - share, clusters)
+    effective = n / max(error**2 / independent, 1.0) if independent else float(questions)
+    return wilson_interval(share, effective, quantile)
 
 
 def sign_flip_p(differences: npt.NDArray[np.int64], clusters: Codes) -> float:
