@@ -441,7 +441,8 @@ def test_a_sweep_of_steered_responses_is_scored_and_drawn_by_method_and_intensit
     assert (sweep / "dose_response.png").read_bytes().startswith(b"\x89PNG")
     assert "dose_response.png" in shown
     for method in ("prompt", "none"):
-        assert shown.count(f"steered_by={method}") == 2
+        rows = [line for line in shown.splitlines() if line.startswith("│")]
+        assert sum(f"steered_by={method}" in row for row in rows) == 2
         assert f"power steered_by={method}" in (sweep / "dose_response.svg").read_text(encoding="utf-8")
 
 

@@ -379,7 +379,11 @@ def run(work: Path, *arguments: str) -> command.Finished:
 def calibrated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A sweep of two values by the default judge, run twice: its folder, and what the second run printed."""
     work = tmp_path_factory.mktemp("calibrated")
-    sweep = ("value=benevolence,universalism", "task=calibrate", "m=2", "hydra.sweep.dir=sweep", "-m")
+    # Of two values alone: the judge embeds all anchors there are.
+    anchors = pd.read_csv(ROOT / "valueflow" / "assets" / "anchors.csv")
+    anchors[anchors["value"].isin(["benevolence", "universalism"])].to_csv(work / "anchors.csv", index=False)
+    values = ("value=benevolence,universalism", "vidb=anchors.csv")
+    sweep = (*values, "task=calibrate", "m=2", "hydra.sweep.dir=sweep", "-m")
     succeeded(run(work, *sweep))
     return work, succeeded(run(work, *sweep, "resume=true")).stdout
 
@@ -405,7 +409,7 @@ def test_a_sweep_leaves_calibrations_and_shows_one_table(calibrated: tuple[Path,
 def test_finished_calibrations_are_kept_and_the_same_again(calibrated: tuple[Path, str]) -> None:
     work, _ = calibrated
     job = work / "sweep" / "0"
-    succeeded(run(work, "value=benevolence", "task=calibrate", "m=2", "hydra.run.dir=again"))
+    succeeded(run(work, "value=benevolence", "vidb=anchors.csv", "task=calibrate", "m=2", "hydra.run.dir=again"))
     for name in ("calibration.json", "scores.csv", "rankings.csv", "reliability.png", "reliability.svg"):
         assert (work / "again" / name).read_bytes() == (job / name).read_bytes(), name
     # Resuming has not run the finished jobs again.
@@ -416,9 +420,8 @@ def test_a_pooled_sweep_uses_the_calibration(calibrated: tuple[Path, str]) -> No
     work, _ = calibrated
     file = work / "sweep" / "0" / "calibration.json"
     (judge,) = json.loads(file.read_text(encoding="utf-8"))["judges"]
-    shown = succeeded(
-        run(work, "value=benevolence", "intensity=-2,2", f"calibration={file}", "hydra.sweep.dir=used", "-m")
-    ).stdout
+    settings = ("value=benevolence", "intensity=-2,2", "vidb=anchors.csv", f"calibration={file}")
+    shown = succeeded(run(work, *settings, "hydra.sweep.dir=used", "-m")).stdout
     assert f"texts are misread by {judge['misreading_sd']:.1f} points (sd)" in " ".join(shown.split())
     for job in ("0", "1"):
         summary = summary_in(work / "used" / job)

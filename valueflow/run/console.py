@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from rich.console import Console
 
-_WIDTH_WITHOUT_TERMINAL = 120
+_WIDTH_WITHOUT_TERMINAL = 140
 
 _MAX_REASONS = 5
 
