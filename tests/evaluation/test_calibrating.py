@@ -388,6 +388,7 @@ def calibrated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return work, succeeded(run(work, *sweep, "resume=true")).stdout
 
 
+@pytest.mark.slow
 def test_a_sweep_leaves_calibrations_and_shows_one_table(calibrated: tuple[Path, str]) -> None:
     work, shown = calibrated
     assert "2 of 2 jobs" in shown
@@ -406,6 +407,7 @@ def test_a_sweep_leaves_calibrations_and_shows_one_table(calibrated: tuple[Path,
     assert (work / "sweep" / "sweep.csv").exists()
 
 
+@pytest.mark.slow
 def test_finished_calibrations_are_kept_and_the_same_again(calibrated: tuple[Path, str]) -> None:
     work, _ = calibrated
     job = work / "sweep" / "0"
@@ -416,6 +418,7 @@ def test_finished_calibrations_are_kept_and_the_same_again(calibrated: tuple[Pat
     assert "resume=true" not in (job / ".hydra" / "overrides.yaml").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_pooled_sweep_uses_the_calibration(calibrated: tuple[Path, str]) -> None:
     work, _ = calibrated
     file = work / "sweep" / "0" / "calibration.json"
@@ -429,6 +432,7 @@ def test_a_pooled_sweep_uses_the_calibration(calibrated: tuple[Path, str]) -> No
         assert summary["reliability"]["text_misreading_sd"] == judge["misreading_sd"]
 
 
+@pytest.mark.slow
 def test_a_calibration_of_another_value_is_one_line(calibrated: tuple[Path, str], tmp_path: Path) -> None:
     file = calibrated[0] / "sweep" / "0" / "calibration.json"
     done = run(tmp_path, "value=universalism", f"calibration={file}", "m=2")
