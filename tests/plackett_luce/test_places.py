@@ -68,7 +68,7 @@ def test_simulated_judges_are_recovered_on_average(beta, sigma):
     slope, misreading = np.median(fits, axis=0)
     assert slope == pytest.approx(beta, rel=0.08)
     assert misreading == pytest.approx(sigma, abs=0.25)
-    # The standard error tells how far slopes lie from the truth.
+    # The standard error says how far slopes lie from the truth.
     assert 0.6 < np.std(errors) < 1.4
     # Places are nearer to what the judge sees than the ratings are.
     assert np.mean(apart) < max(0.5 * sigma**2, 0.05)

@@ -17,7 +17,7 @@ def checked_embeddings(embeddings: npt.ArrayLike, n_texts: int) -> npt.NDArray[n
     InputError
         Where one holds NaN or an infinity.
     ValueError
-        Where there is not one row a text.
+        Where there is not one row per text.
     """
     vectors = np.asarray(embeddings)
     if vectors.ndim != 2 or len(vectors) != n_texts:
