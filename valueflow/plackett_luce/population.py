@@ -1,6 +1,6 @@
 """The mean of a population of responses, each of which is known through its likelihood alone.
 
-Scores are shrunk toward the middle of the scale, the more so the fewer windows a response has and the less its judge
+Scores are shrunk toward the middle of the scale, the more so the fewer windows they have and the less their judge
 discriminates; so is their mean. The mean of the population that the responses are drawn from is not.
 """
 
