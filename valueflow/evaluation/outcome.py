@@ -13,7 +13,7 @@ from valueflow.evaluation.scoring import Scores
 from valueflow.responses import IDENTITY
 from valueflow.run import Outcome
 
-SCORES_FILE, RANKINGS_FILE = "scores.csv", "rankings.csv"
+SCORES_FILE, RANKINGS_FILE, TEXT_SCORES_FILE = "scores.csv", "rankings.csv", "text_scores.csv"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,16 +29,20 @@ class Evaluation(Outcome):
     rankings
         One row per window, of a panel one for each window and judge; None where saved rankings were
         scored.
+    text_scores
+        One row per text, of a judge that reads texts one by one (see `text_scores_table`); None of others.
     summary
         Figures, counts, judge and its reliability, what judging took, settings, versions, timings.
     """
 
     scores: pd.DataFrame
     rankings: pd.DataFrame | None
+    text_scores: pd.DataFrame | None = None
 
     def outputs(self) -> Mapping[str, pd.DataFrame]:
-        """Return `scores.csv` and, unless saved rankings were scored, `rankings.csv`."""
-        return {SCORES_FILE: self.scores} | ({} if self.rankings is None else {RANKINGS_FILE: self.rankings})
+        """Return `scores.csv` and what there is of `rankings.csv` and `text_scores.csv`."""
+        others = {RANKINGS_FILE: self.rankings, TEXT_SCORES_FILE: self.text_scores}
+        return {SCORES_FILE: self.scores} | {name: table for name, table in others.items() if table is not None}
 
     def tables(self) -> Mapping[str, pd.DataFrame]:
         """Return the scores, for loggers."""

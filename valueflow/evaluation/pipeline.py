@@ -18,6 +18,7 @@ from valueflow.evaluation.judging import about_judge, judge_responses
 from valueflow.evaluation.outcome import (
     RANKINGS_FILE,
     SCORES_FILE,
+    TEXT_SCORES_FILE,
     Evaluation,
     is_without_query,
     query_clusters,
@@ -35,6 +36,7 @@ from valueflow.evaluation.rankings import (
 from valueflow.evaluation.saving import AdaptiveFigures
 from valueflow.evaluation.scoring import score_windows
 from valueflow.evaluation.settings import EvaluationSettings
+from valueflow.evaluation.text_scores import text_scores_table
 from valueflow.judge import Criterion, RankedWindows
 from valueflow.responses import filter_responses, load_responses, response_keys
 from valueflow.run import InputError, Run, SweepView, Task
@@ -55,8 +57,8 @@ def evaluate_responses(
         `responses.csv`; None for the packaged demo responses. Columns `theory`, `value`, `intensity`,
         `steering` and `model`, where present, filter.
     output_dir
-        Folder for `scores.csv`, `rankings.csv` and `summary.json`, where they replace an earlier run's; None writes
-        nothing.
+        Folder for `scores.csv`, `rankings.csv`, `text_scores.csv` (of a judge that reads texts one by one) and
+        `summary.json`, where they replace an earlier run's; None writes nothing.
     **settings
         Fields of `EvaluationSettings`, the same as on the command line; what is not given has the
         default of `configs/evaluate.yaml`. `theory`, `sampling` and `judge` take the name of an
@@ -185,17 +187,23 @@ def _evaluate(settings: EvaluationSettings, run: Run) -> Evaluation:
         },
         "seed": settings.seed if saved is None else None,
     }
-    return Evaluation(scores=scores_table(frame, value, scores), rankings=judged.table, summary=summary)
+    return Evaluation(
+        scores=scores_table(frame, value, scores),
+        rankings=judged.table,
+        text_scores=judged.text_scores,
+        summary=summary,
+    )
 
 
 @dataclass(frozen=True)
 class _Judged:
-    """Ranked windows, as arrays and as a table, by whom, and what rounds took."""
+    """Ranked windows, as arrays and as a table, by whom, what rounds took, and what was said of single texts."""
 
     windows: RankedWindows
     table: pd.DataFrame | None
     description: Mapping[str, object]
     adaptive: AdaptiveFigures | None = None
+    text_scores: pd.DataFrame | None = None
 
 
 def _judge(
@@ -213,7 +221,9 @@ def _judge(
     keys, texts = response_keys(frame, settings.seed), frame["response"].to_numpy(dtype=object)
     judged = judge_responses(settings, Criterion(settings.theory, value, vidb), keys, texts, anchors, run)
     table = rankings_table(judged.windows, judged.ranked)
-    return _Judged(judged.ranked, table, about_judge(settings, vidb, anchors), judged.adaptive), calibration
+    texts_table = text_scores_table(judged.ranked.utilities, anchors)
+    description = about_judge(settings, vidb, anchors)
+    return _Judged(judged.ranked, table, description, judged.adaptive, texts_table), calibration
 
 
 def _check_calibration(settings: EvaluationSettings) -> None:
@@ -240,7 +250,7 @@ TASK = Task(
     name="evaluate",
     settings=EvaluationSettings,
     run=_run,
-    outputs=(SCORES_FILE, RANKINGS_FILE, *CALIBRATION_OUTPUTS),
+    outputs=(SCORES_FILE, RANKINGS_FILE, TEXT_SCORES_FILE, *CALIBRATION_OUTPUTS),
     sweep=(
         SweepView(
             show_evaluation, ("theory", "value", "intensity"), add_dose_response, kind="score", complete=pool_judges

@@ -3,11 +3,14 @@
 from valueflow.judge.answers import MAX_ITEMS_IN_GRAMMAR, MAX_ITEMS_IN_SCHEMA, permutation_constraint, read_ranking
 from valueflow.judge.embedding import EmbeddingJudge
 from valueflow.judge.llm import LLMJudge
+from valueflow.judge.logprob import LogprobJudge
 from valueflow.judge.panel import PanelJudge, distinct_names, judge_panel
 from valueflow.judge.prompts import RankingExample, RankingPrompt
-from valueflow.judge.protocol import Criterion, Judge, Progress
+from valueflow.judge.protocol import Criterion, Judge, Progress, TextJudge
 from valueflow.judge.reports import summed_report
 from valueflow.judge.settings import ConfiguredJudge
+from valueflow.judge.stances import StancePrompt
+from valueflow.judge.utilities import TextUtilities
 from valueflow.judge.windows import LONGEST_REASON, RankedWindows, Windows, commonest_order, plain_lines
 
 __all__ = [
@@ -19,11 +22,15 @@ __all__ = [
     "EmbeddingJudge",
     "Judge",
     "LLMJudge",
+    "LogprobJudge",
     "PanelJudge",
     "Progress",
     "RankedWindows",
     "RankingExample",
     "RankingPrompt",
+    "StancePrompt",
+    "TextJudge",
+    "TextUtilities",
     "Windows",
     "commonest_order",
     "distinct_names",

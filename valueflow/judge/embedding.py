@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from valueflow.encoder import load_encoder
+from valueflow.judge.by_utility import orders_by_score
 from valueflow.judge.features import FeatureMap, feature_map
 from valueflow.judge.head import NO_VALUE, FloatArray, IntensityHead, Observations
 from valueflow.judge.protocol import Criterion, Progress
@@ -64,12 +65,7 @@ class EmbeddingJudge:
         response_scores = self._score_responses(fitted, features, number, definition, windows, progress)
         anchor_scores = response_scores if windows.is_among else fitted.head.held_out(fitted.rows[number])
         scores = np.column_stack([response_scores[windows.responses], anchor_scores[windows.anchors]])
-        # Only copies of one text have equal scores, up to rounding; the order of the prompt, which is random, decides
-        # among them.
-        shown = np.take_along_axis(np.round(scores, 9), windows.prompt_order - 1, axis=1)
-        places = np.argsort(-shown, axis=1, kind="stable")
-        orders = np.take_along_axis(windows.prompt_order, places, axis=1)
-        return windows.ranked(orders)
+        return windows.ranked(orders_by_score(windows, scores))
 
     def describe(self) -> dict[str, object]:
         """Return kind and encoder."""

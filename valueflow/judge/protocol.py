@@ -1,8 +1,10 @@
-"""What a judge is: something that ranks windows."""
+"""What a judge is: something that ranks windows, perhaps by what it says of single texts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from valueflow.judge.utilities import TextUtilities
 from valueflow.judge.windows import RankedWindows, Windows
 from valueflow.run import Progress as Progress
 from valueflow.theory import Theory
@@ -50,5 +52,24 @@ class Judge(Protocol):
         """Return what identifies the judge in a summary: kind, model, settings; no secrets.
 
         `kind`, and `model` or `encoder` where there is one, are short texts that name it to people.
+        """
+        ...
+
+
+@runtime_checkable
+class TextJudge(Protocol):
+    """A judge that reads texts one by one: what it says of a text does not depend on other texts."""
+
+    def text_utilities(self, criterion: Criterion, texts: Sequence[str], progress: Progress) -> TextUtilities:
+        """Return the utilities of texts on the criterion's value; equal texts are read once, in order of appearance.
+
+        A text that the judge learned from is read without it. Each different text is reported to `progress` once.
+        """
+        ...
+
+    def anchor_utilities(self, criterion: Criterion, progress: Progress) -> tuple[TextUtilities, ...]:
+        """Return the utilities of all anchors of the criterion's VIDB, set by set, each on its set's own value.
+
+        An anchor that the judge learned from is read without it, and without every copy of its text.
         """
         ...

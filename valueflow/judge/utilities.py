@@ -1,13 +1,11 @@
-"""What a judge that reads texts one by one says of them, and windows ranked by it."""
+"""What a judge that reads texts one by one says of them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-
-from valueflow.judge.protocol import Criterion, Progress
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -28,6 +26,8 @@ class TextUtilities:
         (N,) why it failed, an empty string where it did not.
     details
         (N,) further figures by name, as the log-probabilities that a utility is made of.
+    report
+        What judging took, as `RankedWindows.report`; may be empty.
     """
 
     theory: str
@@ -36,6 +36,7 @@ class TextUtilities:
     utility: FloatArray
     failures: npt.NDArray[np.object_]
     details: Mapping[str, FloatArray] = field(default_factory=dict)
+    report: Mapping[str, object] = field(default_factory=dict)
 
     def of(self, texts: Sequence[str] | npt.NDArray[np.object_]) -> FloatArray:
         """Return the utilities of M texts, equal ones allowed, (M,).
@@ -48,21 +49,21 @@ class TextUtilities:
         number = {text: place for place, text in enumerate(self.texts)}
         return self.utility[[number[text] for text in texts]]
 
+    @classmethod
+    def joined(cls, parts: Sequence["TextUtilities"]) -> Self:
+        """Return what a judge said in several batches, on one value, as one: a text of several batches counts once.
 
-@runtime_checkable
-class TextJudge(Protocol):
-    """A judge that reads texts one by one: what it says of a text does not depend on other texts."""
-
-    def text_utilities(self, criterion: Criterion, texts: Sequence[str], progress: Progress) -> TextUtilities:
-        """Return the utilities of texts on the criterion's value; equal texts are read once, in order of appearance.
-
-        A text that the judge learned from is read without it. Each different text is reported to `progress` once.
+        The report is the last one's.
         """
-        ...
-
-    def anchor_utilities(self, criterion: Criterion, progress: Progress) -> tuple[TextUtilities, ...]:
-        """Return the utilities of all anchors of the criterion's VIDB, set by set, each on its set's own value.
-
-        An anchor that the judge learned from is read without it, and without every copy of its text.
-        """
-        ...
+        texts = np.concatenate([part.texts for part in parts])
+        number = {text: place for place, text in reversed([*enumerate(texts)])}
+        kept = sorted(number.values())
+        return cls(
+            parts[0].theory,
+            parts[0].value,
+            texts[kept],
+            np.concatenate([part.utility for part in parts])[kept],
+            np.concatenate([part.failures for part in parts])[kept],
+            {name: np.concatenate([part.details[name] for part in parts])[kept] for name in parts[0].details},
+            parts[-1].report,
+        )

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from valueflow.judge.reports import summed_report
+from valueflow.judge.utilities import TextUtilities
 from valueflow.plackett_luce import are_permutations
 from valueflow.run import shorten
 from valueflow.vidb import Anchors
@@ -159,6 +160,8 @@ class RankedWindows:
         (R, K-1) standard errors of the anchors' intensities, NaN where one is unknown; None where all are.
     prompt_order
         (R, K) item numbers in the order shown; None where it is unknown.
+    utilities
+        What judges that read texts one by one said of those in the windows, by the judge's name.
     """
 
     responses: npt.NDArray[np.int64]
@@ -172,6 +175,7 @@ class RankedWindows:
     anchors: npt.NDArray[np.int64] | None = None
     errors: npt.NDArray[np.float64] | None = None
     prompt_order: npt.NDArray[np.int64] | None = None
+    utilities: Mapping[str, TextUtilities] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -192,7 +196,13 @@ class RankedWindows:
         """Return the rankings of several judges, by name, of the same windows: window by window, judge by judge."""
         parts = tuple(members.values())
         judges = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
-        panel = cls(**_concatenated(parts) | {"judges": judges}, judge_names=tuple(members), report=report)
+        utilities = {name: own for name, part in members.items() for own in part.utilities.values()}
+        panel = cls(
+            **_concatenated(parts) | {"judges": judges},
+            judge_names=tuple(members),
+            report=report,
+            utilities=utilities,
+        )
         return panel[np.lexsort((panel.judges, panel.windows))]
 
     @classmethod
@@ -207,6 +217,9 @@ class RankedWindows:
             **_concatenated(parts) | {"windows": np.concatenate(numbers)},
             judge_names=parts[0].judge_names,
             report=summed_report([part.report for part in parts]),
+            utilities={
+                name: TextUtilities.joined([part.utilities[name] for part in parts]) for name in parts[0].utilities
+            },
         )
 
     def __len__(self) -> int:

@@ -1,0 +1,231 @@
+"""A language model as judge that is asked about one text at a time: it knows more than the rankings it can write."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+from pydantic import BeforeValidator, Field, PrivateAttr, field_validator
+
+from valueflow.judge.by_utility import rank_by_utility
+from valueflow.judge.protocol import Criterion, Progress
+from valueflow.judge.stances import STANCES, StancePrompt, StanceReading, stance_prompts, theory_of
+from valueflow.judge.utilities import TextUtilities
+from valueflow.judge.windows import RankedWindows, Windows, plain_lines
+from valueflow.llm import (
+    MAX_LOGPROBS,
+    CacheMode,
+    Client,
+    Completion,
+    Conversation,
+    Sampling,
+    Usage,
+    cache_state,
+    quote_text,
+)
+from valueflow.run import InputError, Settings
+from valueflow.theory import Theory
+
+_log = logging.getLogger(__name__)
+
+_MOSTLY_OUTSIDE = 0.5
+"""Share of probability on other words from which a model counts as one that does not answer with the words."""
+
+Question = tuple[str, str, str]
+"""Theory, value and text."""
+
+
+@dataclass(frozen=True)
+class _Questions:
+    """Different texts to be asked about, on one value of a theory."""
+
+    theory: Theory
+    value: str
+    texts: tuple[str, ...]
+
+    def key(self, text: str) -> Question:
+        return self.theory.name, self.value, text
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What was read of a text, one reading for each wording; none where `failure` says why."""
+
+    readings: tuple[StanceReading, ...]
+    failure: str
+
+
+class LogprobJudge(Settings):
+    """Asks a language model about each text once whether its speaker supports a value or opposes it.
+
+    A text's utility is ``log p(support) - log p(oppose)`` of the answer's first word, averaged over the wordings; no
+    answer is written. Windows are ranked by utility. `configs/judge/logprob.yaml` describes the settings.
+    """
+
+    rankings_per_window: ClassVar[int] = 1
+
+    llm: Any
+    wordings: Annotated[tuple[StancePrompt, ...], BeforeValidator(stance_prompts)] = Field(min_length=1)
+    cache: CacheMode = "on"
+    max_text_bytes: int = Field(6000, ge=20, strict=True)
+
+    # What was read before: rounds of windows ask nothing twice, whatever the cache does.
+    _read: dict[Question, _Answer] = PrivateAttr(default_factory=dict)
+    _truncated: set[str] = PrivateAttr(default_factory=set)
+    _warned: bool = PrivateAttr(default=False)
+
+    @field_validator("llm")
+    @classmethod
+    def _check_model(cls, llm: Any) -> Any:
+        if not (hasattr(llm, "start") and hasattr(llm, "identity")):
+            raise ValueError("is no chat model (an object with `start` and `identity`)")
+        return llm
+
+    def rank(self, criterion: Criterion, windows: Windows, progress: Progress) -> RankedWindows:
+        """Rank every window, the highest utility first; a window fails where one of its texts did.
+
+        Raises
+        ------
+        InputError
+            The model cannot be asked, or gives no log-probabilities.
+        """
+        value = windows.anchor_set.value
+        theory = theory_of(windows.anchor_set.theory, value, criterion.theory)
+        anchors = windows.anchor_set.texts[np.unique(windows.anchors)].tolist()
+        responses = windows.response_texts[np.unique(windows.responses)].tolist()
+        # A window counts as done once its response is read; the anchors, which windows share, are asked about first.
+        waiting = Counter(windows.response_texts[windows.responses].tolist())
+        asked = _Questions(theory, value, tuple(dict.fromkeys([*anchors, *responses])))
+        usage = self._ask([asked], lambda text, note: progress(waiting.pop(text, 0), 0, note))
+        ranked = rank_by_utility(windows, self._utilities(asked), report=self._report(usage))
+        progress(0, int((~ranked.ranked).sum()))
+        return ranked
+
+    def text_utilities(self, criterion: Criterion, texts: Sequence[str], progress: Progress) -> TextUtilities:
+        """Return the utilities of texts on the criterion's value; see `TextJudge`."""
+        asked = _Questions(criterion.theory, criterion.value, tuple(dict.fromkeys(texts)))
+        usage = self._ask([asked], lambda _, note: progress(1, 0, note))
+        return self._utilities(asked, self._report(usage))
+
+    def anchor_utilities(self, criterion: Criterion, progress: Progress) -> tuple[TextUtilities, ...]:
+        """Return the utilities of all anchors; see `TextJudge`.
+
+        All sets are asked about in one batch, and each report is that of the batch.
+        """
+        questions = [
+            _Questions(
+                theory_of(anchors.theory, anchors.value, criterion.theory),
+                anchors.value,
+                tuple(dict.fromkeys(anchors.texts.tolist())),
+            )
+            for anchors in criterion.vidb.anchors
+        ]
+        usage = self._ask(questions, lambda _, note: progress(1, 0, note))
+        report = self._report(usage)
+        return tuple(self._utilities(asked, report) for asked in questions)
+
+    def describe(self) -> dict[str, object]:
+        """Return the model, how it is run and how it is asked."""
+        asked = {"wordings": [prompt.name for prompt in self.wordings], "max_text_bytes": self.max_text_bytes}
+        return {"kind": "logprob", **self.llm.identity(), **asked}
+
+    def _ask(self, questions: Sequence[_Questions], advance: Callable[[str, str], None]) -> Usage:
+        """Ask about all texts that were not read before, in one batch; tell of each text once it is read."""
+        conversations: list[Conversation] = []
+        samplings: list[Sampling] = []
+        requests: list[tuple[Question, int]] = []
+        for asked in questions:
+            new = [text for text in asked.texts if asked.key(text) not in self._read]
+            for text in asked.texts:
+                if asked.key(text) in self._read:
+                    advance(text, "")
+            shown = [quote_text(text, self.max_text_bytes) for text in new]
+            self._truncated.update(text for text, (_, truncated) in zip(new, shown, strict=True) if truncated)
+            for number, prompt in enumerate(self.wordings):
+                conversations += prompt.conversations(asked.theory, asked.value, [text for text, _ in shown])
+                samplings += [_sampling(prompt)] * len(new)
+                requests += [(asked.key(text), number) for text in new]
+        client = Client(self.llm, self.cache)
+        if not conversations:
+            return client.usage
+        answered: dict[Question, dict[int, StanceReading | str]] = {}
+        with client.stream(conversations, samplings) as answers:
+            for index, completion in answers:
+                key, number = requests[index]
+                parts = answered.setdefault(key, {})
+                parts[number] = self._reading(self.wordings[number], completion)
+                if len(parts) == len(self.wordings):
+                    self._read[key] = _joined([parts[place] for place in range(len(parts))])
+                    advance(key[2], client.usage.note)
+        return client.usage
+
+    def _reading(self, prompt: StancePrompt, completion: Completion) -> StanceReading | str:
+        """Return what an answer says, or why it says nothing."""
+        if completion.error:
+            return completion.error
+        if not completion.logprobs:
+            raise InputError(
+                f"judge=logprob: model '{self.llm.identity()['model']}' gives no log-probabilities; transformers, vLLM "
+                "and its servers, and servers with top_logprobs do, unless the model thinks before it answers "
+                "(llm.answer_after); or use judge=llm"
+            )
+        reading = prompt.read(completion.logprobs)
+        if reading.bounded == len(STANCES):
+            return f"the answer begins with none of the words {', '.join(STANCES)} (likeliest: {reading.likeliest!r})"
+        return reading
+
+    def _utilities(self, asked: _Questions, report: dict[str, object] | None = None) -> TextUtilities:
+        answers = [self._read[asked.key(text)] for text in asked.texts]
+        # (texts, wordings, 4), NaN where a text could not be read.
+        nothing = [(np.nan,) * 4] * len(self.wordings)
+        read = np.array([[_row(one) for one in answer.readings] or nothing for answer in answers]).mean(axis=1)
+        support, oppose, neutral, outside = read.T
+        return TextUtilities(
+            theory=asked.theory.name,
+            value=asked.value,
+            texts=np.array([*asked.texts, None], dtype=object)[:-1],
+            utility=support - oppose,
+            failures=plain_lines(np.array([*(answer.failure for answer in answers), None], dtype=object)[:-1]),
+            details={"support": support, "oppose": oppose, "neutral": neutral, "outside": outside},
+            report=report or {},
+        )
+
+    def _report(self, usage: Usage) -> dict[str, object]:
+        """Return what asking took, and how far the model keeps to the words, over all that was read so far."""
+        readings = [reading for answer in self._read.values() for reading in answer.readings]
+        outside = float(np.mean([reading.outside for reading in readings])) if readings else np.nan
+        likeliest = Counter(reading.likeliest for reading in readings).most_common(1)
+        if outside > _MOSTLY_OUTSIDE and not self._warned:
+            self._warned = True
+            _log.warning(
+                "model '%s' does not answer with the words of %s: %.0f%% of the probability is on others (most often "
+                "%r); its log-odds mean little",
+                self.llm.identity()["model"],
+                ", ".join(prompt.name for prompt in self.wordings),
+                100 * outside,
+                likeliest[0][0],
+            )
+        return {
+            **usage.as_dict(),
+            "texts_truncated": len(self._truncated),
+            "share_outside_words": outside,
+            "likeliest_word": likeliest[0][0] if likeliest else None,
+            "words_bounded": sum(reading.bounded for reading in readings),
+            "cache": cache_state(self.cache),
+        }
+
+
+def _sampling(prompt: StancePrompt) -> Sampling:
+    return Sampling(temperature=0.0, max_tokens=1, seed=0, top_logprobs=MAX_LOGPROBS, words=prompt.every_word)
+
+
+def _joined(parts: Sequence[StanceReading | str]) -> _Answer:
+    """Join the wordings of one text: it fails where one of them does."""
+    failure = next((part for part in parts if isinstance(part, str)), "")
+    return _Answer(() if failure else tuple(part for part in parts if not isinstance(part, str)), failure)
+
+
+def _row(reading: StanceReading) -> tuple[float, float, float, float]:
+    return reading.support, reading.oppose, reading.neutral, reading.outside
