@@ -1,10 +1,10 @@
 """Any judge on real anchors: how it orders them, how often its intervals hold, what a text costs.
 
-    python benchmarks/which_judge.py "judge=embedding" "judge=logprob llm=qwen2_5_coder_1_5b" [--values 32] [--windows 3]
+    python benchmarks/which_judge.py "judge=embedding" "judge=logprob llm=qwen2_5_coder_1_5b"
 
 Each argument is a judge as one would write it on the command line of `evaluate.py`. Every anchor is scored as a
-response of `task=calibrate`: in windows of the other anchors of its value, by a judge that has not seen it. A judge that
-reads texts one by one is measured by its utilities, too, without windows. Spearman is the mean over values of the
+response of `task=calibrate`: in windows of the other anchors of its value, by a judge that has not seen it. A judge
+that reads texts one by one is measured by its utilities, too. Spearman is the mean over values of the
 correlation with the known intensities, agreement the share of pairs of anchors of a value that are in the known order.
 """
 
