@@ -127,7 +127,7 @@ def other_requests() -> Iterator[tuple[Mapping[str, object], list[Message], Samp
     for text in ("\U0001f600", "\ud83d\ude00", "\\ud83d\\ude00", "\ud83d", "\ufffd", "?", "\x00", "", "é", "e\u0301"):
         yield IDENTITY, user(text), sampling
     yield IDENTITY, CONVERSATION, replace(sampling, constraint=None)
-    different: dict[str, Any] = {"temperature": 0.1, "max_tokens": 51, "seed": 43, "top_logprobs": 1}
+    different: dict[str, Any] = {"temperature": 0.1, "max_tokens": 51, "seed": 43, "top_logprobs": 1, "words": ("a",)}
     assert {*different, "constraint"} == {field.name for field in fields(Sampling)}
     for name, value in different.items():
         yield IDENTITY, CONVERSATION, replace(sampling, **{name: value})

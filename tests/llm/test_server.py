@@ -412,6 +412,22 @@ def test_log_probabilities_are_asked_for_where_they_are_wanted_and_read() -> Non
     assert asked == {"question 0": (True, 20), "question 1": (None, None)}
 
 
+def test_words_change_no_request_and_a_server_without_log_probabilities_gives_none() -> None:
+    wanted = replace(WANTED, words=("support", "oppose"))
+    with FaultServer(lettered) as server, engine_for(server) as engine:
+        (answer,) = answers_of(engine, questions(1), wanted)
+        assert dict(answer.logprobs or {}) == TOKENS
+        answers_of(engine, questions(1), WANTED)
+    assert server.calls[0].body == server.calls[1].body
+    for nothing in (None, {}, {"content": None}, {"content": []}, {"content": [{"token": "A"}]}, [], "none"):
+        with (
+            FaultServer(lambda _, nothing=nothing: completion("A", logprobs=nothing)) as server,
+            engine_for(server) as engine,
+        ):
+            (answer,) = answers_of(engine, questions(1), wanted)
+        assert (answer.text, answer.logprobs) == ("A", None)
+
+
 @pytest.mark.parametrize(
     ("logprobs", "read"),
     [

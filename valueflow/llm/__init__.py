@@ -30,6 +30,7 @@ from valueflow.llm.protocol import (
     Stream,
 )
 from valueflow.llm.settings import ConfiguredModel
+from valueflow.llm.words import begins
 
 __all__ = [
     "MAX_LOGPROBS",
@@ -52,6 +53,7 @@ __all__ = [
     "TransformersModel",
     "Usage",
     "VllmModel",
+    "begins",
     "cache_command",
     "cache_state",
     "check_places",

@@ -56,6 +56,9 @@ class Sampling:
     top_logprobs
         Of how many of the likeliest first tokens of the answer the log-probability is wanted, at most `MAX_LOGPROBS`;
         0: of none. It changes no answer.
+    words
+        Spellings of words. Of every token that `begins` one of them, the log-probability is wanted too, whatever its
+        rank. They change no answer.
     """
 
     temperature: float = 0.0
@@ -63,6 +66,7 @@ class Sampling:
     seed: int = 42
     constraint: Constraint | None = None
     top_logprobs: int = 0
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,9 @@ class Completion:
         keeps the blanks that a tokenizer has in it, as in " B". Tokens of the same text are one. None where none were
         asked for, where the engine or server gives none, and where the model writes its thoughts before its answer.
         They are the model's own, before the constraint, but of vLLM, in process or as a server, which constrains
-        first: there they are the model's given that the answer keeps to the constraint.
+        first: there they are the model's given that the answer keeps to the constraint. Engines in this process add
+        all tokens that begin one of the sampling's `words`; vLLM then gives these and the token that was chosen.
+        A server gives the likeliest tokens only.
     """
 
     text: str

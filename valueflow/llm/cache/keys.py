@@ -17,8 +17,8 @@ def request_key(identity: Mapping[str, object], conversation: Conversation, samp
         "sampling": {
             field.name: getattr(sampling, field.name)
             for field in fields(sampling)
-            # Newer than caches that are already there, whose keys do not have it.
-            if field.name != "top_logprobs" or sampling.top_logprobs
+            # Newer than caches that are already there, whose keys do not have them.
+            if field.name not in ("top_logprobs", "words") or getattr(sampling, field.name)
         }
         | {
             "temperature": float(sampling.temperature),

@@ -2,7 +2,10 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from valueflow.llm.engines.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     import torch
@@ -27,35 +30,75 @@ def _log_of_sum(one: float, other: float) -> float:
     return high + math.log1p(math.exp(low - high))
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """Of which first tokens of a row the log-probabilities are wanted.
+
+    Attributes
+    ----------
+    most
+        How many of the likeliest.
+    tokens
+        Which others, whatever their rank.
+    """
+
+    most: int = 0
+    tokens: tuple[int, ...] = ()
+
+
+def first_logprobs(
+    logits: "torch.Tensor", wanted: Sequence[Wanted], vocabulary: Vocabulary
+) -> list[dict[str, float] | None]:
+    """Return the log-probabilities of each row by the text of the token, at temperature 1; None where none are wanted.
+
+    Parameters
+    ----------
+    logits
+        Rows x vocabulary.
+    wanted
+        One a row.
+    vocabulary
+        What knows the texts.
+    """
+    if not any(row.most or row.tokens for row in wanted):
+        return [None] * len(wanted)
+    logprobs = logits.float().log_softmax(dim=-1)
+    top = logprobs.topk(min(max(row.most for row in wanted), logits.shape[-1]), dim=-1)
+    certain = sorted({token for row in wanted for token in row.tokens})
+    rows = zip(wanted, top.indices.tolist(), top.values.tolist(), logprobs[:, certain].tolist(), strict=True)
+    found: list[dict[str, float] | None] = []
+    for row, likeliest, their_logprobs, others in rows:
+        of_certain = dict(zip(certain, others, strict=True))
+        # By token, so that one of the likeliest that is also wanted by itself counts once.
+        chosen = dict(zip(likeliest[: row.most], their_logprobs[: row.most], strict=True))
+        chosen |= {token: of_certain[token] for token in row.tokens}
+        found.append(by_text((vocabulary.text(token), logprob) for token, logprob in chosen.items()) or None)
+    return found
+
+
 class FirstTokens:
-    """A logits processor that changes nothing and keeps what the first step says of its likeliest tokens.
+    """A logits processor that changes nothing and keeps what the first step says of the tokens that are wanted.
 
     It goes before all others, so the log-probabilities are the model's own, at temperature 1 and without constraints.
 
     Parameters
     ----------
-    counts
-        Of how many tokens, one a row.
+    wanted
+        Which tokens, one a row.
+    vocabulary
+        What knows the texts.
     """
 
-    def __init__(self, counts: Sequence[int]) -> None:
-        self._counts = counts
-        self._likeliest: list[list[tuple[int, float]]] = []
+    def __init__(self, wanted: Sequence[Wanted], vocabulary: Vocabulary) -> None:
+        self._wanted = wanted
+        self._vocabulary = vocabulary
+        self._seen = False
+        self.logprobs: list[dict[str, float] | None] = [None] * len(wanted)
+        """Of each row, by the text of the token."""
 
     def __call__(self, _: "torch.Tensor", logits: "torch.Tensor") -> "torch.Tensor":
         """Return the scores as they are; in the first call, look at them."""
-        if not self._likeliest:
-            count = min(max(self._counts), logits.shape[-1])
-            top = logits.float().log_softmax(dim=-1).topk(count, dim=-1)
-            rows = zip(top.indices.tolist(), top.values.tolist(), self._counts, strict=True)
-            self._likeliest = [[*zip(tokens, logprobs, strict=True)][:most] for tokens, logprobs, most in rows]
+        if not self._seen:
+            self._seen = True
+            self.logprobs = first_logprobs(logits, self._wanted, self._vocabulary)
         return logits
-
-    def logprobs(self, tokenizer: Any) -> list[dict[str, float] | None]:
-        """Return the log-probabilities of each row by the text of the token; None where none were asked for."""
-        texts: dict[int, str] = {}
-        for row in self._likeliest:
-            texts.update((token, "") for token, _ in row)
-        for token in texts:
-            texts[token] = tokenizer.decode([token])
-        return [by_text((texts[token], logprob) for token, logprob in row) or None for row in self._likeliest]

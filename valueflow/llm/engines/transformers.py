@@ -3,6 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -10,8 +11,10 @@ from pydantic import Field
 
 from valueflow.llm.engines.chat_template import check_lengths, prompt_tokens, reason
 from valueflow.llm.engines.constrained import Grammars
-from valueflow.llm.engines.first_tokens import FirstTokens
+from valueflow.llm.engines.first_tokens import FirstTokens, Wanted, first_logprobs
+from valueflow.llm.engines.prefix import OneToken, common_beginnings, keeps_all
 from valueflow.llm.engines.thoughts import final_answer
+from valueflow.llm.engines.vocabulary import Vocabulary
 from valueflow.llm.engines.weights import find_model, model_identity
 from valueflow.llm.protocol import Arrivals, Completion, Conversation, Sampling, Stream, one_each
 from valueflow.run import InputError, PositiveInt, Settings, without_library_bars
@@ -33,13 +36,14 @@ class TransformersModel(Settings):
     device: str | None = None
     batch_size: PositiveInt = 16
     max_length: PositiveInt | None = None
+    enable_prefix_caching: bool = True
     structured_outputs: bool = True
     chat_template_kwargs: dict[str, Any] | None = None
     reasoning_tokens: int = Field(0, ge=0, strict=True)
     answer_after: str = ""
 
     def identity(self) -> dict[str, object]:
-        """Return what decides the answers; device and batch size do not."""
+        """Return what decides the answers; device, batch size and prefix caching do not."""
         return {
             "engine": "transformers",
             **model_identity(self.model, self.revision),
@@ -86,8 +90,27 @@ class TransformersModel(Settings):
         return TransformersEngine(self, tokenizer, model)
 
 
+@dataclass(frozen=True)
+class _Kind:
+    """What conversations must have in common to share a batch.
+
+    Attributes
+    ----------
+    limit
+        Most tokens of an answer: one that may be longer would let all others run on.
+    beginning
+        Of answers that are one likeliest token: what the prompts begin with, maybe nothing. None of all others, which
+        are generated.
+    """
+
+    limit: int
+    beginning: tuple[int, ...] | None
+
+
 class TransformersEngine:
     """A loaded model that answers batch by batch, the longest prompts first.
+
+    Answers of one likeliest token take a forward pass a batch, and what all their prompts begin with is computed once.
 
     In float32 an answer does not depend on the batch it is in. In 16 bits, rounding differs with the size of a batch,
     and where two tokens are almost equally likely the other one may win.
@@ -103,6 +126,7 @@ class TransformersEngine:
         self._longest = _longest(settings, tokenizer, model)
         self._ends = _ends(tokenizer, model)
         self._grammars = Grammars(tokenizer, self._ends)
+        self._vocabulary = Vocabulary(tokenizer, model.config.get_text_config().vocab_size)
         self._padding = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else min(self._ends, default=0)
         # A model's own configuration may hold penalties and filters, which would change even the likeliest token.
         model.generation_config = GenerationConfig(eos_token_id=sorted(self._ends), pad_token_id=self._padding)
@@ -125,26 +149,34 @@ class TransformersEngine:
         )
         answer_tokens = [drawn.max_tokens + self._settings.reasoning_tokens for drawn in samplings]
         check_lengths(prompts, answer_tokens, self._longest)
-        # Prompts of similar length share a batch, so that little is padding. Answers in a batch have the same limit:
-        # one that may be longer would let all others run on.
-        waiting: dict[int, list[int]] = {}
+        # Prompts of similar length share a batch, so that little is padding.
+        kinds = self._kinds(prompts, samplings, answer_tokens)
+        waiting: dict[_Kind, list[int]] = {}
         for index in sorted(range(len(prompts)), key=lambda index: -len(prompts[index])):
-            waiting.setdefault(answer_tokens[index], []).append(index)
+            waiting.setdefault(kinds[index], []).append(index)
+        passes: dict[_Kind, OneToken] = {}
         while waiting:
             # What needs most memory comes first.
-            limit = max(waiting, key=lambda limit: len(prompts[waiting[limit][0]]) + limit)
-            longest = len(prompts[waiting[limit][0]])
+            kind = max(waiting, key=lambda kind: len(prompts[waiting[kind][0]]) + kind.limit)
+            longest = len(prompts[waiting[kind][0]])
+            computed = len(kind.beginning or ())
             # A prompt of less than half the longest's length would be mostly padding: it waits for its like.
-            batch = [index for index in waiting[limit][: self._batch_size] if 2 * len(prompts[index]) >= longest]
-            answers = self._answers([prompts[index] for index in batch], [samplings[index] for index in batch], limit)
+            batch = [
+                index
+                for index in waiting[kind][: self._batch_size]
+                if 2 * (len(prompts[index]) - computed) >= longest - computed
+            ]
+            answers = self._answers(
+                [prompts[index] for index in batch], [samplings[index] for index in batch], kind, passes
+            )
             if answers is None:
-                self._batch_size = self._halved(len(batch), longest + limit)
+                self._batch_size = self._halved(len(batch), longest + kind.limit)
                 continue
-            del waiting[limit][: len(batch)]
-            if not waiting[limit]:
-                del waiting[limit]
+            del waiting[kind][: len(batch)]
+            if not waiting[kind]:
+                del waiting[kind]
             yield [
-                (index, self._completion(len(prompts[index]), answer, limit, logprobs))
+                (index, self._completion(len(prompts[index]), answer, kind.limit, logprobs))
                 for index, answer, logprobs in zip(batch, *answers, strict=True)
             ]
 
@@ -156,13 +188,53 @@ class TransformersEngine:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
+    def _kinds(
+        self, prompts: Sequence[Sequence[int]], samplings: Sequence[Sampling], limits: Sequence[int]
+    ) -> list[_Kind]:
+        kinds = [_Kind(limit, None) for limit in limits]
+        holds = self._settings.structured_outputs
+        single = [
+            index
+            for index, (drawn, limit) in enumerate(zip(samplings, limits, strict=True))
+            if limit == 1 and drawn.temperature == 0 and not (holds and drawn.constraint)
+        ]
+        parts = [(0, [*range(len(single))])]
+        if self._settings.enable_prefix_caching and len(single) > 1 and keeps_all(self._model):
+            parts = common_beginnings([prompts[index] for index in single])
+        for length, places in parts:
+            for index in (single[place] for place in places):
+                kinds[index] = _Kind(1, tuple(prompts[index][:length]))
+        return kinds
+
     def _answers(
-        self, prompts: list[list[int]], samplings: list[Sampling], limit: int
+        self, prompts: list[list[int]], samplings: list[Sampling], kind: _Kind, passes: dict[_Kind, OneToken]
     ) -> tuple[list[list[int]], list[dict[str, float] | None]] | None:
         """Return the tokens after each prompt, padding included, and the log-probabilities of the first ones.
 
-        None where memory does not suffice.
+        None where memory does not suffice. What is computed once of a kind is kept in `passes`.
         """
+        import torch
+
+        wanted = [self._wanted(drawn) for drawn in samplings]
+        try:
+            if kind.beginning is None:
+                return self._generated(prompts, samplings, kind.limit, wanted)
+            if kind not in passes:
+                passes[kind] = OneToken(self._model, self._padding, kind.beginning)
+            logits = passes[kind].logits(prompts)
+            return logits.argmax(dim=-1, keepdim=True).tolist(), first_logprobs(logits, wanted, self._vocabulary)
+        except torch.OutOfMemoryError:
+            return None
+
+    def _wanted(self, sampling: Sampling) -> Wanted:
+        # What a model writes first may be thoughts.
+        if self._settings.answer_after:
+            return Wanted()
+        return Wanted(sampling.top_logprobs, self._vocabulary.beginning(sampling.words))
+
+    def _generated(
+        self, prompts: list[list[int]], samplings: list[Sampling], limit: int, wanted: list[Wanted]
+    ) -> tuple[list[list[int]], list[dict[str, float] | None]]:
         import torch
         from transformers import GenerationConfig
 
@@ -170,31 +242,22 @@ class TransformersEngine:
         rows = [[self._padding] * (width - len(prompt)) + prompt for prompt in prompts]
         attention = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
         device = self._model.device
-        # What a model writes first may be thoughts.
-        counts = [0 if self._settings.answer_after else drawn.top_logprobs for drawn in samplings]
-        first_tokens = FirstTokens(counts) if any(counts) else None
-        processors: list[Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = []
-        processors += [] if first_tokens is None else [first_tokens]
+        first_tokens = FirstTokens(wanted, self._vocabulary)
+        processors: list[Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = [first_tokens]
         temperatures = [drawn.temperature for drawn in samplings]
         if any(temperature > 0 for temperature in temperatures):
             processors.append(_draw(_generators(prompts, [drawn.seed for drawn in samplings]), temperatures))
         if self._settings.structured_outputs:
             mask = self._grammars.mask([drawn.constraint for drawn in samplings])
             processors += [] if mask is None else [mask]
-        try:
-            with torch.inference_mode():
-                tokens = self._model.generate(
-                    torch.tensor(rows, device=device),
-                    attention_mask=torch.tensor(attention, device=device),
-                    generation_config=GenerationConfig(do_sample=False, max_new_tokens=limit),
-                    logits_processor=processors,
-                )
-        except torch.OutOfMemoryError:
-            return None
-        logprobs: list[dict[str, float] | None] = [None] * len(prompts)
-        if first_tokens is not None:
-            logprobs = first_tokens.logprobs(self._tokenizer)
-        return tokens[:, width:].tolist(), logprobs
+        with torch.inference_mode():
+            tokens = self._model.generate(
+                torch.tensor(rows, device=device),
+                attention_mask=torch.tensor(attention, device=device),
+                generation_config=GenerationConfig(do_sample=False, max_new_tokens=limit),
+                logits_processor=processors,
+            )
+        return tokens[:, width:].tolist(), first_tokens.logprobs
 
     def _halved(self, size: int, longest: int) -> int:
         import torch
