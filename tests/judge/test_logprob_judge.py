@@ -205,7 +205,7 @@ def test_texts_without_an_answer_fail_with_their_windows_and_a_reason() -> None:
     def answer(conversation: Conversation) -> Completion:
         text = shown_text(conversation)
         if text.startswith("down"):
-            return Completion("", error="the server\nis down")
+            return Completion("", error="the server is down")
         if text.startswith("odd"):
             return Completion("I", logprobs={"I": -0.1, "As": -3.0})
         return by_number(conversation)
@@ -258,8 +258,8 @@ def test_several_wordings_are_averaged_and_each_is_asked_about_each_text() -> No
 
 
 def test_a_prompt_that_asks_for_rankings_is_no_wording() -> None:
-    with pytest.raises(InputError, match="'default' asks for rankings, not about one text; stance"):
-        judge_of(Program(), wordings=["default"])
+    with pytest.raises(InputError, match="wordings: 'default' asks about no single text; stance"):
+        LogprobJudge.checked({"llm": Program(), "wordings": ["default"]})
     with pytest.raises(InputError, match="stnce.*stance"):
         built(compose_node("evaluate", "judge", {"judge": "logprob", "llm": "smollm2", "judge.wordings": ["stnce"]}))
 
@@ -304,7 +304,7 @@ def test_anchors_of_all_values_are_read_in_one_batch_each_about_its_own_value() 
 
 def test_it_sits_in_a_panel_and_keeps_its_utilities() -> None:
     panel = judge_panel(
-        ["embedding", {"judge": "logprob", "llm": "smollm2"}], {"cache": "off", "prompt": None, "seed": 1}
+        ["embedding", {"judge": "logprob", "llm": "smollm2"}], {"cache": "off", "prompt": "default", "seed": 1}
     )
     assert panel.names == ("embedding minilm", "logprob smollm2")
     first = rank(judge_of(Program()), windows(["at 1", "at 2"]))

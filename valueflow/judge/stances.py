@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import PrivateAttr, field_validator, model_validator
 
 from valueflow.llm import Message, begins, check_places, fill
-from valueflow.run import InputError, Settings, built, compose_group, shorten
+from valueflow.run import Settings, built, compose_group, shorten
 from valueflow.theory import Theory, known_theories
 
 STANCES = ("support", "oppose", "neutral")
@@ -135,16 +135,16 @@ def stance_prompts(wordings: Sequence[object]) -> tuple[StancePrompt, ...]:
 
     Raises
     ------
-    InputError
+    ValueError
         There is no such option, or it asks for rankings.
     """
     prompts = []
     for wording in wordings:
         prompt = built(compose_group("prompt", wording)) if isinstance(wording, str) else wording
         if not isinstance(prompt, StancePrompt):
-            raise InputError(
-                f"judge.wordings: '{shorten(str(wording))}' asks for rankings, not about one text; "
-                "stance and stance_reversed do, and files like configs/prompt/stance.yaml"
+            raise ValueError(
+                f"'{shorten(str(wording))}' asks about no single text; stance and stance_reversed do, and "
+                "files like configs/prompt/stance.yaml"
             )
         prompts.append(prompt)
     return tuple(prompts)
