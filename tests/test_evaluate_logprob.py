@@ -7,7 +7,6 @@ import signal
 import time
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +19,8 @@ from valueflow.theory import load_theory
 from valueflow.vidb import load_vidb
 
 ROOT = Path(__file__).parents[1]
-PVQ = load_theory("pvq")
+ANCHORS = load_vidb("demo", load_theory("pvq")).of(load_theory("pvq"), "benevolence")
+KNOWN = dict(zip(ANCHORS.texts.tolist(), ANCHORS.intensities.tolist(), strict=True))
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def run(work: Path, *arguments: str, fresh: bool = False) -> Finished:
 
 
 def at(server: FaultServer, *more: str) -> tuple[str, ...]:
-    patience = ("llm.timeout=5", "llm.max_retries=0", "llm.concurrency=8")
+    patience = ("llm.timeout=60", "llm.max_retries=0", "llm.concurrency=8")
     return ("value=benevolence", "llm=openai", "llm.model=fault", f"llm.base_url={server.url}", *patience, *more)
 
 
@@ -49,13 +49,7 @@ def text_of(call: Call) -> str:
 
 def log_odds(text: str) -> float:
     """Known intensities for anchors, and for other texts a number that depends on the text alone."""
-    known = dict(zip(*_anchors(), strict=True))
-    return float(known.get(text, sum(map(ord, text)) % 19 - 9)) / 2
-
-
-def _anchors() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    own = load_vidb("demo", PVQ).of(PVQ, "benevolence")
-    return own.texts, own.intensities
+    return float(KNOWN.get(text, sum(map(ord, text)) % 19 - 9)) / 2
 
 
 def stance(call: Call) -> Reply:
@@ -77,7 +71,7 @@ def test_a_run_asks_about_each_text_once_and_leaves_the_log_odds(work: Path) -> 
     assert table["utility"].tolist() == pytest.approx([log_odds(text) for text in table["text"]])
     assert (table["support"] - table["oppose"]).tolist() == pytest.approx(table["utility"].tolist())
     rated = table.dropna(subset=["rating"])
-    assert dict(zip(rated["text"], rated["rating"], strict=True)).items() <= dict(zip(*_anchors(), strict=True)).items()
+    assert dict(zip(rated["text"], rated["rating"], strict=True)).items() <= KNOWN.items()
     summary = summary_in(work / "out")
     assert summary["judging"]["calls"] == len(asked)
     assert summary["judging"]["words_bounded"] == 0
@@ -94,7 +88,7 @@ def test_a_sweep_asks_about_each_anchor_once_and_the_same_sweep_again_asks_nothi
         succeeded(run(work, *arguments, "hydra.sweep.dir=first"))
         texts = [text_of(call) for call in server.calls]
         assert len(set(texts)) == len(texts)
-        assert len(texts) <= 24 + len(_anchors()[0])
+        assert len(texts) <= 24 + len(ANCHORS)
     again = succeeded(run(work, *arguments, "hydra.sweep.dir=second"))
     assert "judge calls: 0 asked" in again.stdout
     for job in ("0", "1", "2"):

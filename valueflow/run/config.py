@@ -47,9 +47,8 @@ def _hydra_composer() -> Iterator[Callable[[str | None, list[str]], Any]]:
         with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
             yield lambda name, overrides: compose(name, overrides=[f"hydra.searchpath=[{searched}]", *overrides])
     finally:
-        # Leaving the block above has put another state object in place, which the end of a sweep would not clear.
-        GlobalHydra.set_instance(state)
-        state.hydra = outer
+        # Leaving the block above has put another state object in place.
+        GlobalHydra.instance().hydra = outer
 
 
 def group_options(group: str) -> list[str]:
