@@ -11,8 +11,9 @@ from itertools import pairwise
 import pytest
 
 from tests.llm.collecting import answers_and_groups, answers_of
+from tests.vllm.odds import PROMPTS, WANTED, WORDS, log_odds
 from valueflow.judge import permutation_constraint
-from valueflow.llm import Constraint, Message, PromptTooLong, Sampling, TransformersModel, VllmModel
+from valueflow.llm import Constraint, Message, PromptTooLong, Sampling, TransformersModel, VllmModel, begins
 from valueflow.llm.engines.vllm import VllmEngine
 from valueflow.run import InputError
 
@@ -205,3 +206,57 @@ def test_log_probabilities_are_those_of_transformers_among_the_letters(engine: V
         known = [letter for letter in "ABC" if letter in mine.logprobs]
         shifts = [mine.logprobs[letter] - allowed.logprobs[letter] for letter in known]
         assert shifts == pytest.approx([shifts[0]] * len(shifts), abs=0.05)
+
+
+def test_tokens_that_begin_words_have_the_log_probabilities_of_transformers(engine: VllmEngine) -> None:
+    ours = answers_of(engine, PROMPTS, WANTED)
+    assert answers_of(engine, PROMPTS, Sampling(max_tokens=1)) == [replace(one, logprobs=None) for one in ours]
+    peer = TransformersModel(model="smollm2", dtype="float32").start()
+    try:
+        others = answers_of(peer, PROMPTS, WANTED)
+    finally:
+        peer.close()
+    for mine, other in zip(ours, others, strict=True):
+        assert mine.logprobs is not None
+        assert other.logprobs is not None
+        of_words = {text for text in other.logprobs if any(begins(text, word) for word in WORDS)}
+        # Beside them, vLLM gives the token that was chosen.
+        assert mine.logprobs.keys() == of_words | {mine.text}
+        assert [mine.logprobs[text] for text in of_words] == pytest.approx(
+            [other.logprobs[text] for text in of_words], abs=0.05
+        )
+    odds, peer_odds = ([log_odds(one.logprobs) for one in answers] for answers in (ours, others))
+    print("largest difference of log-odds", max(abs(a - b) for a, b in zip(odds, peer_odds, strict=True)))
+    assert odds == pytest.approx(peer_odds, abs=0.05)
+
+
+def test_words_of_more_tokens_than_vllm_tells_at_once_are_all_told(engine: VllmEngine) -> None:
+    words = (
+        *"abcdefghijklmnopqrstuvwxyz",
+        "support",
+        "oppose",
+        "neutral",
+        "benevolence",
+        "power",
+        "tradition",
+        "security",
+    )
+    many = replace(WANTED, words=words)
+    peer = TransformersModel(model="smollm2", dtype="float32").start()
+    try:
+        others = answers_of(peer, PROMPTS[:3], replace(many, top_logprobs=0))
+    finally:
+        peer.close()
+    for mine, other in zip(answers_of(engine, PROMPTS[:3], many), others, strict=True):
+        assert len(other.logprobs or {}) > 128
+        assert (mine.logprobs or {}).keys() - {mine.text} == (other.logprobs or {}).keys() - {mine.text}
+
+
+def test_requests_with_words_take_nothing_from_those_that_want_the_likeliest_tokens(engine: VllmEngine) -> None:
+    likeliest = Sampling(max_tokens=1, top_logprobs=20)
+    mixed = answers_of(engine, PROMPTS[:8], [WANTED, likeliest] * 4)
+    assert mixed[1::2] == answers_of(engine, PROMPTS[1:8:2], likeliest)
+    assert all(len(one.logprobs or {}) >= 19 for one in mixed[1::2])
+    constrained = replace(WANTED, constraint=Constraint("yes_no", 'root ::= "yes" | "no"'))
+    for answer in answers_of(engine, PROMPTS[:3], constrained):
+        assert sum(map(math.exp, (answer.logprobs or {}).values())) == pytest.approx(1, abs=1e-3)

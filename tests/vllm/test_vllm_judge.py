@@ -15,7 +15,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from valueflow.llm import model_folder
+from tests.llm.collecting import answers_of
+from tests.vllm.odds import PROMPTS, WANTED, WORDS, log_odds
+from valueflow.llm import ServerModel, TransformersModel, begins, model_folder
 
 pytestmark = [
     pytest.mark.vllm,
@@ -162,3 +164,24 @@ def test_a_server_s_only_model_need_not_be_named(server: str, tmp_path: Path) ->
     )
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "summary.json").read_text())["judge"]["model"] == "small"
+
+
+def test_a_server_gives_the_log_odds_of_transformers_where_both_words_are_among_its_likeliest(server: str) -> None:
+    there, here = ServerModel(model="small", base_url=server).start(), TransformersModel(model="smollm2").start()
+    try:
+        ours, others = answers_of(there, PROMPTS, WANTED), answers_of(here, PROMPTS, WANTED)
+    finally:
+        there.close()
+        here.close()
+    compared = 0
+    for mine, other in zip(ours, others, strict=True):
+        assert mine.logprobs is not None
+        assert other.logprobs is not None
+        assert len(mine.logprobs) >= 19
+        listed = [{text for text in mine.logprobs if begins(text, word)} for word in WORDS]
+        compared += all(listed)
+        if all(listed):
+            same = {text: other.logprobs[text] for text in set.union(*listed)}
+            assert log_odds(mine.logprobs) == pytest.approx(log_odds(same), abs=0.05)
+    print(f"{compared} of {len(PROMPTS)} texts have both words among the server's 20 likeliest tokens")
+    assert compared > len(PROMPTS) / 2

@@ -15,6 +15,7 @@ from valueflow.llm.engines.chat_template import check_lengths, prompt_tokens, re
 from valueflow.llm.engines.event_loop import EventLoop
 from valueflow.llm.engines.first_tokens import by_text
 from valueflow.llm.engines.thoughts import final_answer
+from valueflow.llm.engines.vocabulary import Vocabulary
 from valueflow.llm.engines.weights import find_model, model_identity
 from valueflow.llm.protocol import Arrivals, Completion, Conversation, Sampling, Stream, one_each
 from valueflow.run import InputError, PositiveInt, Settings
@@ -127,6 +128,7 @@ class VllmEngine:
         self._settings = settings
         self._loop = loop
         self._engine = engine
+        self._vocabulary = Vocabulary(engine.get_tokenizer(), int(engine.model_config.get_vocab_size()))
 
     def stream(self, conversations: Sequence[Conversation], sampling: Sampling | Sequence[Sampling]) -> Stream:
         """Answer a batch; see `valueflow.llm.protocol.Streaming`."""
@@ -135,21 +137,30 @@ class VllmEngine:
     def _groups(
         self, conversations: Sequence[Conversation], samplings: Sequence[Sampling]
     ) -> Generator[Arrivals, None, None]:
-        from vllm.inputs import tokens_input
-
         prompts = prompt_tokens(
             self._engine.get_tokenizer(), conversations, self._settings.model, self._settings.chat_template_kwargs
         )
         made = {different: self._parameters(different) for different in set(samplings)}
         parameters = [made[drawn] for drawn in samplings]
-        answer_tokens = [one.max_tokens for one in parameters]
+        answer_tokens = [requests[0].max_tokens for requests in parameters]
         check_lengths(prompts, answer_tokens, int(self._engine.model_config.max_model_len))
+        # A request for certain tokens takes the likeliest ones from all others in a step of vLLM's first runner.
+        certain = [bool(requests[0].logprob_token_ids) for requests in parameters]
+        for kind in sorted(set(certain)):
+            indices = [index for index, own in enumerate(certain) if own == kind]
+            part = [(prompts[index], parameters[index]) for index in indices]
+            for arrivals in self._together(part):
+                yield [(indices[place], completion) for place, completion in arrivals]
+
+    def _together(self, asked: Sequence[tuple[list[int], Sequence[Any]]]) -> Generator[Arrivals, None, None]:
+        """Answer prompts with the parameters of their requests."""
+        from vllm.inputs import tokens_input
+
         batch = uuid.uuid4().hex
 
         async def complete(index: int) -> Completion:
-            answering = asyncio.create_task(
-                self._answer(tokens_input(prompts[index]), parameters[index], f"{batch}-{index}")
-            )
+            prompt, parameters = asked[index]
+            answering = asyncio.create_task(self._answer(tokens_input(prompt), parameters, f"{batch}-{index}"))
             try:
                 return await asyncio.shield(answering)
             except asyncio.CancelledError:
@@ -157,7 +168,7 @@ class VllmEngine:
                 answering.cancel()
                 raise
 
-        with self._loop.stream(len(prompts), complete, _CONCURRENCY) as answers:
+        with self._loop.stream(len(asked), complete, _CONCURRENCY) as answers:
             yield from answers.groups
 
     def close(self) -> None:
@@ -168,30 +179,49 @@ class VllmEngine:
         # Its own finalizer would look for modules that the end of the program may have taken away.
         self._engine = None
 
-    def _parameters(self, sampling: Sampling) -> Any:
+    def _parameters(self, sampling: Sampling) -> list[Any]:
+        """Return the parameters of the request for an answer, and of others for more tokens than vLLM tells at once."""
         from vllm import SamplingParams
-        from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
+        from vllm.sampling_params import MAX_LOGPROB_TOKEN_IDS, RequestOutputKind, StructuredOutputsParams
 
         constraint = sampling.constraint if self._settings.structured_outputs else None
         # What a model writes first may be thoughts.
-        wanted = 0 if self._settings.answer_after else sampling.top_logprobs
+        tells = not self._settings.answer_after
+        wanted = sampling.top_logprobs if tells else 0
+        certain = self._vocabulary.beginning(sampling.words) if tells else ()
         most = int(self._engine.model_config.max_logprobs)  # -1: no limit
-        return SamplingParams(
-            temperature=sampling.temperature,
-            max_tokens=sampling.max_tokens + self._settings.reasoning_tokens,
-            # At temperature 0 nothing is drawn, and a generator a request would cost time.
-            seed=sampling.seed if sampling.temperature > 0 else None,
-            structured_outputs=StructuredOutputsParams(grammar=constraint.grammar) if constraint else None,
-            logprobs=(wanted if most < 0 else min(wanted, most)) or None,
-            output_kind=RequestOutputKind.FINAL_ONLY,
-        )
+        whole = sampling.max_tokens + self._settings.reasoning_tokens
 
-    async def _answer(self, prompt: Any, parameters: Any, request: str) -> Completion:
+        def request(max_tokens: int, tokens: Sequence[int]) -> Any:
+            return SamplingParams(
+                temperature=sampling.temperature,
+                max_tokens=max_tokens,
+                # At temperature 0 nothing is drawn, and a generator a request would cost time.
+                seed=sampling.seed if sampling.temperature > 0 else None,
+                structured_outputs=StructuredOutputsParams(grammar=constraint.grammar) if constraint else None,
+                # It takes one or the other.
+                logprobs=None if tokens else (wanted if most < 0 else min(wanted, most)) or None,
+                logprob_token_ids=list(tokens) or None,
+                output_kind=RequestOutputKind.FINAL_ONLY,
+            )
+
+        further = range(MAX_LOGPROB_TOKEN_IDS, len(certain), MAX_LOGPROB_TOKEN_IDS)
+        return [
+            request(whole, certain[:MAX_LOGPROB_TOKEN_IDS]),
+            *(request(1, certain[start : start + MAX_LOGPROB_TOKEN_IDS]) for start in further),
+        ]
+
+    async def _answer(self, prompt: Any, parameters: Sequence[Any], request: str) -> Completion:
+        # One after another: the later ones find the prompt's keys and values.
+        outputs = [await self._output(prompt, one, f"{request}-{place}") for place, one in enumerate(parameters)]
+        return self._completion(outputs[0], _first_logprobs([output.outputs[0].logprobs for output in outputs]))
+
+    async def _output(self, prompt: Any, parameters: Any, request: str) -> Any:
         async for output in self._engine.generate(prompt, parameters, request):
             last = output
-        return self._completion(last)
+        return last
 
-    def _completion(self, output: Any) -> Completion:
+    def _completion(self, output: Any, logprobs: dict[str, float] | None) -> Completion:
         (answer,) = output.outputs
         text, truncated = final_answer(
             answer.text, self._settings.answer_after, truncated=answer.finish_reason == "length"
@@ -201,15 +231,16 @@ class VllmEngine:
             prompt_tokens=len(output.prompt_token_ids),
             completion_tokens=len(answer.token_ids),
             truncated=truncated,
-            logprobs=_first_logprobs(answer.logprobs),
+            logprobs=logprobs,
         )
 
 
-def _first_logprobs(logprobs: Any) -> dict[str, float] | None:
-    """Read the log-probabilities of the first token, where any were asked for."""
-    if not logprobs:
-        return None
-    return by_text((token.decoded_token or "", token.logprob) for token in logprobs[0].values()) or None
+def _first_logprobs(asked: Sequence[Any]) -> dict[str, float] | None:
+    """Read the log-probabilities of the first token, where any were asked for, from one or more requests."""
+    tokens: dict[int, Any] = {}
+    for logprobs in asked:
+        tokens |= logprobs[0] if logprobs else {}
+    return by_text((token.decoded_token or "", token.logprob) for token in tokens.values()) or None
 
 
 async def _engine(arguments: Any) -> Any:
