@@ -147,8 +147,16 @@ def _spearman(anchors: Anchors, parts: list[RankedWindows], places: list[int], m
         np.concatenate([part.intensities[:m] for part in parts]),
         np.concatenate([part.failures[:m] for part in parts]),
     )
+    # Whether a judge orders a value's dozen anchors at all is what is measured here, so it is not checked beforehand.
     scores = score_windows(
-        windows, len(places), estimator="map", point="mean", solver="newton", max_iter=50, learning_rate=0.1
+        windows,
+        len(places),
+        estimator="map",
+        point="mean",
+        solver="newton",
+        max_iter=50,
+        learning_rate=0.1,
+        judge_check=False,
     )
     return float(spearmanr(scores.score, anchors.intensities[places]).statistic)
 

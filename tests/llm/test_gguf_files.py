@@ -108,6 +108,13 @@ def test_a_file_is_unpacked_once_wherever_it_lies(tmp_path: Path, model: Qwen2Fo
     assert len(left(cache)) == 2
 
 
+def test_settings_beside_a_file_are_not_its_own(tmp_path: Path, model: Qwen2ForCausalLM) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "martian"}')
+    (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "MartianTokenizer", "auto_map": {}}')
+    folder = find_model(str(write_gguf(tmp_path / "tiny.gguf", model)))
+    assert AutoModelForCausalLM.from_pretrained(folder).config.model_type == "qwen2"
+
+
 def test_an_engine_answers_from_a_file_and_names_it(tmp_path: Path, model: Qwen2ForCausalLM) -> None:
     file = write_gguf(tmp_path / "tiny.gguf", model)
     settings = TransformersModel(model=str(file), device="cpu")

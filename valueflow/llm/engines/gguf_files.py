@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from valueflow.llm.engines.chat_template import reason
@@ -41,13 +42,12 @@ def unpacked_gguf(file: Path) -> Path:
         with file.open("rb") as stream:
             if stream.read(4) != b"GGUF":
                 raise InputError(f"{what} is not a GGUF file; give a folder, a GGUF file or a name on the hub")
-        identity = _sha256(file, what)
+        folder = cache_folder("models") / f"{file.stem[:80]}-{_sha256(file, what)[:16]}"
+        if folder.is_dir():
+            return folder
+        tensors = opened(file, what).tensors
     except OSError as error:
-        raise InputError(f"{what} cannot be read: {error.strerror}") from error
-    folder = cache_folder("models") / f"{file.stem[:80]}-{identity[:16]}"
-    if folder.is_dir():
-        return folder
-    tensors = opened(file, what).tensors
+        raise InputError(f"{what} cannot be read: {error.strerror or error}") from error
     dtype = _dtype(tensors)
     room = sum(int(tensor.n_elements) for tensor in tensors) * _BYTES[dtype]
     return unpacked_once(folder, lambda unfinished: convert(file, unfinished, dtype, what), what=what, room=room)
@@ -74,9 +74,13 @@ def convert(file: Path, folder: Path, dtype: str, what: str) -> None:
     """
     reader = opened(file, what)
     _check_positions(reader, what)
-    with without_library_bars(), _counted(f"{what}: unpacking its weights", len(reader.tensors)):
+    bar = _counted(f"{what}: unpacking its weights", len(reader.tensors))
+    with without_library_bars(), bar, TemporaryDirectory() as alone:
+        # By itself: transformers would also read settings that lie beside it.
+        linked = Path(alone) / "model.gguf"
+        linked.symlink_to(file.resolve())
         try:
-            _convert(file, folder, dtype, _field(reader, "tokenizer.ggml.pre"), what)
+            _convert(linked, folder, dtype, _field(reader, "tokenizer.ggml.pre"), what)
         except Exception as error:  # whatever the reading of a damaged file, or of an unknown model, comes upon
             # A full disk has a number; what transformers raises as such an error of its own accord has none.
             if isinstance(error, InputError) or (isinstance(error, OSError) and error.errno is not None):
