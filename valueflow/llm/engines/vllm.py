@@ -11,10 +11,16 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from valueflow.llm.engines.chat_template import check_lengths, prompt_tokens, reason
+from valueflow.llm.engines.chat_template import (
+    check_lengths,
+    marks_are_special,
+    opened_thoughts,
+    prompt_tokens,
+    reason,
+)
 from valueflow.llm.engines.event_loop import EventLoop
 from valueflow.llm.engines.first_tokens import by_text
-from valueflow.llm.engines.thoughts import final_answer
+from valueflow.llm.engines.thoughts import read_answer
 from valueflow.llm.engines.weights import find_model, model_identity
 from valueflow.llm.protocol import Arrivals, Completion, Conversation, Sampling, Stream, one_each
 from valueflow.run import InputError, PositiveInt, Settings
@@ -140,6 +146,7 @@ class VllmEngine:
         prompts = prompt_tokens(
             self._engine.get_tokenizer(), conversations, self._settings.model, self._settings.chat_template_kwargs
         )
+        opened = opened_thoughts(self._engine.get_tokenizer(), prompts[0]) if prompts else ""
         made = {different: self._parameters(different) for different in set(samplings)}
         parameters = [made[drawn] for drawn in samplings]
         answer_tokens = [one.max_tokens for one in parameters]
@@ -148,7 +155,7 @@ class VllmEngine:
 
         async def complete(index: int) -> Completion:
             answering = asyncio.create_task(
-                self._answer(tokens_input(prompts[index]), parameters[index], f"{batch}-{index}")
+                self._answer(tokens_input(prompts[index]), parameters[index], f"{batch}-{index}", opened)
             )
             try:
                 return await asyncio.shield(answering)
@@ -183,24 +190,26 @@ class VllmEngine:
             seed=sampling.seed if sampling.temperature > 0 else None,
             structured_outputs=StructuredOutputsParams(grammar=constraint.grammar) if constraint else None,
             logprobs=(wanted if most < 0 else min(wanted, most)) or None,
+            # Where thoughts are marked by special tokens, these must be seen to be found.
+            skip_special_tokens=not marks_are_special(self._engine.get_tokenizer()),
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
 
-    async def _answer(self, prompt: Any, parameters: Any, request: str) -> Completion:
+    async def _answer(self, prompt: Any, parameters: Any, request: str, opened: str) -> Completion:
         async for output in self._engine.generate(prompt, parameters, request):
             last = output
-        return self._completion(last)
+        return self._completion(last, opened, is_held=parameters.structured_outputs is not None)
 
-    def _completion(self, output: Any) -> Completion:
+    def _completion(self, output: Any, opened: str, *, is_held: bool) -> Completion:
         (answer,) = output.outputs
-        text, truncated = final_answer(
-            answer.text, self._settings.answer_after, truncated=answer.finish_reason == "length"
-        )
-        return Completion(
-            text=text,
+        return read_answer(
+            answer.text,
+            self._settings.answer_after,
+            truncated=answer.finish_reason == "length",
+            opened=opened,
+            is_held=is_held,
             prompt_tokens=len(output.prompt_token_ids),
             completion_tokens=len(answer.token_ids),
-            truncated=truncated,
             logprobs=_first_logprobs(answer.logprobs),
         )
 
