@@ -69,7 +69,6 @@ SIDES = ("support", "oppose", "neutral")
         "Answer: growth\nNo, that is wrong.\nAnswer: self-protection",
         # Other names among other words
         "self-protection, not growth",
-        "self-protection rather than growth",
         "self-protection. Growth has nothing to do with it.",
         "self-protection\nGrowth does not fit.",
     ],

@@ -53,6 +53,7 @@ _REFUSES = re.compile(
 _EQUAL = re.compile(
     r"\ball\b(?!\s+(?:of\s+)?(?:the\s+)?(?:other|rest|remaining))[^.!?\n]{0,40}?"
     r"\b(?:equal|tied?\b|the same|identical|equivalent|alike|unrelated|irrelevant|neutral)"
+    r"|\b(?:texts|items|they|these|those)(?: [a-z]+){0,4} (?:equal|tied)"
     r"|\b(?:arbitrar|at random|random order|no particular order|any order|no difference)",
     re.IGNORECASE,
 )
@@ -139,13 +140,15 @@ def _plain(answer: str) -> str:
 
 
 def _fault_in_words(answer: str) -> str:
-    """Return what the words around a ranking say against it; quoted texts are not the model's own words."""
-    words = _QUOTED.sub(" ", _LIST.sub(" ", answer))
+    """Return what the words around a ranking say against it."""
+    unlisted = _LIST.sub(" ", answer)
+    # The model's own words: what texts say that it quotes is not meant.
+    words = _QUOTED.sub(" ", unlisted)
     if _REFUSES.search(words):
         return "the answer refuses to rank the items"
     if _EQUAL.search(words):
         return "the answer says that the items are equal"
-    if _LEAST_FIRST.search(words):
+    if _LEAST_FIRST.search(unlisted):
         return "the answer puts the least supportive item first"
     return ""
 

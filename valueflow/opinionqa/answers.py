@@ -83,6 +83,9 @@ def _names_another(rest: str, options: Sequence[str], index: int) -> bool:
     named = None if own and said.startswith(own) else named_option(rest.lstrip(_SIGNS), options, truncated=False)
     if named is not None and folded(options[named]) != folded(options[index]):
         return True
+    words = re.findall(r"[^\W_]+", rest)
+    if all(len(word) == 1 or word in ("and", "or") for word in words):
+        return any(_index(word, options) not in (None, index) for word in words if re.fullmatch("[A-Za-z]", word))
     for later in _LATER.finditer(rest):
         other = _index(later[1], options)
         if other is None or other == index:

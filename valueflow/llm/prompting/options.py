@@ -22,7 +22,7 @@ _LATER = re.compile(
 
 # Between words of a name; how they are joined makes no difference.
 _JOINT = r"[\s_/-]*"
-_END_OF_NAME = r"(?=$|[.,;:!)]|\s-+\s)"
+_END_OF_NAME = r"(?=$|[.,;:!)}]|\s?\(|\s-+\s)"
 _SIGN_OR_WORD = r"(?:[.,;:/|&+\n(\[]|-+(?=\s)|\b(?:and|or|versus|vs)\b)"
 _BULLET = r"(?:[-\u2022]\s+|(?:\d{1,2}|[a-z])[.)]\s*)?"
 _HEDGE = r"(?:(?:maybe|perhaps|possibly|also|both|even|then)\s+)?"
@@ -105,7 +105,8 @@ def named_option(text: str, options: Sequence[str], *, truncated: bool) -> int |
         return None
     rest = "\n".join([said[named[longest[0]] :], *(folded(line) for line in later.split("\n"))])
     others = {option for option in own if _joined(option) and _joined(option) != _joined(own[longest[0]])}
-    return None if any(_is_named_in(rest, other) for other in others) else longest[0]
+    names_others = _holds_only_names(rest, own) or any(_is_named_in(rest, other) for other in others)
+    return None if names_others and any(re.search(_words(other), rest) for other in others) else longest[0]
 
 
 def folded(text: str) -> str:
@@ -142,6 +143,12 @@ def _is_named_in(text: str, name: str) -> bool:
     in_a_line = rf"\n\s*{_BULLET}{words}\s*(?=$|[.,;:)=\n]|-+\s)"
     with_a_colon = rf"[.,;:!?|\n]\s*{_BULLET}{words}\s*[:=]"
     return any(re.search(pattern, text) for pattern in (next_to_it, in_a_line, with_a_colon))
+
+
+def _holds_only_names(text: str, names: Sequence[str]) -> bool:
+    """Return whether nothing but names, signs, `and` and `or` is in a text: that is a list, in whatever form."""
+    words = [_words(name) for name in sorted(names, key=len, reverse=True) if _joined(name)]
+    return not re.search(r"[^\W\d_]", re.sub("|".join([*words, r"\b(?:and|or)\b"]), " ", text))
 
 
 def _unwrapped(answer: str) -> str:

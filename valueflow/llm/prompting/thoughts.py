@@ -29,7 +29,7 @@ _FAMILIES = tuple(
 )
 """What opens and what closes thoughts, for each way in which models mark them."""
 
-_MAY_HOLD_THOUGHTS = re.compile(r"(?i)think|thought|reasoning|channel|inner_suffix|assistantfinal|\A\s*analysis")
+_MAY_HOLD_THOUGHTS = re.compile(r"(?i)think|thought|reasoning|channel|inner_|assistantfinal|\A\s*analysis")
 """Found in every text that holds a mark of thoughts; most texts are done with this one search."""
 
 _AROUND_THE_ANSWER = re.compile(
