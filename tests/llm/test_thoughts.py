@@ -1,12 +1,25 @@
 """What of a model's words is the answer, and what are thoughts."""
 
-from typing import Any
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from valueflow.llm import CUT_IN_THOUGHTS, Completion, without_thoughts
+from valueflow.llm import (
+    CUT_IN_THOUGHTS,
+    Client,
+    Completion,
+    Conversation,
+    Sampling,
+    Stream,
+    release,
+    without_thoughts,
+)
 from valueflow.llm.engines.chat_template import marks_are_special, opened_thoughts
 from valueflow.llm.engines.thoughts import encodable, read_answer
 
@@ -200,6 +213,68 @@ def test_marks_that_are_special_tokens_are_seen() -> None:
     assert marks_are_special(Tokenizer("</s>", "[THINK]", "[/THINK]"))
     assert not marks_are_special(Tokenizer("</s>", "<|channel|>", "<|end|>"))
     assert not marks_are_special(object())
+
+
+# ---- What a client counts and says
+
+
+@dataclass(frozen=True)
+class Thinker:
+    """A model that answers with what it is asked, thoughts included."""
+
+    name: str = "thinker"
+    occupies_machine: ClassVar[bool] = False
+
+    def identity(self) -> dict[str, object]:
+        return {"engine": "test", "model": self.name}
+
+    def start(self) -> "Thinker":
+        return self
+
+    def stream(self, conversations: Sequence[Conversation], _: object) -> Stream:
+        said = [str(conversation[-1]["content"]) for conversation in conversations]
+        answers = [read_answer(text, "", truncated=text.endswith("cut")) for text in said]
+        return Stream(group for group in [list(enumerate(answers))])
+
+    def close(self) -> None:
+        pass
+
+
+def asked(client: Client, *texts: str) -> list[Completion]:
+    conversations: list[Conversation] = [[{"role": "user", "content": text}] for text in texts]
+    return client.ask(conversations, Sampling(), title="", unit="", progress=False)
+
+
+@pytest.fixture
+def _afresh() -> Iterator[None]:
+    release()
+    yield
+    release()
+
+
+@pytest.mark.usefixtures("_afresh")
+def test_thoughts_are_counted_and_said_once_a_model(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    for _ in range(2):
+        for name in ("one", "other"):
+            client = Client(Thinker(name), "off")
+            texts = ("<think>a</think>1", "<think>b</think>2", "3", "<think>c, cut", "<think>d, cut")
+            assert [one.text for one in asked(client, *texts)] == ["1", "2", "3", "", ""]
+            assert (client.usage.with_thoughts, client.usage.failed, client.usage.calls) == (2, 2, 5)
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warnings) == 2
+    assert all("raise llm.reasoning_tokens" in warning for warning in warnings)
+    assert sum("its thoughts are left out" in record.getMessage() for record in caplog.records) == 2
+
+
+@pytest.mark.usefixtures("_afresh")
+def test_what_is_cut_among_thoughts_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VALUEFLOW_CACHE", str(tmp_path))
+    texts = ("<think>a</think>1", "<think>c, cut", " ", "<think>e</think>")
+    for calls in (4, 3):
+        client = Client(Thinker(), "on")
+        assert [one.text.strip() for one in asked(client, *texts)] == ["1", "", "", ""]
+        assert client.usage.calls == calls
 
 
 def test_only_halves_of_pairs_are_replaced() -> None:

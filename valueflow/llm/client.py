@@ -44,26 +44,26 @@ class Usage:
         Requests equal to an earlier one of their batch, answered together with it.
     failed
         Calls that got no answer.
-    with_thoughts
-        Calls whose answer came with the model's thoughts, which are left out.
     prompt_tokens, completion_tokens
         Of the calls.
     cached_prompt_tokens, cached_completion_tokens
         What the cached completions took when they were made.
     seconds
         Spent generating; the engine's start does not count.
+    with_thoughts
+        Calls whose answer came with the model's thoughts, which are left out.
     """
 
     calls: int = 0
     cache_hits: int = 0
     repeated: int = 0
     failed: int = 0
-    with_thoughts: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_prompt_tokens: int = 0
     cached_completion_tokens: int = 0
     seconds: float = 0.0
+    with_thoughts: int = 0
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
