@@ -8,7 +8,7 @@ from valueflow.llm.prompting import is_mark, opened_by
 from valueflow.llm.protocol import Conversation, PromptTooLong
 from valueflow.run import InputError
 
-_TOKENS_AT_THE_END = 16
+_TOKENS_AT_THE_END = 64
 """Of a prompt, more than a mark of thoughts takes."""
 
 
