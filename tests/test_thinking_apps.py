@@ -54,13 +54,12 @@ COMMANDS: dict[str, tuple[Say, tuple[str, ...], str]] = {
     "build_vidb": (rank, ("value=benevolence", "input=../texts.csv", "k=3", "judge=llm"), "rankings.csv"),
 }
 
-DRESSES: dict[str, Callable[[str], Reply]] = {
-    "plain": completion,
-    "closed": lambda said: completion(f"<think>\n[1, 2, 3]? A. No.\n</think>\n\n{said}"),
-    "closing": lambda said: completion(f"[3, 2, 1]? B. No.\n</think>\n{said}"),
-    "brackets": lambda said: completion(f"[THINK]A, care[/THINK]{said}"),
-    "apart": lambda said: completion(said, reasoning_content="[1, 2, 3]? A. No."),
-}
+DRESSES: tuple[Callable[[str], Reply], ...] = (
+    lambda said: completion(f"<think>\n[1, 2, 3]? A. No.\n</think>\n\n{said}"),
+    lambda said: completion(f"[3, 2, 1]? B. No.\n</think>\n{said}"),
+    lambda said: completion(f"[THINK]A, care[/THINK]{said}"),
+    lambda said: completion(said, reasoning_content="[1, 2, 3]? A. No."),
+)
 
 
 def run(work: Path, command: str, server: FaultServer, out: str) -> Finished:
@@ -77,38 +76,34 @@ def run(work: Path, command: str, server: FaultServer, out: str) -> Finished:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_what_a_model_thinks_changes_no_answer(command: str, work: Path) -> None:
     say, _, output = COMMANDS[command]
-    tables = {}
-    for name, dress in DRESSES.items():
-        with FaultServer(lambda call, dress=dress: dress(say(call))) as server:
-            done = succeeded(run(work, command, server, name))
-            assert len({call.digest for call in server.calls}) == len(server.calls)
-        tables[name] = (work / name / output).read_bytes()
-        assert ("came with the model's thoughts, which are left out" in done.stdout) == (name != "plain")
-    assert set(tables.values()) == {tables["plain"]}
-    assert b"No." not in tables["plain"]
+    with FaultServer(lambda call: completion(say(call))) as server:
+        plain = succeeded(run(work, command, server, "plain"))
+    with FaultServer(lambda call: DRESSES[int(call.digest, 16) % len(DRESSES)](say(call))) as server:
+        thinking = succeeded(run(work, command, server, "thinking"))
+        assert len({call.digest for call in server.calls}) == len(server.calls) > 1
+    assert f"{len(server.calls)} answers came with the model's thoughts, which are left out" in thinking.stdout
+    assert "thoughts" not in plain.stdout
+    assert (work / "thinking" / output).read_bytes() == (work / "plain" / output).read_bytes()
 
 
 @pytest.mark.parametrize("command", ["steer", "survey", "evaluate", "categorize"])
-def test_thoughts_that_use_up_the_tokens_are_counted_warned_of_once_and_asked_again(command: str, work: Path) -> None:
-    say, _, output = COMMANDS[command]
+def test_thoughts_that_use_up_the_tokens_are_counted_and_warned_of_once(command: str, work: Path) -> None:
     with FaultServer(lambda _: completion("<think>\nA, care: [1, 2, 3]? I would", "length")) as server:
         done = succeeded(run(work, command, server, "out"))
-        first = len(server.calls)
-    told = done.stdout + done.stderr
-    assert len(re.findall("WARNING.*raise llm.reasoning_tokens", told)) == 1
-    assert re.search(r"\d+ (failed|abstained): .*used up the tokens: raise llm.reasoning_tokens", done.stdout) or (
-        command == "survey" and "calls failed" in done.stdout
-    )
-    assert b"I would" not in (work / "out" / output).read_bytes()
-    with FaultServer(lambda call: completion(say(call))) as server:
-        succeeded(run(work, command, server, "out"))
-        assert len(server.calls) >= first
+    assert len(re.findall("WARNING.*raise llm.reasoning_tokens", done.stdout + done.stderr)) == 1
+    assert re.search(r"\d+ (failed|abstained): .*used up the tokens: raise llm.reasoning_tokens", done.stdout)
+    tables = [file.read_text(encoding="utf-8") for file in (work / "out").glob("*.csv")]
+    assert tables
+    assert not any("I would" in table for table in tables)
 
 
-def test_empty_answers_are_asked_again_by_the_next_run(work: Path) -> None:
-    with FaultServer(lambda _: completion(None)) as server:
+@pytest.mark.parametrize(
+    "reply", [completion(None), completion("<think>Hm", "length"), completion("", "content_filter")]
+)
+def test_what_is_no_answer_is_asked_again_by_the_next_run(reply: Reply, work: Path) -> None:
+    with FaultServer(lambda _: reply) as server:
         succeeded(run(work, "steer", server, "out"))
-        assert summary_in(work / "out")["failures"] == {"the answer is empty": 3}
+    assert summary_in(work / "out")["failed"] == 3
     with FaultServer(lambda call: completion(respond(call))) as server:
         succeeded(run(work, "steer", server, "out"))
         assert len(server.calls) == 3

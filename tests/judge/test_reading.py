@@ -259,7 +259,7 @@ def test_no_answer_of_many_is_read_that_a_strict_reader_contradicts(answer: str)
     check_against_strict_reader(answer)
 
 
-@pytest.mark.parametrize("form", ["{}", "The list: {}", "```json\n{}\n```", "{}\nSo it is.", "**{}**"])
+@pytest.mark.parametrize("form", ["{}", "The ranking: {}", "```json\n{}\n```", "{}\nSo it is.", "**{}**"])
 @pytest.mark.parametrize("write", [
     lambda order: json.dumps(order),
     lambda order: json.dumps({"ranking": " ".join(map(str, order))}),

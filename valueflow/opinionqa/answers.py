@@ -80,11 +80,12 @@ def _letter(text: str, options: Sequence[str]) -> int | None:
 def _names_another(rest: str, options: Sequence[str], index: int) -> bool:
     """Return whether what follows a letter is another option's text, or lists another letter with its text."""
     own, said = folded(options[index]).lstrip(_SIGNS), folded(rest).lstrip(_SIGNS)
-    named = None if own and said.startswith(own) else named_option(rest.lstrip(_SIGNS), options, truncated=False)
+    has_own_text = bool(own) and said.startswith(own)
+    named = None if has_own_text else named_option(rest.lstrip(_SIGNS), options, truncated=False)
     if named is not None and folded(options[named]) != folded(options[index]):
         return True
     words = re.findall(r"[^\W_]+", rest)
-    if all(len(word) == 1 or word in ("and", "or") for word in words):
+    if not has_own_text and all(len(word) == 1 or word in ("and", "or") for word in words):
         return any(_index(word, options) not in (None, index) for word in words if re.fullmatch("[A-Za-z]", word))
     for later in _LATER.finditer(rest):
         other = _index(later[1], options)
