@@ -24,6 +24,18 @@ def work(tmp_path: Path) -> Path:
     folder = tmp_path / "work"
     folder.mkdir()
     pd.DataFrame({"text": TEXTS}).to_csv(tmp_path / "texts.csv", index=False)
+    survey = [
+        {
+            "question": f"Will you vote for number {number}?",
+            "options": ["Surely", "Hardly"],
+            "attribute": "CREGION_Harbour side",
+            "gold_distribution": [0.7, 0.3],
+        }
+        for number in range(8)
+    ]
+    (tmp_path / "q.json").write_text(json.dumps(survey), encoding="utf-8")
+    questions = [item["question"] for item in survey]
+    pd.DataFrame({"question": questions, "top_score": 0.0}).to_csv(tmp_path / "relevance.csv", index=False)
     pd.DataFrame({"query": "q", "dataset": "d", "response": TEXTS[:1]}).to_csv(tmp_path / "r.csv", index=False)
     return folder
 
@@ -43,12 +55,13 @@ def vote(call: Call) -> str:
 
 
 def letter(call: Call) -> str:
-    return "ABAB"[len(call.question) % 4]
+    return "AB"[sum(map(int, re.findall(r"number (\d)", call.question))) % 2]
 
 
+SURVEY = ("preset=phi4", "opinionqa.questions=../q.json", "opinionqa.relevance=../relevance.csv")
 COMMANDS: dict[str, tuple[Say, tuple[str, ...], str]] = {
     "steer": (respond, ("value=benevolence", "intensity=2", "limit=3"), "responses.csv"),
-    "survey": (letter, ("preset=phi4", "opinionqa.threshold=2", "limit=4"), "details.csv"),
+    "survey": (letter, SURVEY, "details.csv"),
     "evaluate": (rank, ("value=benevolence", "responses=../r.csv", "k=3", "m=2", "judge=llm"), "rankings.csv"),
     "categorize": (vote, ("theory=mft", "input=../texts.csv", "direction=false", "panel=server"), "votes.csv"),
     "build_vidb": (rank, ("value=benevolence", "input=../texts.csv", "k=3", "judge=llm"), "rankings.csv"),
