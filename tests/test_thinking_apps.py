@@ -94,7 +94,7 @@ def test_what_a_model_thinks_changes_no_answer(command: str, work: Path) -> None
     with FaultServer(lambda call: DRESSES[int(call.digest, 16) % len(DRESSES)](say(call))) as server:
         thinking = succeeded(run(work, command, server, "thinking"))
         assert len({call.digest for call in server.calls}) == len(server.calls) > 1
-    assert f"{len(server.calls)} answers came with the model's thoughts, which are left out" in thinking.stdout
+    assert f"the model's thoughts, which are left out: {len(server.calls)}\n" in thinking.stdout
     assert "thoughts" not in plain.stdout
     assert (work / "thinking" / output).read_bytes() == (work / "plain" / output).read_bytes()
 

@@ -56,5 +56,5 @@ def cost_lines(what: str, usages: Iterable[Mapping[str, int]]) -> list[str]:
         f"{sums['prompt_tokens']:,} prompt and {sums['completion_tokens']:,} completion tokens"
     ]
     if sums["with_thoughts"]:
-        lines.append(f"{sums['with_thoughts']:,} answers came with the model's thoughts, which are left out")
+        lines.append(f"answers that came with the model's thoughts, which are left out: {sums['with_thoughts']:,}")
     return lines
