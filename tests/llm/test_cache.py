@@ -21,7 +21,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from valueflow.llm import Completion, Constraint, Message, Sampling
+from valueflow.llm import Completion, Constraint, Message, Sampling, without_thoughts
 from valueflow.llm.cache import CompletionCache, cache_file, request_key
 from valueflow.run import InputError
 
@@ -164,9 +164,13 @@ def test_texts_never_run_together(a: str, b: str, c: str, d: str) -> None:
 # Keeping
 
 
+def is_answer(text: str) -> bool:
+    return bool(text.strip()) and not without_thoughts(text).thinks
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
-@given(st.lists(ANY_TEXT, min_size=1, max_size=4), st.integers(0, 2**40), st.booleans())
-@example(["\ud83d\ude00", "\U0001f600", "\udc00", "\x00", "a\x00b", "", "\u2028", "\r\n", "{[\"'"], 0, True)
+@given(st.lists(ANY_TEXT.filter(is_answer), min_size=1, max_size=4), st.integers(0, 2**40), st.booleans())
+@example(["\ud83d\ude00", "\U0001f600", "\udc00", "\x00", "a\x00b", " a", "\u2028b", "c\r\n", "{[\"'"], 0, True)
 @example(["x" * 100_000, "\x00" * 100_000, "\udfff" * 100_000], 5, False)
 def test_any_text_is_read_back(tmp_path: Path, texts: list[str], tokens: int, cut: bool) -> None:
     with tempfile.TemporaryDirectory(dir=tmp_path) as folder, CompletionCache(Path(folder) / "c.sqlite") as cache:
@@ -182,7 +186,7 @@ def test_every_field_but_the_error_is_kept(path: Path) -> None:
     changed = {
         field.name for field in fields(completion) if getattr(completion, field.name) != getattr(defaults, field.name)
     }
-    assert changed == {field.name for field in fields(completion)} - {"error", "cached"}
+    assert changed == {field.name for field in fields(completion)} - {"error", "cached", "has_thought"}
     with CompletionCache(path) as cache:
         cache.put([("k", completion)], "m")
     with CompletionCache(path) as cache:
@@ -209,6 +213,25 @@ def test_log_probabilities_that_are_none_are_not_there(logprobs: str, path: Path
         assert cache.get(["k"]) == {}
         cache.put([("k", Completion("again"))], "m")
         assert cache.get(["k"]) == {"k": Completion("again")}
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n\n", "<think>Hm, let", "<think>Hm.</think>\n", "[THINK]Hm."])
+def test_what_is_no_answer_is_not_kept_nor_found_in_an_older_cache(text: str, path: Path) -> None:
+    with CompletionCache(path) as cache:
+        assert cache.put([("k", Completion("old")), ("l", Completion(text))], "m") == {}
+        value = json.dumps({"text": text, "prompt_tokens": 1, "completion_tokens": 2, "cut": True}).encode()
+        statement(path, "UPDATE completions SET value = ? WHERE key = 'k'", value)
+        assert cache.get(["k"]) == {}
+        assert cache.put([("k", Completion("new"))], "m") == {}
+        assert cache.get(["k"]) == {"k": Completion("new")}
+
+
+def test_thoughts_in_an_older_cache_are_left_out(path: Path) -> None:
+    with CompletionCache(path) as cache:
+        cache.put([("k", Completion("<think>Hm.</think>\n[2, 1]", 1, 2, logprobs={"<": -0.1}))], "m")
+        (found,) = cache.get(["k"]).values()
+    assert found == Completion("[2, 1]", 1, 2)
+    assert found.has_thought
 
 
 def test_the_first_answer_stays_and_is_told(path: Path) -> None:

@@ -457,10 +457,10 @@ def test_a_stream_that_is_left_cancels_the_batch_and_the_engine_runs_on() -> Non
 
 
 def test_usage_adds_up() -> None:
-    one = Usage(1, 2, 3, 4, 5, 60, 7, 8, 1.5)
-    other = Usage(10, 20, 30, 40, 50, 600, 70, 80, 2.5)
+    one = Usage(1, 2, 3, 4, 5, 60, 7, 8, 1.5, 9)
+    other = Usage(10, 20, 30, 40, 50, 600, 70, 80, 2.5, 90)
     both = one + other
-    assert both == Usage(11, 22, 33, 44, 55, 660, 77, 88, 4.0)
+    assert both == Usage(11, 22, 33, 44, 55, 660, 77, 88, 4.0, 99)
     assert sum([one, other], Usage()) == both
     assert both.tokens_per_second == 165
     assert Usage(completion_tokens=5).tokens_per_second == 0

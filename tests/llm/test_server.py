@@ -41,9 +41,17 @@ from tests.llm.fault_server import (
     refusal,
     with_faults,
 )
-from valueflow.llm import Completion, Constraint, Conversation, PromptTooLong, Sampling, ServerModel
+from valueflow.llm import (
+    CUT_IN_THOUGHTS,
+    Completion,
+    Constraint,
+    Conversation,
+    PromptTooLong,
+    Sampling,
+    ServerModel,
+)
+from valueflow.llm.engines.server.answers import read_completion
 from valueflow.llm.engines.server.engine import NO_COMPLETION, ServerEngine
-from valueflow.llm.engines.server.requests import read_completion
 from valueflow.run import CONFIG_DIR, InputError, built, compose_group
 
 KEY = "sk-9f3cNEVERtobeSEEN77"
@@ -129,7 +137,8 @@ def test_whatever_goes_wrong_each_question_ends_once_with_a_text_or_a_reason(
         assert (answered.text == f"question {index}") != bool(answered.error)
     reasons = {completion.error for completion in completions} - {""}
     assert reasons
-    assert reasons <= {"status 429", "status 500", "connection dropped", "no answer within 0.5 s", NO_COMPLETION}
+    told = {"status 429: slow down", "status 500: something broke"}
+    assert reasons <= told | {"connection dropped", "no answer within 0.5 s", NO_COMPLETION}
     assert KEY not in caplog.text + "".join(reasons)
     assert all(call.headers["authorization"] == f"Bearer {KEY}" for call in server.calls)
 
@@ -145,8 +154,8 @@ def test_a_passing_fault_is_not_noticed(kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "reason"),
     [
-        ("429", "status 429"),
-        ("500", "status 500"),
+        ("429", "status 429: slow down"),
+        ("500", "status 500: something broke"),
         ("drop", "connection dropped"),
         ("truncate", "connection dropped"),
         ("hang", "no answer within 0.3 s"),
@@ -214,7 +223,7 @@ def test_a_server_may_give_no_counts_or_nonsense() -> None:
 def test_only_what_follows_the_thoughts_is_the_answer() -> None:
     assert ask(lambda _: completion("<think>2 or 1?</think>\n[1, 2]"), answer_after="</think>")[0].text == "[1, 2]"
     (unfinished,) = ask(lambda _: completion("<think>2 or", "length"), answer_after="</think>")
-    assert (unfinished.text, unfinished.truncated) == ("", True)
+    assert (unfinished.text, unfinished.truncated, unfinished.error) == ("", True, CUT_IN_THOUGHTS)
 
 
 HOSTILE = ["\ud800 alone", "a\x00b\x1b[2J\u2028", "{value} {{}} %s", "é" * 50_000, '"}], "model": "other"']

@@ -23,7 +23,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, Llama
 
 from tests.llm.collecting import answers_and_groups, answers_of
 from valueflow.judge import permutation_constraint, read_ranking
-from valueflow.llm import Completion, Constraint, Conversation, PromptTooLong, Sampling
+from valueflow.llm import CUT_IN_THOUGHTS, Completion, Constraint, Conversation, PromptTooLong, Sampling
 from valueflow.llm.engines.constrained import Grammars
 from valueflow.llm.engines.transformers import TransformersEngine, TransformersModel, _draw
 from valueflow.run import InputError
@@ -305,6 +305,17 @@ def test_at_temperature_0_the_likeliest_of_what_is_allowed_comes_back(talkative:
             best = max(following, key=lambda character: scores[tokenizer.encode(character)[0]].item())
             said, tokens = said + best, tokens + tokenizer.encode(best)
         assert answer.text == said
+
+
+def test_what_a_template_opens_is_thought_but_where_a_constraint_leaves_no_room(talkative: Path) -> None:
+    engine = engine_of(talkative)
+    engine._tokenizer.chat_template = TEMPLATE + "<think>\n"
+    (cut,) = answers_of(engine, [user("a")], Sampling(max_tokens=5, top_logprobs=5))
+    assert (cut.text, cut.error, cut.logprobs) == ("", CUT_IN_THOUGHTS, None)
+    constraint = permutation_constraint(3)
+    (held,) = answers_of(engine, [user("a")], Sampling(max_tokens=20, top_logprobs=5, constraint=constraint))
+    assert held.text in PERMUTATIONS[3]
+    assert (held.error, held.logprobs) == ("", None)
 
 
 def test_a_constraint_holds_one_batch_and_no_other(talkative: Path) -> None:

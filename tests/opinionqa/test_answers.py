@@ -435,3 +435,114 @@ def test_several_letters_are_no_choice(answer: str) -> None:
 def test_an_option_that_begins_with_a_letter_of_its_own_is_no_second_choice() -> None:
     assert read_option("A. A lot", ("A lot", "A little")) == 0
     assert read_option("(B) A little", ("A lot", "A little")) == 1
+
+
+# ---- Several options, and a later answer
+
+
+OPTIONS_REPEATED = (
+    "A. Very likely\nB. Fairly likely\nC. Not too likely\nD. Not at all likely",
+    "A) Very likely\nB) Fairly likely",
+    "A. Very likely B. Fairly likely C. Not too likely",
+    "A. Very likely, B. Fairly likely",
+    "Very likely\nFairly likely\nNot too likely",
+    "- Very likely\n- Fairly likely",
+    "Very likely, Fairly likely",
+    "Very likely or Fairly likely",
+    "(A) Very likely (B) Fairly likely",
+    "A: Very likely\n\nB: Fairly likely",
+)
+
+
+@pytest.mark.parametrize("repeated", OPTIONS_REPEATED)
+def test_whoever_repeats_the_options_has_chosen_none_but_by_a_later_answer(repeated: str) -> None:
+    assert read_option(repeated, DEGREES) is None
+    for later in ("Answer: B", "The answer is B.", "**Answer:** (B)", "Final answer: Fairly likely", "answer: b."):
+        assert read_option(f"{repeated}\n\n{later}", DEGREES) == 1, later
+    assert read_option(f"{repeated}\n\nAnswer: B or C", DEGREES) is None
+    assert read_option(f"{repeated}\n\nAnswer: neither", DEGREES) is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["C. Fairly likely", "B. Very likely", "A: Not too likely", "(D) Fairly likely", "A. Fairly\u2011likely"],
+)
+def test_a_letter_with_the_text_of_another_option_is_no_choice(answer: str) -> None:
+    assert read_option(answer, DEGREES) is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        '```json\n{"answer": "B"}\n```',
+        '{"answer": "B"}\n\nThings are so.',
+        "{'answer': 'B'}",
+        'I say {"answer": "Fairly likely"}.',
+        "Fairly\u2011Likely",
+        "fairly-likely",
+        "B. Fairly\u00a0likely",
+        "B Fairly likely\nBecause things are so.",
+        "- Fairly likely",
+        "B. Fairly likely\nOptions such as very likely are for the young.",
+        "B. The answer is obvious.",
+        "A is for the young. Answer: B",
+    ],
+)
+def test_the_second_option_is_read_in_any_dress(answer: str) -> None:
+    assert read_option(answer, DEGREES) == 1
+
+
+def strictly_named(answer: str) -> set[int]:
+    """The options whose letter stands by itself in an answer, or whose text does."""
+    by_letter = {LETTERS.index(letter.upper()) for letter in re.findall(r"(?<![^\W_])([A-Da-d])(?![^\W_])", answer)}
+    by_text = {index for index, text in enumerate(DEGREES) if skeleton(text) in skeleton(answer)}
+    return by_letter | by_text
+
+
+OPTION_PIECES = st.sampled_from(
+    [
+        *("A", "B", "C", "b", "Very likely", "Fairly likely", "fairly\u2011likely", "Not too likely"),
+        *(
+            ". ",
+            ") ",
+            "(",
+            ": ",
+            ", ",
+            "\n",
+            " ",
+            " or ",
+            " and ",
+            " not ",
+            "Answer: ",
+            "The answer is ",
+            "*",
+            "`",
+            '"',
+        ),
+        *('{"answer": "', '"}', "```json\n", "\n```", "- ", "I ", "?", ";"),
+    ]
+)
+
+
+def check_against_strict_reader(answer: str) -> None:
+    index = read_option(answer, DEGREES)
+    if index is None:
+        return
+    # Markup is nothing: "A*B" is the word AB.
+    bare = re.sub('[*`"]', "", answer)
+    named = strictly_named(bare)
+    assert index in named
+    # Letters and signs alone leave no choice among several.
+    assert len(named) == 1 or re.search(r"[A-Za-z]{2}", bare), answer
+
+
+@given(st.lists(OPTION_PIECES, max_size=12).map("".join))
+def test_no_option_is_read_that_a_strict_reader_contradicts(answer: str) -> None:
+    check_against_strict_reader(answer)
+
+
+@pytest.mark.slow
+@settings(max_examples=20_000)
+@given(st.lists(OPTION_PIECES, max_size=20).map("".join))
+def test_no_option_of_many_is_read_that_a_strict_reader_contradicts(answer: str) -> None:
+    check_against_strict_reader(answer)

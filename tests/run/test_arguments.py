@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from valueflow.run import InputError
-from valueflow.run.arguments import overrides_first, with_positional
+from valueflow.run.arguments import overrides_first, with_positional, with_quotes
 
 
 @pytest.fixture(autouse=True)
@@ -96,3 +96,52 @@ def test_any_characters_survive(names: list[str]) -> None:
 
 def test_overrides_come_before_flags() -> None:
     assert overrides_first(["-m", "a=1", "--x=2", "b"]) == ["a=1", "-m", "--x=2", "b"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "</think>",
+        "<answer>",
+        "donn\u00e9es.csv",
+        "a;b",
+        "#1",
+        "5 & 6",
+        "\u25c1/think\u25b7",
+        "a~b",
+        "!",
+        "x^2",
+        "C:\\\u00e9",
+    ],
+)
+def test_a_value_with_signs_that_hydra_does_not_know_is_that_text(value: str, work: Path) -> None:
+    (work / "primary.yaml").write_text("text: null\n")
+    arguments = with_quotes([f"text={value}"])
+    with initialize_config_dir(str(work), version_base="1.3"):
+        assert compose("primary", overrides=arguments)["text"] == value
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "seed=7",
+        "-m",
+        "--config-dir=m\u00e9",
+        "intensity=-2,0,2",
+        "a='</think>'",
+        "a=[<,>]",
+        "a={b:<}",
+        "a=${b}<",
+        "a=f(<)",
+        "<think>",
+        "a=b=<",
+        "~a",
+        "+a.b=c/d e",
+        "a=",
+        "a=null",
+        "a=*.csv",
+        "a=http://localhost:1/v1",
+    ],
+)
+def test_all_other_arguments_are_left_as_they_are(argument: str) -> None:
+    assert with_quotes([argument]) == [argument]

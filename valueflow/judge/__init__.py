@@ -1,12 +1,13 @@
 """Judges: they rank a response among anchors."""
 
-from valueflow.judge.answers import MAX_ITEMS_IN_GRAMMAR, MAX_ITEMS_IN_SCHEMA, permutation_constraint, read_ranking
+from valueflow.judge.answers import MAX_ITEMS_IN_GRAMMAR, MAX_ITEMS_IN_SCHEMA, permutation_constraint
 from valueflow.judge.embedding import EmbeddingJudge
 from valueflow.judge.llm import LLMJudge
 from valueflow.judge.logprob import LogprobJudge
 from valueflow.judge.panel import PanelJudge, distinct_names, judge_panel
 from valueflow.judge.prompts import RankingExample, RankingPrompt
 from valueflow.judge.protocol import Criterion, Judge, Progress, TextJudge
+from valueflow.judge.reading import read_ranking
 from valueflow.judge.reports import summed_report
 from valueflow.judge.settings import ConfiguredJudge
 from valueflow.judge.stances import StancePrompt

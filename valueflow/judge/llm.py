@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import Field, field_validator
 
-from valueflow.judge.answers import permutation_constraint, read_ranking
+from valueflow.judge.answers import permutation_constraint
 from valueflow.judge.prompts import RankingPrompt, ValuePrompt
 from valueflow.judge.protocol import Criterion, Progress
+from valueflow.judge.reading import read_ranking
 from valueflow.judge.windows import RankedWindows, Windows
 from valueflow.llm import (
     Arrivals,

@@ -7,6 +7,7 @@ _SUMS = (
     "cache_hits",
     "repeated",
     "failed",
+    "with_thoughts",
     "prompt_tokens",
     "completion_tokens",
     "cached_prompt_tokens",

@@ -5,8 +5,10 @@ from valueflow.llm.client import Client, PromptsTooLongError, Usage, is_too_long
 from valueflow.llm.engine_pool import release, running_engine
 from valueflow.llm.engines import ServerModel, TransformersModel, VllmModel, model_folder
 from valueflow.llm.prompting import (
+    CUT_IN_THOUGHTS,
     TRUNCATION_MARK,
     check_places,
+    entries_of,
     escape_special_tokens,
     fill,
     folded,
@@ -15,6 +17,8 @@ from valueflow.llm.prompting import (
     quote_text,
     read_name,
     readings,
+    without_objects,
+    without_thoughts,
 )
 from valueflow.llm.protocol import (
     MAX_LOGPROBS,
@@ -33,6 +37,7 @@ from valueflow.llm.settings import ConfiguredModel
 from valueflow.llm.words import begins
 
 __all__ = [
+    "CUT_IN_THOUGHTS",
     "MAX_LOGPROBS",
     "TRUNCATION_MARK",
     "Arrivals",
@@ -57,6 +62,7 @@ __all__ = [
     "cache_command",
     "cache_state",
     "check_places",
+    "entries_of",
     "escape_special_tokens",
     "fill",
     "folded",
@@ -69,4 +75,6 @@ __all__ = [
     "readings",
     "release",
     "running_engine",
+    "without_objects",
+    "without_thoughts",
 ]

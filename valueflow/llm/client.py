@@ -1,12 +1,14 @@
 """Asking a model: each different request once, cached completions first, and an account of what it took."""
 
+import logging
 import time
 from collections.abc import Generator, Hashable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, fields, replace
 
 from valueflow.llm.cache import CachedEngine, CacheMode
-from valueflow.llm.engine_pool import release, running_engine
+from valueflow.llm.engine_pool import is_news, release, running_engine
+from valueflow.llm.prompting import CUT_IN_THOUGHTS
 from valueflow.llm.protocol import (
     Arrivals,
     ChatModel,
@@ -24,6 +26,8 @@ MAX_TOO_LONG = 20
 """Prompts that may be too long for the model before it is the model that does not fit."""
 
 _TOO_LONG = "the prompt is too long: "
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,8 @@ class Usage:
         What the cached completions took when they were made.
     seconds
         Spent generating; the engine's start does not count.
+    with_thoughts
+        Calls whose answer came with the model's thoughts, which are left out.
     """
 
     calls: int = 0
@@ -57,6 +63,7 @@ class Usage:
     cached_prompt_tokens: int = 0
     cached_completion_tokens: int = 0
     seconds: float = 0.0
+    with_thoughts: int = 0
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
@@ -247,10 +254,14 @@ class _MeteredEngine:
                     calls = Usage(
                         calls=len(arrivals),
                         failed=sum(bool(completion.error) for _, completion in arrivals),
+                        with_thoughts=sum(
+                            completion.has_thought and not completion.error for _, completion in arrivals
+                        ),
                         prompt_tokens=sum(completion.prompt_tokens for _, completion in arrivals),
                         completion_tokens=sum(completion.completion_tokens for _, completion in arrivals),
                     )
                     self.usage = replace(self.usage + calls, seconds=time.perf_counter() - begin)
+                    self._tell_of_thoughts(arrivals)
                     yield arrivals
         except (PromptTooLong, GeneratorExit):
             raise
@@ -259,6 +270,16 @@ class _MeteredEngine:
             release(self._model)
             raise
         self.usage = replace(self.usage, seconds=time.perf_counter() - begin)
+
+    def _tell_of_thoughts(self, arrivals: Arrivals) -> None:
+        """Warn once of thoughts that leave no tokens for an answer, and say once that thoughts are left out."""
+        for _, completion in arrivals:
+            if completion.error == CUT_IN_THOUGHTS and is_news(self._model, CUT_IN_THOUGHTS):
+                _log.warning(
+                    "%s: %s (such answers are counted as failed)", self._model.identity()["model"], CUT_IN_THOUGHTS
+                )
+            elif completion.has_thought and not completion.error and is_news(self._model, "thoughts"):
+                _log.info("%s thinks before it answers; its thoughts are left out", self._model.identity()["model"])
 
 
 def _equal_requests(conversations: Sequence[Conversation], samplings: Sequence[Sampling]) -> list[list[int]]:

@@ -17,9 +17,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class _Started:
-    """Models with their engines, the one used last at the end."""
+    """Models with their engines, the one used last at the end, and what was said of them to the user."""
 
     pairs: list[tuple[ChatModel, Engine]] = field(default_factory=list)
+    told: list[tuple[ChatModel, str]] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
 
@@ -54,6 +55,15 @@ def running_engine(model: ChatModel) -> Engine:
         return engine
 
 
+def is_news(model: ChatModel, subject: str) -> bool:
+    """Return whether this is asked for the first time while the engine of a model runs: what is to be said once."""
+    with _started.lock:
+        if (model, subject) in _started.told:
+            return False
+        _started.told.append((model, subject))
+        return True
+
+
 def release(model: ChatModel | None = None) -> None:
     """Close the engine of a model if it runs, or all engines.
 
@@ -66,6 +76,7 @@ def release(model: ChatModel | None = None) -> None:
 
 def _stop(pair: tuple[ChatModel, Engine]) -> None:
     _started.pairs[:] = [other for other in _started.pairs if other is not pair]
+    _started.told[:] = [told for told in _started.told if told[0] != pair[0]]
     try:
         pair[1].close()
     except Exception as error:

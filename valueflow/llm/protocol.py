@@ -76,7 +76,7 @@ class Completion:
     Attributes
     ----------
     text
-        What the model said; of a reasoning model, its final answer.
+        What the model said, without its thoughts.
     prompt_tokens, completion_tokens
         What it cost.
     truncated
@@ -85,6 +85,8 @@ class Completion:
         Why there is no answer, empty where there is one. Such a completion is never cached.
     cached
         Whether it comes from the cache; of no account when completions are compared.
+    has_thought
+        Whether the model thought before it answered; of no account when completions are compared.
     logprobs
         Natural log-probability of the likeliest first tokens of the answer, by their text, at temperature 1; the text
         keeps the blanks that a tokenizer has in it, as in " B". Tokens of the same text are one. None where none were
@@ -101,6 +103,7 @@ class Completion:
     truncated: bool = False
     error: str = ""
     cached: bool = field(default=False, compare=False)
+    has_thought: bool = field(default=False, compare=False)
     # Left out of the hash, as mappings have none; equality looks at it.
     logprobs: Mapping[str, float] | None = field(default=None, hash=False)
 

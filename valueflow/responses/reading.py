@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from valueflow.responses.columns import FILTERS, IDENTITY, JOINT, RESPONSES_FILE
+from valueflow.responses.thoughts import responses_alone
 from valueflow.run import (
     ERROR_FILE,
     InputError,
@@ -44,15 +46,16 @@ def load_responses(source: str | pd.DataFrame | None, columns: Mapping[str, str]
     Returns
     -------
     pandas.DataFrame
-        The rows in order; the columns of `IDENTITY` and, where present, `FILTERS` as strings, others as read.
+        The rows in order; the columns of `IDENTITY` and, where present, `FILTERS` as strings, others as read. Responses
+        are without the thoughts that a reasoning model wrote before them; that there were some is warned of.
     str
         What messages and summaries call the source.
 
     Raises
     ------
     InputError
-        A file cannot be read, a folder holds none, a column is missing, a response is missing or blank, or a row has
-        not as many intensities as values.
+        A file cannot be read, a folder holds none, a column is missing, a response is missing, blank or nothing but
+        thoughts, or a row has not as many intensities as values.
     """
     known = (*IDENTITY, *FILTERS)
     for ours in columns:
@@ -86,13 +89,30 @@ def _read(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
 
 def _checked(frame: pd.DataFrame, columns: Mapping[str, str], where: str) -> pd.DataFrame:
     frame = rename_columns(frame, columns, IDENTITY, where)
-    frame["response"] = text_column(frame, "response", where)
+    frame["response"] = _without_thoughts(text_column(frame, "response", where), where)
     for column in ("query", "dataset", *FILTERS):
         if column in frame:
             frame[column] = as_texts(frame[column], where)
     if "value" in frame and "intensity" in frame:
         _check_joined(frame["value"], frame["intensity"], where)
     return frame
+
+
+def _without_thoughts(texts: npt.NDArray[np.object_], where: str) -> npt.NDArray[np.object_]:
+    """Leave a model's thoughts out of responses, and refuse those of which nothing is left."""
+    alone = responses_alone(texts.tolist())
+    if rows := np.flatnonzero(alone.faults != "").tolist():
+        more = f" (and {len(rows) - 1:,} more)" if len(rows) > 1 else ""
+        raise InputError(
+            f"{where}, row {rows[0] + 1}, column 'response': {alone.faults[rows[0]]}{more}; leave the row out, or have "
+            "the model answer again with more tokens"
+        )
+    if alone.n_with_thoughts:
+        _log.warning(
+            "%s: %s of %s responses come with a model's thoughts, which are left out",
+            *(where, f"{alone.n_with_thoughts:,}", f"{len(texts):,}"),
+        )
+    return alone.texts
 
 
 def _check_joined(values: pd.Series, intensities: pd.Series, where: str) -> None:

@@ -1,6 +1,7 @@
 """Arguments of a command line, put into the form that Hydra's parser takes."""
 
 import os
+import re
 
 from hydra.core.override_parser.types import Quote, QuotedString
 
@@ -12,6 +13,23 @@ _FLAGS_WITH_VALUE = (
     *("--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd"),
 )
 """Flags of Hydra's whose value is an argument of its own."""
+
+_READ_WITHOUT_QUOTES = re.compile(r"[\w \t/\\+.$%*@?|:-]*", re.ASCII)
+_STRUCTURE = re.compile(r"[()\[\]{},='\"]")
+
+
+def with_quotes(arguments: list[str]) -> list[str]:
+    """Quote the values of overrides that hold signs or letters for which Hydra's parser has no use, such as `</think>`.
+
+    A value with brackets, commas, quotes or `=` is left as it is: these have a meaning there.
+    """
+    return [_with_quotes(argument) for argument in arguments]
+
+
+def _with_quotes(argument: str) -> str:
+    key, is_override, value = argument.partition("=")
+    is_plain = argument.startswith("-") or not is_override or _READ_WITHOUT_QUOTES.fullmatch(value)
+    return argument if is_plain or _STRUCTURE.search(value) else f"{key}={_quoted(value)}"
 
 
 def overrides_first(arguments: list[str]) -> list[str]:

@@ -16,7 +16,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from valueflow.run.arguments import overrides_first, with_positional
+from valueflow.run.arguments import overrides_first, with_positional, with_quotes
 from valueflow.run.config import CONFIG_DIR, RUN_KEYS, built, group_options, require_set
 from valueflow.run.errors import InputError, nearest, unknown_setting
 from valueflow.run.folders import RunFolder
@@ -95,7 +95,7 @@ def _process_state(positional: str | None) -> Iterator[None]:
     """Prepare arguments and environment for Hydra, and put everything back."""
     argv, traces = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
     arguments = argv[1:] if positional is None else with_positional(argv[1:], positional)
-    sys.argv = [argv[0], *overrides_first(arguments)]
+    sys.argv = [argv[0], *overrides_first(with_quotes(arguments))]
     # Hydra would print its own multi-line messages and exit 1; with this it raises instead.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     RunFolder.reset()

@@ -47,11 +47,14 @@ def cost_lines(what: str, usages: Iterable[Mapping[str, int]]) -> list[str]:
         Figures of `valueflow.llm.Usage` of each run; empty where no model was asked.
     """
     known = list(usages)
-    keys = ("calls", "cache_hits", "prompt_tokens", "completion_tokens")
+    keys = ("calls", "cache_hits", "prompt_tokens", "completion_tokens", "with_thoughts")
     sums = {key: sum(usage.get(key, 0) for usage in known) for key in keys}
     if not (sums["calls"] or sums["cache_hits"]):
         return []
-    return [
+    lines = [
         f"{what}: {sums['calls']:,} asked, {sums['cache_hits']:,} from the cache; "
         f"{sums['prompt_tokens']:,} prompt and {sums['completion_tokens']:,} completion tokens"
     ]
+    if sums["with_thoughts"]:
+        lines.append(f"answers that came with the model's thoughts, which are left out: {sums['with_thoughts']:,}")
+    return lines

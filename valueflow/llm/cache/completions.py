@@ -16,6 +16,7 @@ from typing import Self
 
 from valueflow.llm.cache.database import DatabaseFile, UnreadableCacheError
 from valueflow.llm.cache.keys import as_bytes, as_json
+from valueflow.llm.prompting import without_thoughts
 from valueflow.llm.protocol import Completion
 from valueflow.run import cache_folder
 
@@ -86,7 +87,8 @@ class CompletionCache:
     def get(self, keys: Sequence[str]) -> dict[str, Completion]:
         """Return the completions that are cached of these requests, by key.
 
-        An entry that cannot be read counts as not there.
+        An entry that cannot be read, or holds no answer, counts as not there. Thoughts are left out: caches of earlier
+        versions may hold some.
 
         Raises
         ------
@@ -102,7 +104,7 @@ class CompletionCache:
         Parameters
         ----------
         entries
-            Keys with their completions. Those with an `error` are passed over.
+            Keys with their completions. Those with an `error`, or with no text, are passed over.
         model
             Whose completions these are, for people who look into the cache.
 
@@ -119,7 +121,7 @@ class CompletionCache:
         """
         fresh: dict[str, Completion] = {}
         for key, completion in entries:
-            if not completion.error:
+            if not completion.error and completion.text.strip():
                 fresh.setdefault(key, completion)
         if not fresh:
             return {}
@@ -129,7 +131,7 @@ class CompletionCache:
             connection.execute("BEGIN IMMEDIATE")
             earlier = _select(connection, list(fresh))
             connection.executemany(
-                # What is replaced here could not be read.
+                # What is replaced here could not be read, or was no answer.
                 "INSERT OR REPLACE INTO completions (key, model, value, created) VALUES (?, ?, ?, ?)",
                 [(key, name, _encode(completion), now) for key, completion in fresh.items() if key not in earlier],
             )
@@ -232,7 +234,7 @@ def _select(connection: sqlite3.Connection, keys: Sequence[str]) -> dict[str, Co
         )
         for key, value in rows:
             completion = _decode(value)
-            if completion is not None:
+            if completion is not None and completion.text.strip():
                 found[key] = completion
     return found
 
@@ -265,7 +267,16 @@ def _decode(value: bytes) -> Completion | None:
             logprobs = stored.get("logprobs")
             if logprobs is not None and not _are_logprobs(logprobs):
                 return None
-            return Completion(text, prompt_tokens, completion_tokens, truncated, cached=True, logprobs=logprobs)
+            said = without_thoughts(text)
+            return Completion(
+                said.answer,
+                prompt_tokens,
+                completion_tokens,
+                truncated,
+                cached=True,
+                has_thought=said.thinks,
+                logprobs=None if said.thinks else logprobs,
+            )
     return None
 
 

@@ -4,8 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from valueflow.llm.engines.thoughts import encodable
+from valueflow.llm.prompting import is_mark, opened_by
 from valueflow.llm.protocol import Conversation, PromptTooLong
 from valueflow.run import InputError
+
+_TOKENS_AT_THE_END = 64
+"""Of a prompt, more than a mark of thoughts takes."""
 
 
 def prompt_tokens(
@@ -34,6 +38,17 @@ def prompt_tokens(
             "see llm.chat_template_kwargs, and prompt.system='' where it takes no system message"
         ) from error
     return list(encoded["input_ids"])
+
+
+def opened_thoughts(tokenizer: Any, prompt: Sequence[int]) -> str:
+    """Return the mark with which a prompt ends if its template opens the model's thoughts, else nothing."""
+    return opened_by(tokenizer.decode(list(prompt[-_TOKENS_AT_THE_END:])))
+
+
+def marks_are_special(tokenizer: Any) -> bool:
+    """Return whether marks of thoughts are special tokens, which are mostly left out of texts."""
+    added = getattr(tokenizer, "added_tokens_decoder", {}).values()
+    return any(token.special and is_mark(token.content) for token in added)
 
 
 def check_lengths(prompts: Sequence[Sequence[int]], answer_tokens: Sequence[int], longest: int | None) -> None:

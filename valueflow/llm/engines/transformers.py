@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from valueflow.llm.engines.chat_template import check_lengths, prompt_tokens, reason
+from valueflow.llm.engines.chat_template import check_lengths, opened_thoughts, prompt_tokens, reason
 from valueflow.llm.engines.constrained import Grammars
 from valueflow.llm.engines.first_tokens import FirstTokens, Wanted, first_logprobs
 from valueflow.llm.engines.packaged import PACKAGED
 from valueflow.llm.engines.prefix import OneToken, common_beginnings, keeps_all
-from valueflow.llm.engines.thoughts import final_answer
+from valueflow.llm.engines.thoughts import read_answer
 from valueflow.llm.engines.vocabulary import Vocabulary
 from valueflow.llm.engines.weights import find_model, model_identity
+from valueflow.llm.prompting import is_mark
 from valueflow.llm.protocol import Arrivals, Completion, Conversation, Sampling, Stream, one_each
 from valueflow.run import InputError, PositiveInt, Settings, without_library_bars
 
@@ -134,8 +135,8 @@ class TransformersEngine:
         self._hidden = {
             token
             for token, added in tokenizer.added_tokens_decoder.items()
-            # Where the marker of an answer is a special token, it must be seen to be found.
-            if added.special and added.content != settings.answer_after
+            # Where thoughts are marked by special tokens, these must be seen to be found.
+            if added.special and added.content != settings.answer_after and not is_mark(added.content)
         }
 
     def stream(self, conversations: Sequence[Conversation], sampling: Sampling | Sequence[Sampling]) -> Stream:
@@ -150,6 +151,7 @@ class TransformersEngine:
         )
         answer_tokens = [drawn.max_tokens + self._settings.reasoning_tokens for drawn in samplings]
         check_lengths(prompts, answer_tokens, self._longest)
+        opened = opened_thoughts(self._tokenizer, prompts[0]) if prompts else ""
         # Prompts of similar length share a batch, so that little is padding.
         kinds = self._kinds(prompts, samplings, answer_tokens)
         waiting: dict[_Kind, list[int]] = {}
@@ -177,7 +179,12 @@ class TransformersEngine:
             if not waiting[kind]:
                 del waiting[kind]
             yield [
-                (index, self._completion(len(prompts[index]), answer, kind.limit, logprobs))
+                (
+                    index,
+                    self._completion(
+                        len(prompts[index]), answer, kind.limit, logprobs, opened, self._is_held(samplings[index])
+                    ),
+                )
                 for index, answer, logprobs in zip(batch, *answers, strict=True)
             ]
 
@@ -260,6 +267,10 @@ class TransformersEngine:
             )
         return tokens[:, width:].tolist(), first_tokens.logprobs
 
+    def _is_held(self, sampling: Sampling) -> bool:
+        """Return whether an answer is held to its constraint."""
+        return self._settings.structured_outputs and sampling.constraint is not None
+
     def _halved(self, size: int, longest: int) -> int:
         import torch
 
@@ -274,19 +285,25 @@ class TransformersEngine:
         return size // 2
 
     def _completion(
-        self, prompt_tokens: int, answer: list[int], limit: int, logprobs: dict[str, float] | None
+        self,
+        prompt_tokens: int,
+        answer: list[int],
+        limit: int,
+        logprobs: dict[str, float] | None,
+        opened: str,
+        is_held: bool,
     ) -> Completion:
         length = next((place + 1 for place, token in enumerate(answer) if token in self._ends), len(answer))
         ended = length > 0 and answer[length - 1] in self._ends
         shown = [token for token in answer[:length] if token not in self._hidden]
-        text, truncated = final_answer(
-            self._tokenizer.decode(shown), self._settings.answer_after, truncated=length == limit and not ended
-        )
-        return Completion(
-            text=text,
+        return read_answer(
+            self._tokenizer.decode(shown),
+            self._settings.answer_after,
+            truncated=length == limit and not ended,
+            opened=opened,
+            is_held=is_held,
             prompt_tokens=prompt_tokens,
             completion_tokens=length,
-            truncated=truncated,
             logprobs=logprobs,
         )
 

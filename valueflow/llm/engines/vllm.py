@@ -11,10 +11,16 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from valueflow.llm.engines.chat_template import check_lengths, prompt_tokens, reason
+from valueflow.llm.engines.chat_template import (
+    check_lengths,
+    marks_are_special,
+    opened_thoughts,
+    prompt_tokens,
+    reason,
+)
 from valueflow.llm.engines.event_loop import EventLoop
 from valueflow.llm.engines.first_tokens import by_text
-from valueflow.llm.engines.thoughts import final_answer
+from valueflow.llm.engines.thoughts import read_answer
 from valueflow.llm.engines.vocabulary import Vocabulary
 from valueflow.llm.engines.weights import find_model, model_identity
 from valueflow.llm.protocol import Arrivals, Completion, Conversation, Sampling, Stream, one_each
@@ -140,6 +146,7 @@ class VllmEngine:
         prompts = prompt_tokens(
             self._engine.get_tokenizer(), conversations, self._settings.model, self._settings.chat_template_kwargs
         )
+        opened = opened_thoughts(self._engine.get_tokenizer(), prompts[0]) if prompts else ""
         made = {different: self._parameters(different) for different in set(samplings)}
         parameters = [made[drawn] for drawn in samplings]
         answer_tokens = [requests[0].max_tokens for requests in parameters]
@@ -149,18 +156,20 @@ class VllmEngine:
         for kind in sorted(set(certain)):
             indices = [index for index, own in enumerate(certain) if own == kind]
             part = [(prompts[index], parameters[index]) for index in indices]
-            for arrivals in self._together(part):
+            for arrivals in self._together(part, opened):
                 yield [(indices[place], completion) for place, completion in arrivals]
 
-    def _together(self, asked: Sequence[tuple[list[int], Sequence[Any]]]) -> Generator[Arrivals, None, None]:
-        """Answer prompts with the parameters of their requests."""
+    def _together(
+        self, asked: Sequence[tuple[list[int], Sequence[Any]]], opened: str
+    ) -> Generator[Arrivals, None, None]:
+        """Answer prompts, which have opened the model's thoughts by a mark or not, with their requests' parameters."""
         from vllm.inputs import tokens_input
 
         batch = uuid.uuid4().hex
 
         async def complete(index: int) -> Completion:
             prompt, parameters = asked[index]
-            answering = asyncio.create_task(self._answer(tokens_input(prompt), parameters, f"{batch}-{index}"))
+            answering = asyncio.create_task(self._answer(tokens_input(prompt), parameters, f"{batch}-{index}", opened))
             try:
                 return await asyncio.shield(answering)
             except asyncio.CancelledError:
@@ -202,6 +211,8 @@ class VllmEngine:
                 # It takes one or the other.
                 logprobs=None if tokens else (wanted if most < 0 else min(wanted, most)) or None,
                 logprob_token_ids=list(tokens) or None,
+                # Where thoughts are marked by special tokens, these must be seen to be found.
+                skip_special_tokens=not marks_are_special(self._engine.get_tokenizer()),
                 output_kind=RequestOutputKind.FINAL_ONLY,
             )
 
@@ -211,26 +222,27 @@ class VllmEngine:
             *(request(1, certain[start : start + MAX_LOGPROB_TOKEN_IDS]) for start in further),
         ]
 
-    async def _answer(self, prompt: Any, parameters: Sequence[Any], request: str) -> Completion:
+    async def _answer(self, prompt: Any, parameters: Sequence[Any], request: str, opened: str) -> Completion:
         # One after another: the later ones find the prompt's keys and values.
         outputs = [await self._output(prompt, one, f"{request}-{place}") for place, one in enumerate(parameters)]
-        return self._completion(outputs[0], _first_logprobs([output.outputs[0].logprobs for output in outputs]))
+        logprobs = _first_logprobs([output.outputs[0].logprobs for output in outputs])
+        return self._completion(outputs[0], logprobs, opened, is_held=parameters[0].structured_outputs is not None)
 
     async def _output(self, prompt: Any, parameters: Any, request: str) -> Any:
         async for output in self._engine.generate(prompt, parameters, request):
             last = output
         return last
 
-    def _completion(self, output: Any, logprobs: dict[str, float] | None) -> Completion:
+    def _completion(self, output: Any, logprobs: dict[str, float] | None, opened: str, *, is_held: bool) -> Completion:
         (answer,) = output.outputs
-        text, truncated = final_answer(
-            answer.text, self._settings.answer_after, truncated=answer.finish_reason == "length"
-        )
-        return Completion(
-            text=text,
+        return read_answer(
+            answer.text,
+            self._settings.answer_after,
+            truncated=answer.finish_reason == "length",
+            opened=opened,
+            is_held=is_held,
             prompt_tokens=len(output.prompt_token_ids),
             completion_tokens=len(answer.token_ids),
-            truncated=truncated,
             logprobs=logprobs,
         )
 

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from valueflow.llm.engines.server.errors import ServerErrors
+from valueflow.llm.engines.server.errors import ServerErrors, is_used_up, says_used_up, status_within
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -40,6 +40,8 @@ async def list_models(settings: "ServerModel", errors: ServerErrors) -> ListedMo
     except openai.APIConnectionError as error:
         raise errors.not_there(str(error.__cause__ or error)) from None
     except openai.APIStatusError as error:
+        if is_used_up(error):
+            raise errors.used_up(error) from None
         # A key may be allowed to chat and not to list.
         if error.status_code == 401 or (error.status_code == 403 and settings.model is None):
             raise errors.key_refused(error) from None
@@ -86,9 +88,15 @@ def connect(settings: "ServerModel", key: str) -> "AsyncOpenAI":
             try:
                 # The client's timeout starts anew with each byte; a server that drips would hold a call for ever.
                 async with asyncio.timeout(2 * settings.timeout):
-                    return await super().send(request, **options)
+                    response = await super().send(request, **options)
             except TimeoutError:
                 raise openai.APITimeoutError(request) from None
+            if response.status_code == 200 and (status := status_within(response.content)):
+                # The client then repeats it, waits or gives up as it does where the server says so itself.
+                response.status_code = status
+            if response.status_code == 429 and says_used_up(response.text):
+                response.headers["x-should-retry"] = "false"  # waiting does not help
+            return response
 
     limits = openai.Timeout(settings.timeout, connect=min(settings.timeout, _LONGEST_CONNECT), pool=None)
     return openai.AsyncOpenAI(

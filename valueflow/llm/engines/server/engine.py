@@ -2,12 +2,22 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from valueflow.llm.engines.event_loop import EventLoop
+from valueflow.llm.engines.server.answers import read_completion
 from valueflow.llm.engines.server.connection import ListedModels, connect, list_models
-from valueflow.llm.engines.server.errors import ServerErrors, is_missing_model, is_refused_key, is_too_long
-from valueflow.llm.engines.server.requests import Form, form_fields, logprob_fields, read_completion, request_body
+from valueflow.llm.engines.server.errors import (
+    ServerErrors,
+    is_missing_model,
+    is_refused_key,
+    is_too_long,
+    is_used_up,
+    setting_instead,
+)
+from valueflow.llm.engines.server.requests import Form, form_fields, logprob_fields, request_body
+from valueflow.llm.prompting import CUT_IN_THOUGHTS
 from valueflow.llm.protocol import Completion, Conversation, PromptTooLong, Sampling, Stream, one_each
 from valueflow.run import InputError
 
@@ -79,13 +89,13 @@ class ServerEngine:
                 completion = await self._ask(conversation, sampling, attempt[0] | attempt[1])
                 break
             except openai.APIStatusError as error:
-                if error.status_code not in _MAY_REFUSE or is_too_long(error):
+                if error.status_code not in _MAY_REFUSE or is_too_long(error) or setting_instead(error):
                     raise
                 refused = refused or error
         else:
             attempt = last
             completion = await self._ask(conversation, sampling, attempt[0] | attempt[1])
-        if refused is not None and not completion.error:
+        if refused is not None and completion.error in ("", CUT_IN_THOUGHTS):
             self._learn(refused, form=attempt[0] != form, logprobs=attempt[1] != logprobs)
         return completion
 
@@ -111,7 +121,10 @@ class ServerEngine:
             self._unanswered_in_a_row = 0
             completion = read_completion(text, self._settings.answer_after)
             if completion is not None:
-                return completion
+                # Where the server says why there is none, it may quote its request.
+                return (
+                    replace(completion, error=self._errors.clean(completion.error)) if completion.error else completion
+                )
         return Completion("", error=NO_COMPLETION)
 
     def _learn(self, error: "APIStatusError", *, form: bool, logprobs: bool) -> None:
@@ -128,10 +141,11 @@ class ServerEngine:
         """Turn a refusal into the completion's error, or raise what ends the batch."""
         if is_too_long(error):
             raise PromptTooLong(index, self._errors.quote(error) or str(error.code)) from None
-        if error.code == "insufficient_quota":
+        if is_used_up(error):
+            raise self._errors.used_up(error) from None
+        if setting := setting_instead(error):
             raise InputError(
-                f"{self._settings.base_url} takes no more calls ({self._errors.fault(error)}); cached "
-                "completions serve when the same command is started again"
+                f"model '{self._model}' does not take the request ({self._errors.fault(error)}); give {setting}"
             ) from None
         if is_refused_key(error):
             raise self._errors.key_refused(error) from None

@@ -1,7 +1,8 @@
 """What servers say when they refuse: what it means, and how it is worded for users."""
 
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,33 @@ _NO_SUCH_MODEL = re.compile(
     r"\bmodel_not_found\b|not a valid model|\bmodel\b.{0,100}\b(does not exist|not found)\b", re.I
 )
 
+_USED_UP = re.compile(
+    r"insufficient_quota|\bcredits\b|\bcredit (balance|limit)|insufficient[ _](balance|funds|credit)"
+    r"|spend(ing)? limit|payment required|out of funds",
+    re.IGNORECASE,
+)
+_STATUS_IN_WORDS = (
+    (429, re.compile(r"rate[ _-]?limit|too many requests|throttl|resource_exhausted", re.IGNORECASE)),
+    (
+        503,
+        re.compile(
+            r"overload|unavailable|timed? ?out|bad gateway|upstream|capacity|network_error|insufficient_system_resource"
+            r"|(server|internal)[ _]error",
+            re.IGNORECASE,
+        ),
+    ),
+)
+_NOT_TAKEN = re.compile(
+    r"unsupported|not support|unrecognized|unknown (name|field|parameter)|not permitted|not allowed|deprecated|instead",
+    re.IGNORECASE,
+)
+_SETTINGS_INSTEAD = (
+    (re.compile(r"[`'\"]max_completion_tokens\b"), "llm.token_limit_key=max_completion_tokens"),
+    (re.compile(r"[`'\"]temperature\b"), "llm.extra_body={temperature:null}"),
+    (re.compile(r"[`'\"]seed\b"), "llm.extra_body={seed:null}"),
+)
+_VARIABLE_WORD = re.compile(r"\S*\d\S*")
+
 
 class ServerErrors:
     """The error messages about one server: one line each, and the key in none of them."""
@@ -45,13 +73,20 @@ class ServerErrors:
 
     def fault(self, error: "APIStatusError") -> str:
         """Return a short reason for a failed call."""
-        status = f"status {error.status_code}"
+        status, quote = f"status {error.status_code}", self.quote(error)
         if error.status_code == 429 or error.status_code >= 500:
-            # These pass, and their words differ from call to call; a code such as insufficient_quota does not.
+            # Numbers, times and names of requests differ from call to call; what is counted must not.
+            quote = _VARIABLE_WORD.sub("...", quote)
             code = str(error.code or "")
-            return f"{status} ({code})" if code.isidentifier() and self.clean(code) == code else status
-        quote = self.quote(error)
+            status = f"{status} ({code})" if code.isidentifier() and self.clean(code) == code else status
         return f"{status}: {quote}" if quote else status
+
+    def used_up(self, error: "APIStatusError") -> InputError:
+        """Say that there is no money or quota left for further calls."""
+        return InputError(
+            f"{self._url} takes no more calls ({self.fault(error)}); cached completions serve when the same command is "
+            "started again"
+        )
 
     def key_refused(self, error: "APIStatusError") -> InputError:
         """Say that the key is refused, or that one is needed."""
@@ -80,6 +115,53 @@ def is_too_long(error: "APIStatusError") -> bool:
     return error.status_code in (400, 413, 422) and bool(_TOO_LONG.search(_code_and_message(error)))
 
 
+def is_used_up(error: "APIStatusError") -> bool:
+    """Return whether money or quota is used up, so that no further call will be answered."""
+    return error.status_code == 402 or (error.status_code in (403, 429) and says_used_up(_code_and_message(error)))
+
+
+def says_used_up(words: str) -> bool:
+    """Return whether the words of a refusal are about money or quota that is used up."""
+    return bool(_USED_UP.search(words))
+
+
+def setting_instead(error: "APIStatusError") -> str:
+    """Return the setting under which a request lacks what its model does not take; empty for all other errors."""
+    said = _code_and_message(error)
+    if error.status_code not in (400, 422) or not _NOT_TAKEN.search(said):
+        return ""
+    return next((setting for name, setting in _SETTINGS_INSTEAD if name.search(said)), "")
+
+
+def status_within(body: bytes) -> int | None:
+    """Return the status that an error in the body of an answer has; None where there is an answer and no error.
+
+    Servers that pass requests on to others have sent their status 200 before they know.
+    """
+    if b'"error"' not in body:
+        return None
+    try:
+        match json.loads(body):
+            case {"error": ({**error} | str(error))} if error:
+                return _own_status(error)
+            case {"choices": [{"error": ({**error} | str(error))}, *_]} if error:
+                return _own_status(error)
+    except (ValueError, RecursionError):
+        pass
+    return None
+
+
+def _own_status(error: Mapping[str, object] | str) -> int:
+    """Return the status that an error's code is, or that its words mean; 400 where they mean none that is known."""
+    fields = {"message": error} if isinstance(error, str) else error
+    code = fields.get("code")
+    number = int(code) if isinstance(code, int) or (isinstance(code, str) and re.fullmatch("[45][0-9]{2}", code)) else 0
+    if 400 <= number < 600:
+        return number
+    words = f"{code} {fields.get('type')} {fields.get('status')} {_message(error)}"
+    return next((status for status, pattern in _STATUS_IN_WORDS if pattern.search(words)), 400)
+
+
 def is_refused_key(error: "APIStatusError") -> bool:
     """Return whether the key is refused; some servers also answer with 403 to what they find offensive."""
     return error.status_code == 401 or (error.status_code == 403 and not _FLAGGED.search(_message(error.body)))
@@ -105,6 +187,6 @@ def _message(body: object) -> str:
             return _message(first)
         case {"message": str() as message}:
             return message
-        case {"error": inner} | {"detail": inner} | {"msg": inner}:
+        case {"error": inner} | {"detail": inner} | {"msg": inner} | {"choices": [inner, *_]}:
             return _message(inner)
     return ""
