@@ -19,7 +19,7 @@ _DEPENDS_ON_LENGTH = ("dynamic", "longrope")
 """Rotary embeddings that turn the same token otherwise in a longer prompt."""
 
 
-def common_beginnings(prompts: Sequence[Sequence[int]]) -> list[tuple[int, list[int]]]:
+def common_beginnings(prompts: Sequence[list[int]]) -> list[tuple[int, list[int]]]:
     """Divide prompts into those that begin alike.
 
     They are divided further as long as that saves clearly more tokens: the prompts of each of several wordings are

@@ -196,9 +196,7 @@ class TransformersEngine:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def _kinds(
-        self, prompts: Sequence[Sequence[int]], samplings: Sequence[Sampling], limits: Sequence[int]
-    ) -> list[_Kind]:
+    def _kinds(self, prompts: Sequence[list[int]], samplings: Sequence[Sampling], limits: Sequence[int]) -> list[_Kind]:
         kinds = [_Kind(limit, None) for limit in limits]
         holds = self._settings.structured_outputs
         single = [
