@@ -163,8 +163,7 @@ def _log_likelihood(block: ResponseBlock, part: slice, places: FloatArray) -> Fl
     rivals = block.rivals[:, :, part].reshape(-1, block.losses[part].size)
     x = block.slope * places
     logs = -x[:, None] * block.losses[part]
-    highest = np.log1p(rivals.max(initial=0.0)) + max(-float(x[0]), 0.0)
-    together = max(1, int(_LARGEST_LOG // max(highest, 1.0)))
+    together = _factors_together(rivals, x)
     factors = np.empty_like(rivals)
     for node, weakness in enumerate(np.exp(-x)):
         np.multiply(rivals, weakness, out=factors)
@@ -172,6 +171,12 @@ def _log_likelihood(block: ResponseBlock, part: slice, places: FloatArray) -> Fl
         for first in range(0, len(factors), together):
             logs[node] -= np.log(np.multiply.reduce(factors[first : first + together], axis=0))
     return logs
+
+
+def _factors_together(rivals: FloatArray, x: FloatArray) -> int:
+    """Return how many factors 1 + rivals * exp(-x) have a product within the range of numbers."""
+    highest = np.log1p(rivals.max(initial=0.0)) + max(-float(x[0]), 0.0)
+    return max(1, int(_LARGEST_LOG // max(highest, 1.0)))
 
 
 def _log_mixture(
@@ -182,10 +187,18 @@ def _log_mixture(
     # Of a ranking that is no lapse against one that is.
     log_odds = np.log1p(-lapse_rate) - np.log(lapse_rate) - log_chance_at_random(len(rivals) + 1)
     constant = whole.log_rest[:, part] + log_odds
+    x = block.slope * places
+    together = _factors_together(rivals, x)
     logs = np.empty((len(places), losses.shape[1]))
-    for node, x in enumerate(block.slope * places):
-        at_node = constant - x * losses - np.log1p(rivals * np.exp(-x)).sum(axis=0)
-        logs[node] = np.logaddexp(0.0, at_node).sum(axis=0)
+    factors = np.empty_like(rivals)
+    for node, at in enumerate(x):
+        np.multiply(rivals, np.exp(-at), out=factors)
+        factors += 1.0
+        odds = constant - at * losses
+        for first in range(0, len(factors), together):
+            odds -= np.log(np.multiply.reduce(factors[first : first + together], axis=0))
+        # At most the odds at the most probable ranking, which are far from the end of the range.
+        logs[node] = np.log1p(np.exp(odds, out=odds), out=odds).sum(axis=0)
     return logs
 
 
