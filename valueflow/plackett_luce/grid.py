@@ -203,7 +203,7 @@ def _log_mixture(
 
 
 def mode_on_grid(logs: NDArray[np.floating], grid: Grid, *, prior_precision: float = 1e-3) -> FloatArray:
-    """Return the maxima of posteriors on the scale, (N,): those of parabolas through the highest nodes.
+    """Return the maxima of posteriors on the scale, (N,): those of parabolas through the nodes around the highest one.
 
     Parameters
     ----------
@@ -216,8 +216,8 @@ def mode_on_grid(logs: NDArray[np.floating], grid: Grid, *, prior_precision: flo
     inner = np.clip(top, 1, len(grid.nodes) - 2)
     before, at, after = (posterior[rows, inner + step] for step in (-1, 0, 1))
     bend = 2 * at - before - after
-    shift = np.divide(after - before, 2 * bend, out=np.zeros(len(logs)), where=bend > 0)
-    return np.where(top == inner, grid.nodes[inner] + grid.spacing * np.clip(shift, -0.5, 0.5), grid.nodes[top])
+    shift = np.divide(after - before, 2 * bend, out=(top - inner).astype(np.float64), where=bend > 0)
+    return np.asarray(grid.nodes[inner] + grid.spacing * np.clip(shift, -1.0, 1.0))
 
 
 def summarize_on_grid(
