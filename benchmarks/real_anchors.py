@@ -97,6 +97,9 @@ def main() -> int:
             "misreading_sd": {
                 part.value: fit.reliability.text_misreading_sd for part, fit in zip(vidb.anchors, fits, strict=True)
             },
+            "lapse_rate": {
+                part.value: fit.reliability.lapse_rate for part, fit in zip(vidb.anchors, fits, strict=True)
+            },
         }
     print(f"\n{'all bars met' if not missed else f'{missed} bars missed'}; {time.perf_counter() - start:.0f} s")
     record(options.out, figures | {"missed": missed})
@@ -176,10 +179,18 @@ def _calibrated(anchors: Anchors, ranked: RankedWindows, fit: JudgeFit) -> tuple
 def _on_grid(ranked: RankedWindows, fit: JudgeFit) -> tuple[float, float]:
     """Return the interval of one response."""
     assert ranked.anchors is not None
-    beta, sd = fit.reliability.discrimination, fit.reliability.text_misreading_sd
-    grid = grid_for(BOUNDS, beta, ranked.anchors.size)
-    places = fit.places[ranked.anchors]
-    logs = log_likelihoods(ranked.orders, places, ranked.responses, 1, grid, discrimination=beta, misreading_sd=sd)
+    known = fit.reliability
+    grid = grid_for(BOUNDS, known.discrimination, ranked.anchors.size)
+    logs = log_likelihoods(
+        ranked.orders,
+        fit.places[ranked.anchors],
+        ranked.responses,
+        1,
+        grid,
+        discrimination=known.discrimination,
+        misreading_sd=known.text_misreading_sd,
+        lapse_rate=known.lapse_rate,
+    )
     _, _, low, high = summarize_on_grid(logs, grid, level=INTERVAL_LEVEL)
     return float(low[0]), float(high[0])
 

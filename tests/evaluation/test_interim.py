@@ -10,17 +10,20 @@ from valueflow.plackett_luce import simulate_rankings
 from valueflow.vidb import Anchors
 
 
-def test_posteriors_are_the_definition_s_for_uneven_windows_of_two_judges() -> None:
+@pytest.mark.parametrize("lapse_rates", [(0.0, 0.0), (0.2, 0.0)])
+def test_posteriors_are_the_definition_s_for_uneven_windows_of_two_judges(lapse_rates: tuple[float, float]) -> None:
     rng = np.random.default_rng(0)
     places, judges = rng.uniform(-9, 9, (5, 3)), np.array([0, 1, 0, 1, 0])
     responses, slopes = np.array([2, 0, 2, 2, 0]), np.array([0.4, 1.7])
     orders = simulate_rankings(np.column_stack([np.zeros(5), places]), slopes[judges], rng)
-    found = grid_posterior(orders, places, responses, 3, judges, slopes)
+    found = grid_posterior(orders, places, responses, 3, judges, slopes, np.array(lapse_rates))
     for response in range(3):
         density = np.exp(-0.5 * 1e-3 * UTILITIES**2)
         for window in np.flatnonzero(responses == response):
             order, beta = tuple((orders[window] - 1).tolist()), slopes[judges[window]]
-            density = density * np.exp([log_chance(order, [u, *places[window]], beta) for u in UTILITIES.tolist()])
+            chance = np.exp([log_chance(order, [u, *places[window]], beta) for u in UTILITIES.tolist()])
+            rate = lapse_rates[judges[window]]
+            density = density * ((1 - rate) * chance + rate / 24)
         # The likelihood's nodes are float32, the ends of the grid have weights of their own.
         inner = slice(3, -3)
         np.testing.assert_allclose(

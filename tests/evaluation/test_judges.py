@@ -192,6 +192,8 @@ def test_what_is_wrong_is_said_in_a_line_each() -> None:
     liking = named(fit_judges(simulated(n=200, liking=1.5))[0].reliability)
     (line,) = judge_faults(liking)
     assert line.startswith(f"the judge likes the item shown first: {liking['position_effect']:+.2f} logits, z ")
+    lapsing = {**named(fit_judges(simulated(n=100))[0].reliability), "lapse_rate": 0.104}
+    assert judge_faults(lapsing) == ["the judge ranks about 10% of its windows at random; these count for little"]
     (line,) = judge_faults({**liking, "position_effect": -1.0})
     assert line.startswith("the judge dislikes the item shown first: -1.00 logits")
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from math import factorial
 
 import numpy as np
 import pytest
@@ -22,7 +23,13 @@ def drawn(rng: np.random.Generator, n_windows: int, k: int) -> np.ndarray:
 
 
 def simulated(
-    n: int = 60, m: int = 3, k: int = 6, beta: float = 0.8, seed: int = 1, misreading: float = 0.0
+    n: int = 60,
+    m: int = 3,
+    k: int = 6,
+    beta: float = 0.8,
+    seed: int = 1,
+    misreading: float = 0.0,
+    lapse_rate: float = 0.0,
 ) -> RankedWindows:
     rng = np.random.default_rng(seed)
     responses = np.repeat(np.arange(n), m)
@@ -30,6 +37,8 @@ def simulated(
     truth = rng.uniform(-9, 9, n)
     seen, places = (known + misreading * rng.standard_normal(len(known)) for known in (truth, POOL))
     orders = simulate_rankings(np.column_stack([seen[responses], places[anchors]]), beta, rng)
+    lapses = rng.random(n * m) < lapse_rate
+    orders[lapses] = np.argsort(rng.random((int(lapses.sum()), k)), axis=1) + 1
     windows = RankedWindows.of(responses, orders, POOL[anchors], np.full(n * m, "", dtype=object))
     return replace(windows, anchors=anchors)
 
@@ -54,9 +63,12 @@ def posterior(windows: RankedWindows, response: int, fits: Sequence[JudgeFit], g
         for row in np.flatnonzero((windows.responses == response) & windows.ranked & (windows.judges == judge)):
             places = [seen, *(np.full_like(seen, fit.places[anchor]) for anchor in windows.anchors[row])]
             placed = beta * np.stack([places[item - 1] for item in windows.orders[row]])
+            chance = np.zeros(len(seen))
             for place in range(len(placed)):
-                log += placed[place] - np.log(np.exp(placed[place:] - placed[place:].max(axis=0)).sum(axis=0))
-                log -= placed[place:].max(axis=0)
+                chance += placed[place] - np.log(np.exp(placed[place:] - placed[place:].max(axis=0)).sum(axis=0))
+                chance -= placed[place:].max(axis=0)
+            rate = fit.reliability.lapse_rate
+            log += np.log((1 - rate) * np.exp(chance) + rate / factorial(len(placed))) if rate else chance
         likelihood = np.exp(log - log.max())
         if beyond:
             weights = norm.pdf(step * np.arange(-beyond, beyond + 1), scale=sigma)
@@ -96,6 +108,23 @@ def test_mean_and_mode_are_those_of_the_posterior(misreading: float) -> None:
     )
     shared = mean.se**2 - without.standard_error**2
     np.testing.assert_allclose(shared, fits[0].reliability.text_misreading_sd ** 2, rtol=1e-9)
+
+
+def test_a_lapsing_judge_is_scored_by_the_mixture() -> None:
+    windows = simulated(n=150, misreading=1.0, lapse_rate=0.15)
+    mean, mode = score(windows, 150), score(windows, 150, point="mode")
+    fits = fit_judges(windows)
+    assert fits[0].reliability.lapse_rate == pytest.approx(0.15, abs=0.06)
+    grid = np.linspace(-10, 10, 4001)
+    for response in range(0, 150, 3):
+        density = posterior(windows, response, fits, grid)
+        center = np.average(grid, weights=density)
+        assert mean.score[response] == pytest.approx(center, abs=0.03)
+        assert mean.se[response] == pytest.approx(np.sqrt(np.average((grid - center) ** 2, weights=density)), abs=0.03)
+        # Where two places are nearly as probable, either will do.
+        assert np.interp(mode.score[response], grid, density) > 0.98
+        inside = np.interp([mean.low[response], mean.high[response]], grid, np.cumsum(density) / density.sum())
+        assert inside[1] - inside[0] > 0.89  # more where the interval spans two maxima
 
 
 def test_failed_windows_are_counted_and_teach_nothing() -> None:

@@ -98,7 +98,10 @@ class Calibration:
                 )
 
     def apply(self, fits: Sequence[JudgeFit], names: Sequence[str]) -> tuple[JudgeFit, ...]:
-        """Return what is known of judges, by name, with this misreading of texts in place of their own estimates."""
+        """Return what is known of judges, by name, with this misreading of texts in place of their own estimates.
+
+        All else, such as beta and the rate of lapses, is what their own windows tell.
+        """
         return with_misreading(fits, names, self.misreading_sd)
 
     def summary(self) -> dict[str, object]:

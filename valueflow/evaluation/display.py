@@ -13,6 +13,7 @@ _NOTABLE_EFFECT = 0.25
 """Logits of a position effect below which it is not worth a word."""
 _CONSTANT_SHARE = 0.9
 _NOTABLE_MISFIT = 0.05
+_NOTABLE_LAPSES = 0.02
 
 
 def show_evaluation(
@@ -190,6 +191,9 @@ def judge_faults(judge: Mapping[str, Any], *, left_out: bool = True) -> list[str
             f"{name} may order the anchors by chance: over {judge['anchors']} anchors z is "
             f"{judge['order_z_over_anchors']:.1f}; the intervals are wide for this reason"
         )
+    lapses = judge["lapse_rate"]
+    if lapses is not None and lapses > _NOTABLE_LAPSES:
+        faults.append(f"{name} ranks about {lapses:.0%} of its windows at random; these count for little")
     share = judge["commonest_order_share"]
     if share is not None and share > _CONSTANT_SHARE:
         order = ", ".join(str(place) for place in judge["commonest_order"])

@@ -31,6 +31,8 @@ class Interim:
         (N, G) probability of each of `UTILITIES` as the place where the judges see a response.
     discriminations
         (J,) slope of each judge.
+    lapse_rates
+        (J,) share of each judge's rankings that are given at random.
     places
         (J, A) where each judge sees each anchor, in points.
     misreading
@@ -39,6 +41,7 @@ class Interim:
 
     posterior: FloatArray
     discriminations: FloatArray
+    lapse_rates: FloatArray
     places: FloatArray
     misreading: float
 
@@ -55,6 +58,7 @@ def interim(windows: RankedWindows, responses: npt.NDArray[np.int64], anchors: A
     sample = np.argsort(content_keys(ranked), kind="stable")[: _WINDOWS_FOR_JUDGE * len(windows.judge_names)]
     fits = fit_judges(ranked[sample])
     slopes = np.array([fit.reliability.discrimination for fit in fits])
+    lapses = np.array([fit.reliability.lapse_rate for fit in fits])
     misread = np.array([fit.reliability.text_misreading_sd for fit in fits])
     # An anchor that no window has held yet is where it is rated.
     places = np.tile(anchors.intensities, (len(fits), 1))
@@ -65,8 +69,8 @@ def interim(windows: RankedWindows, responses: npt.NDArray[np.int64], anchors: A
     place[responses] = np.arange(len(responses))
     own = ranked[place[ranked.responses] >= 0]
     seen = own.intensities if own.anchors is None else places[own.judges[:, None], own.anchors]
-    posterior = grid_posterior(own.orders, seen, place[own.responses], len(responses), own.judges, slopes)
-    return Interim(posterior, slopes, places, misreading=float(np.sqrt((misread**2).sum()) / len(misread)))
+    posterior = grid_posterior(own.orders, seen, place[own.responses], len(responses), own.judges, slopes, lapses)
+    return Interim(posterior, slopes, lapses, places, misreading=float(np.sqrt((misread**2).sum()) / len(misread)))
 
 
 def grid_posterior(
@@ -76,6 +80,7 @@ def grid_posterior(
     n_responses: int,
     judges: npt.NDArray[np.int64],
     discriminations: FloatArray,
+    lapse_rates: FloatArray,
 ) -> FloatArray:
     """Return the posterior (N, G) on the grid, given R rankings.
 
@@ -85,13 +90,14 @@ def grid_posterior(
         (R, K) item numbers, the most supportive first, and (R, K-1) where the judge sees the anchors.
     responses, n_responses
         (R,) which response, of N.
-    judges, discriminations
-        (R,) which judge, and (J,) their slopes.
+    judges, discriminations, lapse_rates
+        (R,) which judge, and (J,) their slopes and shares of lapses.
     """
     density = np.tile(-0.5 * PRIOR_PRECISION * UTILITIES**2, (n_responses, 1))
-    for judge, beta in enumerate(discriminations.tolist()):
+    for judge, (beta, lapse_rate) in enumerate(zip(discriminations.tolist(), lapse_rates.tolist(), strict=True)):
         own = judges == judge
-        density += log_likelihoods(orders[own], places[own], responses[own], n_responses, _GRID, discrimination=beta)
+        arrays = orders[own], places[own], responses[own], n_responses, _GRID
+        density += log_likelihoods(*arrays, discrimination=beta, lapse_rate=lapse_rate)
     # In place: this one array is what a million responses need room for.
     density -= density.max(axis=1, keepdims=True)
     np.exp(density, out=density)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from valueflow.judge import RankedWindows, commonest_order
 from valueflow.plackett_luce import (
+    PlacesFit,
     anchor_kendall_tau,
     check_order,
     fit_places,
@@ -56,12 +57,15 @@ class Reliability:
     discrimination_se
         Its standard error; NaN where it was not estimated.
     slope_in_ratings
-        What beta is where misreading counts as noise: how sharply the judge tells ratings apart in a window; 1 where it
-        cannot be estimated, NaN for a panel as a whole.
+        What beta is where misreading and lapses count as noise: how sharply the judge tells ratings apart in a window;
+        1 where it cannot be estimated, NaN for a panel as a whole.
     misreading_sd
         How far, in points, the judge sees anchors from their ratings, always in the same way (see `fit_places`).
     text_misreading_sd
         How far it misreads texts: without what the ratings' own standard errors explain, where the VIDB has them.
+    lapse_rate
+        Share of its rankings that are lapses: given at random, whatever the texts are. 0 where the anchors' orders do
+        not clearly show any, NaN for a panel as a whole.
     source
         Of beta: `estimated`, `pooled` (over the jobs of a sweep), `assumed` (one anchor per window, or equal ones: no
         order to learn from), or `one per judge` (a panel: its judges have slopes of their own).
@@ -90,6 +94,7 @@ class Reliability:
     slope_in_ratings: float
     misreading_sd: float
     text_misreading_sd: float
+    lapse_rate: float
     source: Literal["estimated", "pooled", "assumed", "one per judge"]
     position_effect: float
     position_effect_se: float
@@ -198,7 +203,7 @@ def _fit_judge(
     known = errors[seen][~np.isnan(errors[seen])]
     text_sd = float(np.sqrt(max(variance - float(np.mean(known**2)), 0.0))) if len(known) else fit.misreading_sd
     effect, firsts, commonest = _of_positions(own, places_in_window, fit.place[orders])
-    slope, covered = _anchors_as_responses(orders, rated, fit.place, fit.discrimination, text_sd, per_response)
+    slope, covered = _anchors_as_responses(orders, rated, fit, text_sd, per_response)
     places = ratings.copy()
     places[seen] = fit.place
     reliability = Reliability(
@@ -212,6 +217,7 @@ def _fit_judge(
         slope_in_ratings=fit.slope_in_ratings,
         misreading_sd=fit.misreading_sd,
         text_misreading_sd=text_sd,
+        lapse_rate=fit.lapse_rate,
         source="estimated",
         position_effect=effect[0],
         position_effect_se=effect[1],
@@ -239,6 +245,7 @@ def _assumed(own: RankedWindows, n_anchors: int) -> Reliability:
         slope_in_ratings=1.0,
         misreading_sd=0.0,
         text_misreading_sd=0.0,
+        lapse_rate=0.0,
         source="assumed",
         position_effect=nan,
         position_effect_se=nan,
@@ -273,8 +280,7 @@ def _of_positions(
 def _anchors_as_responses(
     orders: npt.NDArray[np.int64],
     ratings: FloatArray,
-    places: FloatArray,
-    discrimination: float,
+    fit: PlacesFit,
     misreading_sd: float,
     per_response: int,
 ) -> tuple[float, float]:
@@ -294,15 +300,16 @@ def _anchors_as_responses(
     columns, place = np.arange(j), place[:, None]
     others = np.take_along_axis(orders[window], columns[:-1] + (columns[:-1] >= place), axis=1)
     rankings = np.where(columns == place, 1, columns + 2 - (columns > place))
-    grid = grid_for(BOUNDS, discrimination, per_response * (j - 1))
+    grid = grid_for(BOUNDS, fit.discrimination, per_response * (j - 1))
     logs = log_likelihoods(
         rankings,
-        places[others],
+        fit.place[others],
         member,
         len(scored),
         grid,
-        discrimination=discrimination,
+        discrimination=fit.discrimination,
         misreading_sd=misreading_sd,
+        lapse_rate=fit.lapse_rate,
     )
     mean, _, low, high = summarize_on_grid(logs, grid, level=INTERVAL_LEVEL)
     rating = ratings[scored // _PARTS]

@@ -90,6 +90,7 @@ def try_misreadings(windows: RankedWindows, fit: JudgeFit, known: FloatArray) ->
             grid,
             discrimination=beta,
             misreading_sd=float(sd),
+            lapse_rate=fit.reliability.lapse_rate,
         )
         _, _, low, high = summarize_on_grid(logs, grid, level=INTERVAL_LEVEL, prior_precision=_PRIOR_PRECISION)
         posterior = logs - 0.5 * _PRIOR_PRECISION * grid.nodes**2

@@ -111,6 +111,7 @@ def joint_reliability(ranked: RankedWindows | None, fits: Sequence[JudgeFit]) ->
         slope_in_ratings=nan,
         misreading_sd=nan,
         text_misreading_sd=nan,
+        lapse_rate=nan,
         source="one per judge",
         position_effect=nan,
         position_effect_se=nan,

@@ -82,6 +82,7 @@ def judge_in_rounds(
                 known.discriminations,
                 met,
                 uniforms,
+                lapse_rates=known.lapse_rates,
                 repeat_factor=sampling.repeat_factor,
                 left_out=None if own is None else own[going],
             )

@@ -120,7 +120,11 @@ def equivalent_bucket_windows(
     shape = (n_judges, _SIMULATED, most)
     seen = known.places[:, drawn].reshape(-1, k - 1)
     items = np.column_stack([np.tile(np.repeat(truth, most), n_judges), seen])
-    orders = simulate_rankings(items, np.repeat(known.discriminations, _SIMULATED * most), rng)
+    slopes = np.repeat(known.discriminations, _SIMULATED * most)
+    if known.lapse_rates.any():
+        # At a slope of zero every order is equally likely.
+        slopes[rng.random(len(slopes)) < np.repeat(known.lapse_rates, _SIMULATED * most)] = 0.0
+    orders = simulate_rankings(items, slopes, rng)
     ranked, anchors_seen = orders.reshape(*shape, k), seen.reshape(*shape, k - 1)
     judges, responses, _ = np.indices(shape)
     sds: list[float] = []
@@ -132,6 +136,7 @@ def equivalent_bucket_windows(
             _SIMULATED,
             judges[:, :, :count].ravel(),
             known.discriminations,
+            known.lapse_rates,
         )
         sds.append(float(posterior_sd(posterior, UTILITIES).mean()))
         if sds[-1] <= mean_sd:

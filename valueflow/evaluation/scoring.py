@@ -27,6 +27,7 @@ from valueflow.plackett_luce import (
     fit_utilities,
     grid_for,
     log_likelihoods,
+    mode_on_grid,
     outfit,
     summarize_on_grid,
     summarize_posterior,
@@ -116,8 +117,8 @@ def score_windows(
     n_responses
         N.
     estimator
-        `map`: beta, misreading and places of the anchors from the orders in which each judge put them, prior, posterior
-        on the scale; the mean by marginal maximum likelihood.
+        `map`: beta, misreading, lapses and places of the anchors from the orders in which each judge put them, prior,
+        posterior on the scale; the mean by marginal maximum likelihood.
         `window_guarded`: the published rule, beta = 1, with its guards, and the plain mean of its scores.
     point
         What of the posterior `map` reports: its `mean` over the scale, which has the least expected
@@ -203,11 +204,15 @@ def _by_posterior(
         learning_rate=learning_rate,
     )
     logs, grid = _likelihoods(ranked, places, n, fits)
-    mean, _, low, high = np.where(mode.converged, summarize_on_grid(logs, grid, level=INTERVAL_LEVEL), np.nan)
-    # A text is misread in all its windows: no number of them takes this part away.
-    shared = _misreading_variance(ranked, n, fits)
-    score = mean if point == "mean" else np.clip(mode.utility, *BOUNDS)
-    se = np.sqrt(mode.standard_error**2 + shared)
+    mean, spread, low, high = np.where(mode.converged, summarize_on_grid(logs, grid, level=INTERVAL_LEVEL), np.nan)
+    if any(fit.reliability.lapse_rate > 0 for fit in counting):
+        # With lapses a posterior can have several maxima, and the curvature at one of them says little of the others.
+        score = mean if point == "mean" else np.where(mode.converged, mode_on_grid(logs, grid), np.nan)
+        se = spread
+    else:
+        # A text is misread in all its windows: no number of them takes this part away.
+        score = mean if point == "mean" else np.clip(mode.utility, *BOUNDS)
+        se = np.sqrt(mode.standard_error**2 + _misreading_variance(ranked, n, fits))
     shifts = _beta_shifts(ranked, places, fits, n)
     np.exp(logs, out=logs)
     estimate = estimate_mean(logs, grid, mode.converged, clusters, line, shifts)
@@ -227,8 +232,8 @@ def _by_posterior(
 def _outfits(ranked: RankedWindows, n: int, fits: Sequence[JudgeFit]) -> tuple[FloatArray, FloatArray]:
     """Return the outfit of each response and its p-value, (N,).
 
-    Anchors are where they are rated, and misreading counts as noise: that places are uncertain must not make a response
-    look odd.
+    Anchors are where they are rated, and misreading and lapses count as noise: that places are uncertain, or one window
+    in ten is ranked at random, must not make a response look odd.
     """
     slopes = np.array([fit.reliability.slope_in_ratings for fit in fits])[ranked.judges]
     arrays = ranked.orders, ranked.intensities, ranked.responses
@@ -297,6 +302,7 @@ def _likelihoods(
             grid,
             discrimination=betas[number],
             misreading_sd=fits[number].reliability.text_misreading_sd,
+            lapse_rate=fits[number].reliability.lapse_rate,
         )
     if len(present) > 1:
         logs -= logs.max(axis=1, keepdims=True)

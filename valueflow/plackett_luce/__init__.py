@@ -9,7 +9,7 @@ numbers, most supportive first. Utilities are in points of the anchors' intensit
 from .adaptive import AnchorChoice, anchor_information, choose_anchors, posterior_sd
 from .agreement import kendall_w
 from .discrimination import DiscriminationFit, anchor_kendall_tau, fit_discrimination
-from .grid import LOWEST_LOG_LIKELIHOOD, Grid, grid_for, log_likelihoods, summarize_on_grid
+from .grid import LOWEST_LOG_LIKELIHOOD, Grid, grid_for, log_likelihoods, mode_on_grid, summarize_on_grid
 from .guarded import window_guarded
 from .items import ItemFit, fit_items
 from .misfit import outfit
@@ -52,6 +52,7 @@ __all__ = [
     "grid_for",
     "kendall_w",
     "log_likelihoods",
+    "mode_on_grid",
     "outfit",
     "posterior_sd",
     "simulate_rankings",

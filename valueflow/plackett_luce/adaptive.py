@@ -36,7 +36,9 @@ class AnchorChoice:
     information: FloatArray
 
 
-def anchor_information(utilities: ArrayLike, places: ArrayLike, discriminations: ArrayLike) -> FloatArray:
+def anchor_information(
+    utilities: ArrayLike, places: ArrayLike, discriminations: ArrayLike, lapse_rates: ArrayLike = 0.0
+) -> FloatArray:
     """Return the information about a response's utility that a comparison with each anchor gives.
 
     Parameters
@@ -47,18 +49,22 @@ def anchor_information(utilities: ArrayLike, places: ArrayLike, discriminations:
         Where each judge that ranks the window sees each anchor, in points; (A,) where all see them there.
     discriminations : (J,) array of float
         Slope beta of each judge, per point.
+    lapse_rates : (J,) array of float or float, default 0
+        Share e of each judge's rankings that are given at random, and tell nothing.
 
     Returns
     -------
     (G, A) float array
-        Per squared point: ``sum_j beta_j**2 s_j (1 - s_j)``.
+        Per squared point: ``sum_j (1 - e_j) beta_j**2 s_j (1 - s_j)``.
     """
     grid, slopes = np.asarray(utilities, dtype=np.float64), np.asarray(discriminations, dtype=np.float64)
     seen = np.asarray(places, dtype=np.float64)
     information = np.zeros((grid.size, seen.shape[-1]))
-    for beta, own in zip(slopes.tolist(), np.broadcast_to(seen, (slopes.size, seen.shape[-1])), strict=True):
+    weights = np.broadcast_to((1 - np.asarray(lapse_rates, dtype=np.float64)) * slopes**2, slopes.shape)
+    seen = np.broadcast_to(seen, (slopes.size, seen.shape[-1]))
+    for beta, weight, own in zip(slopes.tolist(), weights.tolist(), seen, strict=True):
         logits = beta * np.subtract.outer(grid, own)
-        information += beta**2 * expit(logits) * expit(-logits)
+        information += weight * expit(logits) * expit(-logits)
     return information
 
 
@@ -70,6 +76,7 @@ def choose_anchors(
     met: NDArray[np.integer],
     uniforms: FloatArray,
     *,
+    lapse_rates: ArrayLike = 0.0,
     repeat_factor: float = 0.7,
     left_out: NDArray[np.integer] | None = None,
 ) -> AnchorChoice:
@@ -84,7 +91,7 @@ def choose_anchors(
         Probabilities of the utilities; each row sums to 1.
     utilities : (G,) array of float
         The grid, in points.
-    places, discriminations
+    places, discriminations, lapse_rates
         As in :func:`anchor_information`.
     met : (N, M) array of int
         Anchors that each response has met, one as often as it was met.
@@ -112,7 +119,7 @@ def choose_anchors(
     # Anchors at one place tell equally much, to the last bit: computed once, they tie.
     levels, level_of = np.unique(np.atleast_2d(places), axis=1, return_inverse=True)
     level_of = level_of.ravel()
-    information = anchor_information(utilities, levels, discriminations)
+    information = anchor_information(utilities, levels, discriminations, lapse_rates)
     chosen, expected = np.empty((n_responses, size), dtype=np.intp), np.empty(n_responses)
     step = max(1, BLOCK_NUMBERS * 8 // n_anchors)
     for first in range(0, n_responses, step):

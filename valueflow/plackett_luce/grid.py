@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 
-from .windows import FloatArray, IntArray, ResponseBlock, check_windows, response_blocks
+from .lapses import log_chance_at_random
+from .windows import FloatArray, IntArray, ResponseBlock, WholeWindows, check_windows, response_blocks
 
 _COARSEST, _FINEST = 0.5, 0.02
 """Spacing of nodes, in points."""
@@ -86,12 +87,16 @@ def log_likelihoods(
     *,
     discrimination: float,
     misreading_sd: float = 0.0,
+    lapse_rate: float = 0.0,
 ) -> NDArray[np.float32]:
     r"""Evaluate the log-likelihood of responses at the nodes of a grid.
 
     The judge sees a text of intensity u at a place y in all its windows, normal around u with standard deviation sigma:
 
     .. math:: \ell(u) = \log \int \prod_w P(\pi_w \mid y) \, N(y; u, \sigma^2) \, dy
+
+    A judge that lapses in a share e of its rankings has ``(1 - e) P + e / K!`` in place of P. Rankings that are next to
+    impossible wherever the text is then say next to nothing of it.
 
     Parameters
     ----------
@@ -103,6 +108,8 @@ def log_likelihoods(
         Slope beta of the judge, per point.
     misreading_sd
         sigma, in points.
+    lapse_rate
+        e, at least 0 and below 1.
 
     Returns
     -------
@@ -116,17 +123,22 @@ def log_likelihoods(
     """
     if not (np.isfinite(misreading_sd) and misreading_sd >= 0):
         raise ValueError(f"misreading_sd must be finite and not below zero, got {misreading_sd}")
+    if not 0 <= lapse_rate < 1:
+        raise ValueError(f"lapse_rate must be at least 0 and below 1, got {lapse_rate}")
     windows = check_windows(rankings, anchor_utilities, response_index, n_responses, discrimination)
     spacing, nodes = grid.spacing, grid.nodes
     beyond = int(np.ceil(min(_REACH * misreading_sd, _FURTHEST) / spacing))
     places = nodes[0] + spacing * np.arange(-beyond, len(nodes) + beyond)
     blur = _normal_weights(nodes, places, spacing, misreading_sd)
     found = np.zeros((n_responses, len(nodes)), dtype=np.float32)
-    for responses, block in response_blocks(windows):
+    for responses, block in response_blocks(windows, with_whole=lapse_rate > 0):
         step = max(1, _NUMBERS // len(places))
         for first in range(0, len(responses), step):
             part = slice(first, first + step)
-            logs = _log_likelihood(block, part, places)
+            if block.whole is None:
+                logs = _log_likelihood(block, part, places)
+            else:
+                logs = _log_mixture(block, block.whole, part, places, lapse_rate)
             logs -= logs.max(axis=0)
             if blur is not None:
                 # What underflows is e^-690 of the most likely place.
@@ -151,8 +163,7 @@ def _log_likelihood(block: ResponseBlock, part: slice, places: FloatArray) -> Fl
     rivals = block.rivals[:, :, part].reshape(-1, block.losses[part].size)
     x = block.slope * places
     logs = -x[:, None] * block.losses[part]
-    highest = np.log1p(rivals.max(initial=0.0)) + max(-float(x[0]), 0.0)
-    together = max(1, int(_LARGEST_LOG // max(highest, 1.0)))
+    together = _factors_together(rivals, x)
     factors = np.empty_like(rivals)
     for node, weakness in enumerate(np.exp(-x)):
         np.multiply(rivals, weakness, out=factors)
@@ -160,6 +171,53 @@ def _log_likelihood(block: ResponseBlock, part: slice, places: FloatArray) -> Fl
         for first in range(0, len(factors), together):
             logs[node] -= np.log(np.multiply.reduce(factors[first : first + together], axis=0))
     return logs
+
+
+def _factors_together(rivals: FloatArray, x: FloatArray) -> int:
+    """Return how many factors 1 + rivals * exp(-x) have a product within the range of numbers."""
+    highest = np.log1p(rivals.max(initial=0.0)) + max(-float(x[0]), 0.0)
+    return max(1, int(_LARGEST_LOG // max(highest, 1.0)))
+
+
+def _log_mixture(
+    block: ResponseBlock, whole: WholeWindows, part: slice, places: FloatArray, lapse_rate: float
+) -> FloatArray:
+    """Evaluate the same, up to a constant, of a judge that gives this share of its rankings at random."""
+    rivals, losses = block.rivals[:, :, part], whole.losses[:, part]
+    # Of a ranking that is no lapse against one that is.
+    log_odds = np.log1p(-lapse_rate) - np.log(lapse_rate) - log_chance_at_random(len(rivals) + 1)
+    constant = whole.log_rest[:, part] + log_odds
+    x = block.slope * places
+    together = _factors_together(rivals, x)
+    logs = np.empty((len(places), losses.shape[1]))
+    factors = np.empty_like(rivals)
+    for node, at in enumerate(x):
+        np.multiply(rivals, np.exp(-at), out=factors)
+        factors += 1.0
+        odds = constant - at * losses
+        for first in range(0, len(factors), together):
+            odds -= np.log(np.multiply.reduce(factors[first : first + together], axis=0))
+        # At most the odds at the most probable ranking, which are far from the end of the range.
+        logs[node] = np.log1p(np.exp(odds, out=odds), out=odds).sum(axis=0)
+    return logs
+
+
+def mode_on_grid(logs: NDArray[np.floating], grid: Grid, *, prior_precision: float = 1e-3) -> FloatArray:
+    """Return the maxima of posteriors on the scale, (N,): those of parabolas through the nodes around the highest one.
+
+    Parameters
+    ----------
+    logs, grid, prior_precision
+        As in `summarize_on_grid`.
+    """
+    rows = np.arange(len(logs))
+    posterior = logs - 0.5 * prior_precision * grid.nodes**2
+    top = posterior.argmax(axis=1)
+    inner = np.clip(top, 1, len(grid.nodes) - 2)
+    before, at, after = (posterior[rows, inner + step] for step in (-1, 0, 1))
+    bend = 2 * at - before - after
+    shift = np.divide(after - before, 2 * bend, out=(top - inner).astype(np.float64), where=bend > 0)
+    return np.asarray(grid.nodes[inner] + grid.spacing * np.clip(shift, -1.0, 1.0))
 
 
 def summarize_on_grid(

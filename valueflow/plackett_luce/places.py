@@ -4,6 +4,9 @@ A judge that always reads a text in the same way makes the same mistake in each 
 of rating r has a place p of its own in the judge's eyes, ``p_a ~ N(r_a, sigma^2)``, and windows are ranked by
 Plackett-Luce with the logits ``x_a = beta * p_a``. Beta and sigma have the highest marginal posterior, the places being
 integrated out by Laplace's approximation.
+
+A judge may also lapse, and give an order at random (see `lapses`). Which windows are lapses is not known: each counts
+by the chance that it is none, which depends on the places (expectation-maximization).
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.sparse import coo_array, diags_array
 from scipy.sparse.linalg import LinearOperator, cg
 
+from .lapses import chance_of_no_lapse, fit_lapse_rate, gain_by_lapses, log_chance_at_random
 from .order_check import rating_correlation
 from .windows import FloatArray, IntArray
 
@@ -50,6 +54,15 @@ _LOWEST_LOG = -300.0
 _STEP = 1e-3
 """Of differences in log beta and log sigma."""
 
+_CLEAR_GAIN = 5.0
+"""Of the log-posterior: lapses that add less to it may be a judge's noise, and do not count."""
+
+_NOTABLE_GAIN = 1.0
+"""The same before the judge is fitted again; where lapses add less then, they are not looked into."""
+
+_LAPSE_STEPS, _SAME_RATE = 25, 0.01
+"""Most steps of expectation-maximization, and the relative change of the share of lapses that ends them."""
+
 
 @dataclass(frozen=True)
 class PlacesFit:
@@ -62,13 +75,15 @@ class PlacesFit:
     discrimination_se : float
         Standard error of beta.
     slope_in_ratings : float
-        Slope of the judge's logits in the ratings themselves: what beta is where misreading counts as noise.
+        Slope of the judge's logits in the ratings themselves: what beta is where misreading and lapses count as noise.
     misreading_sd : float
         sigma, in points: standard deviation of places around ratings, the root of the expected variance. That is the
         most probable variance times A / (A - 4): of A squares about a line, A - 2 are free, and the mean of a variance
         with so many is its sum over A - 4. At most three times the most probable.
     place : (A,) float array
         Most probable place of each anchor, in points; its rating where it is in no window.
+    lapse_rate : float
+        Share of windows that the judge ranks at random; 0 where the orders do not clearly say that there are any.
     """
 
     discrimination: float
@@ -76,6 +91,7 @@ class PlacesFit:
     slope_in_ratings: float
     misreading_sd: float
     place: FloatArray
+    lapse_rate: float
 
 
 def fit_places(orders: ArrayLike, ratings: ArrayLike) -> PlacesFit:
@@ -88,7 +104,8 @@ def fit_places(orders: ArrayLike, ratings: ArrayLike) -> PlacesFit:
         \int \prod_w P(\pi_w \mid x) \prod_a N(x_a; \beta r_a, \beta^2 \sigma^2) \, dx
 
     times a log-normal prior on beta (median 0.5, standard deviation 1 of its logarithm) and a half-normal one on sigma
-    (5 points).
+    (5 points). A share e of lapses, where it raises this posterior clearly (by a factor of 150), replaces P by
+    ``(1 - e) P + e / J!``; its prior is Beta(1, 5).
 
     Parameters
     ----------
@@ -105,6 +122,8 @@ def fit_places(orders: ArrayLike, ratings: ArrayLike) -> PlacesFit:
     References
     ----------
     Tierney, L. and Kadane, J. B. (1986). Accurate approximations for posterior moments and marginal densities. JASA 81.
+    Dempster, A. P., Laird, N. M. and Rubin, D. B. (1977). Maximum likelihood from incomplete data via the EM algorithm.
+    Journal of the Royal Statistical Society B 39(1).
     """
     order, rating = np.asarray(orders), np.asarray(ratings, dtype=np.float64)
     if order.ndim != 2 or order.shape[1] < 2 or not np.issubdtype(order.dtype, np.integer):
@@ -116,25 +135,65 @@ def fit_places(orders: ArrayLike, ratings: ArrayLike) -> PlacesFit:
     if not (order.size and np.ptp(rating[order], axis=1).any()):
         raise ValueError("places need a window with two anchors of different ratings")
     seen, member = np.unique(order, return_inverse=True)
-    problem = _Problem(np.ascontiguousarray(member.reshape(order.shape).T), rating[seen])
-    logs = problem.maximize()
-    # The logarithm of a bound, taken back, can lie beyond it by rounding.
-    beta, sigma = np.exp(logs).clip(max=[HIGHEST_DISCRIMINATION, _MOST_MISREADING])
-    place = rating.copy()
-    place[seen] = np.clip(problem.logits(beta, sigma) / beta, -_FURTHEST_PLACE, _FURTHEST_PLACE)
-    expected = sigma * np.sqrt(len(seen) / max(len(seen) - 4, len(seen) / 3))
-    slope = float(np.exp(problem.log_slope_in_ratings))
-    return PlacesFit(float(beta), float(beta * problem.log_slope_se(logs)), slope, float(expected), place)
+    plain = _Problem(np.ascontiguousarray(member.reshape(order.shape).T), rating[seen])
+
+    def found(problem: _Problem, logs: FloatArray, lapse_rate: float) -> PlacesFit:
+        # The logarithm of a bound, taken back, can lie beyond it by rounding.
+        beta, sigma = np.exp(logs).clip(max=[HIGHEST_DISCRIMINATION, _MOST_MISREADING])
+        place = rating.copy()
+        place[seen] = np.clip(problem.logits(beta, sigma) / beta, -_FURTHEST_PLACE, _FURTHEST_PLACE)
+        expected = sigma * np.sqrt(len(seen) / max(len(seen) - 4, len(seen) / 3))
+        slope = float(np.exp(plain.log_slope_in_ratings))
+        error = float(beta * problem.log_slope_se(logs))
+        return PlacesFit(float(beta), error, slope, float(expected), place, lapse_rate)
+
+    logs = plain.maximize()
+    without = found(plain, logs, 0.0)
+    lapsing = _with_lapses(plain, logs)
+    return without if lapsing is None else found(*lapsing)
+
+
+def _with_lapses(plain: _Problem, logs: FloatArray) -> tuple[_Problem, FloatArray, float] | None:
+    """Return the problem in which windows count by their chance of being no lapse, its maximum, and their share.
+
+    None where lapses do not clearly explain the orders better than `plain` does with its maximum at `logs`, or the
+    slope alone calls all orders random.
+    """
+    if plain.log_slope_in_ratings < np.log(2 * LOWEST_DISCRIMINATION):
+        return None
+    log_chance = plain.log_chances(logs)
+    surprise = plain.log_at_random - log_chance
+    rate = fit_lapse_rate(surprise)
+    if gain_by_lapses(surprise, rate) < _NOTABLE_GAIN:
+        return None
+    least = plain.loss(logs)
+    for _ in range(_LAPSE_STEPS):
+        counts = chance_of_no_lapse(surprise, rate)
+        problem = _Problem(plain.anchors, plain.ratings, counts)
+        logs = problem.maximize()
+        log_chance = problem.log_chances(logs)
+        surprise = plain.log_at_random - log_chance
+        before, rate = rate, fit_lapse_rate(surprise)
+        if rate == 0:
+            return None
+        if abs(rate - before) <= _SAME_RATE * rate:
+            break
+    # In place of what windows add by their counts, what they add as a mixture.
+    loss = problem.loss(logs) - float((1 - counts) @ log_chance) - gain_by_lapses(surprise, rate)
+    return (problem, logs, rate) if least - loss > _CLEAR_GAIN else None
 
 
 class _Problem:
     """The marginal posterior of log beta and log sigma; keeps the last logits to start the next search from."""
 
-    def __init__(self, places: IntArray, ratings: FloatArray) -> None:
+    def __init__(self, places: IntArray, ratings: FloatArray, counts: FloatArray | None = None) -> None:
         self.anchors = places  # (J, W) anchor at each place, the most supportive first
         self.ratings = ratings
+        self.counts = counts  # (W,) how much each window counts; None: all count as one
+        self.log_at_random = log_chance_at_random(len(places))
         n = len(ratings)
-        self.picked = np.bincount(places[:-1].ravel(), minlength=n).astype(np.float64)
+        each = None if counts is None else np.tile(counts, len(places) - 1)
+        self.picked = np.bincount(places[:-1].ravel(), each, minlength=n).astype(np.float64)
         first, second = np.triu_indices(len(places), k=1)
         self.is_dense = n <= _DENSE_UP_TO
         self.pairs = (places[first] * n + places[second]).ravel() if self.is_dense else np.empty(0, dtype=np.intp)
@@ -292,16 +351,31 @@ class _Problem:
 
     def _likelihood(self, logits: FloatArray) -> tuple[float, FloatArray, tuple[FloatArray, FloatArray, FloatArray]]:
         """Return log-likelihood, gradient, and by place: strengths, sums of 1 / total and of its square over stages."""
-        at = logits[self.anchors]
-        at -= at.max(axis=0)
-        strengths = np.exp(np.maximum(at, _LOWEST_LOG, out=at))
-        totals = np.cumsum(strengths[::-1], axis=0)[::-1][:-1]
-        value = float(at[:-1].sum() - np.log(totals).sum())
+        at, strengths, totals = self._stages(logits)
         inverse = 1 / totals
         own, joint = np.cumsum(inverse, axis=0), np.cumsum(inverse**2, axis=0)
+        if self.counts is None:
+            value = float(at[:-1].sum() - np.log(totals).sum())
+        else:
+            value = float((at[:-1].sum(axis=0) - np.log(totals).sum(axis=0)) @ self.counts)
+            own *= self.counts
+            joint *= self.counts
         own, joint = np.concatenate([own, own[-1:]]), np.concatenate([joint, joint[-1:]])
         expected = np.bincount(self.anchors.ravel(), (strengths * own).ravel(), minlength=len(logits))
         return value, self.picked - expected, (strengths, own, joint)
+
+    def log_chances(self, logs: FloatArray) -> FloatArray:
+        """Return the log-probability (W,) of each window's order at the most probable places."""
+        beta, sigma = np.exp(logs)
+        at, _, totals = self._stages(self.logits(beta, sigma))
+        return np.asarray(at[:-1].sum(axis=0) - np.log(totals).sum(axis=0))
+
+    def _stages(self, logits: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return logits and strengths by place, relative to a window's strongest, and the totals of those left."""
+        at = logits[self.anchors]
+        at -= at.max(axis=0)
+        strengths = np.exp(np.maximum(at, _LOWEST_LOG, out=at))
+        return at, strengths, np.cumsum(strengths[::-1], axis=0)[::-1][:-1]
 
     def _information(self, weights: tuple[FloatArray, FloatArray, FloatArray]) -> FloatArray:
         """Return the observed information of the windows, a graph's Laplacian, (A, A)."""

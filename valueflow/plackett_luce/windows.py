@@ -55,6 +55,18 @@ class ResponseBlock:
     losses: FloatArray  # (n,) number of anchors placed above the response, each counted ``relative`` times
     slope: float  # the smallest discrimination beta of any window of the whole input
     relative: FloatArray | None  # (M, n) discrimination of each window over ``slope``; None where all share it
+    whole: WholeWindows | None = None  # where asked for
+
+
+@dataclass(frozen=True)
+class WholeWindows:
+    """What it takes to know the probability of each window's whole ranking.
+
+    Its logarithm is ``log_rest - losses * x - sum_k log(1 + rivals_k * exp(-x))``.
+    """
+
+    losses: FloatArray  # (M, n) number of anchors placed above the response
+    log_rest: FloatArray  # (M, n) what does not depend on the response
 
 
 def check_rankings(rankings: ArrayLike, anchor_utilities: ArrayLike) -> tuple[NDArray[np.integer], FloatArray]:
@@ -150,10 +162,17 @@ def check_windows(
     )
 
 
-def response_blocks(windows: AnchoredWindows) -> Iterator[tuple[IntArray, ResponseBlock]]:
+def response_blocks(windows: AnchoredWindows, *, with_whole: bool = False) -> Iterator[tuple[IntArray, ResponseBlock]]:
     """Lay windows out by response, block after block.
 
     Responses that have equally many windows share a block: blocks need no padding, however uneven the responses are.
+
+    Parameters
+    ----------
+    windows
+        Checked; of one slope where `with_whole` is true.
+    with_whole
+        Whether blocks hold their `whole`.
 
     Yields
     ------
@@ -187,10 +206,10 @@ def response_blocks(windows: AnchoredWindows) -> Iterator[tuple[IntArray, Respon
         if order is not None or high - low != responses.size * m:
             rows = (starts[responses][:, None] + np.arange(m)).ravel()
             rows = rows if order is None else order[rows]
-        yield responses, _lay_out(windows, rows, m)
+        yield responses, _lay_out(windows, rows, m, with_whole)
 
 
-def _lay_out(windows: AnchoredWindows, rows: slice | IntArray, m: int) -> ResponseBlock:
+def _lay_out(windows: AnchoredWindows, rows: slice | IntArray, m: int, with_whole: bool) -> ResponseBlock:
     """Gather the windows ``rows``, m of each response, into one block."""
     rankings, anchors = windows.rankings[rows], windows.anchors[rows]
     k = rankings.shape[1]
@@ -207,6 +226,8 @@ def _lay_out(windows: AnchoredWindows, rows: slice | IntArray, m: int) -> Respon
         relative = np.ascontiguousarray(per_window) / slope
         logits *= relative
     logits *= slope
+    # Each anchor is picked once, whatever the order; what it was picked from is taken off below.
+    log_rest = logits.sum(axis=0) if with_whole else None
     np.exp(logits, out=logits)
 
     items = np.array(rankings.reshape(n, m, k).transpose(2, 1, 0), dtype=np.intp, order="C")
@@ -224,12 +245,18 @@ def _lay_out(windows: AnchoredWindows, rows: slice | IntArray, m: int) -> Respon
     remaining = picked[k - 1]
     waiting = is_response[k - 1].astype(np.float64)  # 1 where the response is still unpicked
     losses = waiting.copy()
+    if log_rest is not None:
+        log_rest -= np.log(np.where(waiting, 1.0, remaining))
     for stage in range(k - 2, -1, -1):
         remaining += picked[stage]
         waiting += is_response[stage]
         np.multiply(remaining, waiting, out=rivals[stage])
         if stage:
             losses += waiting
+        if log_rest is not None:
+            # Once the response is picked, stages do not depend on it.
+            log_rest -= np.log(np.where(waiting, 1.0, remaining))
+    whole = None if log_rest is None else WholeWindows(losses.copy(), log_rest)
     if relative is not None:
         losses *= relative
-    return ResponseBlock(rivals, losses.sum(axis=0), slope, relative)
+    return ResponseBlock(rivals, losses.sum(axis=0), slope, relative, whole)
