@@ -8,6 +8,7 @@ from valueflow.judge.prompts import RankingExample, RankingPrompt
 from valueflow.judge.protocol import Criterion, Judge, Progress
 from valueflow.judge.reports import summed_report
 from valueflow.judge.settings import ConfiguredJudge
+from valueflow.judge.utilities import TextJudge, TextUtilities
 from valueflow.judge.windows import LONGEST_REASON, RankedWindows, Windows, commonest_order, plain_lines
 
 __all__ = [
@@ -24,6 +25,8 @@ __all__ = [
     "RankedWindows",
     "RankingExample",
     "RankingPrompt",
+    "TextJudge",
+    "TextUtilities",
     "Windows",
     "commonest_order",
     "distinct_names",
