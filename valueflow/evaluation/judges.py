@@ -64,7 +64,8 @@ class Reliability:
         How far it misreads texts: without what the ratings' own standard errors explain, where the VIDB has them.
     source
         Of beta: `estimated`, `pooled` (over the jobs of a sweep), `assumed` (one anchor per window, or equal ones: no
-        order to learn from), or `one per judge` (a panel: its judges have slopes of their own).
+        order to learn from), `one per judge` (a panel: its judges have slopes of their own), or `line` (there are no
+        rankings: see `estimator=regression`).
     position_effect, position_effect_se
         Logits that being shown first adds to an item, and the standard error; NaN where prompts' orders are unknown.
     first_places
@@ -90,7 +91,7 @@ class Reliability:
     slope_in_ratings: float
     misreading_sd: float
     text_misreading_sd: float
-    source: Literal["estimated", "pooled", "assumed", "one per judge"]
+    source: Literal["estimated", "pooled", "assumed", "one per judge", "line"]
     position_effect: float
     position_effect_se: float
     first_places: tuple[float, ...]

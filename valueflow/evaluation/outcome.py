@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from valueflow.evaluation.display import show_evaluation
+from valueflow.evaluation.reading import TEXT_SCORES_FILE
 from valueflow.evaluation.scoring import Scores
 from valueflow.responses import IDENTITY
 from valueflow.run import Outcome
@@ -28,17 +29,22 @@ class Evaluation(Outcome):
         `mean_influence`. `windows` and `windows_failed` count rankings: a panel of J judges gives J of each window.
     rankings
         One row per window, of a panel one for each window and judge; None where saved rankings were
-        scored.
+        scored, or texts without windows.
+    text_scores
+        One row per text and value, responses and anchors, where texts were scored without windows: `text`, `theory`,
+        `value`, `role`, `rating` (of anchors), further figures of the judge, `utility`, `failure`. Else None.
     summary
         Figures, counts, judge and its reliability, what judging took, settings, versions, timings.
     """
 
     scores: pd.DataFrame
     rankings: pd.DataFrame | None
+    text_scores: pd.DataFrame | None = None
 
     def outputs(self) -> Mapping[str, pd.DataFrame]:
-        """Return `scores.csv` and, unless saved rankings were scored, `rankings.csv`."""
-        return {SCORES_FILE: self.scores} | ({} if self.rankings is None else {RANKINGS_FILE: self.rankings})
+        """Return `scores.csv` and what it was made of: `rankings.csv` or `text_scores.csv`, if not a saved file."""
+        found = {SCORES_FILE: self.scores, RANKINGS_FILE: self.rankings, TEXT_SCORES_FILE: self.text_scores}
+        return {name: table for name, table in found.items() if table is not None}
 
     def tables(self) -> Mapping[str, pd.DataFrame]:
         """Return the scores, for loggers."""
@@ -47,6 +53,29 @@ class Evaluation(Outcome):
     def show(self) -> None:
         """Print the table for a person."""
         show_evaluation([self.summary])
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Scores and what comes with them, whichever way they were found.
+
+    Attributes
+    ----------
+    scores
+        Of the responses.
+    summary
+        What the summary says that only one way can tell.
+    drawn
+        How windows were drawn, for the summary's settings.
+    rankings, text_scores
+        As in `Evaluation`.
+    """
+
+    scores: Scores
+    summary: Mapping[str, object]
+    drawn: Mapping[str, object]
+    rankings: pd.DataFrame | None = None
+    text_scores: pd.DataFrame | None = None
 
 
 def scores_table(frame: pd.DataFrame, value: str, scores: Scores) -> pd.DataFrame:

@@ -19,6 +19,7 @@ from valueflow.evaluation.outcome import (
     RANKINGS_FILE,
     SCORES_FILE,
     Evaluation,
+    Found,
     is_without_query,
     query_clusters,
     score_figures,
@@ -32,6 +33,8 @@ from valueflow.evaluation.rankings import (
     read_rankings,
     responses_of,
 )
+from valueflow.evaluation.reading import TEXT_SCORES_FILE, text_judge
+from valueflow.evaluation.regression import score_by_regression
 from valueflow.evaluation.saving import AdaptiveFigures
 from valueflow.evaluation.scoring import score_windows
 from valueflow.evaluation.settings import EvaluationSettings
@@ -55,8 +58,8 @@ def evaluate_responses(
         `responses.csv`; None for the packaged demo responses. Columns `theory`, `value`, `intensity`,
         `steering` and `model`, where present, filter.
     output_dir
-        Folder for `scores.csv`, `rankings.csv` and `summary.json`, where they replace an earlier run's; None writes
-        nothing.
+        Folder for `scores.csv`, `rankings.csv` (or `text_scores.csv`) and `summary.json`, where they replace an earlier
+        run's; None writes nothing.
     **settings
         Fields of `EvaluationSettings`, the same as on the command line; what is not given has the
         default of `configs/evaluate.yaml`. `theory`, `sampling` and `judge` take the name of an
@@ -65,7 +68,7 @@ def evaluate_responses(
     Returns
     -------
     Evaluation
-        Scores, rankings and summary.
+        Scores, rankings or utilities, and summary.
 
     Raises
     ------
@@ -110,7 +113,10 @@ def _run(settings: EvaluationSettings, run: Run) -> Evaluation | CalibratedJudge
 
 
 def _evaluate(settings: EvaluationSettings, run: Run) -> Evaluation:
-    _check_calibration(settings)
+    if settings.estimator == "regression":
+        text_judge(settings)
+    else:
+        _check_calibration(settings)
     theory = settings.theory
     value = theory.resolve(settings.value)
     with run.stage("load"):
@@ -131,25 +137,11 @@ def _evaluate(settings: EvaluationSettings, run: Run) -> Evaluation:
             values=[theory.resolve(name) for name in settings.values] if settings.values is not None else None,
             intensities=settings.intensities,
         )
-    calibration = None
-    if saved is None:
-        judged, calibration = _judge(settings, value, frame, run)
-    else:
-        judged = _Judged(_saved_windows(saved, str(settings.rankings), frame), None, {"kind": "saved rankings"})
-    windows = judged.windows
-    with run.stage("score"):
-        scores = score_windows(
-            windows,
-            len(frame),
-            estimator=settings.estimator,
-            point=settings.point,
-            solver=settings.solver,
-            max_iter=settings.iter,
-            learning_rate=settings.lr,
-            judge_check=settings.judge_check,
-            clusters=query_clusters(frame),
-            fits=None if calibration is None else calibration.apply(fit_judges(windows), windows.judge_names),
-        )
+    found = (
+        score_by_regression(settings, value, frame, run)
+        if settings.estimator == "regression"
+        else _by_windows(settings, value, frame, saved, run)
+    )
     for key in labels:
         column = "steering" if key == "steered_by" else key
         _log.warning("the responses have no '%s': %s=%s is a label only", column, key, getattr(settings, key))
@@ -166,26 +158,66 @@ def _evaluate(settings: EvaluationSettings, run: Run) -> Evaluation:
         "labels_only": labels,
         "read": n_read,
         "without_query": int(is_without_query(frame).sum()),
-        **score_figures(scores),
-        "failures": dict(Counter(windows.failures[~windows.ranked]).most_common()),
-        "calibration": None if calibration is None else calibration.summary(),
-        "judge": judged.description,
-        "judging": dict(windows.report),
-        **({} if judged.adaptive is None else {"adaptive": asdict(judged.adaptive)}),
+        **score_figures(found.scores),
+        **found.summary,
         "responses": source,
         "vidb": None if saved is not None else settings.vidb,
         "rankings": settings.rankings,
         "settings": {
             **settings.model_dump(include={"estimator", "point", "solver", "iter", "lr", "judge_check"}),
+            **found.drawn,
+        },
+    }
+    return Evaluation(
+        scores=scores_table(frame, value, found.scores),
+        rankings=found.rankings,
+        text_scores=found.text_scores,
+        summary=summary,
+    )
+
+
+def _by_windows(
+    settings: EvaluationSettings, value: str, frame: pd.DataFrame, saved: pd.DataFrame | None, run: Run
+) -> Found:
+    calibration = None
+    if saved is None:
+        judged, calibration = _judge(settings, value, frame, run)
+    else:
+        judged = _Judged(_saved_windows(saved, str(settings.rankings), frame), None, {"kind": "saved rankings"})
+    windows = judged.windows
+    assert settings.estimator != "regression"
+    with run.stage("score"):
+        scores = score_windows(
+            windows,
+            len(frame),
+            estimator=settings.estimator,
+            point=settings.point,
+            solver=settings.solver,
+            max_iter=settings.iter,
+            learning_rate=settings.lr,
+            judge_check=settings.judge_check,
+            clusters=query_clusters(frame),
+            fits=None if calibration is None else calibration.apply(fit_judges(windows), windows.judge_names),
+        )
+    return Found(
+        scores=scores,
+        summary={
+            "failures": dict(Counter(windows.failures[~windows.ranked]).most_common()),
+            "calibration": None if calibration is None else calibration.summary(),
+            "judge": judged.description,
+            "judging": dict(windows.report),
+            **({} if judged.adaptive is None else {"adaptive": asdict(judged.adaptive)}),
+            "seed": settings.seed if saved is None else None,
+        },
+        drawn={
             # What a saved file was drawn with is not known from these settings.
             "k": windows.orders.shape[1],
             "m": settings.m if saved is None else None,
             "response_position": settings.response_position if saved is None else None,
             "sampling": type(settings.sampling).__name__ if saved is None else None,
         },
-        "seed": settings.seed if saved is None else None,
-    }
-    return Evaluation(scores=scores_table(frame, value, scores), rankings=judged.table, summary=summary)
+        rankings=judged.table,
+    )
 
 
 @dataclass(frozen=True)
@@ -240,7 +272,7 @@ TASK = Task(
     name="evaluate",
     settings=EvaluationSettings,
     run=_run,
-    outputs=(SCORES_FILE, RANKINGS_FILE, *CALIBRATION_OUTPUTS),
+    outputs=(SCORES_FILE, RANKINGS_FILE, TEXT_SCORES_FILE, *CALIBRATION_OUTPUTS),
     sweep=(
         SweepView(
             show_evaluation, ("theory", "value", "intensity"), add_dose_response, kind="score", complete=pool_judges
