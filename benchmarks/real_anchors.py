@@ -6,22 +6,30 @@ with what a run learns of its judge from its windows; `without the anchor` with 
 anchor tell of the judge; `calibrated` with a misreading sd from one half of a value's anchors, tested on the other.
 Coverage is that of all judges, whether or not they pass the order check, and then of those that do: a run has no scores
 of a judge that does not.
+
+A second table has the same judge through windows and by regression, where an anchor is predicted by lines, ratios of
+variances and scales that are fitted again without its text. Beside the lines as they are shrunk stand what they lie
+between, one line for all values and one for each, and a monotone curve for all values.
 """
 
 import argparse
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from record import cannot_run, record
+from scipy.optimize import isotonic_regression
+from scipy.stats import spearmanr
 
+from valueflow.evaluation.anchor_utilities import ReadAnchors
 from valueflow.evaluation.judges import BOUNDS, INTERVAL_LEVEL, LEAST_Z, JudgeFit, fit_judges
 from valueflow.evaluation.misreading import nearest_tried, try_misreadings
-from valueflow.evaluation.scoring import score_windows
+from valueflow.evaluation.predicting import Predictor
+from valueflow.evaluation.scoring import Scores, score_windows
 from valueflow.evaluation.windows import anchor_keys, build_windows
 from valueflow.judge import Criterion, EmbeddingJudge, RankedWindows
 from valueflow.plackett_luce import (
@@ -31,6 +39,7 @@ from valueflow.plackett_luce import (
     summarize_on_grid,
     summarize_posterior,
 )
+from valueflow.statistics import order_agreement
 from valueflow.theory import load_theory
 from valueflow.vidb import Anchors, BucketSampling, Vidb, load_vidb
 
@@ -98,9 +107,92 @@ def main() -> int:
                 part.value: fit.reliability.text_misreading_sd for part, fit in zip(vidb.anchors, fits, strict=True)
             },
         }
+    missed += _by_regression(vidb, judged, options.windows, figures)
     print(f"\n{'all bars met' if not missed else f'{missed} bars missed'}; {time.perf_counter() - start:.0f} s")
     record(options.out, figures | {"missed": missed})
     return 1 if missed else 0
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Scores and 90% intervals of anchors, each unseen."""
+
+    score: FloatArray
+    low: FloatArray
+    high: FloatArray
+
+
+def _by_regression(vidb: Vidb, judged: list[RankedWindows], windows: list[int], figures: dict[str, object]) -> int:
+    """Print and keep the second table; return how many bars are missed."""
+    criterion = Criterion(load_theory("pvq"), vidb.anchors[0].value, vidb)
+    utilities = EmbeddingJudge().anchor_utilities(criterion, lambda done, failed, note="": None)
+    anchors = ReadAnchors.of(utilities, vidb.anchors, vidb.anchors[0])
+    rows = {f"windows, m = {m}": _through_windows(vidb, judged, m) for m in windows}
+    rows |= {
+        "regression": _by_lines(anchors, None),
+        "one line for all": _by_lines(anchors, np.zeros(2)),
+        "one line each": _by_lines(anchors, np.full(2, 1e6)),
+        "monotone curve": _by_curve(anchors),
+    }
+    print(f"\n{'':<20}{'RMSE':>8}{'Spearman':>10}{'wrong side':>12}{'coverage':>10}{'s.e.':>8}{'half width':>12}")
+    for name, found in rows.items():
+        row = _figures_of(found, anchors)
+        print(
+            f"{name:<20}{row['rmse']:>8.2f}{row['spearman']:>10.3f}{row['wrong_side']:>12.3f}{row['coverage']:>10.3f}"
+            f"{row['error']:>8.3f}{row['half_width']:>12.2f}"
+        )
+        figures[f"prediction, {name}"] = row
+    groups = [anchors.value == value for value in np.unique(anchors.value)]
+    passed = [order_agreement(anchors.utility[own], anchors.rating[own]).z for own in groups]
+    print(f"z above {LEAST_Z:g} over a value's own anchors: {int(np.sum(np.array(passed) > LEAST_Z))} of {len(passed)}")
+    return int(_figures_of(rows["regression"], anchors)["coverage"] < BAR)
+
+
+def _through_windows(vidb: Vidb, judged: list[RankedWindows], m: int) -> Predicted:
+    found = []
+    for own, ranked in zip(vidb.anchors, judged, strict=True):
+        part = ranked[_first(ranked, m)]
+        scores = _score(part, len(own), fit_judges(part)[0])
+        found.append((scores.score, scores.low, scores.high))
+    return Predicted(*np.concatenate(found, axis=1))
+
+
+def _by_lines(anchors: ReadAnchors, ratios: FloatArray | None) -> Predicted:
+    found = np.empty((3, len(anchors)))
+    for text in np.unique(anchors.text):
+        rest = Predictor(anchors[anchors.text != text], ratios)
+        for row in np.flatnonzero(anchors.text == text):
+            found[:, [row]] = rest.predict(anchors.utility[[row]], int(anchors.value[row]))
+    return Predicted(*found)
+
+
+def _by_curve(anchors: ReadAnchors) -> Predicted:
+    """Predict by isotonic regression over all values, with the split of the other texts' residuals."""
+    curve = np.empty(len(anchors))
+    for text in np.unique(anchors.text):
+        rest = np.flatnonzero(anchors.text != text)
+        rest = rest[np.argsort(anchors.utility[rest], kind="stable")]
+        fitted = isotonic_regression(anchors.rating[rest]).x
+        own = anchors.text == text
+        curve[own] = np.interp(anchors.utility[own], anchors.utility[rest], fitted)
+    far = np.abs(anchors.rating - curve)
+    rank = int(np.ceil(INTERVAL_LEVEL * len(far)))
+    half = np.array([np.sort(np.delete(far, row))[rank - 1] for row in range(len(far))])
+    return Predicted(curve, curve - half, curve + half)
+
+
+def _figures_of(found: Predicted, anchors: ReadAnchors) -> dict[str, float]:
+    values = [anchors.value == value for value in np.unique(anchors.value)]
+    held = (found.low <= anchors.rating) & (anchors.rating <= found.high)
+    by_value = np.array([held[own].mean() for own in values])
+    return {
+        "rmse": float(np.sqrt(np.mean((found.score - anchors.rating) ** 2))),
+        "spearman": float(np.mean([spearmanr(found.score[own], anchors.rating[own]).statistic for own in values])),
+        "wrong_side": float(np.mean(found.score * anchors.rating <= 0)),
+        "coverage": float(by_value.mean()),
+        "error": float(by_value.std(ddof=1) / np.sqrt(len(by_value))),
+        "half_width": float(np.mean(found.high - found.low) / 2),
+    }
 
 
 def _ranked(vidb: Vidb, anchors: Anchors, m: int, seed: int) -> RankedWindows:
@@ -185,7 +277,12 @@ def _on_grid(ranked: RankedWindows, fit: JudgeFit) -> tuple[float, float]:
 
 
 def _scored(ranked: RankedWindows, n: int, fit: JudgeFit) -> Interval:
-    scores = score_windows(
+    scores = _score(ranked, n, fit)
+    return scores.low, scores.high
+
+
+def _score(ranked: RankedWindows, n: int, fit: JudgeFit) -> Scores:
+    return score_windows(
         ranked,
         n,
         estimator="map",
@@ -196,7 +293,6 @@ def _scored(ranked: RankedWindows, n: int, fit: JudgeFit) -> Interval:
         judge_check=False,
         fits=[fit],
     )
-    return scores.low, scores.high
 
 
 if __name__ == "__main__":

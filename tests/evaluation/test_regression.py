@@ -146,7 +146,7 @@ def test_the_interval_of_the_mean_is_fiellers() -> None:
     grid = np.linspace(-10, 10, 200_001)
     line_variance = covariance[1, 1] + 2 * grid * covariance[0, 1] + grid**2 * covariance[0, 0]
     far = np.abs(utility.mean() - intercept - slope * grid)
-    inside = grid[far <= t.isf(0.025, 9) * np.sqrt(variance + line_variance)]
+    inside = grid[far**2 <= t.isf(0.025, 9) ** 2 * variance + t.isf(0.025, 22) ** 2 * line_variance]
     assert found.mean == pytest.approx((utility.mean() - intercept) / slope)
     assert (found.low, found.high) == pytest.approx((inside[0], inside[-1]), abs=2e-4)
     assert found.responses_se == pytest.approx(np.sqrt(variance) / slope)

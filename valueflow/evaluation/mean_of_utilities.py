@@ -30,10 +30,10 @@ def mean_from_utilities(
     Returns
     -------
     MeanEstimate
-        Its interval holds all r for which ``mean utility - c - d r`` is within q standard errors of 0, with q the
-        quantile of Student's t for one degree of freedom less than there are queries. The variance adds that of the
-        responses, clustered by query, and that of the line, which counts how far the value's own line may lie from the
-        one estimated. Where d may well be 0 this is the whole scale.
+        Its interval holds all r for which ``(mean - r)^2`` is at most the sum of two variances, each times the square
+        of a quantile of Student's t: that of the responses, clustered by query, for one degree of freedom less than
+        there are queries, and that of the line at r, for two less than there are anchors. The latter counts how far
+        the value's own line may lie from the one estimated. Where d may well be 0 this is the whole scale.
     AnchorLine
         The part of the line.
 
@@ -60,17 +60,18 @@ def mean_from_utilities(
     g = len(sums)
     responses = float(g / (g - 1) * (sums @ sums)) if g > 1 else float("nan")
     support = _support(line.covariance, line.slope, lines.noise_sd)
-    anchors_variance = support.variance_at(mean)
+    within = float(np.clip(mean, *BOUNDS))
+    anchors_variance = support.variance_at(within)
     low, high = float("nan"), float("nan")
     if g > 1:
-        quantile = float(stdtrit(g - 1, (1 + CONFIDENCE) / 2))
-        low, high = _fieller(mean, responses, support, quantile)
+        quantiles = stdtrit(np.array([g - 1.0, len(anchors) - 2.0]), (1 + CONFIDENCE) / 2)
+        low, high = _fieller(mean, float(quantiles[0] ** 2) * responses, support, float(quantiles[1]))
     every = np.full(len(utility), np.nan)
     every[rows] = influence
     spread = float(known.var()) - lines.noise_sd**2
     return (
         MeanEstimate(
-            mean=float(np.clip(mean, *BOUNDS)),
+            mean=within,
             se=float(np.sqrt(responses + anchors_variance)),
             low=low,
             high=high,
@@ -102,14 +103,14 @@ def _support(covariance: FloatArray, slope: float, noise_sd: float) -> AnchorLin
 
 
 def _fieller(mean: float, responses: float, support: AnchorLine, quantile: float) -> tuple[float, float]:
-    """Return the ends, within the scale, of all r with (mean - r)^2 <= q^2 (responses + the line's variance at r)."""
+    """Return the ends, within the scale, of all r with (mean - r)^2 <= responses + q^2 (the line's variance at r)."""
     at = support.mean if support.n else 0.0
     slope = support.misreading_sd**2 / support.sum_of_squares if support.n else 0.0
-    least = responses + support.variance_at(at)
-    # A (r - at)^2 - 2 (mean - at) (r - at) + C <= 0
+    least = responses + quantile**2 * support.variance_at(at)
+    # In d = r - at: a d^2 - 2 away d + away^2 - least <= 0.
     a, away = 1 - quantile**2 * slope, mean - at
     if a <= 0:
         return BOUNDS
-    half = np.sqrt(max(away**2 - a * (away**2 - quantile**2 * least), 0.0)) / a
+    half = np.sqrt(max(away**2 - a * (away**2 - least), 0.0)) / a
     low, high = np.clip([at + away / a - half, at + away / a + half], *BOUNDS)
     return float(low), float(high)

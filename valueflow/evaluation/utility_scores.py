@@ -44,7 +44,8 @@ def score_utilities(
     own = anchors.is_own
     order = order_agreement(anchors.utility[own], anchors.rating[own])
     seen = fit_lines(anchors.rating, anchors.utility, anchors.value, anchors.text)
-    reliability = _reliability(anchors, seen, order)
+    figures = regression_figures(predictor)
+    reliability = _reliability(anchors, seen, order, figures.value.coverage)
     scored = np.isfinite(utility) & (not judge_check or reliability.passed is not False)
     columns = np.full((4, len(texts)), np.nan)
     columns[:3, scored] = _predicted(predictor, texts[scored], utility[scored])
@@ -56,7 +57,7 @@ def score_utilities(
     none, no = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.bool_)
     nothing = np.full(n, np.nan)
     scores = Scores(score, se, low, high, none, none, no, nothing, no, no, mean, line, reliability, (), None)
-    return scores, regression_figures(predictor)
+    return scores, figures
 
 
 def _predicted(predictor: Predictor, texts: npt.NDArray[np.object_], utility: FloatArray) -> FloatArray:
@@ -69,7 +70,7 @@ def _predicted(predictor: Predictor, texts: npt.NDArray[np.object_], utility: Fl
     return found
 
 
-def _reliability(anchors: ReadAnchors, seen: Lines, order: OrderAgreement) -> Reliability:
+def _reliability(anchors: ReadAnchors, seen: Lines, order: OrderAgreement, covered: float) -> Reliability:
     nan = float("nan")
     line = seen.line(anchors.own)
     error = float(np.sqrt(line.covariance[1, 1]))
@@ -94,5 +95,5 @@ def _reliability(anchors: ReadAnchors, seen: Lines, order: OrderAgreement) -> Re
         commonest_order_share=nan,
         anchors=int(anchors.is_own.sum()),
         calibration_slope=nan,
-        anchors_covered=nan,
+        anchors_covered=covered,
     )
