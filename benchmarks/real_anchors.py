@@ -1,5 +1,7 @@
 """How often 90% score intervals hold the ratings of real anchors: the default judge, each anchor's own text unseen.
 
+Another judge is named as on the command line: `judge=embedding judge.encoder=NAME`.
+
 Each anchor is ranked among the other anchors of its value, by a judge whose regression was fitted without its text, and
 scored as a response. Rows: `published` without misreading, with beta and places as evaluations had them before; `run`
 with what a run learns of its judge from its windows; `without the anchor` with what the windows that do not hold the
@@ -7,8 +9,8 @@ anchor tell of the judge; `calibrated` with a misreading sd from one half of a v
 Coverage is that of all judges, whether or not they pass the order check, and then of those that do: a run has no scores
 of a judge that does not.
 
-A second table has the same judge through windows and by regression, where an anchor is predicted by lines, ratios of
-variances and scales that are fitted again without its text. Beside the lines as they are shrunk stand what they lie
+A second table has the same judge through windows, `without the anchor`, and by regression, where an anchor is predicted
+by lines, ratios of variances and scales that are fitted again without its text. Beside the lines as they are shrunk stand what they lie
 between, one line for all values and one for each, and a monotone curve for all values.
 """
 
@@ -29,9 +31,9 @@ from valueflow.evaluation.anchor_utilities import ReadAnchors
 from valueflow.evaluation.judges import BOUNDS, INTERVAL_LEVEL, LEAST_Z, JudgeFit, fit_judges
 from valueflow.evaluation.misreading import nearest_tried, try_misreadings
 from valueflow.evaluation.predicting import Predictor
-from valueflow.evaluation.scoring import Scores, score_windows
+from valueflow.evaluation.scoring import score_windows
 from valueflow.evaluation.windows import anchor_keys, build_windows
-from valueflow.judge import Criterion, EmbeddingJudge, RankedWindows
+from valueflow.judge import Criterion, Judge, RankedWindows, TextJudge
 from valueflow.plackett_luce import (
     fit_discrimination,
     grid_for,
@@ -39,6 +41,7 @@ from valueflow.plackett_luce import (
     summarize_on_grid,
     summarize_posterior,
 )
+from valueflow.run import built, compose_node
 from valueflow.statistics import order_agreement
 from valueflow.theory import load_theory
 from valueflow.vidb import Anchors, BucketSampling, Vidb, load_vidb
@@ -54,6 +57,7 @@ Interval = tuple[FloatArray, FloatArray]
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("judge", nargs="*", default=["judge=embedding"], help="settings of a judge, key=value")
     parser.add_argument("--vidb", default=str(SAMPLE), help="folder of anchors")
     parser.add_argument("--windows", type=int, nargs="+", default=[3, 10], help="windows an anchor")
     parser.add_argument("--seed", type=int, default=42, help="seed of the windows")
@@ -64,9 +68,15 @@ def main() -> int:
     start = time.perf_counter()
     vidb = load_vidb(options.vidb, load_theory("pvq"))
     # The first windows of an anchor do not depend on how many there are: all are ranked once.
-    judged = [_ranked(vidb, anchors, max(options.windows), options.seed) for anchors in vidb.anchors]
+    judge = built(compose_node("evaluate", "judge", dict(setting.split("=", 1) for setting in options.judge)))
+    judged = [_ranked(judge, vidb, anchors, max(options.windows), options.seed) for anchors in vidb.anchors]
     print(f"{len(judged)} values judged in {time.perf_counter() - start:.0f} s; {BAR} is the bar of '{BARRED}'")
-    figures: dict[str, object] = {"bar": BAR, "seed": options.seed, "values": len(vidb.anchors)}
+    figures: dict[str, object] = {
+        "bar": BAR,
+        "seed": options.seed,
+        "values": len(vidb.anchors),
+        "judge": judge.describe(),
+    }
     missed = 0
     for m in options.windows:
         parts = [ranked[_first(ranked, m)] for ranked in judged]
@@ -107,7 +117,8 @@ def main() -> int:
                 part.value: fit.reliability.text_misreading_sd for part, fit in zip(vidb.anchors, fits, strict=True)
             },
         }
-    missed += _by_regression(vidb, judged, options.windows, figures)
+    if isinstance(judge, TextJudge):
+        missed += _by_regression(judge, vidb, judged, options.windows, figures)
     print(f"\n{'all bars met' if not missed else f'{missed} bars missed'}; {time.perf_counter() - start:.0f} s")
     record(options.out, figures | {"missed": missed})
     return 1 if missed else 0
@@ -122,10 +133,12 @@ class Predicted:
     high: FloatArray
 
 
-def _by_regression(vidb: Vidb, judged: list[RankedWindows], windows: list[int], figures: dict[str, object]) -> int:
+def _by_regression(
+    judge: TextJudge, vidb: Vidb, judged: list[RankedWindows], windows: list[int], figures: dict[str, object]
+) -> int:
     """Print and keep the second table; return how many bars are missed."""
     criterion = Criterion(load_theory("pvq"), vidb.anchors[0].value, vidb)
-    utilities = EmbeddingJudge().anchor_utilities(criterion, lambda done, failed, note="": None)
+    utilities = judge.anchor_utilities(criterion, lambda done, failed, note="": None)
     anchors = ReadAnchors.of(utilities, vidb.anchors, vidb.anchors[0])
     rows = {f"windows, m = {m}": _through_windows(vidb, judged, m) for m in windows}
     rows |= {
@@ -149,12 +162,8 @@ def _by_regression(vidb: Vidb, judged: list[RankedWindows], windows: list[int], 
 
 
 def _through_windows(vidb: Vidb, judged: list[RankedWindows], m: int) -> Predicted:
-    found = []
-    for own, ranked in zip(vidb.anchors, judged, strict=True):
-        part = ranked[_first(ranked, m)]
-        scores = _score(part, len(own), fit_judges(part)[0])
-        found.append((scores.score, scores.low, scores.high))
-    return Predicted(*np.concatenate(found, axis=1))
+    parts = [_unseen(anchors, ranked[_first(ranked, m)]) for anchors, ranked in zip(vidb.anchors, judged, strict=True)]
+    return Predicted(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("score", "low", "high")))
 
 
 def _by_lines(anchors: ReadAnchors, ratios: FloatArray | None) -> Predicted:
@@ -195,7 +204,7 @@ def _figures_of(found: Predicted, anchors: ReadAnchors) -> dict[str, float]:
     }
 
 
-def _ranked(vidb: Vidb, anchors: Anchors, m: int, seed: int) -> RankedWindows:
+def _ranked(judge: Judge, vidb: Vidb, anchors: Anchors, m: int, seed: int) -> RankedWindows:
     windows = build_windows(
         anchor_keys(anchors.texts, seed),
         # A copy: windows whose responses are the anchors' own array are windows among one set of texts.
@@ -208,7 +217,7 @@ def _ranked(vidb: Vidb, anchors: Anchors, m: int, seed: int) -> RankedWindows:
         own=np.arange(len(anchors)),
     )
     criterion = Criterion(load_theory(anchors.theory), anchors.value, vidb)
-    return EmbeddingJudge().rank(criterion, windows, lambda done, failed, note="": None)
+    return judge.rank(criterion, windows, lambda done, failed, note="": None)
 
 
 def _first(ranked: RankedWindows, m: int) -> npt.NDArray[np.intp]:
@@ -234,14 +243,20 @@ def _of_run(anchors: Anchors, ranked: RankedWindows, fit: JudgeFit) -> tuple[flo
 
 
 def _without_the_anchor(anchors: Anchors, ranked: RankedWindows, fit: JudgeFit) -> tuple[float, float]:
+    found = _unseen(anchors, ranked)
+    return _held(anchors, (found.low, found.high))
+
+
+def _unseen(anchors: Anchors, ranked: RankedWindows) -> Predicted:
+    """Score each anchor by what the windows that do not hold it tell of the judge."""
     assert ranked.anchors is not None
-    n, whole = len(anchors), np.empty((2, len(anchors)))
+    n, whole = len(anchors), np.empty((3, len(anchors)))
     for anchor in range(n):
         elsewhere = np.all(ranked.anchors != anchor, axis=1)
         own = ranked[np.flatnonzero(ranked.responses == anchor)]
         learned = _with_all_places(fit_judges(ranked[np.flatnonzero(elsewhere)])[0], anchors)
         whole[:, anchor] = _on_grid(replace(own, responses=np.zeros(len(own), dtype=np.int64)), learned)
-    return _held(anchors, (whole[0], whole[1]))
+    return Predicted(*whole)
 
 
 def _with_all_places(fit: JudgeFit, anchors: Anchors) -> JudgeFit:
@@ -265,24 +280,19 @@ def _calibrated(anchors: Anchors, ranked: RankedWindows, fit: JudgeFit) -> tuple
     return float(coverage), float(width)
 
 
-def _on_grid(ranked: RankedWindows, fit: JudgeFit) -> tuple[float, float]:
-    """Return the interval of one response."""
+def _on_grid(ranked: RankedWindows, fit: JudgeFit) -> tuple[float, float, float]:
+    """Return the score of one response and its interval."""
     assert ranked.anchors is not None
     beta, sd = fit.reliability.discrimination, fit.reliability.text_misreading_sd
     grid = grid_for(BOUNDS, beta, ranked.anchors.size)
     places = fit.places[ranked.anchors]
     logs = log_likelihoods(ranked.orders, places, ranked.responses, 1, grid, discrimination=beta, misreading_sd=sd)
-    _, _, low, high = summarize_on_grid(logs, grid, level=INTERVAL_LEVEL)
-    return float(low[0]), float(high[0])
+    mean, _, low, high = summarize_on_grid(logs, grid, level=INTERVAL_LEVEL)
+    return float(mean[0]), float(low[0]), float(high[0])
 
 
 def _scored(ranked: RankedWindows, n: int, fit: JudgeFit) -> Interval:
-    scores = _score(ranked, n, fit)
-    return scores.low, scores.high
-
-
-def _score(ranked: RankedWindows, n: int, fit: JudgeFit) -> Scores:
-    return score_windows(
+    scores = score_windows(
         ranked,
         n,
         estimator="map",
@@ -293,6 +303,7 @@ def _score(ranked: RankedWindows, n: int, fit: JudgeFit) -> Scores:
         judge_check=False,
         fits=[fit],
     )
+    return scores.low, scores.high
 
 
 if __name__ == "__main__":

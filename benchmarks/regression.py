@@ -59,12 +59,12 @@ def main() -> int:
     start, missed = time.perf_counter(), 0
     figures: dict[str, object] = {"replicates": options.replicates, "responses": options.responses}
     print(f"90% intervals of scores, {SCORE_BARS[0]} to {SCORE_BARS[1]}")
-    print(f"{'misreads by':>12}{'coverage':>10}{'half width':>12}{'at 0':>8}{'beyond 8':>10}")
+    print(f"{'misreads by':>12}{'coverage':>10}{'half width':>12}{'below 5':>9}{'beyond 8':>10}")
     for misreading in MISREADING:
         held, width, truths = _scores(misreading, options.replicates, options.values, options.responses)
-        near, far = np.abs(truths) < 4.5, np.abs(truths) > 8
+        near, far = np.abs(truths) < 5, np.abs(truths) > 8
         row = {"coverage": held.mean(), "width": width / 2, "near": held[near].mean(), "far": held[far].mean()}
-        print(f"{misreading:>12g}{row['coverage']:>10.3f}{row['width']:>12.2f}{row['near']:>8.3f}{row['far']:>10.3f}")
+        print(f"{misreading:>12g}{row['coverage']:>10.3f}{row['width']:>12.2f}{row['near']:>9.3f}{row['far']:>10.3f}")
         missed += not SCORE_BARS[0] <= row["coverage"] <= SCORE_BARS[1]
         figures[f"scores, misreading {misreading:g}"] = row
     print(f"\n95% intervals of means, at least {MEAN_BAR}; bias at most {BIAS_BAR} or two standard errors")

@@ -62,7 +62,7 @@ class Reads:
 
 def anchors_table(each: int = 14, values: Sequence[str] = VALUES) -> pd.DataFrame:
     """Anchors of some values, none between -4 and 4."""
-    ratings = np.concatenate([np.linspace(-9.5, -4, each // 2), np.linspace(4, 9.5, each - each // 2)])
+    ratings = np.concatenate([np.linspace(-9.5, -4, each // 2), np.linspace(4, 9.5, each - each // 2)]).round(3)
     return pd.DataFrame(
         [
             {"theory": "pvq", "value": value, "text": f"{value} seen at {rating:.3f}", "final_rating": rating}

@@ -223,10 +223,12 @@ def test_texts_that_cannot_be_read_are_counted(vidb: str, capsys: pytest.Capture
 def test_order_and_copies_of_rows_change_no_score(vidb: str) -> None:
     asked = responses_table(3.0)
     twice = pd.concat([asked, asked.iloc[[3]]], ignore_index=True)
-    one, turned = scored(vidb, responses=twice), scored(vidb, responses=twice.sample(frac=1, random_state=1))
+    order = np.random.default_rng(1).permutation(len(twice))
+    one, turned = scored(vidb, responses=twice), scored(vidb, responses=twice.iloc[order])
     for figure in ("mean", "mean_low", "mean_high", "mean_se", "population_sd"):
         assert one.summary[figure] == turned.summary[figure]
-    pd.testing.assert_frame_equal(one.scores, turned.scores.sort_index(), check_exact=True)
+    expected = one.scores.iloc[order].reset_index(drop=True)
+    pd.testing.assert_frame_equal(turned.scores.reset_index(drop=True), expected, check_exact=True)
     assert one.scores["power_score"][3] == one.scores["power_score"][40]
 
 

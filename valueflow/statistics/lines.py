@@ -20,8 +20,8 @@ Integers = npt.NDArray[np.int64]
 FEWEST = 3
 """Observations below which no line is fitted."""
 
-_LOG_RATIOS = np.linspace(-16.0, 6.0, 12)
-"""Logarithms of the ratios that are tried first; beyond the ends there is one line, or one for each group."""
+_RATIOS = np.exp(np.linspace(-12.0, 7.0, 20))
+"""Ratios that are tried; beyond the ends there is next to one line, or one for each group."""
 
 _SMALLEST = 1e-300
 
@@ -64,20 +64,20 @@ class Lines:
         text.
     """
 
-    def __init__(self, x: Floats, y: Floats, group: Integers, text: Integers, ratios: Floats) -> None:
-        self.ratios = ratios
+    def __init__(self, x: Floats, y: Floats, group: Integers, text: Integers, ratios: Floats | None) -> None:
         self._group, self._text = group, text
-        self._center, self._scale = float(x.mean()), float(x.std()) or 1.0
+        self._center, self._scale = float(x.mean()), float(x.std()) if np.ptp(x) else 1.0
         self._z = np.column_stack([np.ones(len(x)), (x - self._center) / self._scale])
-        self._sums = _Sums.of(self._z, y, group)
-        solved = _Solved.of(self._sums, ratios)
+        self.ratios = _expected_ratios(self._z, y, group) if ratios is None else ratios
+        sums = _Sums.of(self._z, y, group)
+        solved = _Solved.of(sums, self.ratios)
         self._shrink, self._inverse, self._common = solved.shrink, solved.inverse, solved.common
         # Rows of V^-1 X, and V^-1 (y - X common), where V s^2 is the covariance of the observations.
         self._weighted = np.einsum("nij,nj->ni", self._shrink[group], self._z)
         self._own = np.einsum(
-            "gij,gj->gi", self._shrink, self._sums.products - np.einsum("gij,j->gi", self._sums.squares, self._common)
+            "gij,gj->gi", self._shrink, sums.products - np.einsum("gij,j->gi", sums.squares, self._common)
         )
-        alpha = y - self._z @ self._common - np.einsum("ni,i,ni->n", self._z, ratios, self._own[group])
+        alpha = y - self._z @ self._common - np.einsum("ni,i,ni->n", self._z, self.ratios, self._own[group])
         self.noise_sd = float(np.sqrt(max(float((y - self._z @ self._common) @ alpha), 0.0) / (len(x) - 2)))
         self.left_out = self._without_texts(alpha)
 
@@ -135,8 +135,8 @@ def fit_lines(x: Floats, y: Floats, group: Integers, text: Integers, ratios: Flo
     text
         (N,) numbers of the texts, from 0: what has one number is left out together.
     ratios
-        (2,) variances of the groups' intercepts and slopes in variances of the noise; None: those of the highest
-        restricted likelihood, or zeros where there is one group, which has the same line with any.
+        (2,) variances of the groups' intercepts and slopes in variances of the noise; None: estimated, or zeros where
+        there is one group, which has the same line with any.
 
     Raises
     ------
@@ -145,15 +145,18 @@ def fit_lines(x: Floats, y: Floats, group: Integers, text: Integers, ratios: Flo
 
     Notes
     -----
-    A mixed model (Laird and Ware 1982, Random-effects models for longitudinal data); restricted likelihood by Patterson
-    and Thompson (1971, Recovery of inter-block information). Leaving out is in closed form, with the same ratios: with
-    P the precision of y once the common line is taken off, the residuals of a text's observations S are
-    (P_SS)^-1 (P y)_S (Dubrule 1983, Cross validation of kriging in a unique neighborhood).
+    A mixed model (Laird and Ware 1982, Random-effects models for longitudinal data). The ratios are the squares of the
+    expected standard deviations of the groups' intercepts and slopes, in standard deviations of the noise, under the
+    restricted likelihood (Patterson and Thompson 1971, Recovery of inter-block information) and half-Cauchy priors of
+    scale 1 (Gelman 2006, Prior distributions for variance parameters in hierarchical models). The most likely ratios
+    are 0 too often: lines of groups would seem to be known better than they are.
+
+    Leaving out is in closed form, with the same ratios: with P the precision of y once the common line is taken off,
+    the residuals of a text's observations S are (P_SS)^-1 (P y)_S (Dubrule 1983, Cross validation of kriging in a
+    unique neighborhood).
     """
     if len(x) < FEWEST:
         raise ValueError(f"{len(x)} observations; a line takes {FEWEST}")
-    if ratios is None:
-        ratios = _likeliest_ratios(x, y, group)
     return Lines(x, y, group, text, ratios)
 
 
@@ -175,44 +178,37 @@ class _Sums:
 
 @dataclass(frozen=True)
 class _Solved:
-    """The common line for given ratios, and what it takes to get there."""
+    """The common line for given ratios, and what it takes to get there; a leading axis for each of several ratios."""
 
-    shrink: Floats  # (G, 2, 2) (I + Z'Z D)^-1, with D = diag(p, q)
-    inverse: Floats  # (2, 2) of X' V^-1 X
-    common: Floats  # (2,) the common line
-    residual: float  # (y - X common)' V^-1 (y - X common)
-    criterion: float  # -2 times the logarithm of the restricted likelihood, up to a constant
+    shrink: Floats  # (..., G, 2, 2) (I + Z'Z D)^-1, with D = diag(p, q)
+    inverse: Floats  # (..., 2, 2) of X' V^-1 X
+    common: Floats  # (..., 2) the common line
+    likelihood: Floats  # (...) logarithm of the restricted likelihood, up to a constant
 
     @classmethod
     def of(cls, sums: _Sums, ratios: Floats) -> "_Solved":
-        inner = np.eye(2) + sums.squares * ratios
+        inner = np.eye(2) + sums.squares * ratios[..., None, None, :]
         shrink = np.linalg.inv(inner)
-        information = np.einsum("gij,gjk->ik", shrink, sums.squares)
-        weighted = np.einsum("gij,gj->gi", shrink, sums.products)
-        inverse = np.asarray(np.linalg.pinv(information, hermitian=True), dtype=np.float64)
-        common = inverse @ weighted.sum(axis=0)
-        explained = np.einsum("gi,i,gi->", sums.products, ratios, weighted) + common @ weighted.sum(axis=0)
-        residual = max(float(sums.total - explained), 0.0)
-        freedom = max(sums.n - 2, 1)
-        logs = np.log(np.linalg.det(inner)).sum() + np.log(max(float(np.linalg.det(information)), _SMALLEST))
-        criterion = float(freedom * np.log(max(residual, _SMALLEST)) + logs)
-        return cls(shrink, inverse, common, residual, criterion)
+        information = np.einsum("...gij,gjk->...ik", shrink, sums.squares)
+        weighted = np.einsum("...gij,gj->...gi", shrink, sums.products)
+        inverse = np.linalg.pinv(information, hermitian=True)
+        total = weighted.sum(axis=-2)
+        common = np.einsum("...ij,...j->...i", inverse, total)
+        explained = np.einsum("gi,...i,...gi->...", sums.products, ratios, weighted) + (common * total).sum(axis=-1)
+        residual = np.maximum(sums.total - explained, _SMALLEST)
+        logs = np.log(np.linalg.det(inner)).sum(axis=-1)
+        logs = logs + np.log(np.maximum(np.linalg.det(information), _SMALLEST))
+        return cls(shrink, inverse, common, -0.5 * ((sums.n - 2) * np.log(residual) + logs))
 
 
-def _likeliest_ratios(x: Floats, y: Floats, group: Integers) -> Floats:
-    from scipy.optimize import minimize  # here: slow to import, and most of this room does without
-
+def _expected_ratios(z: Floats, y: Floats, group: Integers) -> Floats:
     if len(np.unique(group)) < 2:
         return np.zeros(2)
-    z = np.column_stack([np.ones(len(x)), (x - x.mean()) / (x.std() or 1.0)])
     # About the mean, so that no digits are lost to it.
     sums = _Sums.of(z, y - y.mean(), group)
-
-    def criterion(logs: Floats) -> float:
-        return _Solved.of(sums, np.exp(logs)).criterion
-
-    tried = [np.array([p, q]) for p in _LOG_RATIOS for q in _LOG_RATIOS]
-    start = min(tried, key=criterion)
-    bounds = [(_LOG_RATIOS[0], _LOG_RATIOS[-1])] * 2
-    best = minimize(criterion, start, method="L-BFGS-B", bounds=bounds)
-    return np.exp(best.x if best.fun < criterion(start) else start)
+    solved = _Solved.of(sums, np.stack(np.meshgrid(_RATIOS, _RATIOS, indexing="ij"), axis=-1))
+    sds = np.sqrt(_RATIOS)
+    # Half-Cauchy, in steps of the logarithm.
+    prior = sds / (1 + _RATIOS)
+    weights = np.exp(solved.likelihood - solved.likelihood.max()) * np.outer(prior, prior)
+    return np.array([weights.sum(axis=1) @ sds, weights.sum(axis=0) @ sds]) ** 2 / weights.sum() ** 2
