@@ -9,8 +9,8 @@ anchor tell of the judge; `calibrated` with a misreading sd from one half of a v
 Coverage is that of all judges, whether or not they pass the order check, and then of those that do: a run has no scores
 of a judge that does not.
 
-A second table has the same judge through windows, `without the anchor`, and by regression, where an anchor is predicted
-by lines, ratios of variances and scales that are fitted again without its text. Beside the lines as they are shrunk
+A second table has the same judge through windows, as `run` and, `unseen`, as `without the anchor`, and by regression,
+where an anchor is predicted by lines, ratios of variances and scales that are fitted again without its text. Beside the lines as they are shrunk
 stand what they lie between, one line for all values and one for each, and a monotone curve for all values.
 """
 
@@ -140,7 +140,8 @@ def _by_regression(
     criterion = Criterion(load_theory("pvq"), vidb.anchors[0].value, vidb)
     utilities = judge.anchor_utilities(criterion, lambda done, failed, note="": None)
     anchors = ReadAnchors.of(utilities, vidb.anchors, vidb.anchors[0])
-    rows = {f"windows, m = {m}": _through_windows(vidb, judged, m) for m in windows}
+    rows = {f"windows, m = {m}": _through_windows(vidb, judged, m, _of_all) for m in windows}
+    rows |= {f"unseen, m = {m}": _through_windows(vidb, judged, m, _unseen) for m in windows}
     rows |= {
         "regression": _by_lines(anchors, None),
         "one line for all": _by_lines(anchors, np.zeros(2)),
@@ -161,8 +162,10 @@ def _by_regression(
     return int(_figures_of(rows["regression"], anchors)["coverage"] < BAR)
 
 
-def _through_windows(vidb: Vidb, judged: list[RankedWindows], m: int) -> Predicted:
-    parts = [_unseen(anchors, ranked[_first(ranked, m)]) for anchors, ranked in zip(vidb.anchors, judged, strict=True)]
+def _through_windows(
+    vidb: Vidb, judged: list[RankedWindows], m: int, score: Callable[[Anchors, RankedWindows], Predicted]
+) -> Predicted:
+    parts = [score(anchors, ranked[_first(ranked, m)]) for anchors, ranked in zip(vidb.anchors, judged, strict=True)]
     return Predicted(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("score", "low", "high")))
 
 
@@ -239,7 +242,12 @@ def _published(anchors: Anchors, ranked: RankedWindows, fit: JudgeFit) -> tuple[
 
 
 def _of_run(anchors: Anchors, ranked: RankedWindows, fit: JudgeFit) -> tuple[float, float]:
-    return _held(anchors, _scored(ranked, len(anchors), fit))
+    found = _scored(ranked, len(anchors), fit)
+    return _held(anchors, (found.low, found.high))
+
+
+def _of_all(anchors: Anchors, ranked: RankedWindows) -> Predicted:
+    return _scored(ranked, len(anchors), fit_judges(ranked)[0])
 
 
 def _without_the_anchor(anchors: Anchors, ranked: RankedWindows, fit: JudgeFit) -> tuple[float, float]:
@@ -291,7 +299,7 @@ def _on_grid(ranked: RankedWindows, fit: JudgeFit) -> tuple[float, float, float]
     return float(mean[0]), float(low[0]), float(high[0])
 
 
-def _scored(ranked: RankedWindows, n: int, fit: JudgeFit) -> Interval:
+def _scored(ranked: RankedWindows, n: int, fit: JudgeFit) -> Predicted:
     scores = score_windows(
         ranked,
         n,
@@ -303,7 +311,7 @@ def _scored(ranked: RankedWindows, n: int, fit: JudgeFit) -> Interval:
         judge_check=False,
         fits=[fit],
     )
-    return scores.low, scores.high
+    return Predicted(scores.score, scores.low, scores.high)
 
 
 if __name__ == "__main__":
