@@ -281,7 +281,7 @@ def test_the_default_estimator_is_no_farther_from_the_truth(work: Path) -> None:
         (["value=power", "iter=0"], ["iter=0:"]),
         (["value=power", "lr=0"], ["lr=0:"]),
         (["value=power", "seed=-1"], ["seed=-1:"]),
-        (["value=power", "estimator=mapp"], ["estimator=mapp:", "'map' or 'window_guarded'"]),
+        (["value=power", "estimator=mapp"], ["estimator=mapp:", "'map', 'regression' or 'window_guarded'"]),
         (["value=power", "intensity=3"], ["intensity=3:", "less than or equal to 2"]),
         (["value=power", "intensity=-3"], ["intensity=-3:", "greater than or equal to -2"]),
         (["value=power", "intensity=0.5"], ["intensity=0.5:"]),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from valueflow.encoder import load_encoder
-from valueflow.judge import Criterion, EmbeddingJudge, Windows
+from valueflow.judge import Criterion, EmbeddingJudge, TextJudge, Windows
 from valueflow.judge.embedding import _fit
 from valueflow.judge.features import MAX_SENTENCES, feature_map, split_sentences
 from valueflow.judge.head import IntensityHead
@@ -47,9 +47,17 @@ def windows(base: Vidb, texts: list[str], seed: int = 0) -> Windows:
     )
 
 
+def criterion_of(base: Vidb) -> Criterion:
+    return Criterion(PVQ, "benevolence", base)
+
+
+def ignore(done: int, failed: int, note: str = "") -> None:
+    """Progress that nobody watches."""
+
+
 def rank(base: Vidb, asked: Windows, **options: int) -> np.ndarray:
     counted = []
-    criterion = Criterion(PVQ, "benevolence", base)
+    criterion = criterion_of(base)
     rankings = EmbeddingJudge(**options).rank(criterion, asked, lambda done, failed: counted.append((done, failed)))
     assert rankings.ranked.all()
     assert sum(done for done, _ in counted) == len(asked)
@@ -92,10 +100,29 @@ def test_an_anchor_asked_as_a_response_is_scored_by_a_head_that_has_not_seen_it(
     seen = features([text])
     relevance = features.relevance(seen.vectors, fitted.definitions[0])
     expected = refit.predict(seen.phi, relevance, 0)[0]
-    asked, about = windows(base, [text]), fitted.definitions[0]
-    got = EmbeddingJudge._score_responses(fitted, features, 0, about, asked, lambda done, failed: None)[0]
+    read = EmbeddingJudge().text_utilities(criterion_of(base), ["tea", text, "tea"], ignore)
+    assert read.texts.tolist() == ["tea", text]
+    got = read.of([text])[0]
     assert got == pytest.approx(expected, abs=1e-8)
+    own, other = EmbeddingJudge().anchor_utilities(criterion_of(base), ignore)
+    assert own.of([text])[0] == pytest.approx(expected, abs=1e-8)
+    assert (other.value, other.texts.tolist()) == ("power", base.anchors[1].texts.tolist())
     assert abs(got - fitted.head.predict(seen.phi, relevance, 0)[0]) > 1e-3
+
+
+def test_rankings_are_the_order_of_the_utilities() -> None:
+    base = vidb()
+    texts = ["I sat with the dying man.", "Nobody gets a cent from me", "Tea, please.", "I stole from my mother."]
+    asked = windows(base, texts, seed=3)
+    counted: list[int] = []
+    judge, criterion = EmbeddingJudge(), criterion_of(base)
+    read = judge.text_utilities(criterion, texts, lambda done, failed, note="": counted.append(done))
+    anchors = judge.anchor_utilities(criterion, lambda done, failed, note="": counted.append(done))
+    assert sum(counted) == len(texts) + 8 + 3
+    assert isinstance(judge, TextJudge)
+    for row, order in enumerate(rank(base, asked)):
+        items = [read.of([texts[row]])[0], *anchors[0].utility[asked.anchors[row]]]
+        np.testing.assert_array_equal(order, np.argsort(-np.array(items)) + 1)
 
 
 def test_copies_in_a_window_are_ordered_by_the_prompt_alone() -> None:

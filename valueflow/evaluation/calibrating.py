@@ -161,6 +161,11 @@ def _check(settings: EvaluationSettings) -> None:
     for key in _FOR_RESPONSES:
         if getattr(settings, key) is not None:
             raise InputError(f"{key}: task=calibrate scores the anchors of the value and no responses; drop {key}")
+    if settings.estimator == "regression":
+        raise InputError(
+            "estimator=regression learns from all anchors in every run, and says how well it predicts them; there is "
+            "nothing to calibrate: use task=score"
+        )
     if settings.estimator != "map":
         raise InputError(f"estimator={settings.estimator} knows no misreading; task=calibrate needs estimator=map")
 

@@ -14,6 +14,8 @@ _NOTABLE_EFFECT = 0.25
 _CONSTANT_SHARE = 0.9
 _NOTABLE_MISFIT = 0.05
 _NOTABLE_LAPSES = 0.02
+_BY_LINE = "line"
+"""Source of what is known of a judge by `estimator=regression`."""
 
 
 def show_evaluation(
@@ -72,7 +74,7 @@ def show_evaluation(
     costs = cost_lines("judge calls", (summary.get("judging", {}) for summary in summaries))
     adaptive = _adaptive_lines([summary for summary in summaries if "adaptive" in summary])
     warnings = _calibration_lines(summaries) + _judge_lines(summaries, others) + _response_lines(summaries)
-    for line in (*panel, *failures, *costs, *adaptive, *warnings):
+    for line in (*panel, *failures, *costs, *adaptive, *_regression_lines(summaries), *warnings):
         console.print(line, soft_wrap=True)
     not_converged = sum(summary["not_converged"] for summary in summaries)
     if not_converged:
@@ -145,7 +147,7 @@ def _judge_lines(summaries: Sequence[Mapping[str, Any]], others: Sequence[str]) 
         run = _run_name(summary, others[place] if any(others) else "")
         judges = summary.get("judges") or [{"name": "the judge", **summary["reliability"]}]
         settings = summary["settings"]
-        left_out = settings["estimator"] == "map" and settings["judge_check"]
+        left_out = settings["estimator"] != "window_guarded" and settings["judge_check"]
         for judge in judges:
             for line in judge_faults(judge, left_out=left_out):
                 lines.setdefault(line, []).append(run)
@@ -187,9 +189,14 @@ def judge_faults(judge: Mapping[str, Any], *, left_out: bool = True) -> list[str
     elif judge["passed"] is None:
         faults.append(f"{name} ranked no window")
     elif judge["order_z_over_anchors"] is not None and judge["order_z_over_anchors"] < _NOTABLE_Z:
+        consequence = (
+            "what other values' anchors tell of it decides"
+            if judge["source"] == _BY_LINE
+            else "the intervals are wide for this reason"
+        )
         faults.append(
             f"{name} may order the anchors by chance: over {judge['anchors']} anchors z is "
-            f"{judge['order_z_over_anchors']:.1f}; the intervals are wide for this reason"
+            f"{judge['order_z_over_anchors']:.1f}; {consequence}"
         )
     lapses = judge["lapse_rate"]
     if lapses is not None and lapses > _NOTABLE_LAPSES:
@@ -246,6 +253,20 @@ def _panel_lines(summary: Mapping[str, Any]) -> list[str]:
     if judges:
         lines.append(f"agreement (Kendall's W) {number(summary['agreement']['kendall_w'], '.2f')}")
     return lines
+
+
+def _regression_lines(summaries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Word how well anchors are predicted by runs without windows, once for runs of which the same is true."""
+    lines = []
+    for summary in summaries:
+        if "regression" in summary:
+            found = summary["regression"]["all_values"]
+            lines.append(
+                f"{found['anchors']:,} anchors, each left out: Spearman {number(found['spearman'], '.2f')}, off by "
+                f"{found['rmse']:.1f} points (RMSE), 90% interval +-{found['half_width']:.1f}, "
+                f"{number(found['wrong_side'], '.0%')} on the wrong side of 0"
+            )
+    return list(dict.fromkeys(lines))
 
 
 def _adaptive_lines(summaries: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -68,7 +68,8 @@ class Reliability:
         not clearly show any, NaN for a panel as a whole.
     source
         Of beta: `estimated`, `pooled` (over the jobs of a sweep), `assumed` (one anchor per window, or equal ones: no
-        order to learn from), or `one per judge` (a panel: its judges have slopes of their own).
+        order to learn from), `one per judge` (a panel: its judges have slopes of their own), or `line` (there are no
+        rankings: see `estimator=regression`).
     position_effect, position_effect_se
         Logits that being shown first adds to an item, and the standard error; NaN where prompts' orders are unknown.
     first_places
@@ -95,7 +96,7 @@ class Reliability:
     misreading_sd: float
     text_misreading_sd: float
     lapse_rate: float
-    source: Literal["estimated", "pooled", "assumed", "one per judge"]
+    source: Literal["estimated", "pooled", "assumed", "one per judge", "line"]
     position_effect: float
     position_effect_se: float
     first_places: tuple[float, ...]

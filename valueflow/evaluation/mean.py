@@ -24,13 +24,14 @@ class AnchorLine:
     Attributes
     ----------
     n, mean, sum_of_squares
-        How many anchors the judges were learned from, their mean rating, and the sum of squares of ratings about it.
+        How many anchors the judges were learned from, their mean rating, and the sum of squares of ratings about it; of
+        a line that several values share, what it is worth in anchors of this value.
     misreading_sd
         How far places lie from ratings, in points; of a panel the root mean square over judges, divided by the root of
         their number.
     """
 
-    n: int
+    n: float
     mean: float
     sum_of_squares: float
     misreading_sd: float

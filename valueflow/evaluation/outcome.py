@@ -10,10 +10,11 @@ import pandas as pd
 
 from valueflow.evaluation.display import show_evaluation
 from valueflow.evaluation.scoring import Scores
+from valueflow.evaluation.text_scores import TEXT_SCORES_FILE
 from valueflow.responses import IDENTITY
 from valueflow.run import Outcome
 
-SCORES_FILE, RANKINGS_FILE, TEXT_SCORES_FILE = "scores.csv", "rankings.csv", "text_scores.csv"
+SCORES_FILE, RANKINGS_FILE = "scores.csv", "rankings.csv"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +29,10 @@ class Evaluation(Outcome):
         `mean_influence`. `windows` and `windows_failed` count rankings: a panel of J judges gives J of each window.
     rankings
         One row per window, of a panel one for each window and judge; None where saved rankings were
-        scored.
+        scored, or texts without windows.
     text_scores
-        One row per text, of a judge that reads texts one by one (see `text_scores_table`); None of others.
+        One row per text of a judge that reads texts one by one (see `text_scores_table`), where texts were scored
+        without windows those of all values; None of other judges.
     summary
         Figures, counts, judge and its reliability, what judging took, settings, versions, timings.
     """
@@ -41,8 +43,8 @@ class Evaluation(Outcome):
 
     def outputs(self) -> Mapping[str, pd.DataFrame]:
         """Return `scores.csv` and what there is of `rankings.csv` and `text_scores.csv`."""
-        others = {RANKINGS_FILE: self.rankings, TEXT_SCORES_FILE: self.text_scores}
-        return {SCORES_FILE: self.scores} | {name: table for name, table in others.items() if table is not None}
+        found = {SCORES_FILE: self.scores, RANKINGS_FILE: self.rankings, TEXT_SCORES_FILE: self.text_scores}
+        return {name: table for name, table in found.items() if table is not None}
 
     def tables(self) -> Mapping[str, pd.DataFrame]:
         """Return the scores, for loggers."""
@@ -51,6 +53,29 @@ class Evaluation(Outcome):
     def show(self) -> None:
         """Print the table for a person."""
         show_evaluation([self.summary])
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Scores and what comes with them, whichever way they were found.
+
+    Attributes
+    ----------
+    scores
+        Of the responses.
+    summary
+        What the summary says that only one way can tell.
+    drawn
+        How windows were drawn, for the summary's settings.
+    rankings, text_scores
+        As in `Evaluation`.
+    """
+
+    scores: Scores
+    summary: Mapping[str, object]
+    drawn: Mapping[str, object]
+    rankings: pd.DataFrame | None = None
+    text_scores: pd.DataFrame | None = None
 
 
 def scores_table(frame: pd.DataFrame, value: str, scores: Scores) -> pd.DataFrame:

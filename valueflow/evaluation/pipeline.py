@@ -18,8 +18,8 @@ from valueflow.evaluation.judging import about_judge, judge_responses
 from valueflow.evaluation.outcome import (
     RANKINGS_FILE,
     SCORES_FILE,
-    TEXT_SCORES_FILE,
     Evaluation,
+    Found,
     is_without_query,
     query_clusters,
     score_figures,
@@ -33,10 +33,12 @@ from valueflow.evaluation.rankings import (
     read_rankings,
     responses_of,
 )
+from valueflow.evaluation.reading import text_judge
+from valueflow.evaluation.regression import score_by_regression
 from valueflow.evaluation.saving import AdaptiveFigures
 from valueflow.evaluation.scoring import score_windows
 from valueflow.evaluation.settings import EvaluationSettings
-from valueflow.evaluation.text_scores import text_scores_table
+from valueflow.evaluation.text_scores import TEXT_SCORES_FILE, text_scores_of_windows
 from valueflow.judge import Criterion, RankedWindows
 from valueflow.responses import filter_responses, load_responses, response_keys
 from valueflow.run import InputError, Run, SweepView, Task
@@ -67,7 +69,7 @@ def evaluate_responses(
     Returns
     -------
     Evaluation
-        Scores, rankings and summary.
+        Scores, rankings or utilities, and summary.
 
     Raises
     ------
@@ -112,7 +114,10 @@ def _run(settings: EvaluationSettings, run: Run) -> Evaluation | CalibratedJudge
 
 
 def _evaluate(settings: EvaluationSettings, run: Run) -> Evaluation:
-    _check_calibration(settings)
+    if settings.estimator == "regression":
+        text_judge(settings)
+    else:
+        _check_calibration(settings)
     theory = settings.theory
     value = theory.resolve(settings.value)
     with run.stage("load"):
@@ -133,25 +138,11 @@ def _evaluate(settings: EvaluationSettings, run: Run) -> Evaluation:
             values=[theory.resolve(name) for name in settings.values] if settings.values is not None else None,
             intensities=settings.intensities,
         )
-    calibration = None
-    if saved is None:
-        judged, calibration = _judge(settings, value, frame, run)
-    else:
-        judged = _Judged(_saved_windows(saved, str(settings.rankings), frame), None, {"kind": "saved rankings"})
-    windows = judged.windows
-    with run.stage("score"):
-        scores = score_windows(
-            windows,
-            len(frame),
-            estimator=settings.estimator,
-            point=settings.point,
-            solver=settings.solver,
-            max_iter=settings.iter,
-            learning_rate=settings.lr,
-            judge_check=settings.judge_check,
-            clusters=query_clusters(frame),
-            fits=None if calibration is None else calibration.apply(fit_judges(windows), windows.judge_names),
-        )
+    found = (
+        score_by_regression(settings, value, frame, run)
+        if settings.estimator == "regression"
+        else _by_windows(settings, value, frame, saved, run)
+    )
     for key in labels:
         column = "steering" if key == "steered_by" else key
         _log.warning("the responses have no '%s': %s=%s is a label only", column, key, getattr(settings, key))
@@ -168,30 +159,66 @@ def _evaluate(settings: EvaluationSettings, run: Run) -> Evaluation:
         "labels_only": labels,
         "read": n_read,
         "without_query": int(is_without_query(frame).sum()),
-        **score_figures(scores),
-        "failures": dict(Counter(windows.failures[~windows.ranked]).most_common()),
-        "calibration": None if calibration is None else calibration.summary(),
-        "judge": judged.description,
-        "judging": dict(windows.report),
-        **({} if judged.adaptive is None else {"adaptive": asdict(judged.adaptive)}),
+        **score_figures(found.scores),
+        **found.summary,
         "responses": source,
         "vidb": None if saved is not None else settings.vidb,
         "rankings": settings.rankings,
         "settings": {
             **settings.model_dump(include={"estimator", "point", "solver", "iter", "lr", "judge_check"}),
+            **found.drawn,
+        },
+    }
+    return Evaluation(
+        scores=scores_table(frame, value, found.scores),
+        rankings=found.rankings,
+        text_scores=found.text_scores,
+        summary=summary,
+    )
+
+
+def _by_windows(
+    settings: EvaluationSettings, value: str, frame: pd.DataFrame, saved: pd.DataFrame | None, run: Run
+) -> Found:
+    calibration = None
+    if saved is None:
+        judged, calibration = _judge(settings, value, frame, run)
+    else:
+        judged = _Judged(_saved_windows(saved, str(settings.rankings), frame), None, {"kind": "saved rankings"})
+    windows = judged.windows
+    assert settings.estimator != "regression"
+    with run.stage("score"):
+        scores = score_windows(
+            windows,
+            len(frame),
+            estimator=settings.estimator,
+            point=settings.point,
+            solver=settings.solver,
+            max_iter=settings.iter,
+            learning_rate=settings.lr,
+            judge_check=settings.judge_check,
+            clusters=query_clusters(frame),
+            fits=None if calibration is None else calibration.apply(fit_judges(windows), windows.judge_names),
+        )
+    return Found(
+        scores=scores,
+        summary={
+            "failures": dict(Counter(windows.failures[~windows.ranked]).most_common()),
+            "calibration": None if calibration is None else calibration.summary(),
+            "judge": judged.description,
+            "judging": dict(windows.report),
+            **({} if judged.adaptive is None else {"adaptive": asdict(judged.adaptive)}),
+            "seed": settings.seed if saved is None else None,
+        },
+        drawn={
             # What a saved file was drawn with is not known from these settings.
             "k": windows.orders.shape[1],
             "m": settings.m if saved is None else None,
             "response_position": settings.response_position if saved is None else None,
             "sampling": type(settings.sampling).__name__ if saved is None else None,
         },
-        "seed": settings.seed if saved is None else None,
-    }
-    return Evaluation(
-        scores=scores_table(frame, value, scores),
         rankings=judged.table,
         text_scores=judged.text_scores,
-        summary=summary,
     )
 
 
@@ -221,7 +248,7 @@ def _judge(
     keys, texts = response_keys(frame, settings.seed), frame["response"].to_numpy(dtype=object)
     judged = judge_responses(settings, Criterion(settings.theory, value, vidb), keys, texts, anchors, run)
     table = rankings_table(judged.windows, judged.ranked)
-    texts_table = text_scores_table(judged.ranked.utilities, anchors)
+    texts_table = text_scores_of_windows(judged.ranked.utilities, anchors)
     description = about_judge(settings, vidb, anchors)
     return _Judged(judged.ranked, table, description, judged.adaptive, texts_table), calibration
 

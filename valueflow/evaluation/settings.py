@@ -36,7 +36,7 @@ class EvaluationSettings(TheorySettings):
     llm: Any
     prompt: Any
     cache: CacheMode
-    estimator: Literal["map", "window_guarded"]
+    estimator: Literal["map", "regression", "window_guarded"]
     point: Literal["mean", "mode"]
     judge_check: bool
     solver: Literal["newton", "ascent"]

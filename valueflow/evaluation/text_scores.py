@@ -1,6 +1,6 @@
-"""The table of what a judge said of each text by itself."""
+"""The table of what judges said of texts one by one: `text_scores.csv`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -8,37 +8,51 @@ import pandas as pd
 from valueflow.judge import TextUtilities
 from valueflow.vidb import Anchors
 
+TEXT_SCORES_FILE = "text_scores.csv"
 
-def text_scores_table(utilities: Mapping[str, TextUtilities], anchors: Anchors) -> pd.DataFrame | None:
-    """Return one row per judge and text, in the order read; None where no judge reads texts one by one.
+RESPONSE, ANCHOR = "response", "anchor"
 
-    Parameters
-    ----------
-    utilities
-        By the judge's name, as `RankedWindows.utilities`.
-    anchors
-        The value's anchors, whose ratings are known.
+
+def text_scores_table(
+    responses: TextUtilities, read: Sequence[TextUtilities], anchors: Sequence[Anchors]
+) -> pd.DataFrame:
+    """Return one row per text and value: responses, then anchors set by set.
 
     Returns
     -------
     table
-        Columns `text`, `value`, what the utility is made of (of a language model the log-probabilities `support`,
-        `oppose` and `neutral`, and `outside`, the share of probability on other words), `utility`, `rating` (of
-        anchors), `failure` and, where there are several judges, `judge`.
+        Columns `text`, `theory`, `value`, `role` (response or anchor), `rating` (of anchors), what the utility is made
+        of (of a language model the log-probabilities `support`, `oppose` and `neutral`, and `outside`, the share of
+        probability on other words), `utility`, `failure`.
     """
-    ratings = dict(zip(anchors.texts, anchors.intensities, strict=True))
-    tables = [
-        pd.DataFrame(
-            {
-                "text": own.texts,
-                "value": own.value,
-                **own.details,
-                "utility": own.utility,
-                "rating": [ratings.get(text, np.nan) for text in own.texts],
-                "failure": own.failures,
-                **({"judge": name} if len(utilities) > 1 else {}),
-            }
-        )
-        for name, own in utilities.items()
-    ]
-    return pd.concat(tables, ignore_index=True) if tables else None
+    parts = [_rows(responses, {})]
+    parts += [_rows(own, _ratings(given)) for own, given in zip(read, anchors, strict=True)]
+    return pd.concat(parts, ignore_index=True)
+
+
+def text_scores_of_windows(utilities: Mapping[str, TextUtilities], anchors: Anchors) -> pd.DataFrame | None:
+    """Return the same of the texts in windows; None where no judge reads texts one by one.
+
+    Parameters
+    ----------
+    utilities
+        By the judge's name, as `RankedWindows.utilities`. Of several judges, a column `judge` tells which.
+    anchors
+        The value's.
+    """
+    ratings = _ratings(anchors)
+    tables = {name: _rows(own, ratings) for name, own in utilities.items()}
+    if len(tables) > 1:
+        tables = {name: table.assign(judge=name) for name, table in tables.items()}
+    return pd.concat(tables.values(), ignore_index=True) if tables else None
+
+
+def _ratings(anchors: Anchors) -> dict[str, float]:
+    return dict(zip(anchors.texts.tolist(), anchors.intensities.tolist(), strict=True))
+
+
+def _rows(read: TextUtilities, ratings: Mapping[str, float]) -> pd.DataFrame:
+    roles = [ANCHOR if text in ratings else RESPONSE for text in read.texts]
+    rating = [ratings.get(text, np.nan) for text in read.texts]
+    identity = {"text": read.texts, "theory": read.theory, "value": read.value, "role": roles, "rating": rating}
+    return pd.DataFrame({**identity, **read.details, "utility": read.utility, "failure": read.failures})

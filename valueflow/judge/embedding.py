@@ -1,5 +1,6 @@
 """A judge without a language model: a sentence encoder with a light head fitted on the anchors."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar
@@ -12,6 +13,7 @@ from valueflow.judge.by_utility import orders_by_score
 from valueflow.judge.features import FeatureMap, feature_map
 from valueflow.judge.head import NO_VALUE, FloatArray, IntensityHead, Observations
 from valueflow.judge.protocol import Criterion, Progress
+from valueflow.judge.utilities import TextUtilities
 from valueflow.judge.windows import RankedWindows, Windows
 from valueflow.run import InputError
 from valueflow.theory import Theory, known_theories
@@ -21,16 +23,16 @@ SEED_INTENSITY = 6.0
 """Intensity that favorable seeds are taken to have for values in general, unfavorable ones its negative."""
 
 _TEXTS_PER_STEP = 64
-"""Responses scored between two updates of the progress bar."""
+"""Texts read between two updates of the progress bar."""
 
 
 @dataclass(frozen=True)
 class EmbeddingJudge:
-    """Scores every text once and ranks windows by the scores.
+    """Gives every text a utility once and ranks windows by the utilities.
 
-    The head learns from the anchors of all values in the VIDB. No text is ever ranked by a head
+    The head learns from the anchors of all values in the VIDB. No text is ever read by a head
     that was fitted on it: anchors, and responses that are word for word an anchor of any value,
-    are scored with all copies of that text left out.
+    are read with all copies of that text left out.
 
     Attributes
     ----------
@@ -52,53 +54,51 @@ class EmbeddingJudge:
             raise InputError(f"judge.batch_size={self.batch_size}: give a whole number of 1 or more")
 
     def rank(self, criterion: Criterion, windows: Windows, progress: Progress) -> RankedWindows:
-        """Rank every window, the highest score first; this judge never fails."""
-        features = feature_map(load_encoder(self.encoder), self.batch_size)
-        fitted = _fit(criterion.vidb, criterion.theory, features)
-        # A value without anchors is judged by its definition and by what other values' anchors teach.
-        number = fitted.numbers.get((windows.anchor_set.theory, windows.anchor_set.value), NO_VALUE)
-        if number == NO_VALUE:
-            named = _definition(windows.anchor_set.theory, windows.anchor_set.value, criterion.theory)
-            definition = features.definition_vectors([named])[0]
-        else:
-            definition = fitted.definitions[number]
-        response_scores = self._score_responses(fitted, features, number, definition, windows, progress)
-        anchor_scores = response_scores if windows.is_among else fitted.head.held_out(fitted.rows[number])
-        scores = np.column_stack([response_scores[windows.responses], anchor_scores[windows.anchors]])
-        return windows.ranked(orders_by_score(windows, scores))
-
-    def describe(self) -> dict[str, object]:
-        """Return kind and encoder."""
-        return {"kind": "embedding", "encoder": self.encoder}
-
-    @staticmethod
-    def _score_responses(
-        fitted: "_Fitted",
-        features: FeatureMap,
-        number: int,
-        definition: FloatArray,
-        windows: Windows,
-        progress: Progress,
-    ) -> FloatArray:
+        """Rank every window, the highest utility first; this judge never fails."""
+        asked = self._asked(criterion, windows.anchor_set.theory, windows.anchor_set.value)
         # A window of texts among each other may hold any of them; else only responses that stand in a window count.
         held = np.arange(len(windows.response_texts)) if windows.is_among else np.unique(windows.responses)
         texts, text_of_held = np.unique(windows.response_texts[held], return_inverse=True)
         index = np.zeros(len(windows.response_texts), dtype=np.int64)
         index[held] = text_of_held
-        scores = np.empty(len(texts))
         n_windows = np.bincount(index[windows.responses], minlength=len(texts))
-        for start in range(0, len(texts), _TEXTS_PER_STEP):
-            step = slice(start, start + _TEXTS_PER_STEP)
-            seen = features(texts[step].tolist())
-            relevance = features.relevance(seen.vectors, definition)
-            scores[step] = fitted.head.predict(seen.phi, relevance, number)
-            for place in [place for place, text in enumerate(texts[step]) if text in fitted.texts]:
-                one = slice(place, place + 1)
-                scores[start + place] = fitted.head.predict_without(
-                    fitted.texts[texts[start + place]], seen.phi[one], relevance[one], number
-                ).item()
-            progress(int(n_windows[step].sum()), 0)
-        return scores[index]
+        response_scores = _utilities(asked, texts, lambda step: progress(int(n_windows[step].sum()), 0))[index]
+        anchor_scores = response_scores if windows.is_among else asked.of_anchors()
+        scores = np.column_stack([response_scores[windows.responses], anchor_scores[windows.anchors]])
+        return windows.ranked(orders_by_score(windows, scores))
+
+    def text_utilities(self, criterion: Criterion, texts: Sequence[str], progress: Progress) -> TextUtilities:
+        """Return the intensities that the head expects, in points; an anchor's, without any copy of its text."""
+        asked = self._asked(criterion, criterion.theory.name, criterion.value)
+        distinct = np.array(list(dict.fromkeys(texts)), dtype=object)
+        utility = _utilities(asked, distinct, lambda step: progress(len(distinct[step]), 0))
+        return _never_failed(criterion.theory.name, criterion.value, distinct, utility)
+
+    def anchor_utilities(self, criterion: Criterion, progress: Progress) -> tuple[TextUtilities, ...]:
+        """Return the same of all anchors, each on its own value."""
+        fitted = self._asked(criterion, criterion.theory.name, criterion.value).fitted
+        found = []
+        for anchors, rows in zip(criterion.vidb.anchors, fitted.rows, strict=True):
+            utility = fitted.head.held_out(rows)
+            found.append(_never_failed(anchors.theory, anchors.value, anchors.texts, utility))
+            progress(len(anchors), 0)
+        return tuple(found)
+
+    def describe(self) -> dict[str, object]:
+        """Return kind and encoder."""
+        return {"kind": "embedding", "encoder": self.encoder}
+
+    def _asked(self, criterion: Criterion, theory: str, value: str) -> "_Asked":
+        features = feature_map(load_encoder(self.encoder), self.batch_size)
+        fitted = _fit(criterion.vidb, criterion.theory, features)
+        number = fitted.numbers.get((theory, value), NO_VALUE)
+        # A value without anchors is judged by its definition and by what other values' anchors teach.
+        definition = (
+            features.definition_vectors([_definition(theory, value, criterion.theory)])[0]
+            if number == NO_VALUE
+            else fitted.definitions[number]
+        )
+        return _Asked(fitted, features, number, definition)
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,42 @@ class _Fitted:
     rows: list[npt.NDArray[np.int64]]  # observations of each value, in the order of its anchors
     definitions: FloatArray  # (V, d) embedded definitions
     texts: dict[str, int]  # number of each text the head was fitted on
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A fitted head, asked about one value."""
+
+    fitted: _Fitted
+    features: FeatureMap
+    number: int  # of the value, or `NO_VALUE`
+    definition: FloatArray  # (d,) embedded
+
+    def of_anchors(self) -> FloatArray:
+        """Return the utilities of the value's anchors, each without its text."""
+        return self.fitted.head.held_out(self.fitted.rows[self.number])
+
+
+def _utilities(asked: _Asked, texts: npt.NDArray[np.object_], report: Callable[[slice], None]) -> FloatArray:
+    """Return the utilities of different texts (N,), those of anchors without them; each step done is reported."""
+    head, known = asked.fitted.head, asked.fitted.texts
+    utility = np.empty(len(texts))
+    for start in range(0, len(texts), _TEXTS_PER_STEP):
+        step = slice(start, start + _TEXTS_PER_STEP)
+        seen = asked.features(texts[step].tolist())
+        relevance = asked.features.relevance(seen.vectors, asked.definition)
+        utility[step] = head.predict(seen.phi, relevance, asked.number)
+        for place in [place for place, text in enumerate(texts[step]) if text in known]:
+            one = slice(place, place + 1)
+            utility[start + place] = head.predict_without(
+                known[texts[start + place]], seen.phi[one], relevance[one], asked.number
+            ).item()
+        report(step)
+    return utility
+
+
+def _never_failed(theory: str, value: str, texts: npt.NDArray[np.object_], utility: FloatArray) -> TextUtilities:
+    return TextUtilities(theory, value, texts, utility, np.full(len(texts), "", dtype=object))
 
 
 @lru_cache(maxsize=4)
