@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
@@ -142,17 +142,19 @@ def status_within(body: bytes) -> int | None:
         return None
     try:
         match json.loads(body):
-            case {"error": ({**error} | str(error))} if error:
+            case {"error": error} if error:
                 return _own_status(error)
-            case {"choices": [{"error": ({**error} | str(error))}, *_]} if error:
+            case {"choices": [{"error": error}, *_]} if error:
                 return _own_status(error)
     except (ValueError, RecursionError):
         pass
     return None
 
 
-def _own_status(error: Mapping[str, object] | str) -> int:
+def _own_status(error: object) -> int | None:
     """Return the status that an error's code is, or that its words mean; 400 where they mean none that is known."""
+    if not isinstance(error, dict | str):
+        return None
     fields = {"message": error} if isinstance(error, str) else error
     code = fields.get("code")
     number = int(code) if isinstance(code, int) or (isinstance(code, str) and re.fullmatch("[45][0-9]{2}", code)) else 0
