@@ -173,5 +173,12 @@ TASK = Task(
     settings=ConstructionSettings,
     run=_construct,
     outputs=(PLAN_FILE, RANKINGS_FILE, ALL_FILE, REVIEW_FILE, UNRANKED_FILE, PICTURE_FILE, VIDB_FOLDER),
-    sweep=(SweepView(show_constructions, ("theory", "value"), _merge_databases),),
+    sweep=(
+        SweepView(
+            show_constructions,
+            ("theory", "value"),
+            _merge_databases,
+            files=(f"{VIDB_FOLDER}/*_flag_aggregated.csv",),
+        ),
+    ),
 )

@@ -12,7 +12,7 @@ import pandas as pd
 from valueflow.evaluation.calibrating import CALIBRATION_OUTPUTS, CalibratedJudge, calibrate
 from valueflow.evaluation.calibration import Calibration, Conditions, read_calibration
 from valueflow.evaluation.display import show_calibrations, show_evaluation
-from valueflow.evaluation.dose_response import add_dose_response
+from valueflow.evaluation.dose_response import PICTURE, add_dose_response
 from valueflow.evaluation.judges import fit_judges
 from valueflow.evaluation.judging import about_judge, judge_responses
 from valueflow.evaluation.outcome import (
@@ -243,7 +243,12 @@ TASK = Task(
     outputs=(SCORES_FILE, RANKINGS_FILE, *CALIBRATION_OUTPUTS),
     sweep=(
         SweepView(
-            show_evaluation, ("theory", "value", "intensity"), add_dose_response, kind="score", complete=pool_judges
+            show_evaluation,
+            ("theory", "value", "intensity"),
+            add_dose_response,
+            kind="score",
+            complete=pool_judges,
+            files=(f"{PICTURE}.*",),
         ),
         SweepView(show_calibrations, ("theory", "value"), kind="calibrate"),
     ),

@@ -22,8 +22,11 @@ from .errors import shorten as shorten
 from .folders import RunFolder as RunFolder
 from .folders import by_number as by_number
 from .folders import files_named as files_named
+from .folders import is_hidden as is_hidden
 from .help import documented as documented
 from .help import reference_page as reference_page
+from .launching import Sweep as Sweep
+from .launching import SweepJob as SweepJob
 from .outputs import plain as plain
 from .outputs import replacing as replacing
 from .outputs import write_csv as write_csv

@@ -21,10 +21,11 @@ from valueflow.run.config import CONFIG_DIR, RUN_KEYS, built, group_options, req
 from valueflow.run.errors import InputError, nearest, unknown_setting
 from valueflow.run.folders import RunFolder
 from valueflow.run.help import group_help, key_help
+from valueflow.run.launching import adopt, job_tag, recorded_launches
 from valueflow.run.outputs import write_json
 from valueflow.run.resuming import continue_earlier, is_finished, result_settings
 from valueflow.run.summary import ERROR_FILE, SUMMARY_FILE, fingerprint, versions
-from valueflow.run.sweep import EXIT_INPUT, end_sweep
+from valueflow.run.sweep import EXIT_FAILED, EXIT_INPUT, end_sweep
 from valueflow.run.task import Outcome, Task
 
 EXIT_INTERRUPTED = 130
@@ -139,16 +140,29 @@ def _run_hydra(name: str, load_task: Callable[[], AnyTask]) -> int:
             # Hydra would print a line of its own for an error that leaves this function.
             faults.append(error)
 
-    app()
+    with recorded_launches() as sweeps:
+        try:
+            app()
+        except KeyboardInterrupt:
+            if sweeps:
+                end_sweep(load_task().sweep, sweeps[0])
+            raise
+        except Exception as error:
+            if not sweeps:
+                raise
+            # A worker that was killed, a launcher or a later job that could not begin: what is finished is shown.
+            kind = "" if isinstance(error, USER_FAULTS) else f"{type(error).__name__}: "
+            print(f"error: {kind}{one_line(error)}", file=sys.stderr)
+            return end_sweep(load_task().sweep, sweeps[0]) or EXIT_FAILED
     if faults:
         raise faults[0]
-    return 0 if RunFolder.sweep is None else end_sweep(load_task().sweep, RunFolder.sweep)
+    return end_sweep(load_task().sweep, sweeps[0]) if sweeps else 0
 
 
 def _run_job(config: DictConfig, load_task: Callable[[], AnyTask]) -> None:
     """Run one job in Hydra's output folder: a single run, or a job of a sweep."""
     hydra = HydraConfig.get()
-    folder = Path(hydra.runtime.output_dir)
+    folder, is_sweep = Path(hydra.runtime.output_dir), hydra.mode == RunMode.MULTIRUN
     require_set(OmegaConf.to_container(config))  # type: ignore[arg-type]
     settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     options = {key: settings.pop(key, None) for key in RUN_KEYS}
@@ -156,10 +170,14 @@ def _run_job(config: DictConfig, load_task: Callable[[], AnyTask]) -> None:
         raise InputError(f"resume={options['resume']}: give true or false")
     job_fingerprint = fingerprint(result_settings(settings))
     if options["resume"] and is_finished(folder, job_fingerprint):
+        if is_sweep:
+            adopt(folder)
         _log.info("%s is done already", folder)
         return
+    if is_sweep:
+        # An earlier job's, which would make this one look finished if it is killed.
+        (folder / SUMMARY_FILE).unlink(missing_ok=True)
     logger: RunLogger | None = built(options["logger"])
-    is_sweep = hydra.mode == RunMode.MULTIRUN
     place: dict[str, Any] = {
         "config": settings,
         "name": hydra.job.override_dirname or hydra.job.name,
@@ -179,7 +197,11 @@ def _run_job(config: DictConfig, load_task: Callable[[], AnyTask]) -> None:
         folder,
         resume=bool(options["resume"]),
         curves=logger.curves(**place) if logger is not None and task.trains else None,
-        extra={"job": hydra.job.override_dirname, "fingerprint": job_fingerprint},
+        extra={
+            "job": hydra.job.override_dirname,
+            "fingerprint": job_fingerprint,
+            **({"sweep": job_tag()} if is_sweep else {}),
+        },
         report=report,
     )
 
@@ -192,14 +214,14 @@ def _run_sweep_job(config: DictConfig, load_task: Callable[[], AnyTask]) -> None
     except USER_FAULTS as error:
         _log.error("%s", one_line(error))
         _record_failure(folder, one_line(error), of_input=True)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         _log.exception("the job failed")
         _record_failure(folder, f"{type(error).__name__}: {error}", of_input=False)
 
 
 def _record_failure(folder: Path, fault: str, *, of_input: bool) -> None:
     (folder / SUMMARY_FILE).unlink(missing_ok=True)
-    write_json({"error": fault, "input": of_input}, folder / ERROR_FILE)
+    write_json({"error": fault, "input": of_input, "sweep": job_tag()}, folder / ERROR_FILE)
 
 
 def _refuse_null_options(arguments: Iterable[str]) -> None:
