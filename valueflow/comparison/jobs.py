@@ -19,6 +19,7 @@ from valueflow.run import (
     plain,
     read_record,
     read_table,
+    row_number,
     shorten,
 )
 
@@ -215,7 +216,8 @@ def _numbers(column: pd.Series, file: Path) -> "pd.Series[float]":
     bad = (numbers.isna() & (column != "")) | np.isinf(numbers)
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
-        raise InputError(f"{file}, row {row + 1}, column '{column.name}': '{shorten(str(column[row]))}' is no number")
+        found = shorten(str(column.iloc[row]))
+        raise InputError(f"{file}, row {row_number(column, row)}, column '{column.name}': '{found}' is no number")
     return numbers
 
 

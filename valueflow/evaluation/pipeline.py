@@ -114,11 +114,11 @@ def _evaluate(settings: EvaluationSettings, run: Run) -> Evaluation:
     theory = settings.theory
     value = theory.resolve(settings.value)
     with run.stage("load"):
-        saved = read_rankings(Path(settings.rankings)) if settings.rankings else None
+        saved = read_rankings(settings.rankings, run.bad_rows) if settings.rankings else None
         if saved is not None and settings.responses is None:
             frame, source = responses_of(saved, str(settings.rankings)), str(settings.rankings)
         else:
-            frame, source = load_responses(settings.responses, settings.response_columns)
+            frame, source = load_responses(settings.responses, settings.response_columns, run.bad_rows)
         n_read = len(frame)
         frame, labels = filter_responses(
             frame,
@@ -176,7 +176,7 @@ def _evaluate(settings: EvaluationSettings, run: Run) -> Evaluation:
         "vidb": None if saved is not None else settings.vidb,
         "rankings": settings.rankings,
         "settings": {
-            **settings.model_dump(include={"estimator", "point", "solver", "iter", "lr", "judge_check"}),
+            **settings.model_dump(include={"estimator", "point", "solver", "iter", "lr", "judge_check", "on_bad_row"}),
             # What a saved file was drawn with is not known from these settings.
             "k": windows.orders.shape[1],
             "m": settings.m if saved is None else None,
@@ -203,7 +203,7 @@ def _judge(
 ) -> tuple[_Judged, Calibration | None]:
     """Draw windows and have them ranked; return also the calibration of the judge, if one is given."""
     with run.stage("load"):
-        vidb = load_vidb(settings.vidb, settings.theory, settings.vidb_columns)
+        vidb = load_vidb(settings.vidb, settings.theory, settings.vidb_columns, run.bad_rows)
         anchors = vidb.of(settings.theory, value)
         calibration = None
         if settings.calibration is not None:

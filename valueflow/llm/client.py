@@ -5,13 +5,14 @@ from collections.abc import Generator, Hashable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, fields, replace
 
-from valueflow.llm.cache import CachedEngine, CacheMode
+from valueflow.llm.cache import CachedEngine, CacheMode, CompletionCache, cache_file
 from valueflow.llm.engine_pool import release, running_engine
 from valueflow.llm.protocol import (
     Arrivals,
     ChatModel,
     Completion,
     Conversation,
+    KnownToStart,
     PromptTooLong,
     Sampling,
     Stream,
@@ -99,6 +100,25 @@ class PromptsTooLongError(InputError):
 def is_too_long(completion: Completion) -> bool:
     """Return whether a completion failed because its prompt does not fit into the model."""
     return completion.error.startswith(_TOO_LONG)
+
+
+def check_startable(model: ChatModel, cache: CacheMode) -> None:
+    """Say now what the engine of a model lacks, rather than after other work.
+
+    Where completions of the model are cached they may be all that is asked for, so nothing is said.
+
+    Raises
+    ------
+    InputError
+        A package or a key is missing.
+    """
+    if not isinstance(model, KnownToStart):
+        return
+    if cache != "off":
+        with CompletionCache(cache_file(), read_only=True) as completions:
+            if completions.has_any_of(str(model.identity()["model"])):
+                return
+    model.check_startable()
 
 
 class Client:

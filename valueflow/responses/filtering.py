@@ -91,7 +91,10 @@ def filter_responses(
         left = kept[[matches[cell] for cell in cells]]
         if left.empty:
             held = sorted({entry for cell in matches for entry in cell.split(JOINT) if entry.strip()})
-            raise InputError(f"{where}: no response has {column} '{wanted}'; {nearest(str(wanted), held[:40])}")
+            raise InputError(
+                f"{where}: no response has {column} '{wanted}'; {nearest(str(wanted), held[:40])}; where the column is "
+                f"something else: response_columns.{column}=null"
+            )
         kept = left
     return kept.reset_index(drop=True), [setting for setting in idle if setting not in ("theory", "value")]
 

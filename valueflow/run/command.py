@@ -16,13 +16,14 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from valueflow.run.arguments import overrides_first, with_positional
+from valueflow.run.arguments import check_flags, how_to_quote, overrides_first, with_positional
 from valueflow.run.config import CONFIG_DIR, RUN_KEYS, built, group_options, require_set
 from valueflow.run.errors import InputError, nearest, unknown_setting
 from valueflow.run.folders import RunFolder
 from valueflow.run.help import group_help, key_help
 from valueflow.run.launching import adopt, job_tag, recorded_launches
 from valueflow.run.outputs import write_json
+from valueflow.run.pipes import patient_output
 from valueflow.run.resuming import continue_earlier, is_finished, result_settings
 from valueflow.run.summary import ERROR_FILE, SUMMARY_FILE, fingerprint, versions
 from valueflow.run.sweep import EXIT_FAILED, EXIT_INPUT, end_sweep
@@ -73,6 +74,11 @@ def run_command(name: str, load_task: Callable[[], AnyTask], positional: str | N
     in the program; 130 interrupted. A run that fails for its input leaves no folder behind; in a sweep, the failed
     job's folder keeps `error.json`.
     """
+    with patient_output():
+        _run(name, load_task, positional)
+
+
+def _run(name: str, load_task: Callable[[], AnyTask], positional: str | None) -> None:
     if "--version" in sys.argv[1:]:
         print(f"valueflow {versions()['valueflow']}")
         return
@@ -95,6 +101,7 @@ def run_command(name: str, load_task: Callable[[], AnyTask], positional: str | N
 def _process_state(positional: str | None) -> Iterator[None]:
     """Prepare arguments and environment for Hydra, and put everything back."""
     argv, traces = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    check_flags(argv[1:])
     arguments = argv[1:] if positional is None else with_positional(argv[1:], positional)
     sys.argv = [argv[0], *overrides_first(arguments)]
     # Hydra would print its own multi-line messages and exit 1; with this it raises instead.
@@ -249,7 +256,7 @@ def one_line(error: Exception) -> str:
     if "Ambiguous value" in text or "requires --multirun" in text:
         return str(InputError(f"{text.splitlines()[0]}; several values are a sweep: add -m"))
     if isinstance(error, OverrideParseException):
-        return str(InputError(f"cannot read '{error.override}' as an override: {text.splitlines()[0]}"))
+        return str(InputError(f"cannot read '{error.override}' as an override: {how_to_quote(str(error.override))}"))
     lines = [line.strip() for line in f"{text}\n{cause or ''}".splitlines() if line.strip()]
     return str(InputError("; ".join(lines[:3])))
 
