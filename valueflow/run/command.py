@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -33,6 +34,9 @@ EXIT_INTERRUPTED = 130
 
 USER_FAULTS = (InputError, HydraException, OmegaConfBaseException)
 """Errors that a user can cause, printed as one line."""
+
+_OF_COMPOSING = (ValueError, TypeError, IndexError, AssertionError)
+"""What composing may raise for settings that cannot be, besides the errors that are meant for users."""
 
 _HELP_FLAGS = {"--help", "-h", "--hydra-help"}
 
@@ -135,9 +139,11 @@ def _run_hydra(name: str, load_task: Callable[[], AnyTask]) -> int:
     OmegaConf.register_new_resolver("groups", lambda: group_help(name), replace=True)
     OmegaConf.register_new_resolver("keys", lambda: key_help(name), replace=True)
     faults: list[Exception] = []
+    begun: list[bool] = []
 
     @hydra_main(version_base="1.3", config_path=str(CONFIG_DIR), config_name=name)  # type: ignore[untyped-decorator]
     def app(config: DictConfig) -> None:
+        begun.append(True)
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             _run_sweep_job(config, load_task)
             return
@@ -155,6 +161,8 @@ def _run_hydra(name: str, load_task: Callable[[], AnyTask]) -> int:
                 end_sweep(load_task().sweep, sweeps[0])
             raise
         except Exception as error:
+            if isinstance(error, _OF_COMPOSING) and not (begun or sweeps or isinstance(error, USER_FAULTS)):
+                raise _not_composed(error, sys.argv[1:]) from error
             if not sweeps:
                 raise
             # A worker that was killed, a launcher or a later job that could not begin: what is finished is shown.
@@ -182,8 +190,8 @@ def _run_job(config: DictConfig, load_task: Callable[[], AnyTask]) -> None:
         _log.info("%s is done already", folder)
         return
     if is_sweep:
-        # An earlier job's, which would make this one look finished if it is killed.
-        (folder / SUMMARY_FILE).unlink(missing_ok=True)
+        # It stays if the job is killed, so that nothing that lies there from before passes for its result.
+        _record_failure(folder, "did not finish", of_input=False)
     logger: RunLogger | None = built(options["logger"])
     place: dict[str, Any] = {
         "config": settings,
@@ -259,6 +267,20 @@ def one_line(error: Exception) -> str:
         return str(InputError(f"cannot read '{error.override}' as an override: {how_to_quote(str(error.override))}"))
     lines = [line.strip() for line in f"{text}\n{cause or ''}".splitlines() if line.strip()]
     return str(InputError("; ".join(lines[:3])))
+
+
+def _not_composed(error: Exception, arguments: Iterable[str]) -> InputError:
+    """Word an error of the libraries that compose settings, which name neither the setting nor what is wrong."""
+    found = re.search(r"invalid literal for int\(\) with base 10: '(.*)'", str(error))
+    for argument in arguments:
+        path = argument.lstrip("+~").partition("=")[0].split(".")
+        if found and found[1] in path[1:]:
+            whole = ".".join(path[: path.index(found[1], 1)])
+            return InputError(
+                f"{argument}: {whole} is a list and '{found[1]}' none of its places; give the whole list: {whole}=[...]"
+            )
+    lines = str(error).splitlines()
+    return InputError(f"the settings cannot be composed: {lines[0] if lines else type(error).__name__}")
 
 
 def _stop(message: str, code: int) -> NoReturn:
