@@ -117,7 +117,7 @@ def test_the_most_frequent_options_are_all_that_tie(write: Write, gold: list[flo
 
 
 @pytest.mark.parametrize(
-    "gold", [[0.33, 0.33, 0.33], [0.34, 0.34, 0.34], [0.2, 0.2, 0.2, 0.2, 0.18], [0.21, 0.2, 0.2, 0.2, 0.21]]
+    "gold", [[0.33, 0.33, 0.33], [0.34, 0.33, 0.34], [0.2, 0.2, 0.2, 0.2, 0.18], [0.21, 0.2, 0.2, 0.2, 0.21]]
 )
 def test_shares_that_were_rounded_are_made_a_distribution_again(write: Write, gold: list[float]) -> None:
     path = write([entry(options=[f"option {place}" for place in range(len(gold))], gold_distribution=gold)])

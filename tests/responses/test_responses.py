@@ -246,7 +246,9 @@ def test_the_dataset_may_be_missing_and_other_columns_something_else(tmp_path: P
     frame.to_csv(tmp_path / "r.csv", index=False)
     read, _ = load_responses(str(tmp_path / "r.csv"), {})
     assert read["dataset"].tolist() == ["", ""]
-    with pytest.raises(InputError, match=r"no response has value 'power'; .* response_columns\.value=null"):
+    with pytest.raises(
+        InputError, match=r"no response has value 'power'; Known: 0.12, 0.73; .* response_columns\.value=null"
+    ):
         filter_responses(read, "r.csv", PVQ, "power")
     own, _ = load_responses(str(tmp_path / "r.csv"), {"value": None, "model": None})
     left, labels = filter_responses(own, "r.csv", PVQ, "power", model="m")

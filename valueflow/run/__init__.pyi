@@ -1,3 +1,6 @@
+from .bad_rows import SKIPPED_FILE as SKIPPED_FILE
+from .bad_rows import BadRowPolicy as BadRowPolicy
+from .bad_rows import BadRows as BadRows
 from .caches import cache_folder as cache_folder
 from .command import RunLogger as RunLogger
 from .command import run_command as run_command
@@ -59,10 +62,7 @@ from .sweep import end_sweep as end_sweep
 from .sweep import flattened as flattened
 from .tables import HUGGING_FACE as HUGGING_FACE
 from .tables import ROW as ROW
-from .tables import SKIPPED_FILE as SKIPPED_FILE
 from .tables import STANDARD_INPUT as STANDARD_INPUT
-from .tables import BadRowPolicy as BadRowPolicy
-from .tables import BadRows as BadRows
 from .tables import DelimitedFile as DelimitedFile
 from .tables import TextIndex as TextIndex
 from .tables import as_texts as as_texts

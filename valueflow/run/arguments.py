@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
-from hydra.errors import OverrideParseException
+from hydra.errors import HydraException
 
 from valueflow.run.config import literal
 from valueflow.run.errors import InputError, nearest
@@ -78,7 +78,7 @@ def how_to_quote(argument: str) -> str:
 def _is_readable(argument: str) -> bool:
     try:
         OverridesParser.create().parse_override(argument)
-    except OverrideParseException:
+    except HydraException:
         return False
     return True
 

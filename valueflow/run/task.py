@@ -14,13 +14,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from valueflow.run.bad_rows import SKIPPED_FILE, BadRows
 from valueflow.run.config import compose_settings, require_set
 from valueflow.run.errors import InputError
 from valueflow.run.outputs import write_csv, write_json
 from valueflow.run.settings import Settings
 from valueflow.run.summary import ERROR_FILE, SUMMARY_FILE, Timings, named_paths, versions
 from valueflow.run.sweep import SweepView
-from valueflow.run.tables.bad_rows import SKIPPED_FILE, BadRows
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,8 +1,7 @@
 """Tables that users give: found out, read and checked, whatever file they come in."""
 
-from valueflow.run.tables.bad_rows import SKIPPED_FILE, BadRowPolicy, BadRows
 from valueflow.run.tables.cells import ROW, as_texts, prose, text_of_parts
-from valueflow.run.tables.columns import number_column, rename_columns, row_number, text_column
+from valueflow.run.tables.columns import as_numbers, number_column, rename_columns, row_number, text_column
 from valueflow.run.tables.content import STANDARD_INPUT, check_there
 from valueflow.run.tables.hub import HUGGING_FACE
 from valueflow.run.tables.matching import TextIndex
@@ -11,12 +10,10 @@ from valueflow.run.tables.reading import DelimitedFile, read_table, table_kind
 __all__ = [
     "HUGGING_FACE",
     "ROW",
-    "SKIPPED_FILE",
     "STANDARD_INPUT",
-    "BadRowPolicy",
-    "BadRows",
     "DelimitedFile",
     "TextIndex",
+    "as_numbers",
     "as_texts",
     "check_there",
     "number_column",

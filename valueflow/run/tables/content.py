@@ -130,6 +130,12 @@ def in_code_page(content: bytes, path: Path, what: str) -> str:
 _CODE_PAGES = ("cp1252", "cp1250")
 _MOST_FOREIGN = 0.7
 """Share of a word's letters beyond which it is of another script."""
+_SIGNS = frozenset(
+    "\u20ac\u2026\u2018\u2019\u201a\u201c\u201d\u201e\u2039\u203a\xab\xbb\u2013\u2014\u2022\u2122\xa9\xae\xb0\xa0"
+)
+"""Signs that texts hold besides letters: quotation marks, dashes, the euro."""
+_OF_UTF_8 = re.compile(rb"[\xc2-\xde][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+"""What is a letter of UTF-8, and in Windows-1252 a capital or several signs in a row: the file is of neither alone."""
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -141,6 +147,9 @@ def _certain(content: bytes) -> str | None:
         if len(readings) > 1 or "\ufffd" in readings:
             return None
     text = content.decode("cp1252")
+    signs = {letter for letter in text if not (letter.isascii() or letter.isalpha())}
+    if signs - _SIGNS or _OF_UTF_8.search(content):
+        return None
     # In other scripts whole words are made of such letters, and the code page of old Macs has others in their place.
     for word in {word for word in _WORD.findall(text) if not word.isascii()}:
         foreign = [letter for letter in word if not letter.isascii()]

@@ -4,15 +4,14 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
-
-import numpy as np
-import numpy.typing as npt
-import pandas as pd
+from typing import TYPE_CHECKING, Any, Literal
 
 from valueflow.run.errors import shorten
-from valueflow.run.tables.cells import row_number
-from valueflow.run.tables.columns import as_numbers
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
 
 BadRowPolicy = Literal["fail", "skip", "clamp"]
 """`fail` stops at the first; `skip` leaves them out; `clamp` moves numbers to the ends of their range, skips others."""
@@ -42,12 +41,12 @@ class BadRows:
 
     def left(
         self,
-        frame: pd.DataFrame,
+        frame: "pd.DataFrame",
         where: str,
         *,
         texts: Sequence[str] = (),
         numbers: Mapping[str, tuple[float, float]] | None = None,
-    ) -> pd.DataFrame:
+    ) -> "pd.DataFrame":
         """Return the rows of a table that can be used; with `fail`, all of them, for the checks that follow to stop at.
 
         Parameters
@@ -63,6 +62,11 @@ class BadRows:
         """
         if self.policy == "fail":
             return frame
+        # Imported here: every command loads this module, few have bad rows.
+        import numpy as np
+
+        from valueflow.run.tables import as_numbers
+
         bad = np.zeros(len(frame), dtype=bool)
         for column in texts:
             self._skip(frame, where, column, ~bad & _is_blank(frame[column]), "the text is missing", bad)
@@ -81,16 +85,18 @@ class BadRows:
 
     def _skip(
         self,
-        frame: pd.DataFrame,
+        frame: "pd.DataFrame",
         where: str,
         column: str,
-        mask: npt.NDArray[np.bool_],
+        mask: "npt.NDArray[np.bool_]",
         reason: str,
-        bad: npt.NDArray[np.bool_],
+        bad: "npt.NDArray[np.bool_]",
     ) -> None:
         """List the rows of a mask, and add them to those that are bad."""
-        for place in np.flatnonzero(mask).tolist():
-            self.skip(where, row_number(frame.index, place), column, reason, frame[column].iloc[place])
+        from valueflow.run.tables import row_number
+
+        for place in mask.nonzero()[0].tolist():
+            self.skip(where, row_number(frame, place), column, reason, frame[column].iloc[place])
         bad |= mask
 
     def skip(self, where: str, row: int, column: str, reason: str, cell: object) -> None:
@@ -98,8 +104,10 @@ class BadRows:
         shown = "" if cell is None or cell != cell else shorten(str(cell))
         self.skipped.append({"file": where, "row": row, "column": column, "reason": reason, "cell": shown})
 
-    def table(self) -> pd.DataFrame:
+    def table(self) -> "pd.DataFrame":
         """Return the rows left out, one each, for `skipped.csv`."""
+        import pandas as pd
+
         return pd.DataFrame(self.skipped, columns=["file", "row", "column", "reason", "cell"])
 
     def figures(self) -> dict[str, Any]:
@@ -117,7 +125,9 @@ class BadRows:
             _log.warning("%d numbers beyond their range are moved to its end", self.clamped)
 
 
-def _is_blank(column: "pd.Series[Any]") -> npt.NDArray[np.bool_]:
+def _is_blank(column: "pd.Series[Any]") -> "npt.NDArray[np.bool_]":
+    import numpy as np
+
     present = column.notna().to_numpy()
     values = column.to_numpy(dtype=object)
     return np.array(
