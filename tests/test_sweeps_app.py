@@ -189,3 +189,21 @@ def test_responses_of_an_earlier_sweep_are_not_mixed_in(tmp_path: Path) -> None:
         (folder / "responses.csv").write_text(f"query,dataset,response\nq,d,{response}\n")
     (tmp_path / "sweep.json").write_text('{"id": "new"}')
     assert load_responses(str(tmp_path), {})[0]["response"].tolist() == ["a", "b"]
+
+
+def test_bad_rows_are_listed_and_counted_by_every_job(rankings: Path) -> None:
+    table = pd.read_csv(rankings).astype({"db_score_1": float})
+    table.loc[0, "db_score_1"] = 11.0
+    table.loc[3, "target_text"] = ""
+    table.to_csv(rankings, index=False)
+    settings = ("value=power,face", "judge_check=false")
+    assert sweep(rankings, *settings).returncode == 2
+    done = succeeded(sweep(rankings, *settings, "on_bad_row=clamp"))
+    assert "2 of 2 jobs" in done.stdout
+    for job in ("0", "1"):
+        folder = rankings.parent / "swept" / job
+        summary = json.loads((folder / "summary.json").read_text())
+        assert summary["bad_rows"]["skipped"] == summary["bad_rows"]["clamped"] == 1
+        assert pd.read_csv(folder / "skipped.csv")[["row", "column"]].to_numpy().tolist() == [[4, "target_text"]]
+    succeeded(sweep(rankings, *settings, "on_bad_row=skip"))
+    assert len(pd.read_csv(rankings.parent / "swept" / "0" / "skipped.csv")) == 2

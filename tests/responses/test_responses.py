@@ -273,3 +273,14 @@ def test_rows_without_a_response_are_skipped_and_listed(tmp_path: Path) -> None:
     assert read["response"].tolist() == ["a", "b"]
     assert read.index.tolist() == [0, 1]
     assert [(row["row"], row["column"]) for row in bad.skipped] == [(3, "response")]
+
+
+def test_a_dataset_of_the_hub_is_a_table_too(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    rows = {"query": ["How?"], "response": ["a"]}
+    datasets.Dataset.from_dict(rows).save_to_disk(str(tmp_path / "d"))
+    read, name = load_responses(f"hf://{tmp_path}/d", {})
+    assert read["response"].tolist() == ["a"]
+    assert name == f"hf://{tmp_path}/d"
+    with pytest.raises(InputError, match="responses: the dataset hf://.* could not be loaded"):
+        load_responses(f"hf://{tmp_path}/none", {})
