@@ -104,7 +104,7 @@ class TextFile:
         path = Path(source)
         is_hub = str(source).startswith(HUGGING_FACE)
         kind = "hub" if is_hub else table_kind(path, "input")
-        is_plain = path.suffix.lower() != _GZIP_SUFFIX and path.is_file()
+        is_plain = path.suffix.lower() != _GZIP_SUFFIX and os.path.isfile(path)
         self._streams = "delimited" if kind == "delimited" else "parquet" if kind == "parquet" and is_plain else None
         self._held = None if self._streams else read_table(source, "input")
         self.path = path
@@ -284,7 +284,7 @@ def _is_missing(cell: Any) -> bool:
 
 
 def _state(path: Path) -> tuple[int, int]:
-    if not path.is_file():
+    if not os.path.isfile(path):
         return 0, 0
     found = os.stat(path)
     return found.st_size, found.st_mtime_ns

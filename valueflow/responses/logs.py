@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -32,7 +33,7 @@ def inspect_log(path: Path, what: str) -> pd.DataFrame | None:
         The log is damaged, or holds no samples.
     """
     # Not only by the name: what a browser saves, or a person renames, is a log all the same.
-    if not path.is_file():
+    if not os.path.isfile(path):
         return None
     check_there(path, what)
     with open(path, "rb") as file:
