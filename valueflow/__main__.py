@@ -3,7 +3,7 @@
 import sys
 
 from valueflow.apps import COMMANDS
-from valueflow.run import InputError, nearest, reference_page
+from valueflow.run import InputError, nearest, patient_output, reference_page
 from valueflow.version import __version__
 
 
@@ -29,4 +29,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with patient_output():
+        main()

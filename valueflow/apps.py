@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 
-from valueflow.run import run_command
+from valueflow.run import patient_output, run_command
 
 COMMANDS: dict[str, tuple[str, Callable[[], None]]] = {}
 """What each command is for and the function that runs it, by name."""
@@ -38,4 +38,5 @@ def cache() -> None:
     """Show or clear the cached completions of language models: installed as `valueflow-cache`."""
     from valueflow.llm import cache_command
 
-    sys.exit(cache_command())
+    with patient_output():
+        sys.exit(cache_command())

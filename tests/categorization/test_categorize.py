@@ -356,6 +356,23 @@ def test_a_review_file_filled_in_comes_back(tmp_path: Path) -> None:
     assert [len(batch) for batch in models[0].batches] == [1]
 
 
+def test_a_review_that_a_spreadsheet_saved_counts(tmp_path: Path) -> None:
+    texts = ["I share.\r\nA lot.", "I \u201ckeep\u201d it all.", "left"]
+    file = tmp_path / "review.csv"
+    rows = 'row;text;decision;direction\r\n1;"I share.\nA lot.";power;support\r\n2;I "keep" it all.;none;\r\n'
+    file.write_bytes(rows.replace('"keep"', "'keep'").encode("cp1252"))
+    result = run(texts, *judges(toward(*HEDONISM)), reviewed=str(file))
+    assert result.summary["reviewed"] == 2
+    assert result.table.set_index("text").loc[texts[0], "decided_by"] == "people"
+    assert result.unplaced[["text", "decided_by"]].to_numpy().tolist() == [[texts[1], "people"]]
+
+
+def test_the_row_of_another_text_decides_nothing(tmp_path: Path) -> None:
+    file = reviewed(tmp_path, row=["2"], text=["something else"], decision=["power"])
+    with pytest.raises(InputError, match="row 1: the text 'something else' is not among those of the input"):
+        run(["a", "b"], *judges(toward(*HEDONISM)), reviewed=file)
+
+
 @pytest.mark.parametrize(
     ("columns", "line"),
     [

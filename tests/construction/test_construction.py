@@ -135,6 +135,35 @@ def test_ratings_by_people_are_merged_and_decide_what_is_published(tmp_path: Pat
         build(reviewed=pd.DataFrame({"id": ["x"], "human_rating": ["1"]}))
 
 
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_a_review_that_a_spreadsheet_saved_counts_by_its_texts(
+    tmp_path: Path, separator: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = build()
+    near, other, *_ = first.database.to_dict("records")
+    review = pd.DataFrame(
+        {
+            "id": ["6.45148E+11", other["id"], "1.2E+05"],
+            "text": [near["text"], other["text"] + "\xa0", "nobody's"],
+            "human_rating": [near["machine_rating"] + 2, other["machine_rating"], 1],
+        }
+    )
+    review.to_csv(tmp_path / "review.csv", index=False, sep=separator, lineterminator="\r\n")
+    second = build(reviewed=str(tmp_path / "review.csv"), human_weight=0.5)
+    rating = second.database.set_index("id")["final_rating"]
+    assert rating[near["id"]] == pytest.approx(near["machine_rating"] + 1)
+    assert second.summary["reviewed"] == 2
+    assert second.summary["reviewed_unknown_ids"] == 1
+    assert "1 ids are of no text of this run: row 3 ('1.2E+05')" in caplog.text
+
+
+def test_columns_of_a_review_that_were_sorted_apart_are_told() -> None:
+    first, second, *_ = build().database.to_dict("records")
+    review = pd.DataFrame({"id": [first["id"]], "text": [second["text"]], "human_rating": ["1"]})
+    with pytest.raises(InputError, match="reviewed, row 1: id .* were columns sorted apart"):
+        build(reviewed=review)
+
+
 def test_outfit_by_hand() -> None:
     # Utilities 1 and 0, no doubt: the likelier win surprises by exp(-1), the other by exp(1).
     rankings = np.array([[0, 1], [1, 0], [2, 3]])

@@ -105,3 +105,12 @@ assert VectorCache("m").get(["x", "y"], make).sum() == 6
 def test_a_model_that_is_not_there_is_told(name: str) -> None:
     with pytest.raises(InputError, match="encoder '"):
         load_encoder(name)
+
+
+def test_a_model_that_is_code_of_its_own_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "own", "auto_map": {"AutoConfig": "own.Config"}}')
+    (tmp_path / "own.py").write_text("raise SystemExit('run')\n")
+    with pytest.raises(InputError) as caught:
+        load_encoder(str(tmp_path))
+    assert "code of a model is never run" in str(caught.value)
+    assert "trust_remote_code" not in str(caught.value)

@@ -1,5 +1,6 @@
 """The rankings table: written and read back, and what is said of broken ones."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from valueflow.evaluation.rankings import check_targets, ranked_windows, rankings_table, read_rankings, responses_of
 from valueflow.judge import RankedWindows, Windows
-from valueflow.run import InputError, write_csv
+from valueflow.run import BadRows, InputError, write_csv
 from valueflow.vidb import Anchors
 
 HOSTILE = [
@@ -210,3 +211,41 @@ def test_a_lone_judges_table_names_no_judge() -> None:
 def test_a_row_that_names_no_judge_is_told() -> None:
     with pytest.raises(InputError, match="file, row 2, column 'judge'"):
         ranked_windows(published(judge=["a", " "]), "file")
+
+
+@pytest.mark.parametrize("kind", ["parquet", "jsonl"])
+def test_lists_of_item_numbers_are_rankings(tmp_path: Path, kind: str) -> None:
+    windows, rankings = judged()
+    table = rankings_table(windows, rankings)
+    as_lists = table.assign(
+        ranking=[json.loads(cell) if cell else [] for cell in table["ranking"]],
+        prompt_order=[json.loads(cell) for cell in table["prompt_order"]],
+    )
+    path = tmp_path / f"rankings.{kind}"
+    as_lists.to_parquet(path) if kind == "parquet" else as_lists.to_json(path, orient="records", lines=True)
+    back, expected = ranked_windows(read_rankings(path), "file"), ranked_windows(table, "file")
+    for field in ("responses", "orders", "intensities", "prompt_order"):
+        np.testing.assert_array_equal(getattr(back, field), getattr(expected, field))
+
+
+def test_lists_that_are_no_permutations_are_told_with_their_row(tmp_path: Path) -> None:
+    windows, rankings = judged()
+    table = rankings_table(windows, rankings).assign(ranking=[[3, 1, 2], [1, 3, 3], [], [2, 1, 3]])
+    table.to_parquet(tmp_path / "r.parquet")
+    with pytest.raises(InputError, match=r"row 2, column 'ranking': '\[1 3 3\]' is no permutation"):
+        ranked_windows(read_rankings(tmp_path / "r.parquet"), "file")
+
+
+def test_scores_beyond_the_scale_are_clamped_or_their_rows_skipped(tmp_path: Path) -> None:
+    windows, rankings = judged()
+    table = rankings_table(windows, rankings)
+    table.loc[1, "db_score_1"] = 12.5
+    table.to_csv(tmp_path / "r.csv", index=False)
+    with pytest.raises(InputError, match="row 2, column 'db_score_1': '12.5' is not a number"):
+        ranked_windows(read_rankings(tmp_path / "r.csv"), "file")
+    clamping, skipping = BadRows("clamp"), BadRows("skip")
+    clamped = ranked_windows(read_rankings(tmp_path / "r.csv", clamping), "file")
+    assert clamped.intensities[1, 0] == 10
+    assert clamping.clamped == 1
+    assert len(ranked_windows(read_rankings(tmp_path / "r.csv", skipping), "file").orders) == 3
+    assert skipping.skipped[0]["row"] == 2

@@ -1,5 +1,6 @@
 """Files of texts, read in pieces: what is given out, and what is refused as `read_table` would."""
 
+import gzip
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from valueflow.extraction.reading import TextFile
-from valueflow.run import InputError, read_table, write_csv
+from valueflow.run import BadRows, InputError, read_table, write_csv
 
 Row = tuple[int, str, str]
 
 
 def read(
-    path: Path, *, columns: Mapping[str, str] | None = None, theory: str | None = "pvq", size: int = 2
+    path: Path, *, columns: Mapping[str, str | None] | None = None, theory: str | None = "pvq", size: int = 2
 ) -> list[Row]:
     chunks = list(TextFile(path, columns or {}, theory, size).chunks())
     assert all(len(chunk.texts) == size for chunk in chunks[:-1])
@@ -82,11 +83,12 @@ def test_parquet_cells_that_are_no_texts(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     kinds = {"text": [1, 2], "other": pd.Categorical(["x", "y"]), "binary": [b"x", b"y"], "holes": ["x", None]}
     pd.DataFrame({**kinds, "lists": [["x"], ["y"]]}).to_parquet(path)
-    assert [text for *_, text in read(path)] == ["1", "2"]
+    assert "row 1, column 'text': holds the number 1, not a text" in fault(path)
     assert [text for *_, text in read(path, columns={"text": "other"})] == ["x", "y"]
-    assert [name for _, name, _ in read(path, columns={"theory": "text"}, theory=None)] == ["1", "2"]
+    names = read(path, columns={"text": "other", "theory": "text"}, theory=None)
+    assert [name for _, name, _ in names] == ["1", "2"]
     assert "row 1, column 'binary': holds bytes, not a text" in fault(path, columns={"text": "binary"})
-    assert "row 1, column 'lists': holds list, not a text" in fault(path, columns={"text": "lists"})
+    assert "row 1, column 'lists': holds a list of 1, not a text" in fault(path, columns={"text": "lists"})
     assert "row 2, column 'holes': the text is missing" in fault(path, columns={"text": "holes"})
 
 
@@ -96,7 +98,7 @@ def test_parquet_cells_that_are_no_texts(tmp_path: Path) -> None:
         ("empty.csv", b""),
         ("header.csv", b"text,n\n"),
         ("blank.csv", b"\n\n\n"),
-        ("latin.csv", b"text,n\nok,1\nch\xe9rie,2\n"),
+        ("latin.csv", b"text,n\nok,1\ncr\xe8me,2\n"),
         ("half.csv", b"text,n\nok,1\n\xed\xa0\x80,2\n"),
         ("more.csv", b"text,n\na,b,c\n"),
         ("later.csv", b"text,n\na,b\nc,d\ne,f,g\n"),
@@ -173,3 +175,30 @@ def test_a_file_that_changes_between_two_readings(tmp_path: Path) -> None:
         list(reading)
     with pytest.raises(InputError, match="has changed while it was read"):
         next(file.chunks())
+
+
+@pytest.mark.parametrize("name", ["t.jsonl", "t.json.gz", "t.parquet.gz", "t.tsv", "t.csv.gz"])
+def test_files_of_every_kind_give_the_same_chunks(tmp_path: Path, name: str) -> None:
+    frame = pd.DataFrame({"text": [f"text {number}" for number in range(5)], "theory": "pvq"})
+    path = tmp_path / name
+    if ".parquet" in name:
+        path.write_bytes(gzip.compress(frame.to_parquet()))
+    elif ".json" in name:
+        frame.to_json(path, orient="records", lines=".jsonl" in name, compression="infer")
+    else:
+        frame.to_csv(path, index=False, sep="\t" if ".tsv" in name else ",")
+    assert read(path, size=2) == [(row, "pvq", f"text {row - 1}") for row in range(1, 6)]
+
+
+def test_rows_without_a_text_are_skipped_once_however_often_the_file_is_read(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("text,n\na,1\n,2\n,\nb,3\n")
+    bad = BadRows("skip")
+    file = TextFile(tmp_path / "t.csv", {}, "pvq", 2, bad)
+    for _ in range(2):
+        assert [chunk.rows for chunk in file.chunks()] == [[1, 4]]
+    assert [row["row"] for row in bad.skipped] == [2]
+
+
+def test_a_column_of_that_name_may_be_something_else(tmp_path: Path) -> None:
+    pd.DataFrame({"text": ["a"], "theory": ["no theory of values"]}).to_csv(tmp_path / "t.csv", index=False)
+    assert read(tmp_path / "t.csv", columns={"theory": None}) == [(1, "pvq", "a")]

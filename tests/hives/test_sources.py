@@ -117,6 +117,26 @@ def test_labels_that_cannot_be(labels: tuple[str, ...], header: str, message: st
     assert "my-labels.tsv" in str(error.value)
 
 
+def test_an_argument_that_stands_twice(tmp_path: Path) -> None:
+    path = write_arguments(tmp_path, "1000", "0010")
+    labels = tmp_path / "my-labels.tsv"
+    once = load_rows([str(path)])[0].rows
+    labels.write_text(labels.read_text() + "A0\t1\t0\t0\t0\n")
+    path.write_text(path.read_text() + path.read_text().splitlines()[1] + "\n")
+    assert load_rows([str(path)])[0].rows.equals(once)
+    labels.write_text(labels.read_text() + "A0\t0\t1\t0\t0\n")
+    with pytest.raises(InputError, match=r"my-labels\.tsv, row 4: argument 'A0' stands twice"):
+        load_rows([str(path)])
+
+
+def test_blanks_around_an_id_do_not_matter(tmp_path: Path) -> None:
+    path = write_arguments(tmp_path, "1000", "0010")
+    expected = load_rows([str(path)])[0].rows
+    labels = tmp_path / "my-labels.tsv"
+    labels.write_text(labels.read_text().replace("A1\t", " A1 \t"))
+    assert load_rows([str(path)])[0].rows.equals(expected)
+
+
 def test_files_that_cannot_be(tmp_path: Path) -> None:
     path = write_arguments(tmp_path, "1000", "0010")
     (tmp_path / "my-labels.tsv").write_text("Argument ID\tHedonism\nA0\t1\n", encoding="utf-8")

@@ -23,8 +23,11 @@ from valueflow.llm import (
     PromptsTooLongError,
     PromptTooLong,
     Sampling,
+    ServerModel,
     Stream,
     Usage,
+    VllmModel,
+    check_startable,
     release,
 )
 from valueflow.llm.cache import CompletionCache, cache_file, request_key
@@ -474,3 +477,42 @@ def test_what_is_noted_beside_a_progress_bar() -> None:
     assert Usage(calls=1234, cache_hits=5, completion_tokens=30_000, seconds=2.0).note == (
         "1,234 calls, 5 cached, 15,000 tokens/s"
     )
+
+
+@dataclass(frozen=True)
+class Lacking:
+    """A model whose engine is not installed."""
+
+    occupies_machine: ClassVar[bool] = True
+
+    def identity(self) -> dict[str, object]:
+        return {"engine": "none", "model": "lacking"}
+
+    def start(self) -> Engine:
+        raise InputError("its engine is not installed")
+
+    def check_startable(self) -> None:
+        raise InputError("its engine is not installed")
+
+
+def test_what_an_engine_lacks_is_said_at_once_unless_cached_answers_may_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VALUEFLOW_CACHE", str(tmp_path))
+    for cache in ("off", "read", "on"):
+        with pytest.raises(InputError, match="not installed"):
+            check_startable(Lacking(), cache)  # type: ignore[arg-type]
+    with CompletionCache(cache_file()) as completions:
+        completions.put([("key", Completion("text"))], "lacking")
+    check_startable(Lacking(), "on")
+    with pytest.raises(InputError, match="not installed"):
+        check_startable(Lacking(), "off")
+
+
+def test_engines_know_at_once_what_they_lack(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(InputError, match="vLLM, which is not installed"):
+        check_startable(VllmModel(model="m"), "off")
+    with pytest.raises(InputError, match="NO_SUCH_KEY is not set"):
+        check_startable(ServerModel(base_url="http://localhost:1/v1", model="m", api_key_env="NO_SUCH_KEY"), "off")

@@ -116,6 +116,21 @@ def test_the_most_frequent_options_are_all_that_tie(write: Write, gold: list[flo
     assert item.most_frequent == most
 
 
+@pytest.mark.parametrize(
+    "gold", [[0.33, 0.33, 0.33], [0.34, 0.33, 0.34], [0.2, 0.2, 0.2, 0.2, 0.18], [0.21, 0.2, 0.2, 0.2, 0.21]]
+)
+def test_shares_that_were_rounded_are_made_a_distribution_again(write: Write, gold: list[float]) -> None:
+    path = write([entry(options=[f"option {place}" for place in range(len(gold))], gold_distribution=gold)])
+    (item,) = load_questions(str(path), None)
+    assert sum(item.gold) == pytest.approx(1)
+    assert item.most_frequent == {place for place, share in enumerate(gold) if share == max(gold)}
+
+
+def test_options_may_be_numbers(write: Write) -> None:
+    path = write([entry(options=[1, 2.5, 10], gold_distribution=[0.2, 0.3, 0.5])])
+    assert load_questions(str(path), None)[0].options == ("1", "2.5", "10")
+
+
 def test_twenty_six_options_have_letters(write: Write) -> None:
     options = [f"option {place}" for place in range(26)]
     (item,) = load_questions(str(write([entry(options=options, gold_distribution=[1] + [0] * 25)])), None)
@@ -219,7 +234,8 @@ LONE = "half \ud83d of one"
         ({"options": [f"option {place}" for place in range(27)]}, "27 options; there are letters for 26"),
         ({"options": ["Yes", ""]}, "option B must be a text that is not blank"),
         ({"options": [" \n", "No"]}, "option A must be a text that is not blank"),
-        ({"options": ["Yes", 5]}, "option B must be a text that is not blank"),
+        ({"options": ["Yes", True]}, "option B must be a text that is not blank"),
+        ({"options": [1, [2]]}, "option B must be a text that is not blank"),
         ({"options": ["Yes", None]}, "option B must be a text that is not blank"),
         ({"options": ["Yes", LONE]}, "option B holds half a character"),
         ({"question": ""}, "'question' must be a text that is not blank"),
@@ -243,6 +259,8 @@ LONE = "half \ud83d of one"
         ({"gold_distribution": [[1], 0]}, "gold_distribution holds something that is no number"),
         ({"gold_distribution": [0.5, 0.4]}, "is no distribution"),
         ({"gold_distribution": [0.5, 0.502]}, "is no distribution"),
+        ({"gold_distribution": [0.49, 0.48]}, "is no distribution"),
+        ({"gold_distribution": [0.501, 0.501]}, "is no distribution"),
         ({"gold_distribution": [0, 0]}, "is no distribution"),
         ({"gold_distribution": [25, 75]}, "is no distribution"),
         ({"gold_distribution": [-0.5, 1.5]}, "is no distribution"),

@@ -149,3 +149,13 @@ def test_other_modes_need_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
         assert WandbLogger().mode is None
     with pytest.raises(InputError, match="logger.mode='onlin' is none of online, offline, disabled"):
         WandbLogger(mode="onlin")
+
+
+def test_an_older_word_for_offline_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("WANDB_MODE", "dryrun")
+    WandbLogger()
+    WandbLogger(mode="dryrun")
+    monkeypatch.setenv("WANDB_MODE", "")
+    with pytest.raises(InputError, match="is none of online, offline, disabled"):
+        WandbLogger(mode="dry")

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from valueflow.responses import filter_responses, load_responses
-from valueflow.run import InputError
+from valueflow.run import BadRows, InputError
 from valueflow.theory import known_theories, load_theory
 
 PVQ = load_theory("pvq")
@@ -135,10 +135,10 @@ def test_a_file_is_read_as_it_stands(tmp_path: Path) -> None:
         (b"query,dataset,response\n", "has no rows below its header"),
         (b"query,dataset,respons\nq,d,r\n", "column 'response' is missing; did you mean 'respons'"),
         (b"query,dataset,response\nq,d,\n", "row 1, column 'response': the text is missing"),
-        (b"query,dataset,response\nq,d,caf\xe9\n", "is not UTF-8 (byte 0xe9"),
-        ("query,dataset,response\nq,d,r\n".encode("utf-16"), "is not UTF-8"),
-        (b"query,dataset,response\nq,d,r,extra\n", "not a readable table"),
-        (b'query,dataset,response\nq,d,"never closed\n', "not a readable table"),
+        (b"query,dataset,response\nq,d,cr\xe8me\n", "is not UTF-8 (byte 0xe8"),
+        (b"query,dataset,response\nq,d,r,extra\n", "row 1 has 4 cells, the header 3"),
+        (b'query,dataset,response\nq,d,"never closed\n', "row 1: a quotation mark is opened and never closed"),
+        (b"query,dataset,response,response\nq,d,a,b\n", "column 'response' appears twice"),
     ],
 )
 def test_broken_files_are_told_in_one_line(tmp_path: Path, content: bytes, message: str) -> None:
@@ -217,9 +217,8 @@ def test_tables_of_odd_shape_are_told() -> None:
         load_responses(pd.DataFrame(row | {"response": ["\ud83d"]}, dtype=object), {})
     with pytest.raises(InputError, match="row 1, column 'query': half a character"):
         load_responses(pd.DataFrame(row | {"query": ["\udc00"]}, dtype=object), {})
-    lists, _ = load_responses(pd.DataFrame(row | {"value": [["power"]]}), {})
-    with pytest.raises(InputError, match="no response has value 'power'"):
-        filter_responses(lists, "table", PVQ, "power")
+    with pytest.raises(InputError, match="row 1, column 'value': holds a list of 1, not a text"):
+        load_responses(pd.DataFrame(row | {"value": [["power"]]}), {})
 
 
 def test_numbers_and_gaps_of_a_table_filter_as_those_of_a_file() -> None:
@@ -236,5 +235,52 @@ def test_numbers_and_gaps_of_a_table_filter_as_those_of_a_file() -> None:
 def test_files_that_only_look_compressed_are_told(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"r.{suffix}"
     path.write_bytes(b"\x1f\x8b\xff\x00 not what it says")
-    with pytest.raises(InputError, match="is not UTF-8|not a readable table|column 'query' is missing"):
+    with pytest.raises(InputError, match="is compressed by gzip, and damaged"):
         load_responses(str(path), {})
+
+
+def test_the_dataset_may_be_missing_and_other_columns_something_else(tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {"query": ["How?", "Why?"], "response": ["a", "b"], "value": [0.73, 0.12], "model": ["x", "y"]}
+    )
+    frame.to_csv(tmp_path / "r.csv", index=False)
+    read, _ = load_responses(str(tmp_path / "r.csv"), {})
+    assert read["dataset"].tolist() == ["", ""]
+    with pytest.raises(
+        InputError, match=r"no response has value 'power'; Known: 0.12, 0.73; .* response_columns\.value=null"
+    ):
+        filter_responses(read, "r.csv", PVQ, "power")
+    own, _ = load_responses(str(tmp_path / "r.csv"), {"value": None, "model": None})
+    left, labels = filter_responses(own, "r.csv", PVQ, "power", model="m")
+    assert left["response"].tolist() == ["a", "b"]
+    assert labels == ["model"]
+    with pytest.raises(InputError, match="column 'response' is needed"):
+        load_responses(str(tmp_path / "r.csv"), {"response": None})
+
+
+def test_conversations_are_a_query_and_a_response(tmp_path: Path) -> None:
+    chat = [{"role": "user", "content": "How?"}, {"role": "assistant", "content": "I share."}]
+    path = tmp_path / "r.jsonl"
+    pd.DataFrame({"messages": [chat]}).to_json(path, orient="records", lines=True)
+    read, _ = load_responses(str(path), {"query": "messages", "response": "messages"})
+    assert read[["query", "response"]].to_numpy().tolist() == [["How?", "I share."]]
+
+
+def test_rows_without_a_response_are_skipped_and_listed(tmp_path: Path) -> None:
+    (tmp_path / "r.csv").write_text("query,dataset,response\nq,d,a\n,,\nq,d,\nq,d,b\n")
+    bad = BadRows("skip")
+    read, _ = load_responses(str(tmp_path / "r.csv"), {}, bad)
+    assert read["response"].tolist() == ["a", "b"]
+    assert read.index.tolist() == [0, 1]
+    assert [(row["row"], row["column"]) for row in bad.skipped] == [(3, "response")]
+
+
+def test_a_dataset_of_the_hub_is_a_table_too(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    rows = {"query": ["How?"], "response": ["a"]}
+    datasets.Dataset.from_dict(rows).save_to_disk(str(tmp_path / "d"))
+    read, name = load_responses(f"hf://{tmp_path}/d", {})
+    assert read["response"].tolist() == ["a"]
+    assert name == f"hf://{tmp_path}/d"
+    with pytest.raises(InputError, match="responses: the dataset hf://.* could not be loaded"):
+        load_responses(f"hf://{tmp_path}/none", {})

@@ -1,6 +1,7 @@
 """Plain arguments become one override, and Hydra reads every name as it was."""
 
 import os
+import shlex
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from valueflow.run import InputError
-from valueflow.run.arguments import overrides_first, with_positional, with_quotes
+from valueflow.run.arguments import check_flags, how_to_quote, overrides_first, with_positional, with_quotes
 
 
 @pytest.fixture(autouse=True)
@@ -92,6 +93,43 @@ def test_any_characters_survive(names: list[str]) -> None:
     (argument,) = with_positional(names, "folders")
     (override,) = OverridesParser.create().parse_overrides([argument])
     assert list(OmegaConf.create({"folders": override.value()}).folders) == names
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["value=power", "-m", "--config-dir", "mine", "--cfg", "job", "--resolve", "--help"],
+        ["-cd", "--odd", "-cd=mine", "--config-dir=mine", "--multi", "-m", "folder", "key='-x=2'"],
+    ],
+)
+def test_flags_that_there_are(arguments: list[str], work: Path) -> None:
+    check_flags(arguments)
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--value=power", "--value=power: settings have no dashes: value=power .in sweeps of Weights & Biases"),
+        ("-value=power", "settings have no dashes: value=power"),
+        ("--response-columns.value=x", "settings have no dashes: response_columns.value=x"),
+        ("--value", "--value is no flag; a setting is written value=..."),
+        ("--multrun", "did you mean '--multirun'"),
+    ],
+)
+def test_flags_that_there_are_not(argument: str, message: str, work: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        check_flags(["value=power", argument])
+
+
+@settings(max_examples=60)
+@given(st.text(st.sampled_from("ab\\\"'$=()[]{},:~ #"), min_size=1, max_size=8))
+def test_quotes_that_are_proposed_make_the_value_what_it_was(value: str) -> None:
+    said = how_to_quote(f"key={value}")
+    if "for the shell: " not in said:
+        return
+    (argument,) = shlex.split(said.partition("for the shell: ")[2])
+    override = OverridesParser.create().parse_override(argument)
+    assert override.value() == value or "\\" in value
 
 
 def test_overrides_come_before_flags() -> None:

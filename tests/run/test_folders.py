@@ -1,5 +1,6 @@
 """The folder of a run that could not begin is taken away; nothing else is."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,7 +33,6 @@ def test_a_new_folder_goes_with_the_empty_ones_above_it(tmp_path: Path) -> None:
 
 def test_a_sweep_folder_goes_too(tmp_path: Path) -> None:
     RunFolder().on_multirun_start(OmegaConf.create({"hydra": {"sweep": {"dir": "multirun/day/time"}}}))
-    assert Path("multirun/day/time") == RunFolder.sweep
     Path("multirun/day/time/0").mkdir(parents=True)
     RunFolder.discard()
     assert list(tmp_path.iterdir()) == []
@@ -88,3 +88,39 @@ def test_files_of_a_name_are_found_at_any_depth_but_in_hidden_folders(tmp_path: 
     (tmp_path / "4" / "r.csv").mkdir(parents=True)
     found = [str(file.relative_to(tmp_path)) for file in files_named(tmp_path, "r.csv")]
     assert found == ["a/1/r.csv", "r.csv", "2/deep/er/r.csv", "2/r.csv", "10/r.csv"]
+
+
+def write_record(folder: Path, name: str, **record: object) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(json.dumps(record))
+
+
+def test_jobs_of_an_earlier_sweep_in_the_same_folder_are_passed_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sweep = tmp_path / "all" / "sweep"
+    write_record(sweep, "sweep.json", id="last")
+    for folder, tag in {
+        "0": {"id": "last", "job": 0},
+        "deep/1": {"id": "last", "job": 1},
+        "2": {"id": "first", "job": 2},
+        "deep/3": {"id": "first", "job": 3},
+    }.items():
+        write_record(sweep / folder, "summary.json", sweep=tag)
+        (sweep / folder / "r.csv").write_text("x")
+    write_record(sweep / "4", "error.json", error="?", sweep={"id": "first", "job": 4})
+    (sweep / "4" / "r.csv").write_text("x")
+    # Of no sweep: a single run in the same folder, and what a user put there.
+    write_record(sweep / "single", "summary.json", job="")
+    (sweep / "single" / "r.csv").write_text("x")
+    (sweep / "mine").mkdir()
+    (sweep / "mine" / "r.csv").write_text("x")
+    # A job of another sweep beside it is of the last sweep there.
+    write_record(tmp_path / "all" / "other", "sweep.json", id="first")
+    write_record(tmp_path / "all" / "other" / "0", "summary.json", sweep={"id": "first", "job": 0})
+    (tmp_path / "all" / "other" / "0" / "r.csv").write_text("x")
+    found = [str(file.parent.relative_to(tmp_path / "all")) for file in files_named(tmp_path / "all", "r.csv")]
+    assert sorted(found) == ["other/0", "sweep/0", "sweep/deep/1", "sweep/mine", "sweep/single"]
+    assert "holds 3 jobs of an earlier sweep; left out" in caplog.text
+    # Whoever names a job's folder means that job.
+    assert files_named(sweep / "2", "r.csv") == [sweep / "2" / "r.csv"]

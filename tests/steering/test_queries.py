@@ -43,7 +43,7 @@ def test_real_sets() -> None:
 def test_what_cannot_be_read_is_told_with_file_and_row(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no\.csv does not exist"):
         load_queries([str(tmp_path / "no.csv")], None)
-    with pytest.raises(InputError, match=r"q\.csv: column 'query' is missing; it has: question"):
+    with pytest.raises(InputError, match=r"q\.csv: column 'query' is missing; Known: question"):
         load_queries([file(tmp_path, "q.csv", question=["a?"])], None)
     with pytest.raises(InputError, match=r"blank\.csv, row 2, column 'query': the text is missing"):
         load_queries([file(tmp_path, "blank.csv", query=["a?", "  "], dataset=["d", "d"])], None)

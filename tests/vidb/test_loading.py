@@ -1,12 +1,13 @@
 """Anchors from every kind of source, and what is said of broken ones."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from valueflow.run import InputError
+from valueflow.run import BadRows, InputError
 from valueflow.theory import known_theories, load_theory
 from valueflow.vidb import load_vidb
 
@@ -116,6 +117,49 @@ def test_what_is_missing_is_told_with_what_is_there(tmp_path: Path) -> None:
         load_vidb(f"hf://{tmp_path}/nothing_here", PVQ)
     with pytest.raises(InputError, match="unknown column 'rating'; did you mean 'final_rating'"):
         load_vidb("demo", PVQ, {"rating": "x"})
+
+
+def test_hidden_files_beside_anchors_are_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "power_pvq_flag_aggregated.csv").write_text("text,final_rating\na,1\nb,2\n")
+    (tmp_path / "._power_pvq_flag_aggregated.csv").write_bytes(b"\x00\x05\x16\x07\xb0")
+    assert len(load_vidb(str(tmp_path), PVQ).of(PVQ, "power")) == 2
+
+
+def built(folder: Path, value: str, **tag: object) -> None:
+    (folder / "vidb").mkdir(parents=True)
+    (folder / "vidb" / f"{value}_pvq_flag_aggregated.csv").write_text("text,final_rating\na,1\nb,2\n")
+    (folder / "summary.json").write_text(json.dumps(tag))
+
+
+def test_the_folder_of_a_run_or_sweep_that_built_anchors_holds_them(tmp_path: Path) -> None:
+    built(tmp_path / "one", "power")
+    assert len(load_vidb(str(tmp_path / "one"), PVQ).of(PVQ, "power")) == 2
+    for number, value in enumerate(("power", "face")):
+        built(tmp_path / "sweep" / str(number), value, sweep={"id": "now", "job": number})
+    built(tmp_path / "sweep" / "2", "power", sweep={"id": "before", "job": 2})
+    with pytest.raises(InputError, match=r"several runs in .* have built power_pvq"):
+        load_vidb(str(tmp_path / "sweep"), PVQ)
+    (tmp_path / "sweep" / "sweep.json").write_text('{"id": "now"}')
+    vidb = load_vidb(str(tmp_path / "sweep"), PVQ)
+    assert [own.value for own in vidb.anchors] == ["face", "power"]
+
+
+def test_rows_that_cannot_be_used_are_skipped_or_clamped_each_time(tmp_path: Path) -> None:
+    table(final_rating=["", "-3", "10.5", "8"]).to_csv(tmp_path / "all.csv", index=False)
+    for _ in range(2):
+        skipping, clamping = BadRows("skip"), BadRows("clamp")
+        skipped = load_vidb(str(tmp_path / "all.csv"), PVQ, bad_rows=skipping)
+        clamped = load_vidb(str(tmp_path / "all.csv"), PVQ, bad_rows=clamping)
+        assert [(row["row"], row["reason"]) for row in skipping.skipped] == [
+            (1, "is not a number"),
+            (3, "is not in [-10, 10]"),
+        ]
+        assert (len(clamping.skipped), clamping.clamped) == (1, 1)
+        assert sum(map(len, skipped.anchors)) == 2
+        assert max(own.intensities.max() for own in clamped.anchors) == 10
+    table(final_rating=["", "x", "", ""]).to_csv(tmp_path / "none.csv", index=False)
+    with pytest.raises(InputError, match="none of its 4 rows has a text and a rating"):
+        load_vidb(str(tmp_path / "none.csv"), PVQ, bad_rows=BadRows("skip"))
 
 
 def test_demo_anchors_cover_every_value_and_the_whole_scale() -> None:

@@ -25,7 +25,7 @@ from valueflow.categorization.review import Decision, read_decisions
 from valueflow.categorization.settings import CategorizationSettings
 from valueflow.categorization.tables import direction_table, paths_of, review_table, votes_table
 from valueflow.llm import cache_state
-from valueflow.run import Run, SweepView, Task, read_table, rename_columns, text_column
+from valueflow.run import InputError, Run, SweepView, Task, read_table, rename_columns, text_column
 from valueflow.theory import DIRECTIONS, NEUTRAL, SUPPORT, Theory, columns_of_paths
 from valueflow.voting import NO_WINNER, count_votes, winners
 
@@ -66,14 +66,14 @@ def categorize(*, output_dir: str | Path | None = None, **settings: Any) -> Cate
 def _categorize(settings: CategorizationSettings, run: Run) -> Categorization:
     theory, panel = settings.theory, settings.panel
     with run.stage("load"):
-        given = _read_texts(settings)
+        given = _read_texts(settings, run)
         # Equal texts meet equal questions, so each different one is asked about once.
         places, texts = pd.factorize(given)
         rows = np.unique(places, return_index=True)[1] + 1
         decided: dict[str, Decision] = {}
         undecided = 0
         if settings.reviewed is not None:
-            decided, undecided = read_decisions(Path(settings.reviewed), theory, set(texts))
+            decided, undecided = read_decisions(settings.reviewed, theory, given)
     questions = Questions(settings, texts)
     with run.stage("vote"):
         numbers = np.flatnonzero([text not in decided for text in texts])
@@ -158,11 +158,14 @@ class _Placed:
     decided_by: npt.NDArray[np.object_]
 
 
-def _read_texts(settings: CategorizationSettings) -> npt.NDArray[np.object_]:
+def _read_texts(settings: CategorizationSettings, run: Run) -> npt.NDArray[np.object_]:
     source = settings.input
     where = "input" if isinstance(source, pd.DataFrame) else f"input: {source}"
-    frame = source if isinstance(source, pd.DataFrame) else read_table(Path(source), "input")
+    frame = source if isinstance(source, pd.DataFrame) else read_table(source, "input")
     frame = rename_columns(frame, settings.input_columns, ("text",), where).iloc[: settings.limit]
+    frame = run.bad_rows.left(frame, where, texts=["text"])
+    if frame.empty and run.bad_rows.skipped:
+        raise InputError(f"{where}: no row has a text")
     return text_column(frame, "text", where)
 
 

@@ -1,12 +1,21 @@
 """What people decide: which texts are put before them, and how their decisions come back."""
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from valueflow.run import InputError, as_texts, nearest, read_table, rename_columns, shorten, text_column
+from valueflow.run import (
+    InputError,
+    TextIndex,
+    as_texts,
+    nearest,
+    read_table,
+    rename_columns,
+    row_number,
+    shorten,
+    text_column,
+)
 from valueflow.theory import DIRECTIONS, Theory
 
 STEP = " > "
@@ -32,19 +41,22 @@ class Decision:
     direction: str
 
 
-def read_decisions(file: Path, theory: Theory, texts: Collection[str]) -> tuple[dict[str, Decision], int]:
+def read_decisions(file: str, theory: Theory, texts: Sequence[str]) -> tuple[dict[str, Decision], int]:
     """Read a review file that people have filled in.
+
+    A spreadsheet changes line breaks and more in the texts. So where a text is none of the run's, it may be one whose
+    line breaks differ, or the one that the column `row` names, if its letters and digits are the same.
 
     Parameters
     ----------
     file
-        CSV or Parquet with `text` and `decision`: the name of a node, a path such as `growth > self-transcendence`
+        Table with `text` and `decision`: the name of a node, a path such as `growth > self-transcendence`
         (needed only where a node has two parents), `none` where no value fits, or nothing where nobody has decided.
         `direction`, where it stands there, is taken over.
     theory
         Whose nodes are meant.
     texts
-        All texts of the run.
+        All texts of the run, in the order of the input's rows.
 
     Returns
     -------
@@ -62,11 +74,18 @@ def read_decisions(file: Path, theory: Theory, texts: Collection[str]) -> tuple[
     frame = rename_columns(read_table(file, "reviewed"), {}, ("text", "decision"), where)
     columns = [text_column(frame, "text", where), as_texts(frame["decision"], where)]
     columns.append(as_texts(frame["direction"], where) if "direction" in frame else np.full(len(frame), "", object))
+    columns.append(as_texts(frame["row"], where) if "row" in frame else np.full(len(frame), "", object))
+    index = TextIndex(texts)
     decisions: dict[str, Decision] = {}
     undecided = 0
-    for row, (text, decided, direction) in enumerate(zip(*columns, strict=True), start=1):
-        if text not in texts:
-            raise InputError(f"{where}, row {row}: the text '{shorten(text)}' is not among those of the input")
+    for place, (given, decided, direction, named) in enumerate(zip(*columns, strict=True)):
+        row = row_number(frame, place)
+        number = index.find(given)
+        if number is None and named.strip().isdecimal() and 0 < int(named) <= len(texts):
+            number = int(named) - 1 if index.may_be(given, int(named) - 1) else None
+        if number is None:
+            raise InputError(f"{where}, row {row}: the text '{shorten(given)}' is not among those of the input")
+        text = texts[number]
         if not decided.strip():
             undecided += 1
             continue

@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from valueflow.categorization.descent import NEUTRAL
 from valueflow.llm import CacheMode, check_places
-from valueflow.run import PositiveInt, Seed, Settings, known_columns
+from valueflow.run import BadRowPolicy, PositiveInt, Seed, Settings, known_columns
 from valueflow.theory import Theory, TheorySettings
 from valueflow.voting import ConfiguredPanel
 
@@ -40,7 +40,7 @@ class CategorizationSettings(TheorySettings):
     """Which texts a panel places where in which theory."""
 
     input: str | pd.DataFrame
-    input_columns: Annotated[dict[str, str], known_columns("text")]
+    input_columns: Annotated[dict[str, str | None], known_columns("text")]
     limit: PositiveInt | None
     panel: ConfiguredPanel
     llm: Any
@@ -51,6 +51,7 @@ class CategorizationSettings(TheorySettings):
     max_tokens: PositiveInt
     max_text_bytes: Annotated[int, Field(ge=20, strict=True)]
     cache: CacheMode
+    on_bad_row: BadRowPolicy
     seed: Seed
     progress: bool
 

@@ -19,6 +19,7 @@ from valueflow.run import (
     plain,
     read_record,
     read_table,
+    row_number,
     shorten,
 )
 
@@ -137,13 +138,16 @@ def _evaluations(folder: str, left_out: list[str]) -> list[tuple[Mapping[str, An
     if not path.is_dir():
         raise InputError(f"folders: {shorten(folder, 200)} {_what_else(path)}; give folders of finished evaluations")
     found: list[tuple[Mapping[str, Any], Path]] = []
-    for file in files_named(path, SUMMARY_FILE):
+    files = files_named(path, SUMMARY_FILE, ERROR_FILE)
+    for file in files:
+        if file.name == ERROR_FILE:
+            continue
         record = read_record(file)
         if record is not None and record.keys() >= _OF_EVALUATIONS and (file.parent / SCORES_FILE).is_file():
             found.append((record, file.parent))
         else:
             left_out.append(f"{file.parent}: left out: no evaluation")
-    failed = [file.parent for file in files_named(path, ERROR_FILE)]
+    failed = [file.parent for file in files if file.name == ERROR_FILE]
     if not found:
         more = f" ({len(failed)} failed)" if failed else f" ({_what_lies_there(path)})"
         raise InputError(f"folders: {folder} holds no finished run of evaluate.py, at no depth{more}")
@@ -212,7 +216,8 @@ def _numbers(column: pd.Series, file: Path) -> "pd.Series[float]":
     bad = (numbers.isna() & (column != "")) | np.isinf(numbers)
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
-        raise InputError(f"{file}, row {row + 1}, column '{column.name}': '{shorten(str(column[row]))}' is no number")
+        found = shorten(str(column.iloc[row]))
+        raise InputError(f"{file}, row {row_number(column, row)}, column '{column.name}': '{found}' is no number")
     return numbers
 
 

@@ -3,14 +3,13 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from valueflow.comparison.jobs import Job, folded
-from valueflow.run import InputError, as_texts, number_column, read_table, rename_columns, text_column
+from valueflow.run import InputError, TextIndex, as_texts, number_column, read_table, rename_columns, text_column
 from valueflow.vidb import HIGHEST_INTENSITY, LOWEST_INTENSITY
 
 COLUMNS = ("response", "rating", "query", "value")
@@ -58,17 +57,18 @@ def read_ratings(file: str, columns: Mapping[str, str], jobs: Sequence[Job]) -> 
         A column is missing, a rating is out of range, or jobs measure several values and no column says which is
         rated.
     """
-    frame = rename_columns(read_table(Path(file), "human"), columns, ("response", "rating"), file)
+    frame = rename_columns(read_table(file, "human"), columns, ("response", "rating"), file)
     given = pd.DataFrame(
         {
-            "response": text_column(frame, "response", file),
+            "response": _known(text_column(frame, "response", file), jobs, "response"),
             "rating": number_column(frame, "rating", file, lowest=LOWEST_INTENSITY, highest=HIGHEST_INTENSITY),
         }
     )
     keys = ["response"]
     for column in ("query", "value"):
         if column in frame:
-            given[column] = as_texts(frame[column], file)
+            texts = as_texts(frame[column], file)
+            given[column] = _known(texts, jobs, column) if column == "query" else texts
             keys.append(column)
     values = sorted({job.label for job in jobs})
     if "value" in given:
@@ -83,6 +83,16 @@ def read_ratings(file: str, columns: Mapping[str, str], jobs: Sequence[Job]) -> 
     if unknown:
         _log.warning("%s: %d of %d ratings are of responses that no job has", file, unknown, len(given))
     return Ratings(file, by_job, len(given), unknown, len(given) - len(means))
+
+
+def _known(texts: npt.NDArray[np.object_], jobs: Sequence[Job], column: str) -> npt.NDArray[np.object_]:
+    """Return texts as the jobs have them, whatever a spreadsheet has made of their line breaks, (R,)."""
+    own = list(dict.fromkeys(text for job in jobs for text in job.scores[column].tolist()))
+    index = TextIndex(own)
+    found = [index.find(text) for text in texts]
+    return np.array(
+        [text if number is None else own[number] for text, number in zip(texts, found, strict=True)], dtype=object
+    )
 
 
 def _of_job(means: pd.DataFrame, keys: Sequence[str], job: Job, met: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:

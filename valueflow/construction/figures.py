@@ -160,5 +160,3 @@ def warn(body: Mapping[str, Any]) -> None:
             _log.warning(
                 "judge '%s' named the places of its prompt in the same order every time; it is left out", judge["name"]
             )
-    if body["reviewed_unknown_ids"]:
-        _log.warning("reviewed: %d rows have ids of no text of this run", body["reviewed_unknown_ids"])

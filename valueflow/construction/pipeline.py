@@ -72,13 +72,13 @@ def build_vidb(*, output_dir: str | Path | None = None, **settings: Any) -> Cons
 def _construct(settings: ConstructionSettings, run: Run) -> Construction:
     theory, value = settings.theory, settings.theory.resolve(settings.value)
     with run.stage("load"):
-        texts = read_texts(settings.input, settings.input_columns, settings.limit, settings.calibration)
+        texts = read_texts(settings.input, settings.input_columns, settings.limit, settings.calibration, run.bad_rows)
         if settings.k > len(texts):
             raise InputError(
                 f"k={settings.k} texts in a window, but there are {len(texts)} different texts; set k lower"
             )
-        reviewed = read_reviewed(settings.reviewed, texts.ids) if settings.reviewed is not None else None
-        criterion = Criterion(theory, value, load_vidb(settings.vidb, theory))
+        reviewed = read_reviewed(settings.reviewed, texts) if settings.reviewed is not None else None
+        criterion = Criterion(theory, value, load_vidb(settings.vidb, theory, bad_rows=run.bad_rows))
     with run.stage("plan"):
         keys = row_keys(pd.DataFrame({"text": texts.texts}), settings.seed)
         items, round_of = planned_rounds(keys, settings.k, settings.random_rounds)
@@ -173,5 +173,12 @@ TASK = Task(
     settings=ConstructionSettings,
     run=_construct,
     outputs=(PLAN_FILE, RANKINGS_FILE, ALL_FILE, REVIEW_FILE, UNRANKED_FILE, PICTURE_FILE, VIDB_FOLDER),
-    sweep=(SweepView(show_constructions, ("theory", "value"), _merge_databases),),
+    sweep=(
+        SweepView(
+            show_constructions,
+            ("theory", "value"),
+            _merge_databases,
+            files=(f"{VIDB_FOLDER}/*_flag_aggregated.csv",),
+        ),
+    ),
 )

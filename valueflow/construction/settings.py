@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from valueflow.judge import ConfiguredJudge
 from valueflow.llm import CacheMode, check_places
-from valueflow.run import PositiveInt, Seed, Settings, known_columns
+from valueflow.run import BadRowPolicy, PositiveInt, Seed, Settings, known_columns
 from valueflow.theory import TheorySettings
 from valueflow.voting import OptionalPanel
 
@@ -38,7 +38,7 @@ class ConstructionSettings(TheorySettings):
 
     value: str
     input: str | pd.DataFrame
-    input_columns: Annotated[dict[str, str], known_columns("text", "mark")]
+    input_columns: Annotated[dict[str, str | None], known_columns("text", "mark")]
     limit: PositiveInt | None
     k: Annotated[int, Field(ge=2, strict=True)]
     m: Annotated[int, Field(ge=2, le=1000, strict=True)]
@@ -60,6 +60,7 @@ class ConstructionSettings(TheorySettings):
     license: str | None
     source: str | None
     push_to: str | None
+    on_bad_row: BadRowPolicy
     seed: Seed
     progress: bool
 

@@ -1,20 +1,35 @@
 """What users give: raw texts, texts with known ratings, ratings by people."""
 
 import hashlib
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from valueflow.run import InputError, as_texts, number_column, read_table, rename_columns, text_column
+from valueflow.run import (
+    BadRows,
+    InputError,
+    TextIndex,
+    as_texts,
+    number_column,
+    read_table,
+    rename_columns,
+    row_number,
+    shorten,
+    text_column,
+)
 from valueflow.vidb import HIGHEST_INTENSITY, LOWEST_INTENSITY
 
 NEUTRAL_MARKS = ("neutral", "unrelated")
 
 ID, HUMAN_RATING = "id", "human_rating"
+
+_MAX_LISTED = 5
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -62,7 +77,7 @@ class Reviewed:
     rating
         (N,) mean rating of each text; NaN where there is none.
     n_unknown
-        Rows whose id is of no text here.
+        Rows whose id and text are of no text here.
     n_empty
         Rows without a rating.
     """
@@ -79,11 +94,12 @@ def text_id(text: str) -> str:
 
 def read_texts(
     source: str | pd.DataFrame,
-    columns: Mapping[str, str],
+    columns: Mapping[str, str | None],
     limit: int | None,
     calibration: str | pd.DataFrame | None,
+    bad_rows: BadRows | None = None,
 ) -> Texts:
-    """Read raw texts, and known ratings where there are any.
+    """Read raw texts, and known ratings where there are any; `bad_rows` says what becomes of rows without them.
 
     Raises
     ------
@@ -92,11 +108,12 @@ def read_texts(
         different texts.
     """
     frame, where = _table(source, "input")
-    frame = rename_columns(frame, columns, ("text",), where).iloc[:limit]
+    bad_rows = bad_rows or BadRows()
+    frame = bad_rows.left(rename_columns(frame, columns, ("text",), where).iloc[:limit], where, texts=["text"])
     given = text_column(frame, "text", where)
     marks = as_texts(frame["mark"], where) if "mark" in frame else np.full(len(given), "", dtype=object)
     neutral = {text for text, mark in zip(given, marks, strict=True) if str(mark).strip().casefold() in NEUTRAL_MARKS}
-    ratings = _ratings(calibration) if calibration is not None else {}
+    ratings = _ratings(calibration, bad_rows) if calibration is not None else {}
     own = set(given)
     # Sorted, so that not even rounding depends on the order of the rows.
     texts = np.array(sorted(own | set(ratings)), dtype=object)
@@ -114,20 +131,25 @@ def read_texts(
     )
 
 
-def read_reviewed(source: str | pd.DataFrame, ids: npt.NDArray[np.object_]) -> Reviewed:
+def read_reviewed(source: str | pd.DataFrame, texts: Texts) -> Reviewed:
     """Read what people have filled into a review file.
+
+    A spreadsheet takes an id of digits alone for a number, and writes it as another one. So where an id is unknown, the
+    text beside it says which is meant.
 
     Parameters
     ----------
     source
-        A table with columns `id` and `human_rating`; rows without a rating are counted, several of one id averaged.
-    ids
-        (N,) ids of this run's texts.
+        A table with columns `id` and `human_rating`, perhaps with `text`; rows without a rating are counted, several of
+        one text averaged.
+    texts
+        Of this run.
 
     Raises
     ------
     InputError
-        A column is missing, a rating is not in [-10, 10], or no id at all is known here.
+        A column is missing, a rating is not in [-10, 10], an id is one text's and the text beside it is another, or no
+        row at all is of a text known here.
     """
     frame, where = _table(source, "reviewed")
     frame = rename_columns(frame, {}, (ID, HUMAN_RATING), where)
@@ -141,10 +163,17 @@ def read_reviewed(source: str | pd.DataFrame, ids: npt.NDArray[np.object_]) -> R
         lowest=LOWEST_INTENSITY,
         highest=HIGHEST_INTENSITY,
     )
-    place = {name: number for number, name in enumerate(ids)}
-    places = np.array([place.get(name.strip(), -1) for name in names], dtype=np.intp)
-    if (places < 0).all():
+    places = _places(frame, names, texts, where)
+    unknown = np.flatnonzero(places < 0)
+    if len(unknown) == len(names):
         raise InputError(f"{where}: none of its {len(names)} ids is of a text of this run, the first is '{names[0]}'")
+    if len(unknown):
+        listed = ", ".join(
+            f"row {row_number(frame, int(row))} ('{shorten(names[row])}')" for row in unknown[:_MAX_LISTED]
+        )
+        more = ", ..." if len(unknown) > _MAX_LISTED else ""
+        _log.warning("%s: %d ids are of no text of this run: %s%s", where, len(unknown), listed, more)
+    ids = texts.ids
     given = filled & (places >= 0)
     count = np.bincount(places[given], minlength=len(ids))
     total = np.bincount(places[given], weights=numbers[given], minlength=len(ids))
@@ -153,9 +182,30 @@ def read_reviewed(source: str | pd.DataFrame, ids: npt.NDArray[np.object_]) -> R
     return Reviewed(mean, int((places < 0).sum()), int((~filled & (places >= 0)).sum()))
 
 
-def _ratings(source: str | pd.DataFrame) -> dict[str, float]:
+def _places(frame: pd.DataFrame, names: npt.NDArray[np.object_], texts: Texts, where: str) -> npt.NDArray[np.intp]:
+    """Return which text each row of a review is of, (R,), by its id or else by the text beside it; -1: none."""
+    by_id = {name: number for number, name in enumerate(texts.ids)}
+    places = np.array([by_id.get(name.strip(), -1) for name in names], dtype=np.intp)
+    if "text" not in frame:
+        return places
+    index = TextIndex(texts.texts)
+    beside = [index.find(text) for text in as_texts(frame["text"], where)]
+    for row, (place, found) in enumerate(zip(places.tolist(), beside, strict=True)):
+        if place >= 0 and found is not None and found != place:
+            raise InputError(
+                f"{where}, row {row_number(frame, row)}: id '{names[row]}' is of '{shorten(texts.texts[place])}', the "
+                f"text beside it is '{shorten(texts.texts[found])}'; were columns sorted apart?"
+            )
+        if place < 0 and found is not None:
+            places[row] = found
+    return places
+
+
+def _ratings(source: str | pd.DataFrame, bad_rows: BadRows) -> dict[str, float]:
     frame, where = _table(source, "calibration")
     frame = rename_columns(frame, {}, ("text", "rating"), where)
+    limits = {"rating": (LOWEST_INTENSITY, HIGHEST_INTENSITY)}
+    frame = bad_rows.left(frame, where, texts=["text"], numbers=limits)
     texts = text_column(frame, "text", where)
     numbers = number_column(frame, "rating", where, lowest=LOWEST_INTENSITY, highest=HIGHEST_INTENSITY)
     means = pd.Series(numbers).groupby(texts).mean()
@@ -167,4 +217,4 @@ def _ratings(source: str | pd.DataFrame) -> dict[str, float]:
 def _table(source: str | pd.DataFrame, what: str) -> tuple[pd.DataFrame, str]:
     if isinstance(source, pd.DataFrame):
         return source, what
-    return read_table(Path(source), what), f"{what}: {source}"
+    return read_table(source, what), f"{what}: {source}"

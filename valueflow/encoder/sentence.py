@@ -155,6 +155,11 @@ def load_model(
                 source, device=device, model_kwargs={**(model_kwargs or {}), **({"dtype": dtype} if dtype else {})}
             )
     except Exception as error:  # anything from a hub's HTTP error to a broken folder
+        if "trust_remote_code" in str(error):
+            raise InputError(
+                f"encoder '{name}' consists of code of its own, and code of a model is never run; give one of an "
+                "architecture that transformers has"
+            ) from error
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
             f"encoder '{name}' could not be loaded ({reason}); give a folder, a name on the hub, or a packaged one: "

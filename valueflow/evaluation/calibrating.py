@@ -103,7 +103,7 @@ def calibrate(settings: EvaluationSettings, run: Run) -> CalibratedJudge:
     theory = settings.theory
     value = theory.resolve(settings.value)
     with run.stage("load"):
-        vidb = load_vidb(settings.vidb, theory, settings.vidb_columns)
+        vidb = load_vidb(settings.vidb, theory, settings.vidb_columns, run.bad_rows)
         anchors = vidb.of(theory, value)
         scored = _anchors_to_score(settings, anchors)
         conditions = Conditions.of(settings, value, vidb)

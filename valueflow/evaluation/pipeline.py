@@ -12,7 +12,7 @@ import pandas as pd
 from valueflow.evaluation.calibrating import CALIBRATION_OUTPUTS, CalibratedJudge, calibrate
 from valueflow.evaluation.calibration import Calibration, Conditions, read_calibration
 from valueflow.evaluation.display import show_calibrations, show_evaluation
-from valueflow.evaluation.dose_response import add_dose_response
+from valueflow.evaluation.dose_response import PICTURE, add_dose_response
 from valueflow.evaluation.judges import fit_judges
 from valueflow.evaluation.judging import about_judge, judge_responses
 from valueflow.evaluation.outcome import (
@@ -121,11 +121,11 @@ def _evaluate(settings: EvaluationSettings, run: Run) -> Evaluation:
     theory = settings.theory
     value = theory.resolve(settings.value)
     with run.stage("load"):
-        saved = read_rankings(Path(settings.rankings)) if settings.rankings else None
+        saved = read_rankings(settings.rankings, run.bad_rows) if settings.rankings else None
         if saved is not None and settings.responses is None:
             frame, source = responses_of(saved, str(settings.rankings)), str(settings.rankings)
         else:
-            frame, source = load_responses(settings.responses, settings.response_columns)
+            frame, source = load_responses(settings.responses, settings.response_columns, run.bad_rows)
         n_read = len(frame)
         frame, labels = filter_responses(
             frame,
@@ -165,7 +165,7 @@ def _evaluate(settings: EvaluationSettings, run: Run) -> Evaluation:
         "vidb": None if saved is not None else settings.vidb,
         "rankings": settings.rankings,
         "settings": {
-            **settings.model_dump(include={"estimator", "point", "solver", "iter", "lr", "judge_check"}),
+            **settings.model_dump(include={"estimator", "point", "solver", "iter", "lr", "judge_check", "on_bad_row"}),
             **found.drawn,
         },
     }
@@ -238,7 +238,7 @@ def _judge(
 ) -> tuple[_Judged, Calibration | None]:
     """Draw windows and have them ranked; return also the calibration of the judge, if one is given."""
     with run.stage("load"):
-        vidb = load_vidb(settings.vidb, settings.theory, settings.vidb_columns)
+        vidb = load_vidb(settings.vidb, settings.theory, settings.vidb_columns, run.bad_rows)
         anchors = vidb.of(settings.theory, value)
         calibration = None
         if settings.calibration is not None:
@@ -280,7 +280,12 @@ TASK = Task(
     outputs=(SCORES_FILE, RANKINGS_FILE, TEXT_SCORES_FILE, *CALIBRATION_OUTPUTS),
     sweep=(
         SweepView(
-            show_evaluation, ("theory", "value", "intensity"), add_dose_response, kind="score", complete=pool_judges
+            show_evaluation,
+            ("theory", "value", "intensity"),
+            add_dose_response,
+            kind="score",
+            complete=pool_judges,
+            files=(f"{PICTURE}.*",),
         ),
         SweepView(show_calibrations, ("theory", "value"), kind="calibrate"),
     ),

@@ -22,7 +22,7 @@ from valueflow.evaluation.rankings import ranked_windows, read_rankings
 from valueflow.evaluation.scoring import score_windows
 from valueflow.judge import RankedWindows
 from valueflow.responses import IDENTITY
-from valueflow.run import SUMMARY_FILE, plain, read_record, write_csv, write_json
+from valueflow.run import SUMMARY_FILE, BadRows, plain, read_record, write_csv, write_json
 
 Summary = Mapping[str, Any]
 
@@ -70,11 +70,16 @@ def _rankings_of(job: Path, summary: Summary) -> Path:
     return Path(summary["rankings"]) if summary["rankings"] else job / RANKINGS_FILE
 
 
+def _bad_rows(summary: Summary) -> BadRows:
+    """Return what became of bad rows when the job was scored."""
+    return BadRows(summary["settings"].get("on_bad_row", "fail"))
+
+
 def _pool(members: list[Path], jobs: Mapping[Path, Summary]) -> list[tuple[Path, Summary]]:
     frames = [
         pd.read_csv(job / SCORES_FILE, usecols=list(IDENTITY), dtype=str, keep_default_na=False) for job in members
     ]
-    tables = [read_rankings(_rankings_of(job, jobs[job])) for job in members]
+    tables = [read_rankings(_rankings_of(job, jobs[job]), _bad_rows(jobs[job])) for job in members]
     starts = np.cumsum([0, *(len(frame) for frame in frames)])
     whole = pd.concat(
         [

@@ -1,15 +1,27 @@
 """Rankings as a table: one row per window and judge, with all that is needed to score it again."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from valueflow.judge import RankedWindows, Windows, plain_lines
-from valueflow.run import InputError, number_column, read_table, rename_columns, shorten, text_column
+from valueflow.run import (
+    BadRows,
+    InputError,
+    number_column,
+    plain,
+    read_table,
+    rename_columns,
+    row_number,
+    shorten,
+    text_column,
+)
 from valueflow.vidb import HIGHEST_INTENSITY, LOWEST_INTENSITY
 
 
@@ -64,7 +76,9 @@ def ranked_windows(table: pd.DataFrame, where: str) -> RankedWindows:
     numbers = number_column(table, "row_idx", where, lowest=0, highest=np.iinfo(np.int64).max // 2)
     if not np.array_equal(numbers, np.floor(numbers)):
         row = int(np.flatnonzero(numbers != np.floor(numbers))[0])
-        raise InputError(f"{where}, row {row + 1}, column 'row_idx': {numbers[row]} is not a whole number")
+        raise InputError(
+            f"{where}, row {row_number(table, row)}, column 'row_idx': {numbers[row]} is not a whole number"
+        )
     intensities = np.column_stack(
         [
             number_column(table, f"db_score_{column}", where, lowest=LOWEST_INTENSITY, highest=HIGHEST_INTENSITY)
@@ -74,7 +88,7 @@ def ranked_windows(table: pd.DataFrame, where: str) -> RankedWindows:
     failures = np.full(len(table), "", dtype=object)
     if "failure" in table:
         failures = plain_lines(table["failure"].fillna("").astype(str).to_numpy(dtype=object))
-    orders = _parse_orders(table["ranking"], failures, k, where)
+    orders = _parse_orders(table, failures, k, where)
     responses = numbers.astype(np.int64)
     ranked = RankedWindows.of(responses, orders, intensities, failures)
     if "judge" in table:
@@ -119,22 +133,27 @@ def _prompt_orders(table: pd.DataFrame, k: int, where: str) -> npt.NDArray[np.in
     """Return the orders in which prompts showed items, (R, K); None where the table does not say so for each row."""
     if "prompt_order" not in table:
         return None
-    codes, distinct = pd.factorize(table["prompt_order"].fillna("").astype(str).str.strip())
+    codes, distinct = pd.factorize(_written(table["prompt_order"]))
     orders = [_permutation(str(text), k) for text in distinct]
     broken = [order is None and text != "" for order, text in zip(orders, distinct, strict=True)]
     if any(broken):
         row = int(np.flatnonzero(np.array(broken)[codes])[0])
+        found = shorten(str(table["prompt_order"].iloc[row]))
         raise InputError(
-            f"{where}, row {row + 1}, column 'prompt_order': '{shorten(str(table['prompt_order'].iloc[row]))}' is no "
-            f"permutation of the item numbers 1 to {k}"
+            f"{where}, row {row_number(table, row)}, column 'prompt_order': '{found}' is no permutation of the item "
+            f"numbers 1 to {k}"
         )
     known = [order for order in orders if order is not None]
     return np.array(known, dtype=np.int64)[codes] if len(known) == len(orders) and known else None
 
 
-def read_rankings(path: Path) -> pd.DataFrame:
-    """Read a rankings file; errors as in `read_table`."""
-    return read_table(path, "rankings")
+def read_rankings(source: str | Path, bad_rows: BadRows | None = None) -> pd.DataFrame:
+    """Read a rankings file, but for rows that are skipped; errors as in `read_table`."""
+    table = read_table(source, "rankings")
+    scores = [column for column in table if re.fullmatch(r"db_score_\d+", str(column))]
+    limits = dict.fromkeys(scores, (LOWEST_INTENSITY, HIGHEST_INTENSITY))
+    texts = [name for name in ("target_text",) if name in table]
+    return (bad_rows or BadRows()).left(table, str(source), texts=texts, numbers=limits)
 
 
 def responses_of(table: pd.DataFrame, where: str) -> pd.DataFrame:
@@ -170,15 +189,16 @@ def check_targets(table: pd.DataFrame, responses: npt.NDArray[np.object_], where
     if rows.max() >= len(responses):
         row = int(np.flatnonzero(rows >= len(responses))[0])
         raise InputError(
-            f"{where}, row {row + 1}: row_idx {rows[row]} is beyond the {len(responses)} responses; "
+            f"{where}, row {row_number(table, row)}: row_idx {rows[row]} is beyond the {len(responses)} responses; "
             "give the responses these rankings were made from"
         )
     differs = table["target_text"].astype(str).to_numpy(dtype=object) != responses[rows]
     if differs.any():
         row = int(np.flatnonzero(differs)[0])
         raise InputError(
-            f"{where}, row {row + 1}: target_text '{shorten(str(table['target_text'].iloc[row]))}' is not response "
-            f"{rows[row]} ('{shorten(str(responses[rows[row]]))}'); give the responses these rankings were made from"
+            f"{where}, row {row_number(table, row)}: target_text '{shorten(str(table['target_text'].iloc[row]))}' is "
+            f"not response {rows[row]} ('{shorten(str(responses[rows[row]]))}'); give the responses these rankings "
+            "were made from"
         )
 
 
@@ -202,8 +222,17 @@ def _json_rows(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.object_]:
     return written[inverse.ravel()]
 
 
-def _parse_orders(column: pd.Series, failures: npt.NDArray[np.object_], k: int, where: str) -> npt.NDArray[np.int64]:
-    codes, distinct = pd.factorize(column.fillna("").astype(str).where(failures == "", ""))
+def _written(column: "pd.Series[Any]") -> npt.NDArray[np.object_]:
+    """Return lists of item numbers as JSON, (R,), whether a table holds texts or lists; missing ones are empty."""
+    is_list = np.array([isinstance(cell, list | tuple | np.ndarray) for cell in column.tolist()], dtype=bool)
+    written = column.where(~is_list).fillna("").astype(str).str.strip().to_numpy(dtype=object)
+    written[is_list] = [json.dumps(plain(cell), default=str) for cell in column[is_list].tolist()]
+    return written
+
+
+def _parse_orders(table: pd.DataFrame, failures: npt.NDArray[np.object_], k: int, where: str) -> npt.NDArray[np.int64]:
+    column = table["ranking"]
+    codes, distinct = pd.factorize(np.where(failures == "", _written(column), ""))
     parsed = np.zeros((len(distinct), k), dtype=np.int64)
     faulty = np.zeros(len(distinct), dtype=bool)
     for index, text in enumerate(distinct):
@@ -216,7 +245,8 @@ def _parse_orders(column: pd.Series, failures: npt.NDArray[np.object_], k: int, 
     if len(bad):
         found = shorten(str(column.iloc[bad[0]]))
         raise InputError(
-            f"{where}, row {bad[0] + 1}, column 'ranking': '{found}' is no permutation of the item numbers 1 to {k}"
+            f"{where}, row {row_number(table, int(bad[0]))}, column 'ranking': '{found}' is no permutation of the item "
+            f"numbers 1 to {k}"
         )
     return parsed[codes]
 

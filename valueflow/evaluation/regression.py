@@ -27,7 +27,7 @@ def score_by_regression(settings: EvaluationSettings, value: str, frame: pd.Data
     """
     judge = text_judge(settings)
     with run.stage("load"):
-        vidb = load_vidb(settings.vidb, settings.theory, settings.vidb_columns)
+        vidb = load_vidb(settings.vidb, settings.theory, settings.vidb_columns, run.bad_rows)
         own = vidb.of(settings.theory, value)
     texts = frame["response"].to_numpy(dtype=object)
     read = read_texts(judge, Criterion(settings.theory, value, vidb), texts, run, shows_bar=settings.progress)

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from valueflow.judge import ConfiguredJudge
 from valueflow.llm import CacheMode
-from valueflow.run import Intensity, PositiveInt, Seed
+from valueflow.run import BadRowPolicy, Intensity, PositiveInt, Seed
 from valueflow.theory import TheorySettings
 from valueflow.vidb import ConfiguredSampling
 
@@ -23,9 +23,10 @@ class EvaluationSettings(TheorySettings):
     intensities: list[Intensity] | None
     steered_by: str | None
     responses: str | pd.DataFrame | None
-    response_columns: dict[str, str]
+    response_columns: dict[str, str | None]
     vidb: str
-    vidb_columns: dict[str, str]
+    vidb_columns: dict[str, str | None]
+    on_bad_row: BadRowPolicy
     rankings: str | None
     calibration: str | None
     k: Annotated[int, Field(ge=2, strict=True)]

@@ -72,7 +72,7 @@ def _extract(settings: ExtractionSettings, run: Run) -> Embeddings:
     folder = run.required_folder("files of vectors")
     if isinstance(settings.model, str):
         model_source(settings.model)  # a folder that is not there is reported before a long file is read
-    file = TextFile(Path(settings.input), settings.input_columns, settings.theory, settings.rows_per_chunk)
+    file = TextFile(settings.input, settings.input_columns, settings.theory, settings.rows_per_chunk, run.bad_rows)
     with run.stage("check"):
         tallies = _count(file, settings)
         _check_sizes(tallies, settings)

@@ -1,32 +1,33 @@
-"""Texts from a CSV or Parquet file of any size, some thousand at a time."""
+"""Texts from a file of any size, some thousand at a time."""
 
 import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from valueflow.run import (
-    PARQUET_SUFFIXES,
+    HUGGING_FACE,
+    ROW,
+    BadRows,
+    DelimitedFile,
     InputError,
-    check_there,
     group_options,
     nearest,
-    reading_faults,
+    prose,
+    read_table,
     rename_columns,
     shorten,
+    table_kind,
 )
 from valueflow.theory import find_theory
-
-if TYPE_CHECKING:
-    from pandas.io.parsers import TextFileReader
 
 COLUMNS = ("text", "theory")
 
@@ -37,6 +38,8 @@ _LONGEST_FILE_NAME = 200
 _MAX_NAMES = 20
 
 _READ_BUFFER = 1 << 20
+
+_GZIP_SUFFIX = ".gz"
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,9 @@ class Chunk:
 
 
 class TextFile:
-    """A file of texts that is read as often as one likes, each time from its beginning, never held in memory.
+    """A file of texts that is read as often as one likes, each time from its beginning.
+
+    Delimited text and Parquet are never held in memory; what else `read_table` reads is.
 
     Attributes
     ----------
@@ -70,8 +75,8 @@ class TextFile:
 
     Parameters
     ----------
-    path
-        `.parquet` and `.pq` are read as Parquet, all else as CSV in UTF-8.
+    source
+        A file, or what else `read_table` takes.
     columns
         Our name (`text`, `theory`) -> the file's, where they differ.
     theory
@@ -79,6 +84,8 @@ class TextFile:
         given out; None gives out all.
     rows_per_chunk
         Rows held in memory, and texts in a chunk but the last.
+    bad_rows
+        What becomes of rows without a text.
 
     Raises
     ------
@@ -86,24 +93,38 @@ class TextFile:
         The file cannot be read, a column is missing, or there is neither a column nor a name of the theory.
     """
 
-    def __init__(self, path: Path, columns: Mapping[str, str], theory: str | None, rows_per_chunk: int) -> None:
-        check_there(path, "input")
+    def __init__(
+        self,
+        source: str | Path,
+        columns: Mapping[str, str | None],
+        theory: str | None,
+        rows_per_chunk: int,
+        bad_rows: BadRows | None = None,
+    ) -> None:
+        path = Path(source)
+        is_hub = str(source).startswith(HUGGING_FACE)
+        kind = "hub" if is_hub else table_kind(path, "input")
+        is_plain = path.suffix.lower() != _GZIP_SUFFIX and os.path.isfile(path)
+        self._streams = "delimited" if kind == "delimited" else "parquet" if kind == "parquet" and is_plain else None
+        self._held = None if self._streams else read_table(source, "input")
         self.path = path
+        self._source = str(source)
         self._state = _state(path)
+        self._bad_rows = bad_rows or BadRows()
+        self._skipped: set[int] = set()
         self.rows = 0
         self.other_theories: list[str] = []
         self._theory = theory
         self._size = rows_per_chunk
-        self._is_parquet = path.suffix.lower() in PARQUET_SUFFIXES
-        self._named = {ours: columns.get(ours, ours) for ours in COLUMNS}
         present = self._header()
         # Raises where a column is missing, or appears twice.
-        rename_columns(pd.DataFrame(columns=present), {**columns}, ["text"], f"input: {path}")
+        rename_columns(pd.DataFrame(columns=present), columns, ["text"], f"input: {source}")
+        self._named = {ours: columns.get(ours, ours) or "" for ours in COLUMNS}
         self.has_theories = self._named["theory"] in present
         if not (self.has_theories or theory):
             raise InputError(
-                f"input: {path}: no column '{self._named['theory']}' says which theory each text belongs to; name one "
-                f"for all, as theory=pvq ({nearest(self._named['theory'], present)})"
+                f"input: {source}: no column '{self._named['theory']}' says which theory each text belongs to; name "
+                f"one for all, as theory=pvq ({nearest(self._named['theory'], present)})"
             )
 
     def chunks(self) -> Iterator[Chunk]:
@@ -116,35 +137,45 @@ class TextFile:
             makes no file's, or the file has changed since this object was made.
         """
         chunk, row = Chunk(), 0
-        for texts, theories in self._blocks():
+        for numbers, cells, theories in self._blocks():
             if _state(self.path) != self._state:
-                raise InputError(f"input: {self.path} has changed while it was read; start again")
-            names = [self._theory] * len(texts) if theories is None else self._names(theories, row)
-            for text, name in zip(texts, names, strict=True):
-                row += 1
-                if name is None:
-                    continue
-                if type(text) is not str:
-                    text = self._as_text(text, row)
-                if not text or text.isspace():
-                    raise InputError(f"{self._cell(row, 'text')}: the text is missing; every row needs one")
+                raise InputError(f"input: {self._source} has changed while it was read; start again")
+            names = [self._theory] * len(cells) if theories is None else self._names(theories, numbers)
+            wanted = [place for place, name in enumerate(names) if name is not None]
+            for place, text in self._texts(cells, numbers, wanted):
                 chunk.texts.append(text)
-                chunk.theories.append(name)
-                chunk.rows.append(row)
+                chunk.theories.append(str(names[place]))
+                chunk.rows.append(numbers[place])
                 if len(chunk.texts) == self._size:
                     yield chunk
                     chunk = Chunk()
+            row += len(cells)
         if row == 0:
-            raise InputError(f"input: {self.path} has no rows below its header")
+            raise InputError(f"input: {self._source} has no rows below its header")
         self.rows = row
         if chunk.texts:
             yield chunk
 
-    def _names(self, theories: list[Any], rows_before: int) -> list[str | None]:
+    def _texts(self, cells: Sequence[Any], numbers: Sequence[int], wanted: Sequence[int]) -> Iterator[tuple[int, str]]:
+        """Give out the places that are wanted, with their texts; none is blank."""
+        index = pd.Index([numbers[place] for place in wanted], name=ROW)
+        column = pd.Series([cells[place] for place in wanted], index=index, name=self._named["text"], dtype=object)
+        texts = prose(column, f"input: {self._source}", "assistant").tolist()
+        for place, row, text in zip(wanted, index.tolist(), texts, strict=True):
+            if type(text) is str and text and not text.isspace():
+                yield place, text
+            elif self._bad_rows.policy == "fail":
+                raise InputError(f"{self._cell(row, 'text')}: the text is missing; every row needs one")
+            elif row not in self._skipped:
+                # The file is read several times.
+                self._skipped.add(row)
+                self._bad_rows.skip(f"input: {self._source}", row, self._named["text"], "the text is missing", "")
+
+    def _names(self, theories: Sequence[Any], numbers: Sequence[int]) -> list[str | None]:
         """Return the name of each row's theory; None for rows of others than the one asked for."""
         written = [cell if type(cell) is str else "" if _is_missing(cell) else str(cell) for cell in theories]
         names: dict[str, str | None] = {}
-        for row, cell in enumerate(written, rows_before + 1):
+        for row, cell in zip(numbers, written, strict=True):
             if cell not in names:
                 names[cell] = self._name(cell, row)
         return [names[cell] for cell in written]
@@ -166,46 +197,59 @@ class TextFile:
         except ValueError as error:
             raise InputError(f"{self._cell(row, 'theory')}: {error}") from error
 
-    def _as_text(self, cell: Any, row: int) -> str:
-        """Word a Parquet cell that is no text."""
-        if _is_missing(cell):
-            return ""
-        if isinstance(cell, bytes | list | dict):
-            raise InputError(f"{self._cell(row, 'text')}: holds {type(cell).__name__}, not a text")
-        return str(cell)
-
     def _cell(self, row: int, column: str) -> str:
-        return f"input: {self.path}, row {row}, column '{self._named[column]}'"
+        return f"input: {self._source}, row {row}, column '{self._named[column]}'"
 
     def _header(self) -> list[str]:
-        with _told(self.path):
-            if self._is_parquet:
+        if self._held is not None:
+            return [str(name) for name in self._held.columns]
+        if self._streams == "parquet":
+            try:
                 return [str(name) for name in pq.read_schema(self.path).names]
-            with _csv(self.path, 1) as reader:
-                return [str(name) for name in next(reader).columns]
+            except (pa.ArrowException, OSError) as error:
+                raise self._broken() from error
+        with DelimitedFile(self.path, "input") as table:
+            return table.columns
 
-    def _blocks(self) -> Iterator[tuple[list[Any], list[Any] | None]]:
-        """Give out the two columns, some rows at a time; the second is None where there is none."""
+    def _blocks(self) -> Iterator[tuple[Sequence[int], Sequence[Any], Sequence[Any] | None]]:
+        """Give out the rows' numbers and the two columns, some rows at a time; the last is None where there is none."""
         named = [self._named["text"], *([self._named["theory"]] if self.has_theories else [])]
-        blocks = self._parquet_blocks(named) if self._is_parquet else self._csv_blocks(named)
-        while True:
-            # Around each step, not around the loop: what whoever reads does with a block is no fault of the file.
-            with _told(self.path):
-                block = next(blocks, None)
-            if block is None:
-                return
-            yield block[0], block[1] if self.has_theories else None
+        if self._held is not None:
+            blocks = self._held_blocks(self._held, named)
+        else:
+            blocks = self._parquet_blocks(named) if self._streams == "parquet" else self._delimited_blocks(named)
+        for numbers, columns in blocks:
+            yield numbers, columns[0], columns[1] if self.has_theories else None
 
-    def _parquet_blocks(self, named: list[str]) -> Iterator[list[list[Any]]]:
-        # Buffered, or a row group's whole column would be held at once.
-        with pq.ParquetFile(self.path, buffer_size=_READ_BUFFER) as file:
-            for batch in file.iter_batches(batch_size=self._size, columns=list(dict.fromkeys(named))):
-                yield [batch.column(name).to_pylist() for name in named]
+    def _parquet_blocks(self, named: list[str]) -> Iterator[tuple[Sequence[int], list[list[Any]]]]:
+        start = 1
+        try:
+            # Buffered, or a row group's whole column would be held at once.
+            with pq.ParquetFile(self.path, buffer_size=_READ_BUFFER) as file:
+                for batch in file.iter_batches(batch_size=self._size, columns=list(dict.fromkeys(named))):
+                    columns = [batch.column(name).to_pylist() for name in named]
+                    yield range(start, start + len(batch)), columns
+                    start += len(batch)
+        except UnicodeDecodeError as error:
+            byte = error.object[error.start]
+            raise InputError(f"input: {self._source} is not UTF-8 (byte {byte:#04x}); write it again") from error
+        except (pa.ArrowException, OSError) as error:
+            raise self._broken() from error
 
-    def _csv_blocks(self, named: list[str]) -> Iterator[list[list[Any]]]:
-        with _csv(self.path, self._size) as reader:
-            for frame in reader:
-                yield [frame[name].tolist() for name in named]
+    def _delimited_blocks(self, named: list[str]) -> Iterator[tuple[Sequence[int], list[list[Any]]]]:
+        with DelimitedFile(self.path, "input") as table:
+            places = [table.columns.index(name) for name in named]
+            while block := list(islice(table.rows, self._size)):
+                yield [number for number, _ in block], [[row[place] for _, row in block] for place in places]
+
+    def _held_blocks(self, held: pd.DataFrame, named: list[str]) -> Iterator[tuple[Sequence[int], list[list[Any]]]]:
+        numbers = held.index.tolist() if held.index.name == ROW else list(range(1, len(held) + 1))
+        for start in range(0, len(held), self._size):
+            block = held.iloc[start : start + self._size]
+            yield numbers[start : start + len(block)], [block[name].tolist() for name in named]
+
+    def _broken(self) -> InputError:
+        return InputError(f"input: {self._source} is not a readable table: no whole Parquet file")
 
 
 def theory_name(written: str) -> str:
@@ -240,28 +284,7 @@ def _is_missing(cell: Any) -> bool:
 
 
 def _state(path: Path) -> tuple[int, int]:
+    if not os.path.isfile(path):
+        return 0, 0
     found = os.stat(path)
     return found.st_size, found.st_mtime_ns
-
-
-def _csv(path: Path, rows: int) -> "TextFileReader":
-    """Open a CSV file as `read_table` does, to be read some rows at a time."""
-    return pd.read_csv(
-        path,
-        dtype=str,
-        keep_default_na=False,
-        encoding="utf-8-sig",
-        index_col=False,
-        compression=None,
-        chunksize=rows,
-    )
-
-
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Word what reading a file can raise as `read_table` does, pyarrow's own faults too."""
-    try:
-        with reading_faults(path, "input"):
-            yield
-    except pa.ArrowException as error:
-        raise InputError(f"input: {path} is not a readable table: {error}") from error

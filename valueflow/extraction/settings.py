@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from valueflow.extraction.reading import COLUMNS, check_file_name, theory_name
-from valueflow.run import PositiveInt, Settings, known_columns
+from valueflow.run import BadRowPolicy, PositiveInt, Settings, known_columns
 
 
 def _name_of_theory(given: Any) -> Any:
@@ -26,8 +26,9 @@ class ExtractionSettings(Settings):
     task: Literal["embed"]
     model: Any
     input: str
-    input_columns: Annotated[dict[str, str], known_columns(*COLUMNS)]
+    input_columns: Annotated[dict[str, str | None], known_columns(*COLUMNS)]
     theory: Annotated[str | None, BeforeValidator(_name_of_theory)]
+    on_bad_row: BadRowPolicy
     batch_size: PositiveInt
     rows_per_chunk: PositiveInt
     devices: Annotated[

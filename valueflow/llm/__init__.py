@@ -1,7 +1,7 @@
 """Chat models behind one protocol: engines, the cache of their completions, the client that asks them."""
 
 from valueflow.llm.cache import CacheMode, cache_command, cache_state
-from valueflow.llm.client import Client, PromptsTooLongError, Usage, is_too_long
+from valueflow.llm.client import Client, PromptsTooLongError, Usage, check_startable, is_too_long
 from valueflow.llm.engine_pool import release, running_engine
 from valueflow.llm.engines import ServerModel, TransformersModel, VllmModel, model_folder
 from valueflow.llm.prompting import (
@@ -62,6 +62,7 @@ __all__ = [
     "cache_command",
     "cache_state",
     "check_places",
+    "check_startable",
     "entries_of",
     "escape_special_tokens",
     "fill",

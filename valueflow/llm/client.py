@@ -6,7 +6,7 @@ from collections.abc import Generator, Hashable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, fields, replace
 
-from valueflow.llm.cache import CachedEngine, CacheMode
+from valueflow.llm.cache import CachedEngine, CacheMode, CompletionCache, cache_file
 from valueflow.llm.engine_pool import is_news, release, running_engine
 from valueflow.llm.prompting import CUT_IN_THOUGHTS
 from valueflow.llm.protocol import (
@@ -14,6 +14,7 @@ from valueflow.llm.protocol import (
     ChatModel,
     Completion,
     Conversation,
+    KnownToStart,
     PromptTooLong,
     Sampling,
     Stream,
@@ -106,6 +107,25 @@ class PromptsTooLongError(InputError):
 def is_too_long(completion: Completion) -> bool:
     """Return whether a completion failed because its prompt does not fit into the model."""
     return completion.error.startswith(_TOO_LONG)
+
+
+def check_startable(model: ChatModel, cache: CacheMode) -> None:
+    """Say now what the engine of a model lacks, rather than after other work.
+
+    Where completions of the model are cached they may be all that is asked for, so nothing is said.
+
+    Raises
+    ------
+    InputError
+        A package or a key is missing.
+    """
+    if not isinstance(model, KnownToStart):
+        return
+    if cache != "off":
+        with CompletionCache(cache_file(), read_only=True) as completions:
+            if completions.has_any_of(str(model.identity()["model"])):
+                return
+    model.check_startable()
 
 
 class Client:

@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol, Self, TypedDict
+from typing import Any, ClassVar, Literal, Protocol, Self, TypedDict, runtime_checkable
 
 
 class Message(TypedDict):
@@ -214,6 +214,21 @@ class ChatModel(Protocol):
         ------
         InputError
             The engine is not installed, the model or server is not there, a key is missing.
+        """
+        ...
+
+
+@runtime_checkable
+class KnownToStart(Protocol):
+    """A chat model that tells at once whether its engine lacks anything, before seconds of other work."""
+
+    def check_startable(self) -> None:
+        """Look for what the start of the engine needs, in no time.
+
+        Raises
+        ------
+        InputError
+            A package or a key is missing.
         """
         ...
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from valueflow.llm import Client, cache_state
+from valueflow.llm import Client, cache_state, check_startable
 from valueflow.opinionqa.accuracy import accuracy_table
 from valueflow.opinionqa.measures import SurveyMeasures, measure_survey
 from valueflow.opinionqa.outcome import SurveyAnswers
@@ -33,6 +33,7 @@ def answer_survey(settings: SurveySettings, run: Run) -> SurveyAnswers:
         Something given cannot be used; one line says what, where, and what would be right.
     """
     survey, theory = settings.opinionqa, settings.theory
+    check_startable(settings.llm, settings.cache)
     with run.stage("load"):
         items = load_questions(survey.questions, settings.limit)
         profiles = load_profiles(survey.profiles, (item.attribute for item in items), theory)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
 from valueflow.opinionqa.questions import DEMO, read_json
-from valueflow.run import InputError, first_fault, nearest, shorten
+from valueflow.run import InputError, first_fault, is_hidden, nearest, shorten
 from valueflow.theory import Theory
 
 DEMO_FOLDER = Path(__file__).parents[1] / "assets" / "opinionqa" / "profiles"
@@ -107,7 +107,7 @@ def select_lines(lines: Sequence[ProfileLine], n: int) -> list[ProfileLine]:
 def _lines(folder: Path, attribute: str, theory: Theory) -> list[ProfileLine]:
     path = folder / profile_file_name(attribute)
     if not os.path.isfile(path):
-        there = sorted(file.stem for file in folder.glob("*.json"))
+        there = sorted(file.stem for file in folder.glob("*.json") if not is_hidden(file.name))
         raise InputError(
             f"opinionqa.profiles: the profile of '{shorten(attribute)}' is missing; looked for "
             f"{shorten(str(path), 200)}; {nearest(path.stem, there)}"

@@ -4,7 +4,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,10 @@ GROUPS = {
 _LARGEST_POSITION = 1e9
 
 _SUM_TOLERANCE = 1e-3
-"""How far the sum of a distribution may lie from 1: files round."""
+"""How far the sum of a distribution may lie from 1 at least."""
+
+_FEWEST_DECIMALS = 2
+"""Decimals that shares may be rounded to at most."""
 
 
 @dataclass(frozen=True)
@@ -143,13 +146,14 @@ def _item(entry: object, where: str) -> SurveyQuestion:
         raise InputError(f"{where}: the question has no options; give a list of one text or more")
     if len(options) > len(LETTERS):
         raise InputError(f"{where}: {len(options)} options; there are letters for {len(LETTERS)}")
-    texts = tuple(_text(option, f"{where}: option {LETTERS[number]}") for number, option in enumerate(options))
+    texts = tuple(_text(_worded(option), f"{where}: option {LETTERS[number]}") for number, option in enumerate(options))
     if not isinstance(gold, list) or len(gold) != len(options):
         found = len(gold) if isinstance(gold, list) else "no"
         raise InputError(f"{where}: gold_distribution has {found} entries for {len(options)} options; give one each")
     if not all(isinstance(share, int | float) and not isinstance(share, bool) for share in gold):
         raise InputError(f"{where}: gold_distribution holds something that is no number: {shorten(str(gold))}")
-    if not all(0 <= share <= 1 for share in gold) or abs(math.fsum(gold) - 1) > _SUM_TOLERANCE:
+    total = math.fsum(gold) if all(0 <= share <= 1 for share in gold) else math.inf
+    if abs(total - 1) > max(_SUM_TOLERANCE, len(gold) * _rounding(gold)) + 1e-9:
         raise InputError(
             f"{where}: gold_distribution {shorten(str(gold))} is no distribution; shares lie in [0, 1] and add up to 1"
         )
@@ -157,7 +161,21 @@ def _item(entry: object, where: str) -> SurveyQuestion:
     if not bare:
         raise InputError(f"{where}: 'question' holds no question")
     ordinal = _ordinal(entry.get("ordinal"), len(texts), where)
-    return SurveyQuestion(bare, texts, attribute, tuple(map(float, gold)), ordinal)
+    # Shares that were rounded are made a distribution again; their order stays.
+    scale = 1.0 if abs(total - 1) <= _SUM_TOLERANCE else total
+    return SurveyQuestion(bare, texts, attribute, tuple(share / scale for share in map(float, gold)), ordinal)
+
+
+def _rounding(shares: Sequence[float]) -> float:
+    """Return how far each share may lie from the one that it was rounded from, by the decimals that they have."""
+    decimals = [len(repr(share).partition(".")[2]) for share in shares]
+    return 0.5 * 10.0 ** -max(_FEWEST_DECIMALS, *decimals)
+
+
+def _worded(option: object) -> object:
+    """Return a number as a text: the steps of a scale from 1 to 10."""
+    is_number = isinstance(option, int | float) and not isinstance(option, bool)
+    return f"{option:g}" if is_number and abs(option) < _LARGEST_POSITION else option
 
 
 def _ordinal(given: object, n_options: int, where: str) -> tuple[float | None, ...] | bool | None:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from valueflow.opinionqa.questions import SurveyQuestion, stem
-from valueflow.run import InputError, number_column, read_table, rename_columns, shorten, text_column
+from valueflow.run import InputError, number_column, read_table, rename_columns, row_number, shorten, text_column
 from valueflow.theory import Theory
 
 _BOUND = 1e6
@@ -32,11 +32,13 @@ def read_relevance(path: Path, items: Sequence[SurveyQuestion]) -> npt.NDArray[n
     frame = rename_columns(read_table(path, "opinionqa.relevance"), {}, ["question", "top_score"], str(path))
     scores = number_column(frame, "top_score", str(path), lowest=-_BOUND, highest=_BOUND)
     known: dict[str, float] = {}
-    for row, (text, score) in enumerate(zip(text_column(frame, "question", str(path)), scores, strict=True), start=1):
+    texts = text_column(frame, "question", str(path), "user")
+    for place, (text, score) in enumerate(zip(texts, scores, strict=True)):
         question = stem(text)
         if known.setdefault(question, float(score)) != score:
             raise InputError(
-                f"{path}, row {row}: '{shorten(question)}' had the top_score {known[question]:g} before, now {score:g}"
+                f"{path}, row {row_number(frame, place)}: '{shorten(question)}' had the top_score {known[question]:g} "
+                f"before, now {score:g}"
             )
     for index, item in enumerate(items):
         if item.question not in known:

@@ -55,7 +55,9 @@ class WandbLogger:
 
     def __post_init__(self) -> None:
         # Checked before anything is judged: a run that cannot be logged should not be paid for first.
-        mode = self.mode or os.environ.get("WANDB_MODE", "online")
+        mode = self.mode or os.environ.get("WANDB_MODE") or "online"
+        # An older word that Weights & Biases still takes.
+        mode = "offline" if mode == "dryrun" else mode
         if mode not in ("online", "offline", "disabled"):
             raise InputError(f"logger.mode='{mode}' is none of online, offline, disabled")
         if mode == "online":

@@ -7,7 +7,7 @@ import pandas as pd
 
 from valueflow.responses.columns import JOINT
 from valueflow.run import InputError, nearest
-from valueflow.theory import Theory
+from valueflow.theory import Theory, find_theory
 
 
 def filter_responses(
@@ -77,6 +77,13 @@ def filter_responses(
         ("value", "value", value, lambda cell: value in named(cell)),
         ("intensity", "intensity", intensity, lambda cell: pd.to_numeric(cell, errors="coerce") == intensity),
     )
+    own_kind: dict[str, Callable[[str], bool]] = {
+        "steering": bool,
+        "model": bool,
+        "theory": lambda entry: find_theory(entry) is not None,
+        "value": lambda entry: theory.find(entry) is not None,
+        "intensity": lambda entry: bool(pd.notna(pd.to_numeric(entry, errors="coerce"))),
+    }
     kept, idle = frame, []
     for setting, column, wanted, fits in filters:
         if wanted is None:
@@ -91,7 +98,9 @@ def filter_responses(
         left = kept[[matches[cell] for cell in cells]]
         if left.empty:
             held = sorted({entry for cell in matches for entry in cell.split(JOINT) if entry.strip()})
-            raise InputError(f"{where}: no response has {column} '{wanted}'; {nearest(str(wanted), held[:40])}")
+            is_ours = any(own_kind[column](entry) for entry in held)
+            hint = "" if is_ours else f"; if the column is something else: response_columns.{column}=null"
+            raise InputError(f"{where}: no response has {column} '{wanted}'; {nearest(str(wanted), held[:40])}{hint}")
         kept = left
     return kept.reset_index(drop=True), [setting for setting in idle if setting not in ("theory", "value")]
 

@@ -11,15 +11,20 @@ import numpy.typing as npt
 import pandas as pd
 
 from valueflow.responses.columns import FILTERS, IDENTITY, JOINT, RESPONSES_FILE
+from valueflow.responses.logs import inspect_log, is_lm_eval, lm_eval_responses
 from valueflow.responses.thoughts import responses_alone
 from valueflow.run import (
     ERROR_FILE,
+    HUGGING_FACE,
+    BadRows,
     InputError,
     as_texts,
     files_named,
     nearest,
+    prose,
     read_table,
     rename_columns,
+    row_number,
     shorten,
     text_column,
 )
@@ -31,17 +36,26 @@ _JOINT_PATTERN = re.escape(JOINT)
 _log = logging.getLogger(__name__)
 
 
-def load_responses(source: str | pd.DataFrame | None, columns: Mapping[str, str]) -> tuple[pd.DataFrame, str]:
+_REQUIRED = ("query", "response")
+
+
+def load_responses(
+    source: str | pd.DataFrame | None, columns: Mapping[str, str | None], bad_rows: BadRows | None = None
+) -> tuple[pd.DataFrame, str]:
     """Read a table of responses and check it.
 
     Parameters
     ----------
     source
-        Path of a CSV or Parquet file, a folder, a table, or None for the demo responses. Of a folder every
-        `responses.csv` is read, at any depth but for hidden folders, those of a sweep in the order of its jobs; a
-        column that only some of them have is empty in the others. Folders of failed runs are left out, with a warning.
+        What `read_table` takes, a log of Inspect, samples of lm-eval, a folder, a table, or None for the demo
+        responses. Of a folder every `responses.csv` is read, at any depth but for hidden folders, those of a sweep in
+        the order of its jobs; a column that only some of them have is empty in the others. Folders of failed runs, and
+        jobs of an earlier sweep in the same folder, are left out, with a warning.
     columns
-        Our column name -> the table's, for those that differ.
+        Our column name -> the table's, for those that differ; None where a column of ours is not there, and one of that
+        name is something else.
+    bad_rows
+        What becomes of rows without a response.
 
     Returns
     -------
@@ -57,18 +71,19 @@ def load_responses(source: str | pd.DataFrame | None, columns: Mapping[str, str]
         A file cannot be read, a folder holds none, a column is missing, a response is missing, blank or nothing but
         thoughts, or a row has not as many intensities as values.
     """
-    known = (*IDENTITY, *FILTERS)
+    known, bad_rows = (*IDENTITY, *FILTERS), bad_rows or BadRows()
     for ours in columns:
         if ours not in known:
             raise InputError(f"response_columns: unknown column '{ours}'; {nearest(ours, known)}")
     if isinstance(source, pd.DataFrame):
         if source.empty:
             raise InputError("responses: the table has no rows")
-        return _checked(source.reset_index(drop=True), columns, "responses"), "responses"
+        return _checked(source.reset_index(drop=True), columns, "responses", bad_rows), "responses"
     if source is None:
-        return _read(DEMO_FILE, columns), "demo"
-    if not os.path.isdir(source):  # unlike Path's own, it also answers for names that no file system can hold
-        return _read(Path(source), columns), source
+        return _read(DEMO_FILE, columns, bad_rows), "demo"
+    # Unlike Path's own, it also answers for names that no file system can hold.
+    if source.startswith(HUGGING_FACE) or not os.path.isdir(source):
+        return _read(source, columns, bad_rows), source
     files = files_named(Path(source), RESPONSES_FILE)
     if not files:
         raise InputError(f"responses: the folder {source} holds no file named {RESPONSES_FILE}, at no depth")
@@ -80,48 +95,69 @@ def load_responses(source: str | pd.DataFrame | None, columns: Mapping[str, str]
         )
     if not whole:
         raise InputError(f"responses: every run in the folder {source} has failed")
-    return pd.concat([_read(file, columns) for file in whole], ignore_index=True).fillna(""), source
+    parts = [_read(file, columns, bad_rows) for file in whole]
+    return pd.concat(parts, ignore_index=True).fillna(""), source
 
 
-def _read(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
-    return _checked(read_table(path, "responses"), columns, str(path))
+def _read(source: str | Path, columns: Mapping[str, str | None], bad_rows: BadRows) -> pd.DataFrame:
+    frame = None if str(source).startswith(HUGGING_FACE) else inspect_log(Path(source), "responses")
+    if frame is None:
+        frame = read_table(source, "responses")
+        if is_lm_eval(frame) and not {*_REQUIRED} <= {*frame.columns}:
+            frame = lm_eval_responses(frame, str(source))
+    return _checked(frame, columns, str(source), bad_rows)
 
 
-def _checked(frame: pd.DataFrame, columns: Mapping[str, str], where: str) -> pd.DataFrame:
-    frame = rename_columns(frame, columns, IDENTITY, where)
-    frame["response"] = _without_thoughts(text_column(frame, "response", where), where)
-    for column in ("query", "dataset", *FILTERS):
+def _checked(frame: pd.DataFrame, columns: Mapping[str, str | None], where: str, bad_rows: BadRows) -> pd.DataFrame:
+    frame = rename_columns(frame, columns, _REQUIRED, where)
+    frame = bad_rows.left(frame, where, texts=["response"])
+    frame, responses = _without_thoughts(frame, where, bad_rows)
+    texts = {"response": responses, "query": _queries(frame["query"], where)}
+    for column in ("dataset", *FILTERS):
         if column in frame:
-            frame[column] = as_texts(frame[column], where)
+            texts[column] = as_texts(frame[column], where)
+    frame = frame.assign(**{"dataset": "", **texts})
     if "value" in frame and "intensity" in frame:
-        _check_joined(frame["value"], frame["intensity"], where)
-    return frame
+        _check_joined(frame, where)
+    return frame.reset_index(drop=True)
 
 
-def _without_thoughts(texts: npt.NDArray[np.object_], where: str) -> npt.NDArray[np.object_]:
-    """Leave a model's thoughts out of responses, and refuse those of which nothing is left."""
-    alone = responses_alone(texts.tolist())
-    if rows := np.flatnonzero(alone.faults != "").tolist():
+def _without_thoughts(
+    frame: pd.DataFrame, where: str, bad_rows: BadRows
+) -> tuple[pd.DataFrame, npt.NDArray[np.object_]]:
+    """Leave a model's thoughts out of responses; rows of which nothing is left are refused, or skipped."""
+    alone = responses_alone(text_column(frame, "response", where).tolist())
+    rows = np.flatnonzero(alone.faults != "").tolist()
+    if rows and bad_rows.policy == "fail":
         more = f" (and {len(rows) - 1:,} more)" if len(rows) > 1 else ""
         raise InputError(
-            f"{where}, row {rows[0] + 1}, column 'response': {alone.faults[rows[0]]}{more}; leave the row out, or have "
-            "the model answer again with more tokens"
+            f"{where}, row {row_number(frame, rows[0])}, column 'response': {alone.faults[rows[0]]}{more}; leave the "
+            "row out (on_bad_row=skip), or have the model answer again with more tokens"
         )
+    for row in rows:
+        bad_rows.skip(where, row_number(frame, row), "response", alone.faults[row], frame["response"].iloc[row])
     if alone.n_with_thoughts:
         _log.warning(
             "%s: %s of %s responses come with a model's thoughts, which are left out",
-            *(where, f"{alone.n_with_thoughts:,}", f"{len(texts):,}"),
+            *(where, f"{alone.n_with_thoughts:,}", f"{len(frame):,}"),
         )
-    return alone.texts
+    kept = alone.faults == ""
+    return frame[kept], alone.texts[kept]
 
 
-def _check_joined(values: pd.Series, intensities: pd.Series, where: str) -> None:
+def _queries(column: "pd.Series[str]", where: str) -> npt.NDArray[np.object_]:
+    """Return the queries, which may be missing; of a list of chat messages the user's last text."""
+    return as_texts(prose(column, where, "user"), where)
+
+
+def _check_joined(frame: pd.DataFrame, where: str) -> None:
     """Refuse rows that name several values and not an intensity for each, or the other way round."""
+    values, intensities = frame["value"], frame["intensity"]
     filled = (values.str.strip() != "") & (intensities.str.strip() != "")
     differs = filled & (values.str.count(_JOINT_PATTERN) != intensities.str.count(_JOINT_PATTERN))
     if differs.any():
         row = int(np.flatnonzero(differs)[0])
         raise InputError(
-            f"{where}, row {row + 1}: value '{shorten(values[row])}' and intensity '{shorten(intensities[row])}' "
-            f"differ in length; give each value its intensity, joined by {JOINT}"
+            f"{where}, row {row_number(frame, row)}: value '{shorten(values.iloc[row])}' and intensity "
+            f"'{shorten(intensities.iloc[row])}' differ in length; give each value its intensity, joined by {JOINT}"
         )

@@ -2,11 +2,15 @@
 
 import os
 import re
+import shlex
+from collections.abc import Iterable
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.errors import HydraException
 
 from valueflow.run.config import literal
-from valueflow.run.errors import InputError
+from valueflow.run.errors import InputError, nearest
 
 _FLAGS_WITH_VALUE = (
     *("--cfg", "-c", "--package", "-p", "--info", "-i", "--experimental-rerun"),
@@ -30,6 +34,71 @@ def _with_quotes(argument: str) -> str:
     key, is_override, value = argument.partition("=")
     is_plain = argument.startswith("-") or not is_override or _READ_WITHOUT_QUOTES.fullmatch(value)
     return argument if is_plain or _STRUCTURE.search(value) else f"{key}={_quoted(value)}"
+
+
+_FLAGS = (
+    *_FLAGS_WITH_VALUE,
+    *("--help", "-h", "--hydra-help", "--version", "--resolve", "--run", "-r", "--multirun", "-m"),
+    *("--shell-completion", "-sc"),
+)
+"""All flags of a command."""
+
+
+def check_flags(arguments: Iterable[str]) -> None:
+    """Stop at a flag that there is not, such as a setting that is written as one.
+
+    Raises
+    ------
+    InputError
+        Says how the setting is written, or which flag was meant.
+    """
+    previous = ""
+    for argument in arguments:
+        flag, has_value, value = argument.partition("=")
+        # A flag may be cut short, and is also written -cd=FOLDER.
+        is_flag = any(known == flag or (flag[:2] == "--" and known.startswith(flag)) for known in _FLAGS)
+        if (
+            argument.startswith("-")
+            and previous not in _FLAGS_WITH_VALUE
+            and not is_flag
+            and not os.path.isdir(argument)
+        ):
+            name = flag.lstrip("-").replace("-", "_")
+            if has_value:
+                raise InputError(
+                    f"{argument}: settings have no dashes: {name}={value} (in sweeps of Weights & Biases, "
+                    "${args_no_hyphens})"
+                )
+            raise InputError(
+                f"{argument} is no flag; a setting is written {name or 'key'}=...; {nearest(flag, _FLAGS)}"
+            )
+        previous = argument
+
+
+def how_to_quote(argument: str) -> str:
+    """Word what to do with an argument that Hydra cannot read as `key=value`."""
+    key, given, value = argument.partition("=")
+    if not given:
+        return "settings are written key=value"
+    if value.startswith("~/"):
+        return f"no shell expands ~ there; write {key}=$HOME/{value[2:]}"
+    for quote in ("'", '"'):
+        quoted = f"{key}={quote}{value}{quote}"
+        if quote not in value and _is_readable(quoted):
+            for_shell = shlex.quote(quoted) if {*quoted} & {*'$`\\"!'} else f'"{quoted}"'
+            return (
+                "values that hold = , : ( ) [ ] { } ~ or quotation marks need quotes of their own, and quotes around "
+                f"them for the shell: {for_shell}"
+            )
+    return "values that hold = , ( ) [ ] { } ~ need quotes of their own; those within are written \\'"
+
+
+def _is_readable(argument: str) -> bool:
+    try:
+        OverridesParser.create().parse_override(argument)
+    except HydraException:
+        return False
+    return True
 
 
 def overrides_first(arguments: list[str]) -> list[str]:

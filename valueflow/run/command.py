@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -16,21 +17,26 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from valueflow.run.arguments import overrides_first, with_positional, with_quotes
+from valueflow.run.arguments import check_flags, how_to_quote, overrides_first, with_positional, with_quotes
 from valueflow.run.config import CONFIG_DIR, RUN_KEYS, built, group_options, require_set
 from valueflow.run.errors import InputError, nearest, unknown_setting
 from valueflow.run.folders import RunFolder
 from valueflow.run.help import group_help, key_help
+from valueflow.run.launching import adopt, job_tag, recorded_launches
 from valueflow.run.outputs import write_json
+from valueflow.run.pipes import patient_output
 from valueflow.run.resuming import continue_earlier, is_finished, result_settings
 from valueflow.run.summary import ERROR_FILE, SUMMARY_FILE, fingerprint, versions
-from valueflow.run.sweep import EXIT_INPUT, end_sweep
+from valueflow.run.sweep import EXIT_FAILED, EXIT_INPUT, end_sweep
 from valueflow.run.task import Outcome, Task
 
 EXIT_INTERRUPTED = 130
 
 USER_FAULTS = (InputError, HydraException, OmegaConfBaseException)
 """Errors that a user can cause, printed as one line."""
+
+_OF_COMPOSING = (ValueError, TypeError, IndexError, AssertionError)
+"""What composing may raise for settings that cannot be, besides the errors that are meant for users."""
 
 _HELP_FLAGS = {"--help", "-h", "--hydra-help"}
 
@@ -72,6 +78,11 @@ def run_command(name: str, load_task: Callable[[], AnyTask], positional: str | N
     in the program; 130 interrupted. A run that fails for its input leaves no folder behind; in a sweep, the failed
     job's folder keeps `error.json`.
     """
+    with patient_output():
+        _run(name, load_task, positional)
+
+
+def _run(name: str, load_task: Callable[[], AnyTask], positional: str | None) -> None:
     if "--version" in sys.argv[1:]:
         print(f"valueflow {versions()['valueflow']}")
         return
@@ -94,6 +105,7 @@ def run_command(name: str, load_task: Callable[[], AnyTask], positional: str | N
 def _process_state(positional: str | None) -> Iterator[None]:
     """Prepare arguments and environment for Hydra, and put everything back."""
     argv, traces = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    check_flags(argv[1:])
     arguments = argv[1:] if positional is None else with_positional(argv[1:], positional)
     sys.argv = [argv[0], *overrides_first(with_quotes(arguments))]
     # Hydra would print its own multi-line messages and exit 1; with this it raises instead.
@@ -127,9 +139,11 @@ def _run_hydra(name: str, load_task: Callable[[], AnyTask]) -> int:
     OmegaConf.register_new_resolver("groups", lambda: group_help(name), replace=True)
     OmegaConf.register_new_resolver("keys", lambda: key_help(name), replace=True)
     faults: list[Exception] = []
+    begun: list[bool] = []
 
     @hydra_main(version_base="1.3", config_path=str(CONFIG_DIR), config_name=name)  # type: ignore[untyped-decorator]
     def app(config: DictConfig) -> None:
+        begun.append(True)
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             _run_sweep_job(config, load_task)
             return
@@ -139,16 +153,31 @@ def _run_hydra(name: str, load_task: Callable[[], AnyTask]) -> int:
             # Hydra would print a line of its own for an error that leaves this function.
             faults.append(error)
 
-    app()
+    with recorded_launches() as sweeps:
+        try:
+            app()
+        except KeyboardInterrupt:
+            if sweeps:
+                end_sweep(load_task().sweep, sweeps[0])
+            raise
+        except Exception as error:
+            if isinstance(error, _OF_COMPOSING) and not (begun or sweeps or isinstance(error, USER_FAULTS)):
+                raise _not_composed(error, sys.argv[1:]) from error
+            if not sweeps:
+                raise
+            # A worker that was killed, a launcher or a later job that could not begin: what is finished is shown.
+            kind = "" if isinstance(error, USER_FAULTS) else f"{type(error).__name__}: "
+            print(f"error: {kind}{one_line(error)}", file=sys.stderr)
+            return end_sweep(load_task().sweep, sweeps[0]) or EXIT_FAILED
     if faults:
         raise faults[0]
-    return 0 if RunFolder.sweep is None else end_sweep(load_task().sweep, RunFolder.sweep)
+    return end_sweep(load_task().sweep, sweeps[0]) if sweeps else 0
 
 
 def _run_job(config: DictConfig, load_task: Callable[[], AnyTask]) -> None:
     """Run one job in Hydra's output folder: a single run, or a job of a sweep."""
     hydra = HydraConfig.get()
-    folder = Path(hydra.runtime.output_dir)
+    folder, is_sweep = Path(hydra.runtime.output_dir), hydra.mode == RunMode.MULTIRUN
     require_set(OmegaConf.to_container(config))  # type: ignore[arg-type]
     settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     options = {key: settings.pop(key, None) for key in RUN_KEYS}
@@ -156,10 +185,14 @@ def _run_job(config: DictConfig, load_task: Callable[[], AnyTask]) -> None:
         raise InputError(f"resume={options['resume']}: give true or false")
     job_fingerprint = fingerprint(result_settings(settings))
     if options["resume"] and is_finished(folder, job_fingerprint):
+        if is_sweep:
+            adopt(folder)
         _log.info("%s is done already", folder)
         return
+    if is_sweep:
+        # It stays if the job is killed, so that nothing that lies there from before passes for its result.
+        _record_failure(folder, "did not finish", of_input=False)
     logger: RunLogger | None = built(options["logger"])
-    is_sweep = hydra.mode == RunMode.MULTIRUN
     place: dict[str, Any] = {
         "config": settings,
         "name": hydra.job.override_dirname or hydra.job.name,
@@ -179,7 +212,11 @@ def _run_job(config: DictConfig, load_task: Callable[[], AnyTask]) -> None:
         folder,
         resume=bool(options["resume"]),
         curves=logger.curves(**place) if logger is not None and task.trains else None,
-        extra={"job": hydra.job.override_dirname, "fingerprint": job_fingerprint},
+        extra={
+            "job": hydra.job.override_dirname,
+            "fingerprint": job_fingerprint,
+            **({"sweep": job_tag()} if is_sweep else {}),
+        },
         report=report,
     )
 
@@ -192,14 +229,14 @@ def _run_sweep_job(config: DictConfig, load_task: Callable[[], AnyTask]) -> None
     except USER_FAULTS as error:
         _log.error("%s", one_line(error))
         _record_failure(folder, one_line(error), of_input=True)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         _log.exception("the job failed")
         _record_failure(folder, f"{type(error).__name__}: {error}", of_input=False)
 
 
 def _record_failure(folder: Path, fault: str, *, of_input: bool) -> None:
     (folder / SUMMARY_FILE).unlink(missing_ok=True)
-    write_json({"error": fault, "input": of_input}, folder / ERROR_FILE)
+    write_json({"error": fault, "input": of_input, "sweep": job_tag()}, folder / ERROR_FILE)
 
 
 def _refuse_null_options(arguments: Iterable[str]) -> None:
@@ -227,9 +264,23 @@ def one_line(error: Exception) -> str:
     if "Ambiguous value" in text or "requires --multirun" in text:
         return str(InputError(f"{text.splitlines()[0]}; several values are a sweep: add -m"))
     if isinstance(error, OverrideParseException):
-        return str(InputError(f"cannot read '{error.override}' as an override: {text.splitlines()[0]}"))
+        return str(InputError(f"cannot read '{error.override}' as an override: {how_to_quote(str(error.override))}"))
     lines = [line.strip() for line in f"{text}\n{cause or ''}".splitlines() if line.strip()]
     return str(InputError("; ".join(lines[:3])))
+
+
+def _not_composed(error: Exception, arguments: Iterable[str]) -> InputError:
+    """Word an error of the libraries that compose settings, which name neither the setting nor what is wrong."""
+    found = re.search(r"invalid literal for int\(\) with base 10: '(.*)'", str(error))
+    for argument in arguments:
+        path = argument.lstrip("+~").partition("=")[0].split(".")
+        if found and found[1] in path[1:]:
+            whole = ".".join(path[: path.index(found[1], 1)])
+            return InputError(
+                f"{argument}: {whole} is a list and '{found[1]}' none of its places; give the whole list: {whole}=[...]"
+            )
+    lines = str(error).splitlines()
+    return InputError(f"the settings cannot be composed: {lines[0] if lines else type(error).__name__}")
 
 
 def _stop(message: str, code: int) -> NoReturn:

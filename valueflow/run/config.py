@@ -53,7 +53,8 @@ def _hydra_composer() -> Iterator[Callable[[str | None, list[str]], Any]]:
 
 def group_options(group: str) -> list[str]:
     """Return the names of a config group's options, sorted: the YAML files in `configs/<group>` and the user's own."""
-    return sorted({path.stem for folder in _config_dirs() for path in (folder / group).glob("*.yaml")})
+    files = [path for folder in _config_dirs() for path in (folder / group).glob("*.yaml")]
+    return sorted({path.stem for path in files if not path.name.startswith(".")})
 
 
 def compose_group(group: str, option: str) -> dict[str, Any]:

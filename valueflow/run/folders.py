@@ -1,5 +1,6 @@
 """Folders of runs: their order, the files in them, and how one that could not even begin is taken away again."""
 
+import logging
 import os
 import shutil
 from pathlib import Path
@@ -9,6 +10,9 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from valueflow.run.errors import InputError
+from valueflow.run.summary import ERROR_FILE, SUMMARY_FILE, SWEEP_RECORD, read_record, sweep_of
+
+_log = logging.getLogger(__name__)
 
 
 def by_number(name: str) -> tuple[int, str]:
@@ -16,8 +20,15 @@ def by_number(name: str) -> tuple[int, str]:
     return (int(name), "") if name.isdecimal() else (-1, name)
 
 
-def files_named(folder: Path, name: str) -> list[Path]:
-    """Find the files of a name in a folder, at any depth but for hidden folders, sorted by job.
+def is_hidden(name: str) -> bool:
+    """Return whether a shell's `*` would pass over a name, as over `._NAME`, which macOS leaves beside files."""
+    return name.startswith(".")
+
+
+def files_named(folder: Path, *names: str) -> list[Path]:
+    """Find the files of some names in a folder, at any depth but for hidden folders, sorted by job.
+
+    Where several sweeps have run in the same folder, the jobs of all but the last are passed over, with a warning.
 
     Raises
     ------
@@ -25,10 +36,23 @@ def files_named(folder: Path, name: str) -> list[Path]:
         A folder may not be read.
     """
     found = []
+    sweeps: dict[str, object] = {}
+    n_earlier = 0
     for inside, folders, files in os.walk(folder, onerror=_refuse):
-        folders[:] = [inner for inner in folders if not inner.startswith(".")]
-        if name in files:
-            found.append(Path(inside, name))
+        sweep = sweeps.get(os.path.dirname(inside))
+        if SWEEP_RECORD in files:
+            sweep = (read_record(Path(inside, SWEEP_RECORD)) or {}).get("id")
+        elif sweep is not None and {SUMMARY_FILE, ERROR_FILE} & {*files}:
+            tag = sweep_of(Path(inside))
+            if tag is not None and tag["id"] != sweep:
+                folders.clear()
+                n_earlier += 1
+                continue
+        sweeps[inside] = sweep
+        folders[:] = [inner for inner in folders if not is_hidden(inner)]
+        found += [Path(inside, name) for name in names if name in files]
+    if n_earlier:
+        _log.warning("%s holds %d jobs of an earlier sweep; left out", folder, n_earlier)
     return sorted(found, key=lambda file: [by_number(part) for part in file.relative_to(folder).parts])
 
 
@@ -37,20 +61,18 @@ def _refuse(error: OSError) -> NoReturn:
 
 
 class RunFolder(Callback):  # type: ignore[misc]
-    """Hydra callback that remembers which folder a run is about to make, and whether it is a sweep's.
+    """Hydra callback that remembers which folder a run or a sweep is about to make.
 
     Hydra writes its records before the app's function sees a setting, so a run that ends in an
     input error would otherwise leave a folder with nothing but those.
     """
 
     _made: ClassVar[list[Path]] = []
-    sweep: ClassVar[Path | None] = None
-    """Folder of the sweep that was started since `reset`; None for a single run."""
 
     @classmethod
     def reset(cls) -> None:
         """Forget the run before."""
-        RunFolder._made, RunFolder.sweep = [], None
+        RunFolder._made = []
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Remember the folder of a single run, if it is new."""
@@ -58,8 +80,7 @@ class RunFolder(Callback):  # type: ignore[misc]
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Remember the folder of a sweep."""
-        RunFolder.sweep = Path(config.hydra.sweep.dir)
-        self._remember(RunFolder.sweep)
+        self._remember(Path(config.hydra.sweep.dir))
 
     @classmethod
     def _remember(cls, folder: Path) -> None:
@@ -79,4 +100,4 @@ class RunFolder(Callback):  # type: ignore[misc]
 
 
 def _is_bookkeeping(file: Path) -> bool:
-    return file.parent.name == ".hydra" or file.suffix == ".log" or file.name == "multirun.yaml"
+    return file.parent.name == ".hydra" or file.suffix == ".log" or file.name in ("multirun.yaml", SWEEP_RECORD)

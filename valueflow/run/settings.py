@@ -80,7 +80,7 @@ def built_as(is_right: Callable[[Any], bool], what: str) -> BeforeValidator:
 def known_columns(*names: str) -> AfterValidator:
     """Return a validator for a mapping from our column names to a file's: ours must be among `names`."""
 
-    def check(columns: dict[str, str]) -> dict[str, str]:
+    def check(columns: dict[str, str | None]) -> dict[str, str | None]:
         for ours in columns:
             if ours not in names:
                 raise ValueError(f"unknown column '{ours}'; {nearest(ours, names)}")

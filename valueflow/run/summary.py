@@ -17,6 +17,8 @@ from valueflow.run.outputs import plain
 SUMMARY_FILE = "summary.json"
 ERROR_FILE = "error.json"
 """What a job of a sweep leaves instead where it failed."""
+SWEEP_RECORD = "sweep.json"
+"""Lies in a sweep's folder and says which jobs are of the sweep that ran there last: those with its `id`."""
 
 _PACKAGES = (
     "valueflow",
@@ -53,6 +55,13 @@ def read_record(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) else None
+
+
+def sweep_of(folder: Path) -> dict[str, Any] | None:
+    """Return which sweep (`id`) and which `job` of it a folder is of; None if it is of none that is known."""
+    record = read_record(folder / SUMMARY_FILE) or read_record(folder / ERROR_FILE) or {}
+    tag = record.get("sweep")
+    return tag if isinstance(tag, dict) and {"id", "job"} <= tag.keys() else None
 
 
 class Timings:

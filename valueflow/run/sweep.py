@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import OmegaConf
-
-from valueflow.run.folders import by_number
-from valueflow.run.outputs import write_csv
-from valueflow.run.summary import ERROR_FILE, SUMMARY_FILE, read_record
+from valueflow.run.launching import Sweep, SweepJob
+from valueflow.run.outputs import write_csv, write_json
+from valueflow.run.summary import ERROR_FILE, SUMMARY_FILE, SWEEP_RECORD, read_record
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,7 +18,16 @@ SWEEP_FILE = "sweep.csv"
 
 EXIT_FAILED, EXIT_INPUT = 1, 2
 
-_NOT_FLATTENED = ("failures", "versions", "settings", "query_sets", "refused_rows", "most_certain", "least_certain")
+_NOT_FLATTENED = (
+    "failures",
+    "versions",
+    "settings",
+    "query_sets",
+    "refused_rows",
+    "most_certain",
+    "least_certain",
+    "sweep",
+)
 
 _log = logging.getLogger(__name__)
 
@@ -51,6 +58,8 @@ class SweepView:
         Only summaries whose `task` is this; None: all.
     complete
         Computes what the finished jobs tell only together, given summaries by folder, and returns them with it.
+    files
+        Patterns of the files that `add` may write. Those of an earlier sweep in the same folder are removed first.
     """
 
     show: Callable[[Sequence[Mapping[str, Any]], str, Sequence[str]], None]
@@ -58,13 +67,14 @@ class SweepView:
     add: Callable[[Mapping[Path, Mapping[str, Any]], Sequence[str], Path], Iterable[str]] = _add_nothing
     kind: str | None = None
     complete: Callable[[Mapping[Path, Mapping[str, Any]]], Mapping[Path, Mapping[str, Any]]] = _as_they_are
+    files: tuple[str, ...] = ()
 
 
-def end_sweep(views: Sequence[SweepView], folder: Path) -> int:
+def end_sweep(views: Sequence[SweepView], sweep: Sweep) -> int:
     """Write `sweep.csv`, print a table of the finished jobs, and name those that failed.
 
-    It reads what the jobs have written and needs nothing of the process they ran in, so it works after any launcher
-    and after a sweep that was resumed.
+    Every job that was launched is accounted for. What the jobs found is read from what they have written, so this works
+    after any launcher, after a sweep that was resumed, and after one that was interrupted.
 
     Returns
     -------
@@ -74,30 +84,67 @@ def end_sweep(views: Sequence[SweepView], folder: Path) -> int:
     from rich.console import Console  # here, so that --help need not wait for it
 
     console = Console(markup=False, highlight=False)
-    jobs = sorted(
-        (path for path in folder.iterdir() if (path / ".hydra").is_dir()), key=lambda job: by_number(job.name)
-    )
-    records = {job: read_record(job / SUMMARY_FILE) for job in jobs}
-    summaries = {job: record for job, record in records.items() if record is not None}
-    failures = {job: read_record(job / ERROR_FILE) or {} for job in jobs if job not in summaries}
+    sweep.find_folders()
+    finished: list[tuple[SweepJob, Path, dict[str, Any]]] = []
+    failures: list[tuple[SweepJob, dict[str, Any]]] = []
+    for job in sweep.jobs:
+        record = _record_of(job, sweep)
+        if record is None or "error" in record or job.folder is None:
+            failures.append((job, record or {"error": "did not finish"}))
+        else:
+            finished.append((job, job.folder, record))
     code = 0
     try:
-        if summaries:
-            _summarize(views, summaries, f"{len(summaries)} of {len(jobs)} jobs", folder, console)
+        _remove_earlier(sweep.folder)
+        if finished:
+            _summarize(views, finished, f"{len(finished)} of {len(sweep.jobs)} jobs", sweep.folder, console)
     except Exception:
         _log.exception("the end of the sweep failed; the folders of its jobs are complete")
         code = EXIT_FAILED
-    for job, failure in failures.items():
-        line = f"failed: job {job.name} ({' '.join(_overrides(job))}): {failure.get('error', 'did not finish')}"
+    for job, failure in failures:
+        line = f"failed: job {_name(job, sweep.folder)} ({' '.join(job.overrides)}): {failure['error']}"
         console.print(line, soft_wrap=True)
     if failures and not code:
-        code = EXIT_INPUT if all(failure.get("input") for failure in failures.values()) else EXIT_FAILED
+        code = EXIT_INPUT if all(failure.get("input") for _, failure in failures) else EXIT_FAILED
     return code
+
+
+def _record_of(job: SweepJob, sweep: Sweep) -> dict[str, Any] | None:
+    """Return the summary of a job, or what it says of its failure; None where it has left neither."""
+    if job.folder is None:
+        return None
+    for name in (SUMMARY_FILE, ERROR_FILE):
+        record = read_record(job.folder / name)
+        if record is None:
+            continue
+        tag = record.get("sweep") or {}
+        if tag.get("id") == sweep.id and tag.get("job") == job.number:
+            return record
+        if tag.get("id") == sweep.id:
+            return {
+                "error": f"its folder {job.folder} is job {tag.get('job')}'s, too; give each job one of its own: "
+                "hydra.sweep.subdir",
+                "input": True,
+            }
+    return None
+
+
+def _name(job: SweepJob, folder: Path) -> str:
+    """Name a job by its folder within the sweep's, or by its number where that is not known."""
+    if job.folder is None:
+        return str(job.number)
+    return str(job.folder.relative_to(folder) if job.folder.is_relative_to(folder) else job.folder)
+
+
+def _remove_earlier(folder: Path) -> None:
+    """Remove what the end of an earlier sweep in the folder has written."""
+    for name in {SWEEP_FILE, *(read_record(folder / SWEEP_RECORD) or {}).get("files", [])}:
+        (folder / str(name)).unlink(missing_ok=True)
 
 
 def _summarize(
     views: Sequence[SweepView],
-    summaries: Mapping[Path, Mapping[str, Any]],
+    finished: Sequence[tuple[SweepJob, Path, Mapping[str, Any]]],
     title: str,
     folder: Path,
     console: "Console",
@@ -105,34 +152,48 @@ def _summarize(
     # Imported here: every command loads this module, few end a sweep.
     import pandas as pd
 
+    summaries = {path: summary for _, path, summary in finished}
+    overrides = {path: job.overrides for job, path, _ in finished}
+    names = {path: _name(job, folder) for job, path, _ in finished}
     by_view = []
     for view in views:
         own = {job: summary for job, summary in summaries.items() if view.kind in (None, summary.get("task"))}
         completed = view.complete(own) if own else {}
         summaries = {job: completed.get(job, summary) for job, summary in summaries.items()}
         by_view.append((view, completed))
-    rows = [{"folder": job.name, **flattened(summary)} for job, summary in summaries.items()]
+    rows = [{"folder": names[job], **flattened(summary)} for job, summary in summaries.items()]
     write_csv(pd.DataFrame(rows), folder / SWEEP_FILE)
+    before = _stamps(views, folder)
     for view, jobs in by_view:
         if jobs:
-            others = distinguishing_settings(list(jobs), view.columns)
+            others = distinguishing_settings([overrides[job] for job in jobs], view.columns)
             view.show(list(jobs.values()), title, others)
             for line in view.add(jobs, others, folder):
                 console.print(line, soft_wrap=True)
+    written = [path for path, stamp in _stamps(views, folder).items() if before.get(path) != stamp]
+    record = read_record(folder / SWEEP_RECORD) or {}
+    write_json(
+        {**record, "files": [SWEEP_FILE, *(str(path.relative_to(folder)) for path in written)]}, folder / SWEEP_RECORD
+    )
     console.print(f"table: {folder / SWEEP_FILE}, and one folder per job beside it", soft_wrap=True)
 
 
-def distinguishing_settings(jobs: Sequence[Path], own_columns: Sequence[str]) -> list[str]:
+def _stamps(views: Sequence[SweepView], folder: Path) -> dict[Path, int]:
+    """Return when each file that a view may have written was changed."""
+    patterns = [pattern for view in views for pattern in view.files]
+    return {path: path.stat().st_mtime_ns for pattern in patterns for path in sorted(folder.glob(pattern))}
+
+
+def distinguishing_settings(overrides: Sequence[Sequence[str]], own_columns: Sequence[str]) -> list[str]:
     """Return for each job its overrides that differ between jobs, but for those with columns of their own.
 
     Parameters
     ----------
-    jobs
-        Folders of the jobs; one at least.
+    overrides
+        Of each job; one job at least.
     own_columns
         Keys whose values the table shows in columns of their own.
     """
-    overrides = [_overrides(job) for job in jobs]
     common = set.intersection(*(set(own) for own in overrides))
     shown = tuple(f"{key}=" for key in own_columns)
     return [
@@ -160,7 +221,3 @@ def flattened(summary: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             row[f"{prefix}{key}"] = entry
     return row
-
-
-def _overrides(job: Path) -> list[str]:
-    return list(OmegaConf.load(job / ".hydra" / "overrides.yaml"))

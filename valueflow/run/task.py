@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from valueflow.run.bad_rows import SKIPPED_FILE, BadRows
 from valueflow.run.config import compose_settings, require_set
 from valueflow.run.errors import InputError
 from valueflow.run.outputs import write_csv, write_json
@@ -73,12 +74,15 @@ class Run:
         A Lightning logger for losses and metrics as they come, or None.
     timings
         Seconds by stage.
+    bad_rows
+        What becomes of rows of the input that cannot be used (`on_bad_row`), and those skipped so far.
     """
 
     folder: Path | None = None
     resume: bool = False
     curves: Any = None
     timings: Timings = field(default_factory=Timings)
+    bad_rows: BadRows = field(default_factory=BadRows)
 
     def stage(self, name: str) -> AbstractContextManager[None]:
         """Add the time of a block to a stage of the run."""
@@ -186,13 +190,14 @@ class Task(Generic[SettingsT, OutcomeT]):
         require_set(given)
         settings = self.settings.checked(given)
         started = datetime.now(UTC)
-        run = Run(folder, resume, curves)
+        run = Run(folder, resume, curves, bad_rows=BadRows(getattr(settings, "on_bad_row", "fail")))
         outcome = self.run(settings, run)
         if not outcome.is_main:
             return outcome
         seed = {"seed": settings.seed} if hasattr(settings, "seed") else {}
         envelope = {
             **outcome.summary,
+            **run.bad_rows.figures(),
             # An outcome that the seed had no part in says so itself.
             **(seed if "seed" not in outcome.summary else {}),
             "versions": versions(),
@@ -203,6 +208,9 @@ class Task(Generic[SettingsT, OutcomeT]):
         if folder is not None:
             run.start_writing()
             self._write_files(outcome, folder, {path.resolve() for path in named_paths(given)})
+            if run.bad_rows.skipped:
+                write_csv(run.bad_rows.table(), folder / SKIPPED_FILE)
+        run.bad_rows.warn()
         report(outcome)
         if folder is not None:
             write_json({**outcome.summary, **(extra or {})}, folder / SUMMARY_FILE)
@@ -211,7 +219,7 @@ class Task(Generic[SettingsT, OutcomeT]):
     def _write_files(self, outcome: OutcomeT, folder: Path, inputs: set[Path]) -> None:
         """Write an outcome's files in place of an earlier run's; what the settings name is the user's and stays."""
         outputs = outcome.outputs()
-        for path in {path for pattern in (ERROR_FILE, *self.outputs) for path in folder.glob(pattern)}:
+        for path in {path for pattern in (ERROR_FILE, SKIPPED_FILE, *self.outputs) for path in folder.glob(pattern)}:
             if outputs.get(path.name, "new") is not None and path.resolve() not in inputs:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         for name, output in outputs.items():

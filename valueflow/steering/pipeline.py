@@ -58,12 +58,12 @@ def _steer(settings: SteeringSettings, run: Run) -> SteeredResponses | SurveyAns
         return answer_survey(settings, run)
     theory, targets = settings.theory, settings.targets()
     with run.stage("load"):
-        queries = load_queries(settings.queries, settings.limit)
+        queries = load_queries(settings.queries, settings.limit, run.bad_rows)
     with run.stage("prompts"):
         digests: dict[str, str] = {}
 
         def anchors(value: str) -> Anchors:
-            vidb = load_vidb(settings.vidb, theory, settings.vidb_columns)
+            vidb = load_vidb(settings.vidb, theory, settings.vidb_columns, run.bad_rows)
             digests["vidb_sha256"] = vidb.digest
             return vidb.of(theory, value)
 

@@ -5,21 +5,23 @@ from pathlib import Path
 
 import pandas as pd
 
-from valueflow.run import InputError, as_texts, read_table, text_column
+from valueflow.run import HUGGING_FACE, BadRows, InputError, as_texts, nearest, read_table, text_column
 
 PACKAGED_FILE = Path(__file__).parent.parent / "assets" / "queries.csv"
 
 
-def load_queries(files: Sequence[str] | None, limit: int | None) -> pd.DataFrame:
+def load_queries(files: Sequence[str] | None, limit: int | None, bad_rows: BadRows | None = None) -> pd.DataFrame:
     """Read query sets one after another.
 
     Parameters
     ----------
     files
-        CSV or Parquet files with a column `query`; where a column `dataset` stands too it says what set a query is of,
-        else the file's name does. None: the packaged set of 50 open questions.
+        What `read_table` takes, with a column `query`; where a column `dataset` stands too it says what set a query is
+        of, else the file's name does. None: the packaged set of 50 open questions.
     limit
         Only the first so many queries in all; None: all.
+    bad_rows
+        What becomes of rows without a query.
 
     Returns
     -------
@@ -33,13 +35,15 @@ def load_queries(files: Sequence[str] | None, limit: int | None) -> pd.DataFrame
     """
     if files is not None and not all(file.strip() for file in files or [""]):
         raise InputError("queries: name one file or more, or leave queries out for the packaged set")
-    sets = [_read(Path(file)) for file in ([PACKAGED_FILE] if files is None else files)]
+    sets = [_read(str(file), bad_rows or BadRows()) for file in ([PACKAGED_FILE] if files is None else files)]
     return pd.concat(sets, ignore_index=True).head(limit if limit is not None else sum(map(len, sets)))
 
 
-def _read(path: Path) -> pd.DataFrame:
-    frame = read_table(path, "queries")
+def _read(source: str, bad_rows: BadRows) -> pd.DataFrame:
+    frame = read_table(source, "queries")
     if "query" not in frame:
-        raise InputError(f"{path}: column 'query' is missing; it has: {', '.join(map(str, frame.columns))}")
-    datasets = as_texts(frame["dataset"], str(path)) if "dataset" in frame else path.stem
-    return pd.DataFrame({"query": text_column(frame, "query", str(path)), "dataset": datasets})
+        raise InputError(f"{source}: column 'query' is missing; {nearest('query', map(str, frame.columns))}")
+    frame = bad_rows.left(frame, source, texts=["query"])
+    name = source.removeprefix(HUGGING_FACE) if source.startswith(HUGGING_FACE) else Path(source).stem
+    datasets = as_texts(frame["dataset"], source) if "dataset" in frame else name
+    return pd.DataFrame({"query": text_column(frame, "query", source, "user"), "dataset": datasets})

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, SkipValidation, model_validator
 
 from valueflow.opinionqa import SurveySettings
-from valueflow.run import InputError, Intensity, PositiveInt, built_as
+from valueflow.run import BadRowPolicy, InputError, Intensity, PositiveInt, built_as
 from valueflow.steering.methods import SteeringMethod
 from valueflow.steering.targets import Target
 
@@ -34,7 +34,8 @@ class SteeringSettings(SurveySettings):
     intensities: list[Intensity] | None
     queries: Annotated[list[str] | None, BeforeValidator(lambda given: [given] if isinstance(given, str) else given)]
     vidb: str
-    vidb_columns: dict[str, str]
+    vidb_columns: dict[str, str | None]
+    on_bad_row: BadRowPolicy
     max_tokens: PositiveInt
 
     @model_validator(mode="after")

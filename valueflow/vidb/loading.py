@@ -1,10 +1,10 @@
-"""Anchors from a folder, a CSV or Parquet file, or a Hugging Face dataset."""
+"""Anchors from a folder, a file, or a Hugging Face dataset."""
 
 import hashlib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,19 +12,34 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from valueflow.run import InputError, nearest, number_column, read_table, rename_columns, text_column
+from valueflow.run import (
+    HUGGING_FACE,
+    SUMMARY_FILE,
+    BadRowPolicy,
+    BadRows,
+    InputError,
+    files_named,
+    is_hidden,
+    nearest,
+    number_column,
+    read_table,
+    rename_columns,
+    row_number,
+    text_column,
+)
 from valueflow.theory import Theory, find_theory, normalize_name
 from valueflow.vidb.anchors import HIGHEST_INTENSITY, LOWEST_INTENSITY, Anchors
 
 DEMO = "demo"
 DEMO_FILE = Path(__file__).parent.parent / "assets" / "anchors.csv"
 FILE_SUFFIX = "_flag_aggregated.csv"
-HUGGING_FACE = "hf://"
+BUILT_FOLDER = "vidb"
+"""Where `build_vidb.py` leaves a database in the folder of a run."""
 
 ERROR_COLUMN = "standard_error"
 """A column that a source may have: standard errors of its ratings, as `build_vidb.py` writes them."""
 
-COLUMNS = {name: name for name in ("text", "final_rating", "theory", "value", ERROR_COLUMN)}
+COLUMNS: dict[str, str | None] = {name: name for name in ("text", "final_rating", "theory", "value", ERROR_COLUMN)}
 """Our column names -> a file's; what `vidb_columns` overrides."""
 
 _CHECKED = ("theory", "value", "text", "final_rating")
@@ -44,12 +59,15 @@ class Vidb:
         Rows whose text appeared before for the same value; a text counts once, at the mean of its intensities.
     digest
         SHA-256 of all texts and intensities, for comparing runs.
+    bad_rows
+        Rows of the source that could not be used.
     """
 
     source: str
     anchors: tuple[Anchors, ...]
     n_repeated: int
     digest: str
+    bad_rows: BadRows = field(default_factory=BadRows)
 
     def of(self, theory: Theory, value: str) -> Anchors:
         """Return the anchors of one value (its id).
@@ -69,19 +87,27 @@ class Vidb:
         raise InputError(f"vidb: {self.source} has no anchors of '{value}'; {nearest(value, values)}")
 
 
-def load_vidb(source: str, theory: Theory | None = None, columns: Mapping[str, str] | None = None) -> Vidb:
+def load_vidb(
+    source: str,
+    theory: Theory | None = None,
+    columns: Mapping[str, str | None] | None = None,
+    bad_rows: BadRows | None = None,
+) -> Vidb:
     """Load anchors and check every one of them.
 
     Parameters
     ----------
     source
-        `demo` (the packaged anchors); a folder of `{value}_{theory}_flag_aggregated.csv` files; a CSV or Parquet file
-        with `text`, `final_rating`, `theory` and `value` (a file name as above can replace the last two); or
-        `hf://NAME[:SPLIT]`, a Hugging Face dataset with these columns, by its name on the hub or as a folder.
+        `demo` (the packaged anchors); a folder of `{value}_{theory}_flag_aggregated.csv` files, or that of a run or a
+        sweep of `build_vidb.py`, which hold such a folder; a file with `text`, `final_rating`, `theory` and `value` (a
+        file name as above can replace the last two); or `hf://NAME[:SPLIT]`, a Hugging Face dataset with these columns,
+        by its name on the hub or as a folder.
     theory
         A theory besides the packaged ones, by which files and values are identified.
     columns
-        Our column name -> the source's, for those that differ.
+        Our column name -> the source's, for those that differ; None where there is no such column.
+    bad_rows
+        What becomes of rows without a text or a rating, or with one beyond the scale; those of this source are added.
 
     Raises
     ------
@@ -93,24 +119,33 @@ def load_vidb(source: str, theory: Theory | None = None, columns: Mapping[str, s
     if unknown:
         raise InputError(f"vidb_columns: unknown column '{unknown[0]}'; {nearest(unknown[0], COLUMNS)}")
     # The jobs of a sweep ask for the same source again; it is read again only where it changed.
-    return _load(source, theory, tuple(sorted(mapping.items())), _stamp(source))
+    policy = "fail" if bad_rows is None else bad_rows.policy
+    vidb = _load(source, theory, tuple(sorted(mapping.items())), policy, _stamp(source))
+    if bad_rows is not None:
+        bad_rows.skipped += vidb.bad_rows.skipped
+        bad_rows.clamped += vidb.bad_rows.clamped
+    return vidb
 
 
 @lru_cache(maxsize=8)
-def _load(source: str, theory: Theory | None, columns: tuple[tuple[str, str], ...], stamp: object) -> Vidb:
+def _load(
+    source: str,
+    theory: Theory | None,
+    columns: tuple[tuple[str, str | None], ...],
+    policy: BadRowPolicy,
+    stamp: object,
+) -> Vidb:
     del stamp  # part of the cache's key only
-    mapping = dict(columns)
+    mapping, bad_rows = dict(columns), BadRows(policy)
     path = DEMO_FILE if source == DEMO else Path(source)
-    if source.startswith(HUGGING_FACE):
-        parts = [_checked(_hugging_face_frame(source), mapping, source, theory)]
-    elif os.path.isdir(path):
-        parts = [_named_file(file, mapping, theory) for file in sorted(path.glob(f"*{FILE_SUFFIX}"))]
-        if not parts:
-            raise InputError(f"vidb: the folder {path} holds no file named VALUE_THEORY{FILE_SUFFIX}")
+    if not source.startswith(HUGGING_FACE) and os.path.isdir(path):
+        parts = [_named_file(file, mapping, theory, bad_rows) for file in _files_of(path)]
     elif _name_parts(path, theory) and mapping["value"] not in read_table(path, "vidb").columns:
-        parts = [_named_file(path, mapping, theory)]
+        parts = [_named_file(path, mapping, theory, bad_rows)]
     else:
-        parts = [_checked(read_table(path, "vidb"), mapping, str(path), theory)]
+        whole = read_table(source if source.startswith(HUGGING_FACE) else path, "vidb")
+        where = source if source.startswith(HUGGING_FACE) else str(path)
+        parts = [_checked(whole, mapping, where, theory, bad_rows)]
     rows = pd.concat(parts, ignore_index=True)
     columns_found = [*_CHECKED, *([ERROR_COLUMN] if rows[ERROR_COLUMN].notna().any() else [])]
     digest = hashlib.sha256(rows[columns_found].to_csv(index=False).encode("utf-8", "surrogatepass")).hexdigest()
@@ -127,16 +162,45 @@ def _load(source: str, theory: Theory | None, columns: tuple[tuple[str, str], ..
         )
         for (theory_name, value), group in unique.groupby(["theory", "value"], sort=True)
     )
-    return Vidb(source, anchors, n_repeated=len(rows) - len(unique), digest=digest)
+    return Vidb(source, anchors, n_repeated=len(rows) - len(unique), digest=digest, bad_rows=bad_rows)
 
 
-def _checked(frame: pd.DataFrame, mapping: Mapping[str, str], where: str, theory: Theory | None) -> pd.DataFrame:
+def _files_of(folder: Path) -> list[Path]:
+    """Return the files of a database in a folder; hidden ones, which macOS puts beside others, are none."""
+    for inside in (folder, folder / BUILT_FOLDER):
+        files = [file for file in sorted(inside.glob(f"*{FILE_SUFFIX}")) if not is_hidden(file.name)]
+        if files:
+            return files
+    jobs = [file.parent for file in files_named(folder, SUMMARY_FILE) if (file.parent / BUILT_FOLDER).is_dir()]
+    files = [file for job in jobs for file in sorted((job / BUILT_FOLDER).glob(f"*{FILE_SUFFIX}"))]
+    files = [file for file in files if not is_hidden(file.name)]
+    if not files:
+        raise InputError(f"vidb: the folder {folder} holds no file named VALUE_THEORY{FILE_SUFFIX}")
+    names = [file.name for file in files]
+    twice = next((file for file in files if names.count(file.name) > 1), None)
+    if twice is not None:
+        raise InputError(f"vidb: several runs in {folder} have built {twice.name}; choose one, as vidb={twice.parent}")
+    return files
+
+
+def _checked(
+    frame: pd.DataFrame,
+    mapping: Mapping[str, str | None],
+    where: str,
+    theory: Theory | None,
+    bad_rows: BadRows,
+) -> pd.DataFrame:
     """Return the five columns of a table, valid and with ids in place of names."""
     frame = rename_columns(frame, mapping, list(_CHECKED), where)
+    limits = {"final_rating": (LOWEST_INTENSITY, HIGHEST_INTENSITY)}
+    left = bad_rows.left(frame, where, texts=["text"], numbers=limits)
+    if left.empty:
+        raise InputError(f"{where}: none of its {len(frame)} rows has a text and a rating")
+    frame = left
     names = pd.DataFrame({"theory": text_column(frame, "theory", where), "value": text_column(frame, "value", where)})
     first = names.drop_duplicates()
     ids = {
-        (name, value): _ids(name, value, theory, f"{where}, row {row + 1}")
+        (name, value): _ids(name, value, theory, f"{where}, row {row_number(frame, row)}")
         for row, name, value in zip(first.index.tolist(), first["theory"], first["value"], strict=True)
     }
     pairs = [ids[pair] for pair in zip(names["theory"], names["value"], strict=True)]
@@ -164,12 +228,14 @@ def _errors(frame: pd.DataFrame, where: str) -> npt.NDArray[np.float64]:
     return errors
 
 
-def _named_file(path: Path, mapping: Mapping[str, str], theory: Theory | None) -> pd.DataFrame:
+def _named_file(
+    path: Path, mapping: Mapping[str, str | None], theory: Theory | None, bad_rows: BadRows
+) -> pd.DataFrame:
     names = _name_parts(path, theory)
     if names is None:
         raise InputError(f"vidb: {path} is not named VALUE_THEORY{FILE_SUFFIX}")
     frame = rename_columns(read_table(path, "vidb"), mapping, ["text", "final_rating"], str(path))
-    return _checked(frame.assign(value=names[0], theory=names[1]), {}, str(path), theory)
+    return _checked(frame.assign(value=names[0], theory=names[1]), {}, str(path), theory, bad_rows)
 
 
 def _name_parts(path: Path, theory: Theory | None) -> tuple[str, str] | None:
@@ -198,32 +264,6 @@ def _ids(theory_name: str, value_name: str, own: Theory | None, where: str) -> t
             f"{where}: value '{value_name}' is not in theory '{known.name}'; {nearest(value_name, known.values)}"
         )
     return known.name, value
-
-
-def _hugging_face_frame(source: str) -> pd.DataFrame:
-    # Imported here: only this kind of source needs the library, and it is slow to import.
-    import datasets
-
-    name, _, split = source.removeprefix(HUGGING_FACE).partition(":")
-    if not name:
-        raise InputError(f"vidb: {source} names no dataset; give {HUGGING_FACE}NAME or {HUGGING_FACE}NAME:SPLIT")
-    folder = Path(name)
-    try:
-        if (folder / "dataset_info.json").exists() or (folder / "dataset_dict.json").exists():
-            loaded = datasets.load_from_disk(name)
-        else:
-            loaded = datasets.load_dataset(name)
-    except Exception as error:  # the library raises a dozen types, from HTTP errors to ValueError
-        raise InputError(f"vidb: the dataset {source} could not be loaded: {type(error).__name__}: {error}") from error
-    if isinstance(loaded, dict):
-        split = split or ("train" if "train" in loaded else next(iter(loaded)) if len(loaded) == 1 else "")
-        if split not in loaded:
-            raise InputError(
-                f"vidb: {source} has the splits {sorted(loaded)}; choose one, as in {HUGGING_FACE}NAME:SPLIT"
-            )
-        loaded = loaded[split]
-    frame: pd.DataFrame = loaded.to_pandas()
-    return frame
 
 
 def _stamp(source: str) -> object:

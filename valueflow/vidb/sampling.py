@@ -6,7 +6,6 @@ response itself, and the same response is compared with the same anchors in any 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -128,7 +127,7 @@ class FixedSampling:
                 "sampling=fixed needs sampling.texts: a list of k-1 anchor texts, or a table with a 'text' column"
             )
         if isinstance(self.texts, str):
-            frame = rename_columns(read_table(Path(self.texts), "sampling.texts"), {}, ["text"], self.texts)
+            frame = rename_columns(read_table(self.texts, "sampling.texts"), {}, ["text"], self.texts)
             return [str(text) for text in text_column(frame, "text", self.texts)]
         return [str(text) for text in self.texts]
 

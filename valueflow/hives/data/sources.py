@@ -66,7 +66,7 @@ def _load(source: str) -> SourceRows:
         rows, left_out = valueeval_rows(Path(source))
         return SourceRows(checked_frame(rows, source), left_out)
     is_vidb = source == DEMO or source.startswith(HUGGING_FACE) or os.path.isdir(source)
-    table = None if is_vidb else read_table(Path(source), "data")
+    table = None if is_vidb else read_table(source, "data")
     if table is None or ("final_rating" in table and "direction" not in table):
         return SourceRows(checked_frame(anchor_rows(load_vidb(source)), source))
     return SourceRows(checked_frame(table, source))

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from valueflow.hives.data.labels import NONE, IntArray, Labels
-from valueflow.run import InputError, as_texts, nearest, rename_columns, shorten, text_column
+from valueflow.run import InputError, as_texts, nearest, rename_columns, row_number, shorten, text_column
 from valueflow.theory import DIRECTIONS, find_theory, level_columns, level_number, normalize_name
 
 COLUMNS = ("text", "theory", "level_1", "direction")
@@ -50,7 +50,7 @@ def checked_frame(frame: pd.DataFrame, where: str) -> pd.DataFrame:
         A column is missing, a text, theory or level 1 is blank, a level is missing in the middle, or a direction is
         none of the three; with row and column.
     """
-    frame = rename_columns(frame, {}, COLUMNS, where).reset_index(drop=True)
+    frame = rename_columns(frame, {}, COLUMNS, where)
     levels = _checked_levels(frame, where)
     checked = pd.DataFrame(
         {
@@ -61,13 +61,13 @@ def checked_frame(frame: pd.DataFrame, where: str) -> pd.DataFrame:
             **_stripped(frame, [column for column in STAGE_2_COLUMNS if column in frame], where),
         }
     )
-    _check_levels(checked, levels, where)
+    _check_levels(checked, levels, where, frame)
     unknown = ~checked["direction"].isin(DIRECTIONS).to_numpy()
     if unknown.any():
         row = int(np.flatnonzero(unknown)[0])
         word = shorten(str(frame["direction"].iloc[row]))
         raise InputError(
-            f"{where}, row {row + 1}, column 'direction': '{word}' is no direction"
+            f"{where}, row {row_number(frame, row)}, column 'direction': '{word}' is no direction"
             f"{_and_more(int(unknown.sum()))}; {nearest(word, DIRECTIONS)}"
         )
     return checked
@@ -123,20 +123,21 @@ def _theory_name(name: str) -> str:
     return known.name if known else name
 
 
-def _check_levels(frame: pd.DataFrame, levels: Sequence[str], where: str) -> None:
+def _check_levels(frame: pd.DataFrame, levels: Sequence[str], where: str, as_given: pd.DataFrame) -> None:
     filled = np.column_stack([frame[level].to_numpy() != "" for level in levels])
     blank = np.flatnonzero(~filled[:, 0])
     if blank.size:
         raise InputError(
-            f"{where}, row {blank[0] + 1}, column 'level_1': the value is missing{_and_more(blank.size)}; "
-            "every row needs one"
+            f"{where}, row {row_number(as_given, int(blank[0]))}, column 'level_1': the value is missing"
+            f"{_and_more(blank.size)}; every row needs one"
         )
     gaps = filled[:, 1:] & ~filled[:, :-1]
     if gaps.any():
         row, level = (int(place) for place in np.argwhere(gaps)[0])
         raise InputError(
-            f"{where}, row {row + 1}, column 'level_{level + 1}': missing in the middle, as level_{level + 2} is "
-            f"'{shorten(str(frame[levels[level + 1]].iloc[row]))}'{_and_more(int(gaps.any(axis=1).sum()))}; "
+            f"{where}, row {row_number(as_given, row)}, column 'level_{level + 1}': missing in the middle, as "
+            f"level_{level + 2} is '{shorten(str(frame[levels[level + 1]].iloc[row]))}'"
+            f"{_and_more(int(gaps.any(axis=1).sum()))}; "
             "a path may end early but has no gaps"
         )
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from valueflow.hives.data.anchor_rows import level_rows, with_stage_2
-from valueflow.run import InputError, nearest, text_column
+from valueflow.run import ROW, DelimitedFile, InputError, nearest, row_number, text_column
 from valueflow.theory import Theory, load_theory
 
 VALUEEVAL_SUFFIX = ".tsv"
@@ -51,11 +51,14 @@ def valueeval_rows(arguments: Path) -> tuple[pd.DataFrame, dict[str, int]]:
     InputError
         A file or column is missing, a label is neither 0 nor 1 or belongs to no value, or an argument has no labels.
     """
-    table = _read_tsv(arguments, (_ID, _CONCLUSION, _STANCE, _PREMISE))
+    table = _read_tsv(arguments, (_ID, _CONCLUSION, _STANCE, _PREMISE)).drop_duplicates()
     labels_path = arguments.with_name(arguments.name.replace(_ARGUMENTS, _LABELS))
     if labels_path == arguments:
         raise InputError(f"data: {arguments}: its name must hold '{_ARGUMENTS}', so that its labels can be found")
-    labels = _read_tsv(labels_path, (_ID,)).set_index(_ID)
+    _check_once(table, arguments)
+    labels = _read_tsv(labels_path, (_ID,)).drop_duplicates()
+    _check_once(labels, labels_path)
+    labels = labels.set_index(_ID)
     values = [str(column) for column in labels.columns]
     theory = load_theory("pvq")
     nodes = [_node(theory, value, labels_path) for value in values]
@@ -63,7 +66,8 @@ def valueeval_rows(arguments: Path) -> tuple[pd.DataFrame, dict[str, int]]:
     if unlabeled.any():
         row = int(np.flatnonzero(unlabeled)[0])
         raise InputError(
-            f"{arguments}, row {row + 1}: argument '{table[_ID].iloc[row]}' has no labels in {labels_path}"
+            f"{arguments}, row {row_number(table, row)}: argument '{table[_ID].iloc[row]}' has no labels in "
+            f"{labels_path}"
         )
     marks = labels.loc[table[_ID]].to_numpy()
     wrong = ~np.isin(marks, ("0", "1"))
@@ -118,15 +122,25 @@ def _node(theory: Theory, value: str, where: Path) -> str:
     return found
 
 
+def _check_once(table: pd.DataFrame, where: Path) -> None:
+    twice = table[_ID].duplicated().to_numpy()
+    if twice.any():
+        row = int(np.flatnonzero(twice)[0])
+        raise InputError(
+            f"{where}, row {row_number(table, row)}: argument '{table[_ID].iloc[row]}' stands twice; keep one"
+        )
+
+
 def _read_tsv(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
-    if not path.is_file():
-        raise InputError(f"data: {path} does not exist")
-    try:
-        # Premises hold single quotation marks of all kinds: none of them quotes a field.
-        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, encoding="utf-8-sig", quoting=3)
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise InputError(f"data: {path} is not a readable TSV file in UTF-8: {error}") from error
+    # Premises hold single quotation marks of all kinds: none of them quotes a field.
+    with DelimitedFile(path, "data", literal=True) as file:
+        rows = list(file.rows)
+        index = pd.Index([number for number, _ in rows], name=ROW)
+        table = pd.DataFrame([row for _, row in rows], columns=file.columns, index=index, dtype=str)
+    if table.empty:
+        raise InputError(f"data: {path} has no rows below its header")
     for column in columns:
         if column not in table:
             raise InputError(f"{path}: column '{column}' is missing; {nearest(column, map(str, table.columns))}")
-    return table
+    # Labels are found by the id, which spreadsheets like to put blanks around.
+    return table.assign(**{_ID: table[_ID].str.strip()})

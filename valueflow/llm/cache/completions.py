@@ -137,6 +137,12 @@ class CompletionCache:
             )
         return earlier
 
+    def has_any_of(self, model: str) -> bool:
+        """Return whether any completion of a model is cached."""
+        with self._connected() as connection:
+            query = "SELECT 1 FROM completions WHERE model = ? LIMIT 1"
+            return connection.execute(query, (_storable(model),)).fetchone() is not None
+
     def statistics(self) -> list[ModelStatistics]:
         """Return what is cached of each model, by name."""
         with self._connected() as connection:

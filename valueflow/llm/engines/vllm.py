@@ -72,6 +72,20 @@ class VllmModel(Settings):
             ),
         }
 
+    def check_startable(self) -> None:
+        """Look whether vLLM is installed.
+
+        Raises
+        ------
+        InputError
+            It is not.
+        """
+        if importlib.util.find_spec("vllm") is None:
+            raise InputError(
+                f"model '{self.model}' is to be run by vLLM, which is not installed: pip install 'valueflow[vllm]' on "
+                "a machine with a GPU, or ask a server (llm=local, llm=openai), or llm=smollm2 to try things out"
+            )
+
     def start(self) -> "VllmEngine":
         """Load the model.
 
@@ -80,11 +94,7 @@ class VllmModel(Settings):
         InputError
             vLLM is not installed, the model is not there, or vLLM cannot run it here.
         """
-        if importlib.util.find_spec("vllm") is None:
-            raise InputError(
-                f"model '{self.model}' is to be run by vLLM, which is not installed: pip install 'valueflow[vllm]' on "
-                "a machine with a GPU, or ask a server (llm=local, llm=openai), or llm=smollm2 to try things out"
-            )
+        self.check_startable()
         source = find_model(self.model)
         if (self.engine_args or {}).get("trust_remote_code"):
             raise InputError("llm.engine_args.trust_remote_code: code of a model is never run; leave it out")

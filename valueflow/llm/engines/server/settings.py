@@ -117,6 +117,16 @@ class ServerModel(Settings):
 
         return ServerEngine(self, ServerErrors(self, self._key()), self._served, self._listed)
 
+    def check_startable(self) -> None:
+        """Look whether the key's variable is set.
+
+        Raises
+        ------
+        InputError
+            It is not.
+        """
+        self._key()
+
     def _key(self) -> str:
         """Return the key, empty where none is to be sent."""
         if self.api_key_env is None:

@@ -1,0 +1,176 @@
+"""Whatever a file holds: no traceback, and nothing that the csv or json module, asked strictly, would contradict.
+
+The slow runs are the same with far more examples.
+"""
+
+import csv
+import io
+import json
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from valueflow.categorization.review import read_decisions
+from valueflow.construction.texts import Texts, read_reviewed, text_id
+from valueflow.opinionqa.profiles import load_profiles
+from valueflow.opinionqa.questions import SurveyQuestion
+from valueflow.opinionqa.relevance import read_relevance
+from valueflow.responses import load_responses
+from valueflow.run import InputError
+from valueflow.theory import load_theory
+
+PVQ = load_theory("pvq")
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    """Return the rows as the csv module reads them strictly, by the delimiter that makes a header of several names."""
+    text = path.read_bytes().decode("utf-8-sig")
+    declared = re.match(r"\s*sep=(.)\r?\n", text)
+    text = text[declared.end() :] if declared else text
+    for delimiter in declared[1] if declared else ",;\t":
+        try:
+            lines = read_strictly(text, delimiter)
+        except csv.Error:
+            continue
+        header = [name.strip() for name in lines[0]]
+        filled = [line for line in lines[1:] if any(cell.strip() for cell in line)]
+        if len(header) > 1 and all(len(line) == len(header) for line in filled):
+            assert len({*filter(None, header)}) == len([*filter(None, header)])
+            return [dict(zip(header, line, strict=True)) for line in filled]
+    raise AssertionError(f"no strict reader makes a table of {text!r}")
+
+
+def read_strictly(text: str, delimiter: str) -> list[list[str]]:
+    for spaced in (False, True):
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, skipinitialspace=spaced)
+        lines = [line for line in reader if any(cell.strip() for cell in line)]
+        if spaced or not all(cell.startswith(" ") for cell in lines[0][1:]):
+            break
+    return lines
+
+
+def told(error: InputError) -> None:
+    assert len(str(error).splitlines()) == 1
+    assert len(str(error)) <= 600
+
+
+def check_responses(path: Path) -> None:
+    read, _ = load_responses(str(path), {})
+    expected = rows_of(path)
+    for name in ("query", "response"):
+        assert read[name].tolist() == [row[name] for row in expected]
+
+
+def check_relevance(path: Path) -> None:
+    items = [SurveyQuestion(question, ("Yes",), "SEX_Male", (1.0,)) for question in ("a", "b")]
+    found = read_relevance(path, items)
+    for item, score in zip(items, found, strict=True):
+        scores = [float(row["top_score"]) for row in rows_of(path) if row["question"].strip() == item.question]
+        assert scores
+        assert set(scores) == {score}
+
+
+def check_decisions(path: Path) -> None:
+    decisions, undecided = read_decisions(str(path), PVQ, ["a", "b\r\nb"])
+    rows = rows_of(path)
+    assert undecided == sum(not row["decision"].strip() for row in rows)
+    for text, decision in decisions.items():
+        own = [row for row in rows if re.sub(r"\W", "", row["text"]) == re.sub(r"\W", "", text)]
+        assert any((row["decision"].strip().casefold() == "none") == (not decision.path) for row in own)
+
+
+def check_reviewed(path: Path) -> None:
+    names = np.array(["a", "b\r\nb"], dtype=object)
+    ids = np.array([text_id(text) for text in names], dtype=object)
+    blank = np.zeros(2, dtype=bool)
+    found = read_reviewed(str(path), Texts(names, ids, ~blank, blank, np.full(2, np.nan), 2))
+    rows = rows_of(path)
+    for number, rating in enumerate(found.rating):
+        own = [
+            float(row["human_rating"])
+            for row in rows
+            if row["human_rating"].strip()
+            and (row["id"].strip() == ids[number] or row.get("text", "").split() == names[number].split())
+        ]
+        assert math.isnan(rating) if not own else rating == pytest.approx(sum(own) / len(own))
+
+
+def check_profile(path: Path) -> None:
+    lines = load_profiles(str(path.parent), ["SEX_Male"], PVQ)["SEX_Male"]
+    content = json.loads(path.read_text(encoding="utf-8-sig"))
+    (bands,) = (bands for name, bands in content["theories"].items() if PVQ.is_named(name) and any(bands.values()))
+    given_lines = [line for band in bands.values() for line in band]
+    assert sorted(line.score for line in lines) == sorted(line["score"] for line in given_lines)
+    assert {line.value_key for line in lines} == {line["value_key"].strip() for line in given_lines}
+
+
+def table(header: str, cells: list[str]) -> st.SearchStrategy[str]:
+    """Texts that are nearly tables of some columns."""
+    cell = st.sampled_from([*cells, '"', '""', ",", ";", "\n", "\r\n", "\t", " ", "x", '"a,\nb"', '"x"y', "\x00", ""])
+    return st.tuples(
+        st.sampled_from([header, header.replace(",", ";"), header.replace(",", ", "), "sep=;\n" + header, ""]),
+        st.lists(cell, max_size=14).map("".join) | st.lists(cell.map(lambda own: own + ","), max_size=9).map("".join),
+        st.lists(st.lists(st.sampled_from(cells), min_size=2, max_size=3).map(",".join), max_size=4).map("\n".join),
+    ).map("\n".join)
+
+
+profiles = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 2) | st.floats(-1, 1) | st.sampled_from(["power", "face", "x", ""]),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["score", "definition_prompt", "value_key", "very_high", "low"]), inner)
+    ),
+    max_leaves=6,
+)
+lines = st.fixed_dictionaries(
+    {
+        "score": st.sampled_from([0.5, -1, 1.5, "0.5", None, True]) | st.floats(-1, 1),
+        "definition_prompt": st.sampled_from(["It is so.", "", None]),
+        "value_key": st.sampled_from(["power", "Power", "face", "nothing"]),
+    }
+)
+bands = st.dictionaries(st.sampled_from(["very_high", "low", "lowest"]), st.lists(lines | profiles, max_size=2))
+profile_files = st.fixed_dictionaries(
+    {
+        "attribute": st.sampled_from(["SEX_Male", "SEX_Female", None]),
+        "theories": st.dictionaries(st.sampled_from(["pvq", "PVQ", "mft"]), bands | profiles, max_size=2),
+    }
+).map(json.dumps)
+
+SURVEY = table("question,top_score", ["a", "b", "0.5", "1e3", "nan", " 7 ", "x"])
+DECIDED = table("text,decision", ["a", "b\nb", '"b\nb"', "none", "power", "growth > power", "nothing"])
+RATED = table("id,text,human_rating", [text_id("a"), text_id("b\r\nb"), "a", '"b\nb"', "7", "-3.5", "11", "6E+11"])
+ANSWERED = table("query,response", ["How?", "I share.", '"say ""so"""', "NA", "1"])
+
+READERS: dict[str, tuple[str, Callable[[Path], None], st.SearchStrategy[str]]] = {
+    "responses": ("r.csv", check_responses, ANSWERED),
+    "relevance": ("r.csv", check_relevance, SURVEY),
+    "decisions": ("r.csv", check_decisions, DECIDED),
+    "ratings": ("r.csv", check_reviewed, RATED),
+    "profiles": ("SEX_Male.json", check_profile, profile_files),
+}
+
+
+@pytest.mark.parametrize("examples", [60, pytest.param(6_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("reader", READERS)
+def test_a_reader_finds_what_is_there_or_says_why_not(reader: str, examples: int, tmp_path: Path) -> None:
+    name, check, files = READERS[reader]
+
+    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @given(files)
+    def read(content: Any) -> None:
+        path = tmp_path / name
+        path.write_bytes(content.encode("utf-8", "surrogatepass"))
+        try:
+            check(path)
+        except InputError as error:
+            told(error)
+
+    read()

@@ -1,0 +1,150 @@
+"""Which jobs a sweep has launched, whatever launcher runs them and wherever their folders are."""
+
+import os
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn, filter_overrides
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from valueflow.run.outputs import write_json
+from valueflow.run.summary import ERROR_FILE, SUMMARY_FILE, SWEEP_RECORD, read_record, sweep_of
+
+
+@dataclass
+class SweepJob:
+    """A job that a sweep has launched.
+
+    Attributes
+    ----------
+    number
+        Its place in the sweep, from 0.
+    overrides
+        What was set for it, without Hydra's own keys.
+    folder
+        Where it wrote; None until it is known.
+    """
+
+    number: int
+    overrides: tuple[str, ...]
+    folder: Path | None = None
+
+
+@dataclass
+class Sweep:
+    """A sweep with the jobs launched so far.
+
+    Attributes
+    ----------
+    folder
+        Of the sweep.
+    id
+        Tells its jobs from those of another sweep in the same folder; a resumed sweep keeps the id.
+    jobs
+        In the order of their numbers.
+    """
+
+    folder: Path
+    id: str
+    jobs: list[SweepJob] = field(default_factory=list)
+
+    def find_folders(self) -> None:
+        """Look up the folders of jobs that the launcher did not return: those that left a record."""
+        missing = {job.number: job for job in self.jobs if job.folder is None}
+        if not missing:
+            return
+        for name in (SUMMARY_FILE, ERROR_FILE):
+            for file in sorted(self.folder.rglob(name)):
+                tag = sweep_of(file.parent)
+                if tag is not None and tag["id"] == self.id and tag["job"] in missing:
+                    missing[tag["job"]].folder = file.parent
+
+
+@contextmanager
+def recorded_launches() -> Iterator[list[Sweep]]:
+    """Record what Hydra launches while the block runs.
+
+    Hydra's callbacks run where the jobs do, which may be in other processes, and do not learn of jobs that never began.
+    So the launcher itself is wrapped.
+
+    Yields
+    ------
+    list of Sweep
+        Empty until a job has been launched; then the sweep.
+    """
+    plugins = Plugins.instance()
+    make = plugins.instantiate_launcher
+    sweeps: list[Sweep] = []
+
+    def make_recording(hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> Launcher:
+        return _Recording(make(hydra_context, task_function, config), Path(config.hydra.sweep.dir), sweeps)
+
+    plugins.instantiate_launcher = make_recording  # type: ignore[method-assign]
+    try:
+        yield sweeps
+    finally:
+        del plugins.instantiate_launcher  # type: ignore[method-assign]
+
+
+class _Recording(Launcher):  # type: ignore[misc]
+    """A launcher that notes which jobs it is given and where they wrote."""
+
+    def __init__(self, launcher: Launcher, folder: Path, sweeps: list[Sweep]) -> None:
+        self._launcher, self._folder, self._sweeps = launcher, folder, sweeps
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self._launcher.setup(hydra_context=hydra_context, task_function=task_function, config=config)
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        if not self._sweeps:
+            self._sweeps.append(_begin(self._folder, resumes=_resumes(job_overrides)))
+        jobs = [
+            SweepJob(number, tuple(filter_overrides(overrides)))
+            for number, overrides in enumerate(job_overrides, start=initial_job_idx)
+        ]
+        self._sweeps[0].jobs += jobs
+        returned: Sequence[JobReturn] = self._launcher.launch(job_overrides, initial_job_idx)
+        for job, result in zip(jobs, returned, strict=False):
+            if result.hydra_cfg is not None:
+                job.folder = self._within(Path(result.hydra_cfg.hydra.runtime.output_dir))
+        return returned
+
+    def _within(self, folder: Path) -> Path:
+        """Return a job's folder as the sweep's is given, absolute or not."""
+        sweep = Path(os.path.abspath(self._folder))
+        return self._folder / folder.relative_to(sweep) if folder.is_relative_to(sweep) else folder
+
+
+def _resumes(job_overrides: Sequence[Sequence[str]]) -> bool:
+    return any(override.lower().lstrip("+") == "resume=true" for overrides in job_overrides for override in overrides)
+
+
+def _begin(folder: Path, *, resumes: bool) -> Sweep:
+    """Give the sweep its id, where its jobs and later readers of the folder find it."""
+    record = read_record(folder / SWEEP_RECORD) or {}
+    sweep = Sweep(folder, str(record["id"]) if resumes and "id" in record else uuid.uuid4().hex)
+    # What the end of an earlier sweep wrote stays listed, so that the end of this one can replace it.
+    write_json({**record, "id": sweep.id}, folder / SWEEP_RECORD)
+    return sweep
+
+
+def job_tag() -> dict[str, Any] | None:
+    """Return what a running job's records say of the sweep it is part of; None where there is no record of one."""
+    hydra = HydraConfig.get()
+    record = read_record(Path(hydra.runtime.cwd) / hydra.sweep.dir / SWEEP_RECORD)
+    return None if record is None else {"id": record.get("id"), "job": int(hydra.job.num)}
+
+
+def adopt(folder: Path) -> None:
+    """Make the finished job in a folder, which a resumed sweep keeps, one of the sweep that runs now."""
+    tag, record = job_tag(), read_record(folder / SUMMARY_FILE)
+    if record is not None and record.get("sweep") != tag:
+        write_json({**record, "sweep": tag}, folder / SUMMARY_FILE)
