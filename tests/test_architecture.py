@@ -51,6 +51,7 @@ HEAVY = (
     "datasets",
     "wandb",
     "vllm",
+    "openvino",
     "lightning",
     "plotly",
 )

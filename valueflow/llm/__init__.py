@@ -3,7 +3,7 @@
 from valueflow.llm.cache import CacheMode, cache_command, cache_state
 from valueflow.llm.client import Client, PromptsTooLongError, Usage, is_too_long
 from valueflow.llm.engine_pool import release, running_engine
-from valueflow.llm.engines import ServerModel, TransformersModel, VllmModel, model_folder
+from valueflow.llm.engines import OpenvinoModel, ServerModel, TransformersModel, VllmModel, model_folder
 from valueflow.llm.prompting import (
     TRUNCATION_MARK,
     check_places,
@@ -44,6 +44,7 @@ __all__ = [
     "Conversation",
     "Engine",
     "Message",
+    "OpenvinoModel",
     "PromptTooLong",
     "PromptsTooLongError",
     "Sampling",
