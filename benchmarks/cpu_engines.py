@@ -24,7 +24,7 @@ from typing import Any
 from record import record
 
 from valueflow.llm import model_folder
-from valueflow.llm.engines.packaged import _gguf_file as gguf_file
+from valueflow.llm.engines.packaged import gguf_file
 from valueflow.run import cache_folder
 
 CONVERSATIONS = 8

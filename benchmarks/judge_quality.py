@@ -4,12 +4,15 @@ Each anchor is scored as if it were a response, by the whole road: it is taken o
 of every other value, and every copy of its text), the judge is fitted on the rest, ranks it in windows of the rest, and
 Plackett-Luce scores it. Twelve such folds score every anchor of the sample once. Two simpler judges are measured on the
 same windows: cosine with the value's definition, and a ridge on plain embeddings fitted on the other values' anchors.
+The embedding judge is measured with each packaged encoder that is installed, as is the time that encoder takes a text.
 """
 
 import argparse
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +20,15 @@ import numpy.typing as npt
 from record import cannot_run, record
 from scipy.stats import spearmanr
 
-from valueflow.encoder import load_encoder
+from valueflow.encoder import load_encoder, load_model
 from valueflow.evaluation.scoring import score_windows
 from valueflow.evaluation.windows import build_windows
 from valueflow.judge import Criterion, EmbeddingJudge, RankedWindows, Windows
+from valueflow.run import InputError
 from valueflow.theory import known_theories, load_theory
 from valueflow.vidb import Anchors, BucketSampling, Vidb, load_vidb
 
-BAR = 0.45
+BARS = {"embedding judge": 0.45, "embedding, mpnet": 0.56}
 SAMPLE = Path(__file__).resolve().parents[2] / "shared" / "data" / "vidb_sample"
 
 Ranker = Callable[[Vidb, int, Windows], RankedWindows]
@@ -41,11 +45,23 @@ def main() -> int:
         return cannot_run(f"{options.vidb} is not here; its texts may not be copied into the project")
     vidb = load_vidb(options.vidb, load_theory("pvq"))
     rankers: dict[str, Ranker] = {
-        "embedding judge": _judge_ranker,
+        "embedding judge": partial(_judge_ranker, "minilm"),
         "ridge on other values": _ridge_ranker,
         "cosine with definition": _cosine_ranker,
     }
-    figures: dict[str, object] = {"bar": BAR, "seeds": options.seeds, "values": len(vidb.anchors)}
+    milliseconds = {"minilm": _milliseconds_a_text("minilm", vidb)}
+    try:
+        milliseconds["mpnet"] = _milliseconds_a_text("mpnet", vidb)
+        rankers["embedding, mpnet"] = partial(_judge_ranker, "mpnet")
+    except InputError as error:
+        print(f"mpnet is skipped: {error}")
+    print(", ".join(f"{name} takes {spent:.1f} ms a text" for name, spent in milliseconds.items()))
+    figures: dict[str, object] = {
+        "bars": BARS,
+        "seeds": options.seeds,
+        "values": len(vidb.anchors),
+        "milliseconds_a_text": milliseconds,
+    }
     print(f"{'judge':<24}{'windows':>8}{'Spearman':>10}{'over seeds':>12}{'worst value':>13}")
     for name, ranker in rankers.items():
         correlations = _correlations(vidb, ranker, options.windows, options.seeds)
@@ -58,11 +74,25 @@ def main() -> int:
                 "by_value": {anchors.value: value for anchors, value in zip(vidb.anchors, values, strict=True)},
             }
     first = options.windows[0]
-    reached = float(figures[f"embedding judge, m={first}"]["mean"])  # type: ignore[index]
-    peer = float(figures[f"ridge on other values, m={first}"]["mean"])  # type: ignore[index]
-    print(f"embedding judge {reached:.3f} (bar {BAR}), {reached / peer:.2f} times the ridge in the same run")
-    record(options.out, figures | {"ratio_to_ridge": reached / peer})
-    return 0 if reached >= BAR else 1
+    reached = {name: float(figures[f"{name}, m={first}"]["mean"]) for name in rankers}  # type: ignore[index]
+    ratio = reached["embedding judge"] / reached["ridge on other values"]
+    for name in BARS.keys() & rankers.keys():
+        print(f"{name} {reached[name]:.3f} (bar {BARS[name]})")
+    print(f"embedding judge {ratio:.2f} times the ridge in the same run")
+    record(options.out, figures | {"ratio_to_ridge": ratio})
+    return 0 if all(reached[name] >= BARS[name] for name in BARS.keys() & rankers.keys()) else 1
+
+
+def _milliseconds_a_text(encoder: str, vidb: Vidb) -> float:
+    """Return how long an encoder takes a text: the median of three turns over anchors, after a first one."""
+    model = load_model(encoder)
+    texts = [text for anchors in vidb.anchors[:4] for text in anchors.texts.tolist()]
+    turns = []
+    for _ in range(4):
+        start = time.perf_counter()
+        model.encode(texts, batch_size=64, normalize_embeddings=True, show_progress_bar=False)
+        turns.append((time.perf_counter() - start) / len(texts) * 1000)
+    return float(np.median(turns[1:]))
 
 
 def _correlations(vidb: Vidb, ranker: Ranker, window_counts: list[int], seeds: list[int]) -> npt.NDArray[np.float64]:
@@ -131,10 +161,10 @@ def _without(vidb: Vidb, texts: set[str]) -> Vidb:
     return Vidb(vidb.source, tuple(kept), 0, vidb.digest)
 
 
-def _judge_ranker(rest: Vidb, number: int, windows: Windows) -> RankedWindows:
+def _judge_ranker(encoder: str, rest: Vidb, number: int, windows: Windows) -> RankedWindows:
     theory = load_theory(rest.anchors[number].theory)
     criterion = Criterion(theory, rest.anchors[number].value, rest)
-    return EmbeddingJudge().rank(criterion, windows, lambda done, failed, note="": None)
+    return EmbeddingJudge(encoder=encoder).rank(criterion, windows, lambda done, failed, note="": None)
 
 
 def _cosine_ranker(rest: Vidb, number: int, windows: Windows) -> RankedWindows:

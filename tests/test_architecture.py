@@ -18,6 +18,7 @@ ROOMS = (
     "plackett_luce",
     "statistics",
     "run",
+    "packages",
     "theory",
     "llm",
     "encoder",

