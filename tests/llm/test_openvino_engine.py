@@ -4,20 +4,21 @@ import importlib.metadata
 import importlib.util
 import json
 import logging
+import math
 import random
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
-from scipy.stats import chisquare
 
 from tests.llm.collecting import answers_and_groups, answers_of
 from valueflow.judge import permutation_constraint
-from valueflow.llm import Constraint, Conversation, OpenvinoModel, PromptTooLong, Sampling, TransformersModel
+from valueflow.llm import Constraint, Conversation, OpenvinoModel, PromptTooLong, Sampling
+from valueflow.llm.engines.chat_template import prompt_tokens
 from valueflow.llm.engines.openvino import OpenvinoEngine
 from valueflow.run import InputError
 
@@ -29,6 +30,12 @@ needs_openvino = pytest.mark.skipif(
 
 def user(text: str) -> Conversation:
     return [{"role": "user", "content": text}]
+
+
+def with_settings(engine: OpenvinoEngine, longest: int | None = None, **settings: Any) -> OpenvinoEngine:
+    """Return an engine with the same weights in memory and other settings."""
+    model = OpenvinoModel(model="smollm2", **settings)
+    return OpenvinoEngine(model, engine._tokenizer, engine._ends, engine._pipeline, longest)
 
 
 QUESTIONS = [user(f"What is {n} plus {n}?" + " Think well." * (n * 7 % 40)) for n in range(20)]
@@ -94,13 +101,14 @@ def test_prompts_are_the_tokens_of_transformers(engine: OpenvinoEngine) -> None:
         "_id",
         "http://a.b/c?d=1&e",
     ]
-    texts = ["", " ", "x" * 30_000, "a b " * 5000] + ["".join(rng.choices(words, k=30)) for _ in range(60)]
+    texts = ["", " ", "x" * 3000, "a b " * 500] + ["".join(rng.choices(words, k=30)) for _ in range(60)]
     for text in texts:
         for conversation in (user(text), [{"role": "system", "content": "Be brief."}, *user(text)]):
             expected = tokenizer.apply_chat_template(
                 list(conversation), add_generation_prompt=True, tokenize=True, return_dict=True
             )
-            assert engine._prompt(conversation) == expected["input_ids"], repr(text[:80])
+            ours = prompt_tokens(engine._tokenizer, [conversation], "smollm2", None)
+            assert ours == [expected["input_ids"]], repr(text[:80])
 
 
 @needs_openvino
@@ -125,22 +133,19 @@ def test_draws_differ_by_seed_and_conversation(engine: OpenvinoEngine) -> None:
 
 @needs_openvino
 def test_tokens_are_drawn_with_the_probabilities_of_the_model(engine: OpenvinoEngine) -> None:
+    """Shares of draws at two temperatures agree: the logarithm of their odds is inverse to the temperature."""
     asked = user("Answer with one letter.\nA. Yes\nB. No\nIs the sea blue?")
     letters = Constraint("letters", 'root ::= "A" | "B"')
-    peer = TransformersModel(model="smollm2", dtype="float32").start()
-    try:
-        logprobs = answers_of(peer, [asked], Sampling(max_tokens=1, top_logprobs=20))[0].logprobs
-    finally:
-        peer.close()
-    assert logprobs is not None
-    temperature = 1.7
-    weights = np.exp(np.array([logprobs["A"], logprobs["B"]]) / temperature)
-    n = 400
-    drawn = answers_of(engine, [asked] * n, [Sampling(temperature, 2, seed, letters) for seed in range(n)])
-    counts = Counter(completion.text for completion in drawn)
-    assert counts.keys() <= {"A", "B"}
-    assert min(counts.values()) > 20
-    assert chisquare([counts["A"], counts["B"]], n * weights / weights.sum()).pvalue > 0.01
+    n = 300
+    log_odds, errors = [], []
+    for temperature in (1.0, 3.0):
+        drawn = answers_of(engine, [asked] * n, [Sampling(temperature, 1, seed, letters) for seed in range(n)])
+        counts = Counter(completion.text for completion in drawn)
+        assert counts.keys() == {"A", "B"}
+        log_odds.append(temperature * math.log(counts["A"] / counts["B"]))
+        errors.append(temperature * math.sqrt(1 / counts["A"] + 1 / counts["B"]))
+    assert abs(log_odds[0] - log_odds[1]) < 2.6 * math.hypot(*errors)
+    assert log_odds[0] > 2.6 * errors[0]
 
 
 @needs_openvino
@@ -173,7 +178,7 @@ def test_a_constraint_that_cannot_be_read_is_told_once_and_left_out(
         answers = [answers_of(engine, QUESTIONS[:3], odd) for _ in range(2)]
     assert [record.getMessage().partition(": ")[0] for record in caplog.records] == ["answers are not held to 'odd'"]
     assert answers == [answers_of(engine, QUESTIONS[:3], Sampling(max_tokens=8))] * 2
-    loose = OpenvinoEngine(OpenvinoModel(model="smollm2", structured_outputs=False), engine._pipeline, None)
+    loose = with_settings(engine, structured_outputs=False)
     held = Sampling(max_tokens=8, constraint=permutation_constraint(4))
     assert answers_of(loose, QUESTIONS[:3], held) == answers[0]
 
@@ -184,7 +189,7 @@ def test_a_prompt_that_is_too_long_is_told_before_anything_is_answered(engine: O
     with pytest.raises(PromptTooLong, match="the model takes 8,192") as caught:
         told.extend(engine.stream([QUESTIONS[0], user("word " * 9000)], Sampling(max_tokens=5)))
     assert (caught.value.index, told) == (1, [])
-    short = OpenvinoEngine(OpenvinoModel(model="smollm2", reasoning_tokens=10), engine._pipeline, 60)
+    short = with_settings(engine, 60, reasoning_tokens=10)
     prompt = answers_of(engine, [QUESTIONS[0]], Sampling(max_tokens=1))[0].prompt_tokens
     answers_of(short, [QUESTIONS[0]], Sampling(max_tokens=50 - prompt))
     with pytest.raises(PromptTooLong, match=f"{prompt} tokens and {61 - prompt} for the answer"):
@@ -212,29 +217,13 @@ def test_thoughts_are_cut_off(engine: OpenvinoEngine) -> None:
     asked = user("Name the days of the week.")
     said = answers_of(engine, [asked], Sampling(max_tokens=30))[0].text
     marker = said.split()[4]
-    thinking = OpenvinoEngine(
-        OpenvinoModel(model="smollm2", answer_after=marker, reasoning_tokens=25), engine._pipeline, None
-    )
+    thinking = with_settings(engine, answer_after=marker, reasoning_tokens=25)
     answer = answers_of(thinking, [asked], Sampling(max_tokens=5))[0]
     assert answer.text == said.rpartition(marker)[2].strip()
     assert answer.completion_tokens == 30
-    lost = OpenvinoEngine(OpenvinoModel(model="smollm2", answer_after="</no such thing>"), engine._pipeline, None)
+    lost = with_settings(engine, answer_after="</no such thing>")
     answer = answers_of(lost, [asked], Sampling(max_tokens=10))[0]
     assert (answer.text, answer.truncated) == ("", True)
-
-
-@needs_openvino
-@pytest.mark.slow
-def test_texts_are_those_of_transformers_for_the_same_weights(engine: OpenvinoEngine) -> None:
-    """Two implementations of one model; a token may flip where two are equally likely to the last bits."""
-    ours = [completion.text for completion in answers_of(engine, QUESTIONS, Sampling(max_tokens=20))]
-    peer = TransformersModel(model="smollm2", dtype="float32").start()
-    try:
-        others = [completion.text for completion in answers_of(peer, QUESTIONS, Sampling(max_tokens=20))]
-    finally:
-        peer.close()
-    pairs = list(zip(ours, others, strict=True))
-    assert sum(mine == other for mine, other in pairs) >= 18, [pair for pair in pairs if len(set(pair)) > 1]
 
 
 @needs_openvino
@@ -259,7 +248,7 @@ def test_what_cannot_be_loaded_is_told_in_one_line(tmp_path: Path) -> None:
         (str(tmp_path / "nowhere.gguf"), "there is no such"),
         (str(tmp_path), "not in OpenVINO's format"),
         ("nobody/no-such-model", "could not be fetched"),
-        (str(damaged), "OpenVINO cannot run model"),
+        (str(damaged), "damaged"),
     ):
         with pytest.raises(InputError, match=message) as caught:
             OpenvinoModel(model=name).start()

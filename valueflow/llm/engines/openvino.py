@@ -6,14 +6,16 @@ import logging
 from collections import deque
 from collections.abc import Collection, Generator, Sequence
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from valueflow.llm.engines.chat_template import check_lengths, reason
-from valueflow.llm.engines.openvino_model import find_openvino_model, longest_prompt, openvino_identity
-from valueflow.llm.engines.thoughts import encodable, final_answer
+from valueflow.llm.engines.chat_template import check_lengths, prompt_tokens, reason
+from valueflow.llm.engines.openvino_files import openvino_files
+from valueflow.llm.engines.thoughts import final_answer
+from valueflow.llm.engines.weights import model_identity
 from valueflow.llm.protocol import Arrivals, Completion, Constraint, Conversation, Sampling, Stream, one_each
 from valueflow.run import InputError, PositiveInt, Settings
 
@@ -49,7 +51,7 @@ class OpenvinoModel(Settings):
         """Return what decides the answers; the batch size does not."""
         return {
             "engine": "openvino",
-            **openvino_identity(self.model, self.revision),
+            **model_identity(self.model, self.revision),
             **self.model_dump(
                 include={
                     "dtype",
@@ -76,26 +78,29 @@ class OpenvinoModel(Settings):
                 f"model '{self.model}' is to be run by OpenVINO, which is not installed: pip install "
                 "'valueflow[openvino]', or llm=transformers, which needs nothing else and is slower"
             )
-        source = find_openvino_model(self.model, self.revision)
+        files = openvino_files(self.model, self.revision)
         from openvino_genai import ContinuousBatchingPipeline, SchedulerConfig
+        from transformers import AutoTokenizer
 
         scheduler = SchedulerConfig()
         scheduler.max_num_seqs = self.batch_size
         scheduler.enable_prefix_caching = True
-        properties = _EXACT if self.dtype == "float32" else {}
         try:
-            longest = longest_prompt(source, self.max_length, self.model)
-            pipeline = ContinuousBatchingPipeline(source, scheduler, "CPU", properties)
+            tokenizer = AutoTokenizer.from_pretrained(files.tokenizer, trust_remote_code=False)
+            longest = _longest(self, files.tokenizer)
+            pipeline = ContinuousBatchingPipeline(
+                files.weights, scheduler, "CPU", _EXACT if self.dtype == "float32" else {}
+            )
         except InputError:
             raise
         except Exception as error:  # a damaged file, a kind of model that it does not know, too little memory
             raise InputError(f"OpenVINO cannot run model '{self.model}': {reason(error)}") from error
-        if not pipeline.get_tokenizer().chat_template:
+        if tokenizer.chat_template is None:
             raise InputError(
                 f"model '{self.model}' has no chat template, so it takes no conversations; give the instruction-tuned "
                 "version of it"
             )
-        return OpenvinoEngine(self, pipeline, longest)
+        return OpenvinoEngine(self, tokenizer, _ends(tokenizer, files.tokenizer), pipeline, longest)
 
 
 class OpenvinoEngine:
@@ -107,13 +112,19 @@ class OpenvinoEngine:
     reported: the library tells only that of the token it has chosen.
     """
 
-    def __init__(self, settings: OpenvinoModel, pipeline: "ContinuousBatchingPipeline", longest: int | None) -> None:
+    def __init__(
+        self,
+        settings: OpenvinoModel,
+        tokenizer: Any,
+        ends: set[int],
+        pipeline: "ContinuousBatchingPipeline",
+        longest: int | None,
+    ) -> None:
         self._settings = settings
+        self._tokenizer = tokenizer
+        self._ends = ends
         self._pipeline = pipeline
         self._longest = longest
-        self._tokenizer = pipeline.get_tokenizer()
-        defaults = pipeline.get_config()
-        self._ends = {*defaults.stop_token_ids, defaults.eos_token_id, self._tokenizer.get_eos_token_id()} - {-1}
         self._requests = count()
         self._is_held: dict[Constraint, bool] = {}
 
@@ -124,7 +135,9 @@ class OpenvinoEngine:
     def _groups(
         self, conversations: Sequence[Conversation], samplings: Sequence[Sampling]
     ) -> Generator[Arrivals, None, None]:
-        prompts = [self._prompt(conversation) for conversation in conversations]
+        prompts = prompt_tokens(
+            self._tokenizer, conversations, self._settings.model, self._settings.chat_template_kwargs
+        )
         limits = [drawn.max_tokens + self._settings.reasoning_tokens for drawn in samplings]
         check_lengths(prompts, limits, self._longest)
         self._try_constraints({drawn.constraint for drawn in samplings if drawn.constraint is not None})
@@ -152,27 +165,7 @@ class OpenvinoEngine:
 
     def close(self) -> None:
         """Give back the memory."""
-        del self._pipeline, self._tokenizer
-
-    def _prompt(self, conversation: Conversation) -> list[int]:
-        """Return the tokens of a conversation, up to where the model's answer begins.
-
-        Raises
-        ------
-        InputError
-            The template does not take it; many take no system message.
-        """
-        turns = [{**turn, "content": encodable(turn["content"])} for turn in conversation]
-        try:
-            text = self._tokenizer.apply_chat_template(
-                turns, add_generation_prompt=True, extra_context=self._settings.chat_template_kwargs
-            )
-            return list(self._tokenizer.encode(text, add_special_tokens=False).input_ids.data[0].tolist())
-        except Exception as error:  # what templates raise, and what they trip over
-            raise InputError(
-                f"the chat template of model '{self._settings.model}' does not take these conversations: "
-                f"{reason(error)}; see llm.chat_template_kwargs, and prompt.system='' where it takes no system message"
-            ) from error
+        del self._pipeline
 
     def _try_constraints(self, constraints: Collection[Constraint]) -> None:
         """Try new constraints on a token each: one that cannot be read would end the batch that it comes with."""
@@ -181,7 +174,7 @@ class OpenvinoEngine:
                 self._is_held[constraint] = True
                 try:
                     config = self._config(Sampling(constraint=constraint), 1, [])
-                    self._pipeline.generate([_tensor([min(self._ends)])], [config])
+                    self._pipeline.generate([_tensor([0])], [config])
                 except Exception as error:  # what the library's reader of grammars raises
                     self._is_held[constraint] = False
                     _log.warning("answers are not held to '%s': %s", constraint.name, reason(error))
@@ -229,6 +222,27 @@ class OpenvinoEngine:
         )
         text, truncated = final_answer(said, self._settings.answer_after, truncated=len(tokens) == limit and not ended)
         return Completion(text=text, prompt_tokens=prompt_tokens, completion_tokens=len(tokens), truncated=truncated)
+
+
+def _longest(settings: OpenvinoModel, folder: Path) -> int | None:
+    """Return the most tokens of prompt and answer, None where nobody knows a limit."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    most: int | None = getattr(config.get_text_config(), "max_position_embeddings", None)
+    if settings.max_length is not None and most is not None and settings.max_length > most:
+        raise InputError(f"llm.max_length={settings.max_length}: model '{settings.model}' takes at most {most} tokens")
+    return settings.max_length or most
+
+
+def _ends(tokenizer: Any, folder: Path) -> set[int]:
+    """Return the tokens that end an answer: those that the model's settings name, and the tokenizer's."""
+    from transformers import GenerationConfig
+
+    settings = GenerationConfig.from_pretrained(folder) if (folder / "generation_config.json").is_file() else None
+    named = None if settings is None else settings.eos_token_id
+    ends = {named} if isinstance(named, int) else set(named or ())
+    return ends | ({tokenizer.eos_token_id} - {None})
 
 
 def _tensor(tokens: Sequence[int]) -> Any:
