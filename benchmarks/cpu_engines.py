@@ -1,7 +1,7 @@
 """Engines on a CPU: prompt tokens and generated tokens a second, against transformers, with the same conversations.
 
 Each engine runs in a process of its own, one after another, `--rounds` times over, so that all meet the same machine.
-A turn asks eight conversations of about 120 tokens twice: for one token each, which is the time of the prompts, and,
+A turn asks eight conversations of about 150 tokens twice: for one token each, which is the time of the prompts, and,
 with new texts, for 100 tokens each; the difference is the time of the other 99. The conversations of a turn either
 begin with the same text (as the queries of a steering run do) or with different ones; no turn repeats an earlier one's.
 """

@@ -144,13 +144,16 @@ class OpenvinoEngine:
         waiting = deque(range(len(prompts)))
         under_way: dict[int, GenerationHandle] = {}
         try:
+            # One goes a step ahead: what the others begin with in common with it is then computed only once.
+            most = 1
             while waiting or under_way:
-                while waiting and len(under_way) < self._settings.batch_size:
+                while waiting and len(under_way) < most:
                     index = waiting.popleft()
                     config = self._config(samplings[index], limits[index], prompts[index])
                     request = next(self._requests)
                     under_way[index] = self._pipeline.add_request(request, _tensor(prompts[index]), config)
                 self._pipeline.step()
+                most = self._settings.batch_size
                 ended = [index for index, handle in under_way.items() if self._has_ended(handle)]
                 if ended:
                     yield [
