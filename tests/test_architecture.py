@@ -52,6 +52,7 @@ HEAVY = (
     "datasets",
     "wandb",
     "vllm",
+    "openvino",
     "lightning",
     "plotly",
 )

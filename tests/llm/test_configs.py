@@ -4,10 +4,10 @@ import pytest
 import yaml
 from pydantic_core import PydanticUndefined
 
-from valueflow.llm import ServerModel, TransformersModel, VllmModel
+from valueflow.llm import OpenvinoModel, ServerModel, TransformersModel, VllmModel
 from valueflow.run import CONFIG_DIR, built, compose_group, group_options
 
-ENGINES = {"vllm": VllmModel, "openai": ServerModel, "transformers": TransformersModel}
+ENGINES = {"vllm": VllmModel, "openai": ServerModel, "transformers": TransformersModel, "openvino": OpenvinoModel}
 OF_THE_HUB = {
     "gemma3_27b": "google/gemma-3-27b-it",
     "qwen3_32b": "Qwen/Qwen3-32B",

@@ -3,7 +3,7 @@
 from valueflow.llm.cache import CacheMode, cache_command, cache_state
 from valueflow.llm.client import Client, PromptsTooLongError, Usage, check_startable, is_too_long
 from valueflow.llm.engine_pool import release, running_engine
-from valueflow.llm.engines import ServerModel, TransformersModel, VllmModel, model_folder
+from valueflow.llm.engines import OpenvinoModel, ServerModel, TransformersModel, VllmModel, model_folder
 from valueflow.llm.prompting import (
     CUT_IN_THOUGHTS,
     TRUNCATION_MARK,
@@ -50,6 +50,7 @@ __all__ = [
     "Conversation",
     "Engine",
     "Message",
+    "OpenvinoModel",
     "PromptTooLong",
     "PromptsTooLongError",
     "Sampling",

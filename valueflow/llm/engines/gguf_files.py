@@ -91,6 +91,31 @@ def convert(file: Path, folder: Path, dtype: str, what: str) -> None:
         weights.chmod((folder / "config.json").stat().st_mode)
 
 
+def unpacked_tokenizer(file: Path, name: str, what: str) -> Path:
+    """Return the folder of a GGUF file's tokenizer and settings, for engines that read the weights themselves.
+
+    It is made once, which takes some seconds, and lies in the cache folder under the given name.
+
+    Raises
+    ------
+    InputError
+        The file is damaged, transformers does not know such models, or the cache cannot hold it.
+    """
+
+    def make(unfinished: Path) -> None:
+        reader = opened(file, what)
+        _check_positions(reader, what)
+        try:
+            parts = _tokenizer_and_settings(file, _field(reader, "tokenizer.ggml.pre"), what)
+        except Exception as error:  # whatever the reading of a damaged file, or of an unknown model, comes upon
+            raise InputError(f"{what} has no tokenizer that can be read: {reason(error)}") from error
+        for part in parts:
+            part.save_pretrained(unfinished)
+
+    folder = cache_folder("models") / f"{name}-tokenizer"
+    return folder if folder.is_dir() else unpacked_once(folder, make, what=what, room=50_000_000)
+
+
 def require_reader(what: str) -> None:
     """Refuse what needs the library that reads GGUF files, where it is not installed."""
     if importlib.util.find_spec("gguf") is None:
@@ -117,15 +142,11 @@ def opened(file: Path, what: str) -> "gguf.GGUFReader":
 
 
 def _convert(file: Path, folder: Path, dtype: str, rule: object, what: str) -> None:
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig, GgufConfig
+    from transformers import AutoModelForCausalLM, GgufConfig
 
-    beside = str(file.parent)
-    tokenizer = AutoTokenizer.from_pretrained(beside, gguf_file=file.name, trust_remote_code=False)
-    _split_as_trained(tokenizer, rule, what)
-    config = AutoConfig.from_pretrained(beside, gguf_file=file.name, trust_remote_code=False)
-    tokenizer.model_max_length = getattr(config, "max_position_embeddings", tokenizer.model_max_length)
+    tokenizer, _, generation = _tokenizer_and_settings(file, rule, what)
     model, found = AutoModelForCausalLM.from_pretrained(
-        beside,
+        str(file.parent),
         gguf_file=file.name,
         quantization_config=GgufConfig(dequantize=True),
         dtype=dtype,
@@ -139,13 +160,25 @@ def _convert(file: Path, folder: Path, dtype: str, rule: object, what: str) -> N
             f"{what}: its GGUF file lacks {first}{f' and {len(others)} other weights' if others else ''}; a model that "
             "was split into several files must be joined first (gguf-split --merge)"
         )
+    model.generation_config = generation
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def _tokenizer_and_settings(file: Path, rule: object, what: str) -> tuple[Any, Any, Any]:
+    """Read tokenizer, configuration and generation settings."""
+    from transformers import AutoConfig, AutoTokenizer, GenerationConfig
+
+    beside = str(file.parent)
+    tokenizer = AutoTokenizer.from_pretrained(beside, gguf_file=file.name, trust_remote_code=False)
+    _split_as_trained(tokenizer, rule, what)
+    config = AutoConfig.from_pretrained(beside, gguf_file=file.name, trust_remote_code=False)
+    tokenizer.model_max_length = getattr(config, "max_position_embeddings", tokenizer.model_max_length)
     ids = {key: getattr(tokenizer, key) for key in ("bos_token_id", "eos_token_id", "pad_token_id")}
     if rule == "qwen2" and ids["pad_token_id"] is not None:
         # Qwen's own settings: an answer ends at the end of a turn or at <|endoftext|>, which also pads.
         ids["eos_token_id"] = [ids["eos_token_id"], ids["pad_token_id"]]
-    model.generation_config = GenerationConfig(**ids)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    return tokenizer, config, GenerationConfig(**ids)
 
 
 def _split_as_trained(tokenizer: Any, rule: object, what: str) -> None:

@@ -22,8 +22,9 @@ def find_model(name: str) -> str:
     packaged = model_folder(name)
     if packaged is not None:
         return str(packaged)
-    if _is_gguf(name):
-        return str(unpacked_gguf(_existing(name)))
+    file = named_gguf(name)
+    if file is not None:
+        return str(unpacked_gguf(file))
     # Names on the hub are `owner/model`, without dots before them.
     if not Path(name).is_dir() and (name.count("/") != 1 or name.startswith((".", "/", "~"))):
         raise InputError(
@@ -44,21 +45,27 @@ def model_identity(name: str, revision: str | None) -> dict[str, object]:
     if name in PACKAGED:
         return {"model": name, "revision": packaged_version(name)}
     path = Path(name)
-    if _is_gguf(name):
-        return {"model": str(path.resolve()), "revision": _fingerprint([_existing(name)])}
+    if named_gguf(name) is not None:
+        return {"model": str(path.resolve()), "revision": _fingerprint([path])}
     if path.is_dir():
         return {"model": str(path.resolve()), "revision": _fingerprint(sorted(path.iterdir()))}
     return {"model": name, "revision": revision}
 
 
-def _is_gguf(name: str) -> bool:
-    return name.lower().endswith(".gguf") and not Path(name).is_dir()
+def named_gguf(name: str) -> Path | None:
+    """Return the GGUF file that a name is, None where it is the name of something else.
 
-
-def _existing(name: str) -> Path:
-    if not Path(name).is_file():
+    Raises
+    ------
+    InputError
+        The name is that of a GGUF file, and there is none.
+    """
+    path = Path(name)
+    if not name.lower().endswith(".gguf") or path.is_dir():
+        return None
+    if not path.is_file():
         raise InputError(f"model '{name}': there is no such GGUF file")
-    return Path(name)
+    return path
 
 
 def _fingerprint(files: Iterable[Path]) -> str:
