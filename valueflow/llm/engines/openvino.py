@@ -12,9 +12,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from valueflow.llm.engines.chat_template import check_lengths, prompt_tokens, reason
+from valueflow.llm.engines.chat_template import (
+    check_lengths,
+    marks_are_special,
+    opened_thoughts,
+    prompt_tokens,
+    reason,
+)
 from valueflow.llm.engines.openvino_files import openvino_files
-from valueflow.llm.engines.thoughts import final_answer
+from valueflow.llm.engines.thoughts import read_answer
 from valueflow.llm.engines.weights import model_identity
 from valueflow.llm.protocol import Arrivals, Completion, Constraint, Conversation, Sampling, Stream, one_each
 from valueflow.run import InputError, PositiveInt, Settings
@@ -140,6 +146,7 @@ class OpenvinoEngine:
         )
         limits = [drawn.max_tokens + self._settings.reasoning_tokens for drawn in samplings]
         check_lengths(prompts, limits, self._longest)
+        opened = opened_thoughts(self._tokenizer, prompts[0]) if prompts else ""
         self._try_constraints({drawn.constraint for drawn in samplings if drawn.constraint is not None})
         waiting = deque(range(len(prompts)))
         under_way: dict[int, GenerationHandle] = {}
@@ -157,7 +164,16 @@ class OpenvinoEngine:
                 ended = [index for index, handle in under_way.items() if self._has_ended(handle)]
                 if ended:
                     yield [
-                        (index, self._completion(len(prompts[index]), under_way.pop(index), limits[index]))
+                        (
+                            index,
+                            self._completion(
+                                len(prompts[index]),
+                                under_way.pop(index),
+                                limits[index],
+                                opened,
+                                self._holds(samplings[index]),
+                            ),
+                        )
                         for index in ended
                     ]
         finally:
@@ -192,7 +208,7 @@ class OpenvinoEngine:
             config.do_sample = True
             config.temperature = sampling.temperature
             config.rng_seed = _seed(prompt, sampling.seed)
-        if sampling.constraint is not None and self._is_held.get(sampling.constraint, False):
+        if sampling.constraint is not None and self._holds(sampling):
             config.structured_output_config = StructuredOutputConfig(grammar=sampling.constraint.grammar)
         return config
 
@@ -214,17 +230,30 @@ class OpenvinoEngine:
             )
         return bool(status == GenerationStatus.FINISHED)
 
-    def _completion(self, prompt_tokens: int, handle: "GenerationHandle", limit: int) -> Completion:
+    def _holds(self, sampling: Sampling) -> bool:
+        """Return whether an answer is held to its constraint."""
+        return sampling.constraint is not None and self._is_held.get(sampling.constraint, False)
+
+    def _completion(
+        self, prompt_tokens: int, handle: "GenerationHandle", limit: int, opened: str, is_held: bool
+    ) -> Completion:
         (output,) = handle.read_all()
         tokens = output.generated_ids
         ended = bool(tokens) and tokens[-1] in self._ends
         said = self._tokenizer.decode(
             tokens[:-1] if ended else tokens,
-            # Where the marker of an answer is a special token, it must be seen to be found.
-            skip_special_tokens=not self._settings.answer_after,
+            # Where thoughts are marked by special tokens, these must be seen to be found.
+            skip_special_tokens=not (self._settings.answer_after or marks_are_special(self._tokenizer)),
         )
-        text, truncated = final_answer(said, self._settings.answer_after, truncated=len(tokens) == limit and not ended)
-        return Completion(text=text, prompt_tokens=prompt_tokens, completion_tokens=len(tokens), truncated=truncated)
+        return read_answer(
+            said,
+            self._settings.answer_after,
+            truncated=len(tokens) == limit and not ended,
+            opened=opened,
+            is_held=is_held,
+            prompt_tokens=prompt_tokens,
+            completion_tokens=len(tokens),
+        )
 
 
 def _longest(settings: OpenvinoModel, folder: Path) -> int | None:
