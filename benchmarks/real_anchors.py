@@ -10,8 +10,9 @@ Coverage is that of all judges, whether or not they pass the order check, and th
 of a judge that does not.
 
 A second table has the same judge through windows, as `run` and, `unseen`, as `without the anchor`, and by regression,
-where an anchor is predicted by lines, ratios of variances and scales that are fitted again without its text. Beside the lines as they are shrunk
-stand what they lie between, one line for all values and one for each, and a monotone curve for all values.
+where an anchor is predicted by lines, ratios of variances and scales that are fitted again without its text. Beside
+the lines as they are shrunk stand what they lie between, one line for all values and one for each, and a monotone
+curve for all values.
 """
 
 import argparse
