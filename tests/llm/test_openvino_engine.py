@@ -49,6 +49,7 @@ def engine() -> Iterator[OpenvinoEngine]:
 
 
 @needs_openvino
+@pytest.mark.slow
 def test_each_completion_comes_once_while_the_batch_is_under_way(engine: OpenvinoEngine) -> None:
     completions, groups = answers_and_groups(engine, QUESTIONS, Sampling(max_tokens=15))
     assert len(groups) > 1
@@ -60,11 +61,13 @@ def test_each_completion_comes_once_while_the_batch_is_under_way(engine: Openvin
 
 
 @needs_openvino
+@pytest.mark.slow
 def test_no_conversations_no_answers(engine: OpenvinoEngine) -> None:
     assert answers_of(engine, [], Sampling()) == []
 
 
 @needs_openvino
+@pytest.mark.slow
 def test_prompts_are_the_tokens_of_transformers(engine: OpenvinoEngine) -> None:
     from transformers import AutoTokenizer
 
@@ -112,6 +115,7 @@ def test_prompts_are_the_tokens_of_transformers(engine: OpenvinoEngine) -> None:
 
 
 @needs_openvino
+@pytest.mark.slow
 @pytest.mark.parametrize("temperature", [0.0, 0.8])
 def test_answers_do_not_depend_on_company_or_order(engine: OpenvinoEngine, temperature: float) -> None:
     asked, sampling = QUESTIONS[:10], Sampling(temperature, max_tokens=12)
@@ -121,6 +125,7 @@ def test_answers_do_not_depend_on_company_or_order(engine: OpenvinoEngine, tempe
 
 
 @needs_openvino
+@pytest.mark.slow
 def test_draws_differ_by_seed_and_conversation(engine: OpenvinoEngine) -> None:
     asked = [user("Tell me a story of the sea."), user("Tell me a story of the hills.")]
     first, again, other = (answers_of(engine, asked, Sampling(1.5, 12, seed)) for seed in (1, 1, -2))
@@ -132,6 +137,7 @@ def test_draws_differ_by_seed_and_conversation(engine: OpenvinoEngine) -> None:
 
 
 @needs_openvino
+@pytest.mark.slow
 def test_tokens_are_drawn_with_the_probabilities_of_the_model(engine: OpenvinoEngine) -> None:
     """Shares of draws at two temperatures agree: the logarithm of their odds is inverse to the temperature."""
     asked = user("Answer with one letter.\nA. Yes\nB. No\nIs the sea blue?")
@@ -149,6 +155,7 @@ def test_tokens_are_drawn_with_the_probabilities_of_the_model(engine: OpenvinoEn
 
 
 @needs_openvino
+@pytest.mark.slow
 @pytest.mark.parametrize("k", [3, 4, 6, 8])
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_constrained_answers_are_permutations(engine: OpenvinoEngine, k: int, temperature: float) -> None:
@@ -159,6 +166,7 @@ def test_constrained_answers_are_permutations(engine: OpenvinoEngine, k: int, te
 
 
 @needs_openvino
+@pytest.mark.slow
 def test_conversations_with_samplings_of_their_own_are_answered_as_each_sampling_alone(engine: OpenvinoEngine) -> None:
     letters = Constraint("letters", 'root ::= "A" | "B" | "C"')
     kinds = [Sampling(0.0, 4, 7, letters), Sampling(1.0, 4, 7, letters), Sampling(max_tokens=6), Sampling(1.0, 9)]
@@ -170,6 +178,7 @@ def test_conversations_with_samplings_of_their_own_are_answered_as_each_sampling
 
 
 @needs_openvino
+@pytest.mark.slow
 def test_a_constraint_that_cannot_be_read_is_told_once_and_left_out(
     engine: OpenvinoEngine, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -184,6 +193,7 @@ def test_a_constraint_that_cannot_be_read_is_told_once_and_left_out(
 
 
 @needs_openvino
+@pytest.mark.slow
 def test_a_prompt_that_is_too_long_is_told_before_anything_is_answered(engine: OpenvinoEngine) -> None:
     told: list[object] = []
     with pytest.raises(PromptTooLong, match="the model takes 8,192") as caught:
@@ -197,6 +207,7 @@ def test_a_prompt_that_is_too_long_is_told_before_anything_is_answered(engine: O
 
 
 @needs_openvino
+@pytest.mark.slow
 def test_an_interrupted_batch_leaves_the_engine_working(engine: OpenvinoEngine) -> None:
     expected = answers_of(engine, QUESTIONS[:3], Sampling(max_tokens=5))
     for _ in engine.stream(QUESTIONS, Sampling(max_tokens=20)):
@@ -206,6 +217,7 @@ def test_an_interrupted_batch_leaves_the_engine_working(engine: OpenvinoEngine) 
 
 
 @needs_openvino
+@pytest.mark.slow
 def test_hostile_texts_are_answered(engine: OpenvinoEngine) -> None:
     texts = ("\ud800 half \udfff", "\x00\x1b[2J\r\n", "{{ 7 * 7 }} {% raw %} {0}", "", "😀", "x" * 3000)
     answers = answers_of(engine, [user(text) for text in texts], Sampling(max_tokens=3))
@@ -213,6 +225,7 @@ def test_hostile_texts_are_answered(engine: OpenvinoEngine) -> None:
 
 
 @needs_openvino
+@pytest.mark.slow
 def test_thoughts_are_cut_off(engine: OpenvinoEngine) -> None:
     asked = user("Name the days of the week.")
     said = answers_of(engine, [asked], Sampling(max_tokens=30))[0].text

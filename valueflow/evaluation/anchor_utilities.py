@@ -81,4 +81,4 @@ class ReadAnchors:
     @property
     def is_own(self) -> npt.NDArray[np.bool_]:
         """(A,) whether it is an anchor of the value that is scored."""
-        return self.value == self.own
+        return np.asarray(self.value == self.own, dtype=np.bool_)

@@ -171,9 +171,13 @@ class _Sums:
 
     @classmethod
     def of(cls, z: Floats, y: Floats, group: Integers) -> "_Sums":
-        squares = np.stack([[np.bincount(group, z[:, i] * z[:, j]) for j in range(2)] for i in range(2)])
-        products = np.stack([np.bincount(group, z[:, i] * y) for i in range(2)], axis=1)
-        return cls(np.moveaxis(squares, 2, 0), products, float(y @ y), len(y))
+        squares = np.zeros((int(group.max()) + 1, 2, 2))
+        products = np.zeros((len(squares), 2))
+        for i in range(2):
+            products[:, i] = np.bincount(group, z[:, i] * y)
+            for j in range(2):
+                squares[:, i, j] = np.bincount(group, z[:, i] * z[:, j])
+        return cls(squares, products, float(y @ y), len(y))
 
 
 @dataclass(frozen=True)
@@ -188,10 +192,10 @@ class _Solved:
     @classmethod
     def of(cls, sums: _Sums, ratios: Floats) -> "_Solved":
         inner = np.eye(2) + sums.squares * ratios[..., None, None, :]
-        shrink = np.linalg.inv(inner)
+        shrink = np.asarray(np.linalg.inv(inner), dtype=np.float64)
         information = np.einsum("...gij,gjk->...ik", shrink, sums.squares)
         weighted = np.einsum("...gij,gj->...gi", shrink, sums.products)
-        inverse = np.linalg.pinv(information, hermitian=True)
+        inverse = np.asarray(np.linalg.pinv(information, hermitian=True), dtype=np.float64)
         total = weighted.sum(axis=-2)
         common = np.einsum("...ij,...j->...i", inverse, total)
         explained = np.einsum("gi,...i,...gi->...", sums.products, ratios, weighted) + (common * total).sum(axis=-1)
@@ -211,4 +215,5 @@ def _expected_ratios(z: Floats, y: Floats, group: Integers) -> Floats:
     # Half-Cauchy, in steps of the logarithm.
     prior = sds / (1 + _RATIOS)
     weights = np.exp(solved.likelihood - solved.likelihood.max()) * np.outer(prior, prior)
-    return np.array([weights.sum(axis=1) @ sds, weights.sum(axis=0) @ sds]) ** 2 / weights.sum() ** 2
+    expected = np.array([weights.sum(axis=1) @ sds, weights.sum(axis=0) @ sds]) / weights.sum()
+    return np.asarray(expected**2)
