@@ -73,7 +73,7 @@ def _categorize(settings: CategorizationSettings, run: Run) -> Categorization:
         decided: dict[str, Decision] = {}
         undecided = 0
         if settings.reviewed is not None:
-            decided, undecided = read_decisions(settings.reviewed, theory, given)
+            decided, undecided = read_decisions(settings.reviewed, theory, given.tolist())
     questions = Questions(settings, texts)
     with run.stage("vote"):
         numbers = np.flatnonzero([text not in decided for text in texts])

@@ -150,7 +150,7 @@ def _prompt_orders(table: pd.DataFrame, k: int, where: str) -> npt.NDArray[np.in
 def read_rankings(source: str | Path, bad_rows: BadRows | None = None) -> pd.DataFrame:
     """Read a rankings file, but for rows that are skipped; errors as in `read_table`."""
     table = read_table(source, "rankings")
-    scores = [column for column in table if re.fullmatch(r"db_score_\d+", str(column))]
+    scores = [name for name in map(str, table.columns) if re.fullmatch(r"db_score_\d+", name)]
     limits = dict.fromkeys(scores, (LOWEST_INTENSITY, HIGHEST_INTENSITY))
     texts = [name for name in ("target_text",) if name in table]
     return (bad_rows or BadRows()).left(table, str(source), texts=texts, numbers=limits)

@@ -174,8 +174,9 @@ def _rounding(shares: Sequence[float]) -> float:
 
 def _worded(option: object) -> object:
     """Return a number as a text: the steps of a scale from 1 to 10."""
-    is_number = isinstance(option, int | float) and not isinstance(option, bool)
-    return f"{option:g}" if is_number and abs(option) < _LARGEST_POSITION else option
+    if isinstance(option, bool) or not isinstance(option, int | float):
+        return option
+    return f"{option:g}" if abs(option) < _LARGEST_POSITION else option
 
 
 def _ordinal(given: object, n_options: int, where: str) -> tuple[float | None, ...] | bool | None:

@@ -116,7 +116,9 @@ def _checked(frame: pd.DataFrame, columns: Mapping[str, str | None], where: str,
     for column in ("dataset", *FILTERS):
         if column in frame:
             texts[column] = as_texts(frame[column], where)
-    frame = frame.assign(**{"dataset": "", **texts})
+    frame = frame.assign(dataset="")
+    for column, cells in texts.items():
+        frame[column] = cells
     if "value" in frame and "intensity" in frame:
         _check_joined(frame, where)
     return frame.reset_index(drop=True)

@@ -87,11 +87,11 @@ def recorded_launches() -> Iterator[list[Sweep]]:
     def make_recording(hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> Launcher:
         return _Recording(make(hydra_context, task_function, config), Path(config.hydra.sweep.dir), sweeps)
 
-    plugins.instantiate_launcher = make_recording  # type: ignore[method-assign]
+    plugins.instantiate_launcher = make_recording
     try:
         yield sweeps
     finally:
-        del plugins.instantiate_launcher  # type: ignore[method-assign]
+        del plugins.instantiate_launcher
 
 
 class _Recording(Launcher):  # type: ignore[misc]

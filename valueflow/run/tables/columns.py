@@ -111,8 +111,9 @@ def number_column(
 def as_numbers(column: "pd.Series[Any]") -> npt.NDArray[np.float64]:
     """Return a column as numbers, (N,); NaN where a cell is none: empty, a word, a boolean, a list."""
     if column.dtype == object:
-        column = column.where([isinstance(cell, str | int | float | np.number) for cell in column.tolist()])
-        column = column.mask([isinstance(cell, bool) for cell in column.tolist()])
+        numbers = str | int | float | np.number
+        may_be = [isinstance(cell, numbers) and not isinstance(cell, bool) for cell in column.tolist()]
+        column = column.where(np.array(may_be, dtype=bool))
     elif column.dtype == bool:
         return np.full(len(column), np.nan)
     return pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)

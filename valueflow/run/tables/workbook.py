@@ -34,7 +34,7 @@ def read_workbook(content: bytes, path: Path, what: str) -> tuple[list[int], pd.
         is named twice.
     """
     try:
-        import openpyxl
+        import openpyxl  # type: ignore[import-untyped]
     except ImportError as error:
         raise InputError(
             f"{what}: {path} is an Excel workbook, and the package to read it is not installed: pip install openpyxl, "
