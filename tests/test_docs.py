@@ -17,7 +17,7 @@ from tests.command import run as run_app
 from tests.command import succeeded
 from tests.comparison.simulated import write_sweep
 from tests.hives.tiny import training_rows
-from tests.llm.fault_server import FaultServer, permutation
+from tests.llm.fault_server import Call, FaultServer, Reply, completion, first_token, permutation
 from valueflow import evaluate_responses
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -136,12 +136,19 @@ def run_part(document: str, command: str, added: tuple[str, ...], folder: Path) 
             ours = r"_target_: valueflow\.(judge|steering|voting)\.|^backbone:$"
             assert re.search(ours, composed.stdout, re.MULTILINE)
         return
-    with FaultServer(permutation) as server:
+    with FaultServer(ranking_or_stance) as server:
         here = [argument.replace("http://localhost:8000/v1", server.url) for argument in [*arguments[1:], *added]]
         # What a server at that port has answered to others is not asked again; anchors are embedded once for all.
         own = {"VALUEFLOW_CACHE": str(folder / "cache")} if server.url in " ".join(here) else {}
         succeeded(run_app(app, *here, folder=folder, env=os.environ | own))
     assert [file for result in results for file in folder.glob(f"*/*/*/**/{result}")]
+
+
+def ranking_or_stance(call: Call) -> Reply:
+    """Answer a judge, whichever kind it is."""
+    if call.body["max_tokens"] > 1:
+        return permutation(call)
+    return completion("support", logprobs=first_token({"support": -0.3, "oppose": -1.7, "neutral": -2.6}, "support"))
 
 
 def needs_more_than_this_machine(arguments: list[str]) -> bool:
@@ -151,7 +158,7 @@ def needs_more_than_this_machine(arguments: list[str]) -> bool:
         return "trainer=cpu" not in words and "task=convert" not in words
     if arguments[0] == "categorize.py":
         return "panel=embedded" not in words and "localhost" not in words
-    asks_a_model = arguments[0] == "steer.py" or "judge=llm" in words or "judge=panel" in words
+    asks_a_model = arguments[0] == "steer.py" or any(f"judge={kind}" in words for kind in ("llm", "logprob", "panel"))
     return asks_a_model and "smollm2" not in words and "localhost" not in words
 
 

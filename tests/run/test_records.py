@@ -34,8 +34,8 @@ LINES = "".join(json.dumps(row) + "\n" for row in ROWS)
         ("t.json", json.dumps(ROWS)),
         ("t.json", json.dumps(ROWS, indent=2)),
         ("t.csv", json.dumps(ROWS)),
-        ("t.jsonl.gz", gzip.compress(LINES.encode())),
-        ("t.json.gz", gzip.compress(json.dumps(ROWS).encode())),
+        ("t.jsonl.gz", gzip.compress(LINES.encode(), mtime=0)),
+        ("t.json.gz", gzip.compress(json.dumps(ROWS).encode(), mtime=0)),
     ],
 )
 def test_objects_are_rows(tmp_path: Path, name: str, content: str | bytes) -> None:

@@ -33,7 +33,9 @@ def with_quotes(arguments: list[str]) -> list[str]:
 def _with_quotes(argument: str) -> str:
     key, is_override, value = argument.partition("=")
     is_plain = argument.startswith("-") or not is_override or _READ_WITHOUT_QUOTES.fullmatch(value)
-    return argument if is_plain or _STRUCTURE.search(value) else f"{key}={_quoted(value)}"
+    # No shell expands `~/` there: Hydra's refusal is worded better than a file that is not there.
+    is_home = value.startswith("~/")
+    return argument if is_plain or is_home or _STRUCTURE.search(value) else f"{key}={_quoted(value)}"
 
 
 _FLAGS = (
