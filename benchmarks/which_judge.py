@@ -100,11 +100,17 @@ def measure(judge: str, vidb: str, windows: int, values: int | None) -> Quality:
         seconds += found.summary["timings"]["judge"]
     means = np.mean(rows, axis=0)
     n_texts = sum(len(anchors) for anchors in sets)
+    spearman, agreement, coverage, width = (float(mean) for mean in means)
     quality = Quality(
-        judge,
-        len(sets),
-        *utilities[:3],
-        *(float(mean) for mean in means),
+        judge=judge,
+        values=len(sets),
+        utility_spearman=utilities[0],
+        utility_agreement=utilities[1],
+        negative_values=utilities[2],
+        spearman=spearman,
+        agreement=agreement,
+        coverage=coverage,
+        width=width,
         seconds_per_text=(utilities[3] or seconds) / n_texts,
         tokens_per_text=tokens / n_texts,
     )

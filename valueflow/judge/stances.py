@@ -112,8 +112,11 @@ class StancePrompt(Settings):
             if (stance := self._stance_begun_by(token)) is not None:
                 sums[stance] = float(np.logaddexp(sums[stance], logprob))
         least = min(logprobs.values())
+        support, oppose, neutral = (least if math.isinf(total) else total for total in sums)
         return StanceReading(
-            *(least if math.isinf(total) else total for total in sums),
+            support,
+            oppose,
+            neutral,
             bounded=sum(map(math.isinf, sums)),
             outside=max(0.0, 1.0 - sum(map(math.exp, sums))),
             likeliest=max(logprobs, key=lambda token: logprobs[token]),
