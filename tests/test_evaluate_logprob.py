@@ -172,3 +172,23 @@ def test_smollm2_is_asked_without_network(work: Path) -> None:
     assert np.isfinite(table["utility"]).all()
     shares = np.exp(table[["support", "oppose", "neutral"]]).sum(axis=1) + table["outside"]
     assert shares.tolist() == pytest.approx([1.0] * len(table), abs=1e-4)
+
+
+def test_a_model_that_thinks_is_refused_in_one_line(work: Path) -> None:
+    def thinks(_: Call) -> Reply:
+        return completion("<think>", "length", logprobs=first_token({"<think>": 0.0}, "<think>"))
+
+    with FaultServer(thinks) as server:
+        done = run(work, *at(server, "intensity=2"))
+    refused(done, work, "model 'fault' thinks before it answers", "use judge=llm")
+
+
+def test_a_response_that_is_an_anchor_has_two_rows(work: Path) -> None:
+    text = str(ANCHORS.texts[0])
+    pd.DataFrame({"query": ["a"], "dataset": "d", "response": [text]}).to_csv(work / "responses.csv", index=False)
+    with FaultServer(stance) as server:
+        succeeded(run(work, *at(server, "responses=responses.csv", "m=9", "sampling=random", "hydra.run.dir=out")))
+    table = pd.read_csv(work / "out" / "text_scores.csv")
+    own = table[table["text"] == text]
+    assert own["role"].tolist() == ["response", "anchor"]
+    assert own["rating"].isna().tolist() == [True, False]

@@ -178,7 +178,9 @@ def judge_faults(judge: Mapping[str, Any], *, left_out: bool = True) -> list[str
     tau, z = judge["kendall_tau"], judge["order_z"]
     if judge["passed"] is False and z is not None and z < -_NOTABLE_Z:
         consequence = "no scores from it" if left_out else "its scores mean nothing"
-        faults.append(f"{name} orders the anchors the wrong way round: tau {tau:+.2f}, z {z:.1f}; {consequence}")
+        faults.append(
+            f"{name} orders the anchors the wrong way round: tau {number(tau, '+.2f')}, z {z:.1f}; {consequence}"
+        )
     elif judge["passed"] is False:
         consequence = "no scores from it (judge_check=false scores anyway)" if left_out else "its scores mean little"
         faults.append(

@@ -248,7 +248,7 @@ def _judge(
     keys, texts = response_keys(frame, settings.seed), frame["response"].to_numpy(dtype=object)
     judged = judge_responses(settings, Criterion(settings.theory, value, vidb), keys, texts, anchors, run)
     table = rankings_table(judged.windows, judged.ranked)
-    texts_table = text_scores_of_windows(judged.ranked.utilities, anchors)
+    texts_table = text_scores_of_windows(judged.ranked.utilities, texts, anchors)
     description = about_judge(settings, vidb, anchors)
     return _Judged(judged.ranked, table, description, judged.adaptive, texts_table), calibration
 

@@ -48,6 +48,6 @@ def score_by_regression(settings: EvaluationSettings, value: str, frame: pd.Data
             "judging": read.report,
             "seed": None,
         },
-        drawn=dict.fromkeys(("k", "m", "response_position", "sampling")),
+        drawn=dict.fromkeys(("k", "m", "response_position", "sampling", "point", "solver", "iter", "lr")),
         text_scores=text_scores_table(read.responses, read.anchors, vidb.anchors),
     )

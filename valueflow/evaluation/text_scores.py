@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from valueflow.judge import TextUtilities
@@ -30,18 +31,32 @@ def text_scores_table(
     return pd.concat(parts, ignore_index=True)
 
 
-def text_scores_of_windows(utilities: Mapping[str, TextUtilities], anchors: Anchors) -> pd.DataFrame | None:
+def text_scores_of_windows(
+    utilities: Mapping[str, TextUtilities], responses: npt.NDArray[np.object_], anchors: Anchors
+) -> pd.DataFrame | None:
     """Return the same of the texts in windows; None where no judge reads texts one by one.
+
+    A response whose text is an anchor's has two rows.
 
     Parameters
     ----------
     utilities
         By the judge's name, as `RankedWindows.utilities`. Of several judges, a column `judge` tells which.
+    responses
+        (N,) texts of the responses.
     anchors
         The value's.
     """
-    ratings = _ratings(anchors)
-    tables = {name: _rows(own, ratings) for name, own in utilities.items()}
+    ratings, given = _ratings(anchors), set(responses.tolist())
+    tables = {
+        name: pd.concat(
+            [
+                _rows(own, {}).loc[[text in given for text in own.texts]],
+                _rows(own, ratings).loc[[text in ratings for text in own.texts]],
+            ]
+        )
+        for name, own in utilities.items()
+    }
     if len(tables) > 1:
         tables = {name: table.assign(judge=name) for name, table in tables.items()}
     return pd.concat(tables.values(), ignore_index=True) if tables else None

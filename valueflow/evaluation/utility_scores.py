@@ -52,7 +52,9 @@ def score_utilities(
     columns[3, scored] = predictor.scale(anchors.own)
     score, low, high, se = columns
     # Of responses that are anchors, the judge's line may not know the ratings.
-    mean, line = mean_from_utilities(utility, scored, clusters, anchors[~np.isin(anchors.texts, texts)])
+    responses = set(texts.tolist())
+    is_fresh = np.array([text not in responses for text in anchors.texts], dtype=np.bool_)
+    mean, line = mean_from_utilities(utility, scored, clusters, anchors[is_fresh])
     n = len(texts)
     none, no = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.bool_)
     nothing = np.full(n, np.nan)
@@ -74,7 +76,8 @@ def _reliability(anchors: ReadAnchors, seen: Lines, order: OrderAgreement, cover
     nan = float("nan")
     line = seen.line(anchors.own)
     error = float(np.sqrt(line.covariance[1, 1]))
-    z = line.slope / error if error > 0 else nan
+    # Utilities that lie on the line leave no error.
+    z = line.slope / error if error > 0 else float(np.copysign(np.inf, line.slope)) if line.slope else nan
     misreading = seen.noise_sd / abs(line.slope) if line.slope else nan
     return Reliability(
         kendall_tau=order.tau,

@@ -137,9 +137,10 @@ class LogprobJudge(Settings):
         samplings: list[Sampling] = []
         requests: list[tuple[Question, int]] = []
         for asked in questions:
-            new = [text for text in asked.texts if asked.key(text) not in self._read]
+            # What could not be read before, as by a server that was down, is asked about again.
+            new = [text for text in asked.texts if not self._is_read(asked.key(text))]
             for text in asked.texts:
-                if asked.key(text) in self._read:
+                if self._is_read(asked.key(text)):
                     advance(text, "")
             shown = [quote_text(text, self.max_text_bytes) for text in new]
             self._truncated.update(text for text, (_, truncated) in zip(new, shown, strict=True) if truncated)
@@ -161,15 +162,27 @@ class LogprobJudge(Settings):
                     advance(key[2], client.usage.note)
         return client.usage
 
+    def _is_read(self, key: Question) -> bool:
+        return key in self._read and not self._read[key].failure
+
     def _reading(self, prompt: StancePrompt, completion: Completion) -> StanceReading | str:
         """Return what an answer says, or why it says nothing."""
+        model = self.llm.identity()["model"]
+        if completion.has_thought:
+            raise InputError(
+                f"judge=logprob: model '{model}' thinks before it answers, so its first token says nothing of the answer"
+                "; turn its thoughts off (for many llm.chat_template_kwargs={enable_thinking:false}), or use judge=llm"
+            )
         if completion.error:
             return completion.error
         if not completion.logprobs:
+            again = (
+                f" (a cached answer: `valueflow-cache clear --model {model}` asks again)" if completion.cached else ""
+            )
             raise InputError(
-                f"judge=logprob: model '{self.llm.identity()['model']}' gives no log-probabilities; transformers, vLLM "
-                "and its servers, and servers with top_logprobs do, unless the model thinks before it answers "
-                "(llm.answer_after); or use judge=llm"
+                f"judge=logprob: model '{model}' gives no log-probabilities{again}; transformers, vLLM and its "
+                "servers, and servers with top_logprobs do, but for models that think before they answer (llm.answer_after); or "
+                "use judge=llm"
             )
         reading = prompt.read(completion.logprobs)
         if reading.bounded == len(STANCES):

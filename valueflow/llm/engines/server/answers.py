@@ -40,18 +40,19 @@ def read_completion(text: str, answer_after: str) -> Completion | None:
     said, has_thoughts = content
     if reason := _why_none(message, choice, said):
         return Completion("", error=reason)
-    usage = answer.get("usage")
+    usage, logprobs = answer.get("usage"), _first_logprobs(choice.get("logprobs"))
     is_cut = choice.get("finish_reason") == "length"
     has_thoughts = has_thoughts or any(message.get(field) for field in _THOUGHTS) or _thought_tokens(usage) > 0
     return read_answer(
         encodable(said),
         answer_after,
         truncated=is_cut,
-        # A limit that is reached without a word was reached by words that are not shown.
-        thinks=has_thoughts or (is_cut and not said),
+        # A limit that is reached without a word was reached by words that are not shown; a first token that is told of
+        # may have no text of its own.
+        thinks=has_thoughts or (is_cut and not said and logprobs is None),
         prompt_tokens=_count(usage, "prompt_tokens"),
         completion_tokens=_count(usage, "completion_tokens"),
-        logprobs=_first_logprobs(choice.get("logprobs")),
+        logprobs=logprobs,
     )
 
 
