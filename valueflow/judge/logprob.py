@@ -170,8 +170,8 @@ class LogprobJudge(Settings):
         model = self.llm.identity()["model"]
         if completion.has_thought:
             raise InputError(
-                f"judge=logprob: model '{model}' thinks before it answers, so its first token says nothing of the answer"
-                "; turn its thoughts off (for many llm.chat_template_kwargs={enable_thinking:false}), or use judge=llm"
+                f"judge=logprob: model '{model}' thinks before it answers, so its first token tells nothing of it; "
+                "turn its thoughts off (for many llm.chat_template_kwargs={enable_thinking:false}), or use judge=llm"
             )
         if completion.error:
             return completion.error
@@ -181,8 +181,8 @@ class LogprobJudge(Settings):
             )
             raise InputError(
                 f"judge=logprob: model '{model}' gives no log-probabilities{again}; transformers, vLLM and its "
-                "servers, and servers with top_logprobs do, but for models that think before they answer (llm.answer_after); or "
-                "use judge=llm"
+                "servers, and servers with top_logprobs do, but not where models think first (llm.answer_after); or use "
+                "judge=llm"
             )
         reading = prompt.read(completion.logprobs)
         if reading.bounded == len(STANCES):
