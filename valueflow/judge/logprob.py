@@ -181,7 +181,7 @@ class LogprobJudge(Settings):
             )
             raise InputError(
                 f"judge=logprob: model '{model}' gives no log-probabilities{again}; transformers, vLLM and its "
-                "servers, and servers with top_logprobs do, but not where models think first (llm.answer_after); or use "
+                "servers, and servers with top_logprobs do, but not where models think first (llm.answer_after); use "
                 "judge=llm"
             )
         reading = prompt.read(completion.logprobs)
