@@ -305,7 +305,12 @@ def test_with_a_third_of_all_calls_going_wrong_every_window_ends_and_none_moves(
     assert alike.sum() >= ranked.sum() - summary["judging"]["asked_again"]
     assert sum(summary["failures"].values()) == summary["windows_failed"] == (~ranked).sum()
     reasons = set(summary["failures"])
-    assert {"status 429", "status 500", "connection dropped", "no answer within 1 s"} <= reasons
+    assert {
+        "status 429: slow down",
+        "status 500: something broke",
+        "connection dropped",
+        "no answer within 1 s",
+    } <= reasons
     for reason, count in list(summary["failures"].items())[:3]:
         assert re.search(rf"{count}\D+{re.escape(reason)}|{re.escape(reason)}\D+{count}", done.stdout)
 

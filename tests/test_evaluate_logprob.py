@@ -163,6 +163,7 @@ def test_what_cannot_be_used_is_told_in_one_line(work: Path) -> None:
     refused(run_app(ROOT / "evaluate.py", *stance_for_rankings, folder=work, env=env), work, "prompt")
 
 
+@pytest.mark.slow
 def test_smollm2_is_asked_without_network(work: Path) -> None:
     responses = pd.DataFrame({"query": ["a", "b"], "dataset": "d", "response": ["I help them.", "I let them down."]})
     responses.to_csv(work / "responses.csv", index=False)

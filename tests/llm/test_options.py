@@ -195,7 +195,7 @@ def test_no_vote_is_read_that_a_strict_reader_contradicts(answer: str) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=20_000)
+@settings(max_examples=4_000)
 @given(st.lists(PIECES, max_size=20).map("".join))
 def test_no_vote_of_many_is_read_that_a_strict_reader_contradicts(answer: str) -> None:
     check_against_strict_reader(answer)
