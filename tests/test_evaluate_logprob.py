@@ -106,6 +106,7 @@ def test_adaptive_rounds_ask_about_each_text_once_without_a_cache(work: Path) ->
     assert sorted(pd.read_csv(work / "out" / "text_scores.csv")["text"]) == sorted(texts)
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_was(work: Path) -> None:
     screen = work / "screen.txt"
     with FaultServer(delayed(stance, 0.05)) as server:

@@ -380,6 +380,7 @@ def test_a_preset_answers_the_packaged_survey_in_two_passes(work: Path) -> None:
 
 
 @needs_survey
+@pytest.mark.slow
 def test_the_real_survey_with_its_22_profiles(work: Path) -> None:
     with FaultServer(speak) as server:
         done = succeeded(run(work, "preset=phi4", *REAL_SURVEY, "hydra.run.dir=out", *at(server)))

@@ -52,6 +52,7 @@ def table(rankings: Path) -> pd.DataFrame:
         ("hydra.job.chdir=true", ["0", "1"]),
     ],
 )
+@pytest.mark.slow
 def test_every_layout_of_folders_has_its_table(rankings: Path, layout: str, folders: list[str] | None) -> None:
     done = succeeded(sweep(rankings, "value=power,face", layout))
     assert "2 of 2 jobs" in done.stdout
@@ -72,6 +73,7 @@ def test_jobs_that_share_a_folder_are_told_apart(rankings: Path) -> None:
     assert "is job 1's, too; give each job one of its own: hydra.sweep.subdir" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_second_sweep_in_the_folder_counts_its_own_jobs(rankings: Path) -> None:
     succeeded(sweep(rankings, "value=power", "seed=1,2,3"))
     done = succeeded(sweep(rankings, "value=power", "seed=8,9"))
@@ -82,6 +84,7 @@ def test_a_second_sweep_in_the_folder_counts_its_own_jobs(rankings: Path) -> Non
     assert "3 of 3 jobs" in again.stdout
 
 
+@pytest.mark.slow
 def test_a_resumed_sweep_takes_over_jobs_of_the_one_before_another(rankings: Path) -> None:
     succeeded(sweep(rankings, "value=power,face", "hydra.sweep.subdir=${value}"))
     succeeded(sweep(rankings, "value=humility", "hydra.sweep.subdir=${value}"))
@@ -164,6 +167,7 @@ ConfigStore.instance().store(
 '''
 
 
+@pytest.mark.slow
 def test_a_killed_worker_does_not_take_the_table_with_it(rankings: Path) -> None:
     plugins = rankings.parent / "plugins" / "hydra_plugins"
     plugins.mkdir(parents=True)
@@ -191,6 +195,7 @@ def test_responses_of_an_earlier_sweep_are_not_mixed_in(tmp_path: Path) -> None:
     assert load_responses(str(tmp_path), {})[0]["response"].tolist() == ["a", "b"]
 
 
+@pytest.mark.slow
 def test_bad_rows_are_listed_and_counted_by_every_job(rankings: Path) -> None:
     table = pd.read_csv(rankings).astype({"db_score_1": float})
     table.loc[0, "db_score_1"] = 11.0

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from valueflow.run import ROW, InputError, check_there, shorten, text_of_parts
@@ -19,6 +20,9 @@ _LM_EVAL_NAME = re.compile(r"samples_(?P<task>.+?)(?:_\d{4}-\d{2}-\d{2}T[\d.-]+)
 _USER, _ASSISTANT = "user", "assistant"
 
 _log = logging.getLogger(__name__)
+
+_LISTS = (list, tuple, np.ndarray)
+"""What holds several texts: Parquet gives arrays."""
 
 
 def inspect_log(path: Path, what: str) -> pd.DataFrame | None:
@@ -36,8 +40,12 @@ def inspect_log(path: Path, what: str) -> pd.DataFrame | None:
     if not os.path.isfile(path):
         return None
     check_there(path, what)
-    with open(path, "rb") as file:
-        start = file.read(4)
+    try:
+        with open(path, "rb") as file:
+            start = file.read(4)
+    except OSError:
+        # Reading it as a table says in one line why it cannot be read.
+        return None
     if start == b"PK\x03\x04" and _is_log(path):
         header, samples = _packed(path, what)
     elif path.suffix.lower() == ".json" and start[:1] == b"{":
@@ -47,14 +55,14 @@ def inspect_log(path: Path, what: str) -> pd.DataFrame | None:
         header, samples = found
     else:
         return None
-    run = header.get("eval") or {}
-    dataset = (run.get("dataset") or {}).get("name") or run.get("task") or ""
+    run = _mapping(header.get("eval"))
+    dataset = _mapping(run.get("dataset")).get("name") or run.get("task") or ""
     rows = [
         {
             "query": _asked(sample.get("input")),
             "dataset": str(dataset),
             "response": _answered(sample.get("output")),
-            "model": str((sample.get("output") or {}).get("model") or run.get("model") or ""),
+            "model": str(_mapping(sample.get("output")).get("model") or run.get("model") or ""),
         }
         for sample in samples
     ]
@@ -89,7 +97,8 @@ def lm_eval_responses(frame: pd.DataFrame, source: str) -> pd.DataFrame:
     for place, sample in enumerate(frame.to_dict("records")):
         number = int(frame.index[place]) if has_numbers else place + 1
         prompt = _prompt(sample["arguments"])
-        said = _generated(sample["resps"], f"responses: {source}, row {number}")
+        # A sample for which nothing was generated is a response that is missing, not one less.
+        said = _generated(sample["resps"], f"responses: {source}, row {number}") or [None]
         key = json.dumps([sample["doc_id"], prompt, said], default=str)
         if len(filters) > 1 and key in seen:
             continue
@@ -143,7 +152,12 @@ def _plain(path: Path) -> tuple[Mapping[str, Any], list[Mapping[str, Any]]] | No
         return None
     if not (isinstance(content, Mapping) and isinstance(content.get("eval"), Mapping) and "status" in content):
         return None
-    return content, [sample for sample in content.get("samples") or [] if isinstance(sample, Mapping)]
+    samples = content.get("samples")
+    return content, [sample for sample in samples if isinstance(sample, Mapping)] if isinstance(samples, list) else []
+
+
+def _mapping(entry: Any) -> Mapping[str, Any]:
+    return entry if isinstance(entry, Mapping) else {}
 
 
 def _asked(given: Any) -> str | None:
@@ -158,7 +172,8 @@ def _answered(output: Any) -> str | None:
     """Return what a model answered, without the reasoning before it; None where it did not."""
     if not isinstance(output, Mapping):
         return None
-    for choice in output.get("choices") or []:
+    choices = output.get("choices")
+    for choice in choices if isinstance(choices, list) else []:
         message = choice.get("message") if isinstance(choice, Mapping) else None
         for own in _by([message], _ASSISTANT):
             return text_of_parts(own.get("content"))
@@ -175,16 +190,16 @@ def _by(messages: Any, role: str) -> Iterator[Mapping[str, Any]]:
 def _prompt(arguments: Any) -> str:
     """Return the prompt in the `arguments` of a sample: newer ones name their parts, older ones are lists."""
     first: Any = arguments
-    while isinstance(first, list | tuple | Mapping) and len(first):
+    while isinstance(first, (*_LISTS, Mapping)) and len(first):
         first = next(iter(first.values())) if isinstance(first, Mapping) else first[0]
     return str(first) if isinstance(first, str) else ""
 
 
-def _generated(resps: Any, where: str) -> list[str]:
+def _generated(resps: Any, where: str) -> list[str | None]:
     """Return the texts that were generated for a sample."""
-    texts: list[str] = []
-    for one in resps if isinstance(resps, list) else [resps]:
-        for text in one if isinstance(one, list) else [one]:
+    texts: list[str | None] = []
+    for one in resps if isinstance(resps, _LISTS) else [resps]:
+        for text in one if isinstance(one, _LISTS) else [one]:
             if not isinstance(text, str):
                 raise InputError(
                     f"{where}, column 'resps': '{shorten(str(text))}' is no text: the task compares likelihoods and "

@@ -83,7 +83,7 @@ def load_responses(
         return _read(DEMO_FILE, columns, bad_rows), "demo"
     # Unlike Path's own, it also answers for names that no file system can hold.
     if source.startswith(HUGGING_FACE) or not os.path.isdir(source):
-        return _read(source, columns, bad_rows), source
+        return _some(_read(source, columns, bad_rows), source), source
     files = files_named(Path(source), RESPONSES_FILE)
     if not files:
         raise InputError(f"responses: the folder {source} holds no file named {RESPONSES_FILE}, at no depth")
@@ -96,7 +96,14 @@ def load_responses(
     if not whole:
         raise InputError(f"responses: every run in the folder {source} has failed")
     parts = [_read(file, columns, bad_rows) for file in whole]
-    return pd.concat(parts, ignore_index=True).fillna(""), source
+    return _some(pd.concat(parts, ignore_index=True).fillna(""), source), source
+
+
+def _some(frame: pd.DataFrame, source: str) -> pd.DataFrame:
+    """Refuse a table of which nothing is left."""
+    if frame.empty:
+        raise InputError(f"responses: {source} holds no row that can be used")
+    return frame
 
 
 def _read(source: str | Path, columns: Mapping[str, str | None], bad_rows: BadRows) -> pd.DataFrame:

@@ -44,6 +44,8 @@ def _read(source: str, bad_rows: BadRows) -> pd.DataFrame:
     if "query" not in frame:
         raise InputError(f"{source}: column 'query' is missing; {nearest('query', map(str, frame.columns))}")
     frame = bad_rows.left(frame, source, texts=["query"])
+    if frame.empty:
+        raise InputError(f"{source}: no row holds a query")
     name = source.removeprefix(HUGGING_FACE) if source.startswith(HUGGING_FACE) else Path(source).stem
     datasets = as_texts(frame["dataset"], source) if "dataset" in frame else name
     return pd.DataFrame({"query": text_column(frame, "query", source, "user"), "dataset": datasets})
