@@ -125,7 +125,7 @@ def test_an_argument_that_stands_twice(tmp_path: Path) -> None:
     path.write_text(path.read_text() + path.read_text().splitlines()[1] + "\n")
     assert load_rows([str(path)])[0].rows.equals(once)
     labels.write_text(labels.read_text() + "A0\t0\t1\t0\t0\n")
-    with pytest.raises(InputError, match=r"my-labels\.tsv, row 4: argument 'A0' stands twice"):
+    with pytest.raises(InputError, match=r"my-labels\.tsv, row 4: argument 'A0' appears twice"):
         load_rows([str(path)])
 
 

@@ -55,7 +55,7 @@ def test_types_stay_and_keys_may_be_missing(tmp_path: Path) -> None:
     [
         ("t.jsonl", '{"a": 1}\n{"a": \n', "row 2 is no JSON object: it breaks at character"),
         ("t.jsonl", '{"a": 1}\n[1]\n', "row 2 is no JSON object with a key for each column"),
-        ("t.jsonl", '{"a": 1, "a": 2}\n', "row 1: the key 'a' stands twice"),
+        ("t.jsonl", '{"a": 1, "a": 2}\n', "row 1: the key 'a' appears twice"),
         ("t.jsonl", '{"a": 1, " a": 2}\n', "column 'a' appears twice"),
         ("t.json", '[{"a": 1}, 2]', "row 2: '2' is no object"),
         ("t.json", '[{"a": 1}', "is no readable JSON: it breaks at line 1, character"),

@@ -41,7 +41,7 @@ def text_scores_of_windows(
     Parameters
     ----------
     utilities
-        By the judge's name, as `RankedWindows.utilities`. Of several judges, a column `judge` tells which.
+        By the judge's name, as `RankedWindows.utilities`. With several judges, a column `judge` names the judge.
     responses
         (N,) texts of the responses.
     anchors

@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -112,7 +113,7 @@ def _is_log(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             names = set(archive.namelist())
-    except zipfile.BadZipFile:
+    except (zipfile.BadZipFile, OSError):
         return path.suffix.lower() == ".eval"
     return bool(names & {_HEADER, _JOURNAL}) or path.suffix.lower() == ".eval"
 
@@ -129,7 +130,7 @@ def _packed(path: Path, what: str) -> tuple[Mapping[str, Any], list[Mapping[str,
             f"{what}: the log {path} is packed in a way that this Python cannot unpack; convert it: "
             "inspect log convert --to json"
         ) from error
-    except (zipfile.BadZipFile, OSError, ValueError, RecursionError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
         raise InputError(f"{what}: the log {path} is damaged; copy it again, or `inspect log convert` it") from error
     objects = [sample for sample in samples if isinstance(sample, Mapping)]
     return (header if isinstance(header, Mapping) else {}), objects

@@ -127,7 +127,7 @@ def _check_once(table: pd.DataFrame, where: Path) -> None:
     if twice.any():
         row = int(np.flatnonzero(twice)[0])
         raise InputError(
-            f"{where}, row {row_number(table, row)}: argument '{table[_ID].iloc[row]}' stands twice; keep one"
+            f"{where}, row {row_number(table, row)}: argument '{table[_ID].iloc[row]}' appears twice; keep one"
         )
 
 

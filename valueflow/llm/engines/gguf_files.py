@@ -240,7 +240,7 @@ def _counted(title: str, total: int) -> Iterator[None]:
 
 
 class _CountOfTensors(io.StringIO):
-    """Takes what transformers' own bar writes, the only place where it tells how far it is."""
+    """Reads the text of the progress bar that transformers draws: it reports its progress nowhere else."""
 
     def __init__(self, advance: Progress) -> None:
         super().__init__()

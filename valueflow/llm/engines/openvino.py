@@ -115,7 +115,7 @@ class OpenvinoEngine:
     Each conversation has draws of its own, made by the library from a seed that is hashed from the sampling's and the
     prompt. In float32 an answer does not depend on its company. With `dtype=auto` rounding differs with what is
     computed together, and where two tokens are almost equally likely the other one may win. Log-probabilities are not
-    reported: the library tells only that of the token it has chosen.
+    reported: the library gives only that of the chosen token.
     """
 
     def __init__(

@@ -82,7 +82,7 @@ def column_names(header: Iterable[str], where: str) -> list[str]:
     Raises
     ------
     InputError
-        A name stands twice.
+        A name appears twice.
     """
     names = [name.strip() or f"Unnamed: {place}" for place, name in enumerate(header)]
     for place, name in enumerate(names):

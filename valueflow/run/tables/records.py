@@ -11,7 +11,7 @@ from valueflow.run.tables.delimited import column_names
 
 
 def parsed(text: str, where: str) -> Any:
-    """Parse JSON strictly: a key that stands twice in an object is a fault, which other readers pass over.
+    """Parse JSON strictly: a key that appears twice in an object is a fault, which other readers pass over.
 
     Raises
     ------
@@ -21,7 +21,7 @@ def parsed(text: str, where: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_once)
     except _TwiceError as error:
-        raise InputError(f"{where}: the key '{shorten(str(error))}' stands twice in one object; keep one") from error
+        raise InputError(f"{where}: the key '{shorten(str(error))}' appears twice in one object; keep one") from error
     except json.JSONDecodeError as error:
         raise InputError(
             f"{where} is no readable JSON: it breaks at line {error.lineno}, character {error.colno}"
@@ -75,7 +75,7 @@ def _parsed_line(line: str, where: str) -> Mapping[str, Any]:
     try:
         entry = json.loads(line, object_pairs_hook=_once)
     except _TwiceError as error:
-        raise InputError(f"{where}: the key '{shorten(str(error))}' stands twice; keep one") from error
+        raise InputError(f"{where}: the key '{shorten(str(error))}' appears twice; keep one") from error
     except json.JSONDecodeError as error:
         raise InputError(f"{where} is no JSON object: it breaks at character {error.colno}") from error
     except (RecursionError, ValueError) as error:
@@ -86,7 +86,7 @@ def _parsed_line(line: str, where: str) -> Mapping[str, Any]:
 
 
 class _TwiceError(ValueError):
-    """A key stands twice in an object."""
+    """A key appears twice in an object."""
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
