@@ -5,13 +5,17 @@ of every other value, and every copy of its text), the judge is fitted on the re
 Plackett-Luce scores it. Twelve such folds score every anchor of the sample once. Two simpler judges are measured on the
 same windows: cosine with the value's definition, and a ridge on plain embeddings fitted on the other values' anchors.
 The embedding judge is measured with each packaged encoder that is installed, as is the time that encoder takes a text.
+
+A judge written as on the command line of evaluate.py is measured instead, by what it says of each anchor by itself:
+
+    python benchmarks/judge_quality.py judge=logprob llm=qwen2_5_coder_1_5b
 """
 
 import argparse
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from record import cannot_run, record
 from scipy.stats import spearmanr
+from which_judge import of_utilities
 
 from valueflow.encoder import load_encoder, load_model
 from valueflow.evaluation.scoring import score_windows
@@ -28,6 +33,9 @@ from valueflow.run import InputError
 from valueflow.theory import known_theories, load_theory
 from valueflow.vidb import Anchors, BucketSampling, Vidb, load_vidb
 
+UTILITY_BARS = {"judge=logprob llm=qwen2_5_coder_1_5b": (0.68, 0.76)}
+"""Spearman and agreement of pairs, by judge."""
+
 BARS = {"embedding judge": 0.45, "embedding, mpnet": 0.56}
 SAMPLE = Path(__file__).resolve().parents[2] / "shared" / "data" / "vidb_sample"
 
@@ -36,6 +44,7 @@ Ranker = Callable[[Vidb, int, Windows], RankedWindows]
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("judge", nargs="*", help="a judge, as judge=logprob llm=NAME")
     parser.add_argument("--vidb", default=str(SAMPLE), help="folder of anchors")
     parser.add_argument("--windows", type=int, nargs="+", default=[3, 10], help="windows an anchor")
     parser.add_argument("--seeds", type=int, nargs="+", default=[42, 43, 44, 45, 46], help="seeds of the windows")
@@ -43,6 +52,8 @@ def main() -> int:
     options = parser.parse_args()
     if not Path(options.vidb).is_dir():
         return cannot_run(f"{options.vidb} is not here; its texts may not be copied into the project")
+    if options.judge:
+        return _measure_utilities(options.judge, options.vidb, options.out)
     vidb = load_vidb(options.vidb, load_theory("pvq"))
     rankers: dict[str, Ranker] = {
         "embedding judge": partial(_judge_ranker, "minilm"),
@@ -81,6 +92,19 @@ def main() -> int:
     print(f"embedding judge {ratio:.2f} times the ridge in the same run")
     record(options.out, figures | {"ratio_to_ridge": ratio})
     return 0 if all(reached[name] >= BARS[name] for name in BARS.keys() & rankers.keys()) else 1
+
+
+def _measure_utilities(judge: list[str], vidb: str, out: Path) -> int:
+    quality = of_utilities(dict(part.split("=", 1) for part in judge), vidb)
+    name = " ".join(judge)
+    bars = next((bars for known, bars in UTILITY_BARS.items() if name.startswith(known)), None)
+    beside = f" (bars {bars[0]} and {bars[1]})" if bars else ""
+    print(
+        f"{name}: mean Spearman {quality.spearman:.3f}, agreement of pairs {quality.agreement:.3f}{beside}; "
+        f"{quality.negative_values} values negative; {quality.seconds:.0f} s"
+    )
+    record(out, {"judge": name, "bars": bars, **asdict(quality)})
+    return 0 if bars is None or (quality.spearman >= bars[0] and quality.agreement >= bars[1]) else 1
 
 
 def _milliseconds_a_text(encoder: str, vidb: Vidb) -> float:

@@ -54,6 +54,24 @@ class Quality:
     tokens_per_text: float
 
 
+@dataclass(frozen=True)
+class UtilityQuality:
+    """How a judge's utilities order the anchors of a value, mean over values.
+
+    Attributes
+    ----------
+    negative_values
+        How many values have a negative correlation.
+    seconds
+        For all texts; NaN where all answers were cached, as the time says nothing then.
+    """
+
+    spearman: float
+    agreement: float
+    negative_values: int
+    seconds: float
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("judges", nargs="*", default=JUDGES, help="each as on the command line of evaluate.py")
@@ -78,7 +96,7 @@ def measure(judge: str, vidb: str, windows: int, values: int | None) -> Quality:
     """Measure one judge and print its row."""
     overrides: dict[str, Any] = dict(part.split("=", 1) for part in judge.split())
     sets = load_vidb(vidb, load_theory("pvq")).anchors[:values]
-    utilities = _of_utilities(overrides, vidb, len(sets))
+    utilities = of_utilities(overrides, vidb, len(sets))
     rows, seconds, tokens = [], 0.0, 0
     for anchors in sets:
         found = calibrate_judge(
@@ -104,14 +122,14 @@ def measure(judge: str, vidb: str, windows: int, values: int | None) -> Quality:
     quality = Quality(
         judge=judge,
         values=len(sets),
-        utility_spearman=utilities[0],
-        utility_agreement=utilities[1],
-        negative_values=utilities[2],
+        utility_spearman=utilities.spearman,
+        utility_agreement=utilities.agreement,
+        negative_values=utilities.negative_values,
         spearman=spearman,
         agreement=agreement,
         coverage=coverage,
         width=width,
-        seconds_per_text=(utilities[3] or seconds) / n_texts,
+        seconds_per_text=(utilities.seconds or seconds) / n_texts,
         tokens_per_text=tokens / n_texts,
     )
     print(
@@ -125,14 +143,14 @@ def measure(judge: str, vidb: str, windows: int, values: int | None) -> Quality:
     return quality
 
 
-def _of_utilities(overrides: dict[str, Any], vidb: str, n_sets: int) -> tuple[float, float, int, float]:
-    """Return Spearman and agreement of utilities, values with a negative correlation, and the seconds they took."""
+def of_utilities(overrides: dict[str, Any], vidb: str, values: int | None = None) -> UtilityQuality:
+    """Measure the utilities of anchors by themselves, without windows; NaN for a judge that gives none."""
     judge = built(compose_node("evaluate", "judge", overrides))
     if not isinstance(judge, TextJudge):
-        return np.nan, np.nan, 0, 0.0
+        return UtilityQuality(np.nan, np.nan, 0, 0.0)
     theory = load_theory("pvq")
     loaded = load_vidb(vidb, theory)
-    few = type(loaded)(loaded.source, loaded.anchors[:n_sets], 0, loaded.digest)
+    few = type(loaded)(loaded.source, loaded.anchors[:values], 0, loaded.digest)
     start = time.perf_counter()
     found = judge.anchor_utilities(Criterion(theory, loaded.anchors[0].value, few), lambda done, failed, note="": None)
     seconds = time.perf_counter() - start
@@ -141,8 +159,12 @@ def _of_utilities(overrides: dict[str, Any], vidb: str, n_sets: int) -> tuple[fl
         _order(own.of(anchors.texts), anchors.intensities) for own, anchors in zip(found, few.anchors, strict=True)
     ]
     spearman, agreement = np.transpose(pairs)
-    # Where all were cached, the time says nothing.
-    return float(spearman.mean()), float(agreement.mean()), int((spearman < 0).sum()), seconds if asked else np.nan
+    return UtilityQuality(
+        spearman=float(spearman.mean()),
+        agreement=float(agreement.mean()),
+        negative_values=int((spearman < 0).sum()),
+        seconds=seconds if asked else np.nan,
+    )
 
 
 def _order(score: FloatArray, rating: FloatArray) -> tuple[float, float]:
