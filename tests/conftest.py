@@ -1,16 +1,22 @@
 """What all tests share."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.yaml_once import parse_yaml_once
 
 ROOT = Path(__file__).resolve().parents[1]
 
 # The same examples in every run: a failure on main must be the change's, not the draw's.
 settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.load_profile("fixed")
+
+parse_yaml_once()
 
 # No test asks a hub for anything; without this, a name that is not there costs a minute of retries.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -22,6 +28,15 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 # Anchors are embedded once for all tests, the ones in processes of their own too. Entries are told apart by model and
 # texts, so an old one can only be right.
 os.environ["VALUEFLOW_CACHE"] = str(ROOT / ".pytest_cache" / "valueflow")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Embed the demo anchors on all cores before tests run side by side, each on one: a minute, the first time."""
+    cached = any(Path(os.environ["VALUEFLOW_CACHE"], "vectors").glob("*.npy"))
+    runs_workers = "PYTEST_XDIST_WORKER" not in os.environ and session.config.getoption("numprocesses", None)
+    if runs_workers and not cached:
+        scored = "from valueflow import evaluate_responses; evaluate_responses(value='benevolence', progress=False)"
+        subprocess.run([sys.executable, "-c", scored], cwd=ROOT, check=True)
 
 
 @pytest.fixture(scope="session")

@@ -66,8 +66,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-SMALLER = {"python evaluate.py experiment=duty": ("value=fidelity", "intensity=-2,2")}
-"""Sweeps that take long as they stand, and what is added to them where they are run among the fast tests.
+SMALLER = {
+    "python evaluate.py experiment=duty": ("value=fidelity", "intensity=-2,2"),
+    "python steer.py value=benevolence intensity=-2,0,2 llm=smollm2": ("max_tokens=24",),
+}
+"""Commands that take long as they stand, and what is added to them where they are run.
 
 Keys that a command sets itself are left as it sets them.
 """
@@ -77,17 +80,14 @@ BY_A_MODEL_HERE = ("smollm2", "panel=embedded", "trainer=cpu")
 
 
 def documented() -> list[Any]:
-    """Return a parameter set for each different command, and one more for those that are run smaller, too."""
+    """Return a parameter set for each different command."""
     cases = []
     first_documents = {command: document for document, command in reversed(COMMANDS)}
     for command, document in reversed(first_documents.items()):
         added = next((more for start, more in SMALLER.items() if command.startswith(start)), ())
         added = tuple(more for more in added if f" {more.partition('=')[0]}=" not in command)
-        is_slow = bool(added) or any(word in command for word in BY_A_MODEL_HERE)
-        marks = [pytest.mark.slow] if is_slow else []
-        cases.append(pytest.param(document, command, (), id=command, marks=marks))
-        if added:
-            cases.append(pytest.param(document, command, added, id=f"{command} [{' '.join(added)}]"))
+        marks = [pytest.mark.slow] if any(word in command for word in BY_A_MODEL_HERE) else []
+        cases.append(pytest.param(document, command, added, id=command, marks=marks))
     return cases
 
 

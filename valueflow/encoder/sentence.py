@@ -21,7 +21,7 @@ _MAX_CACHED = 200_000
 """Vectors cached in memory, at most: about 300 MB of 384 dimensions."""
 
 _MIN_ON_DISK = 100
-"""Texts that are embedded in one go before their vectors are worth a file: anchors, not a job's few responses."""
+"""Texts that are embedded in one go before their vectors are worth a file."""
 
 _PROBE = "She kept her promise, although nobody would ever have known."
 

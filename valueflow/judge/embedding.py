@@ -90,7 +90,11 @@ class EmbeddingJudge:
 
     def _asked(self, criterion: Criterion, theory: str, value: str) -> "_Asked":
         features = feature_map(load_encoder(self.encoder), self.batch_size)
-        fitted = _fit(criterion.vidb, criterion.theory, features)
+        anchors = criterion.vidb.anchors
+        # Jobs on several theories of one VIDB share the head.
+        fitted = _fit(
+            criterion.vidb, tuple(_definition(one.theory, one.value, criterion.theory) for one in anchors), features
+        )
         number = fitted.numbers.get((theory, value), NO_VALUE)
         # A value without anchors is judged by its definition and by what other values' anchors teach.
         definition = (
@@ -149,10 +153,8 @@ def _never_failed(theory: str, value: str, texts: npt.NDArray[np.object_], utili
 
 
 @lru_cache(maxsize=4)
-def _fit(vidb: Vidb, theory: Theory, features: FeatureMap) -> _Fitted:
-    definitions = features.definition_vectors(
-        [_definition(anchors.theory, anchors.value, theory) for anchors in vidb.anchors]
-    )
+def _fit(vidb: Vidb, meanings: tuple[str, ...], features: FeatureMap) -> _Fitted:
+    definitions = features.definition_vectors(list(meanings))
     texts = np.concatenate([anchors.texts for anchors in vidb.anchors])
     sizes = [len(anchors) for anchors in vidb.anchors]
     rows = np.split(np.arange(len(texts)), np.cumsum(sizes)[:-1])

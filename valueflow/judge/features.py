@@ -63,7 +63,7 @@ class FeatureMap:
         pairs = pd.read_csv(SEED_FILE, dtype=str, keep_default_na=False)
         seeds = pairs["favourable"].tolist() + pairs["unfavourable"].tolist()
         self.seed_signs = np.repeat([1.0, -1.0], len(pairs))
-        differences, vectors = self._differences(seeds), self._encode(seeds)
+        vectors, differences = self._read(seeds)
         self._centers = [difference.mean(axis=0) for difference in differences]
         self.seeds = Features(self._contrasts(differences), vectors)
 
@@ -77,7 +77,8 @@ class FeatureMap:
         starts = np.cumsum([0, *(len(part) for part in parts[:-1])])
         sizes = np.array([[len(part)] for part in parts])
         flat = [sentence for part in parts for sentence in part]
-        phi, vectors = self._contrasts(self._differences(flat)), self._encode(flat)
+        vectors, differences = self._read(flat)
+        phi = self._contrasts(differences)
         return Features(np.add.reduceat(phi, starts) / sizes, np.add.reduceat(vectors, starts) / sizes)
 
     def definition_vectors(self, definitions: Sequence[str]) -> FloatArray:
@@ -92,14 +93,15 @@ class FeatureMap:
     def _encode(self, texts: Sequence[str]) -> FloatArray:
         return self._encoder.encode(texts, batch_size=self._batch_size).astype(np.float64)
 
-    def _differences(self, texts: Sequence[str]) -> list[FloatArray]:
+    def _read(self, texts: Sequence[str]) -> tuple[FloatArray, list[FloatArray]]:
+        """Embed N texts (N, d), and take the difference of each contrast's two continuations, each (N, d)."""
         # The continuation must not fall off the end of the encoder's window.
         longest = ". " + max((text for pair in CONTRASTS for text in pair), key=len)
         stems = [f"{text.strip().rstrip('. ')}. " for text in self._encoder.shortened(texts, room_for=longest)]
-        return [
-            self._encode([stem + fair for stem in stems]) - self._encode([stem + foul for stem in stems])
-            for fair, foul in CONTRASTS
-        ]
+        continued = [stem + ending for pair in CONTRASTS for ending in pair for stem in stems]
+        # In one go: batches have little padding, and the vectors of a job's responses are one file of the cache.
+        plain, *endings = np.split(self._encode([*texts, *continued]), 1 + 2 * len(CONTRASTS))
+        return plain, [fair - foul for fair, foul in zip(endings[::2], endings[1::2], strict=True)]
 
     def _contrasts(self, differences: Sequence[FloatArray]) -> FloatArray:
         centered = [difference - center for difference, center in zip(differences, self._centers, strict=True)]

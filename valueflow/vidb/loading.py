@@ -118,9 +118,10 @@ def load_vidb(
     unknown = sorted(set(mapping) - set(COLUMNS))
     if unknown:
         raise InputError(f"vidb_columns: unknown column '{unknown[0]}'; {nearest(unknown[0], COLUMNS)}")
-    # The jobs of a sweep ask for the same source again; it is read again only where it changed.
+    # The jobs of a sweep ask for the same source again, on other theories too; it is read again only where it changed.
     policy = "fail" if bad_rows is None else bad_rows.policy
-    vidb = _load(source, theory, tuple(sorted(mapping.items())), policy, _stamp(source))
+    own_theory = theory if theory is not None and find_theory(theory.name) != theory else None
+    vidb = _load(source, own_theory, tuple(sorted(mapping.items())), policy, _stamp(source))
     if bad_rows is not None:
         bad_rows.skipped += vidb.bad_rows.skipped
         bad_rows.clamped += vidb.bad_rows.clamped
