@@ -41,7 +41,7 @@ def at(server: FaultServer, *more: str) -> tuple[str, ...]:
 
 
 def text_of(call: Call) -> str:
-    (quoted,) = re.findall(r"^The text, as a JSON string: (.*)$", call.question, flags=re.MULTILINE)
+    (quoted,) = re.findall(r"^Somebody said: (.*)$", call.question, flags=re.MULTILINE)
     text = json.loads(quoted)
     assert isinstance(text, str)
     return text
