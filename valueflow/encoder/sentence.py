@@ -62,6 +62,8 @@ class SentenceEncoder:
             # Sorted, so that batches and with them the last bits do not depend on the order of the rows.
             new.sort()
             if len(new) >= _MIN_ON_DISK:
+                # With those in memory, so that what a process embedded before makes no other file.
+                new = sorted(dict.fromkeys(texts))
                 vectors = self._on_disk.get(new, lambda: self._embed(new, batch_size))
             else:
                 vectors = self._embed(new, batch_size)

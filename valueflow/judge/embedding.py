@@ -90,11 +90,7 @@ class EmbeddingJudge:
 
     def _asked(self, criterion: Criterion, theory: str, value: str) -> "_Asked":
         features = feature_map(load_encoder(self.encoder), self.batch_size)
-        anchors = criterion.vidb.anchors
-        # Jobs on several theories of one VIDB share the head.
-        fitted = _fit(
-            criterion.vidb, tuple(_definition(one.theory, one.value, criterion.theory) for one in anchors), features
-        )
+        fitted = _fit(criterion.vidb, criterion.theory, features)
         number = fitted.numbers.get((theory, value), NO_VALUE)
         # A value without anchors is judged by its definition and by what other values' anchors teach.
         definition = (
@@ -152,9 +148,14 @@ def _never_failed(theory: str, value: str, texts: npt.NDArray[np.object_], utili
     return TextUtilities(theory, value, texts, utility, np.full(len(texts), "", dtype=object))
 
 
+def _fit(vidb: Vidb, theory: Theory, features: FeatureMap) -> _Fitted:
+    # Jobs on several theories share a head where the theories define the values of the VIDB alike.
+    return _fit_to(vidb, tuple(_definition(anchors.theory, anchors.value, theory) for anchors in vidb.anchors), features)
+
+
 @lru_cache(maxsize=4)
-def _fit(vidb: Vidb, meanings: tuple[str, ...], features: FeatureMap) -> _Fitted:
-    definitions = features.definition_vectors(list(meanings))
+def _fit_to(vidb: Vidb, meanings: tuple[str, ...], features: FeatureMap) -> _Fitted:
+    definitions = features.definition_vectors(meanings)
     texts = np.concatenate([anchors.texts for anchors in vidb.anchors])
     sizes = [len(anchors) for anchors in vidb.anchors]
     rows = np.split(np.arange(len(texts)), np.cumsum(sizes)[:-1])
