@@ -51,12 +51,13 @@ _forks.set_forkserver_preload(
 
 
 def environment(cache: Path, **more: str) -> dict[str, str]:
-    """Return the environment of a command with a cache of its own, but for the vectors of all tests."""
-    cache.mkdir(parents=True, exist_ok=True)
-    vectors = Path(os.environ["VALUEFLOW_CACHE"], "vectors")
-    vectors.mkdir(parents=True, exist_ok=True)
-    if not (cache / vectors.name).exists():
-        (cache / vectors.name).symlink_to(vectors)
+    """Return the environment of a command with a cache of its own, but for vectors and unpacked models."""
+    for name in ("vectors", "models"):
+        shared = Path(os.environ["VALUEFLOW_CACHE"], name)
+        for folder in (shared, cache):
+            folder.mkdir(parents=True, exist_ok=True)
+        if not (cache / name).exists():
+            (cache / name).symlink_to(shared)
     kept = {key: entry for key, entry in os.environ.items() if not key.startswith(("WANDB_", "HYDRA_", "OPENAI_"))}
     return {**kept, "VALUEFLOW_CACHE": str(cache), **more}
 

@@ -38,7 +38,7 @@ def with_settings(engine: OpenvinoEngine, longest: int | None = None, **settings
     return OpenvinoEngine(model, engine._tokenizer, engine._ends, engine._pipeline, longest)
 
 
-QUESTIONS = [user(f"What is {n} plus {n}?" + " Think well." * (n * 7 % 40)) for n in range(20)]
+QUESTIONS = [user(f"What is {n} plus {n}?" + " Think well." * (n * 7 % 40)) for n in range(12)]
 
 
 @pytest.fixture(scope="module")
@@ -51,12 +51,12 @@ def engine() -> Iterator[OpenvinoEngine]:
 @needs_openvino
 @pytest.mark.slow
 def test_each_completion_comes_once_while_the_batch_is_under_way(engine: OpenvinoEngine) -> None:
-    completions, groups = answers_and_groups(engine, QUESTIONS, Sampling(max_tokens=15))
+    completions, groups = answers_and_groups(engine, QUESTIONS, Sampling(max_tokens=8))
     assert len(groups) > 1
     for completion in completions:
         assert completion.error == ""
-        assert 0 < completion.completion_tokens <= 15
-        assert completion.truncated == (completion.completion_tokens == 15)
+        assert 0 < completion.completion_tokens <= 8
+        assert completion.truncated == (completion.completion_tokens == 8)
         assert completion.logprobs is None
 
 
@@ -118,7 +118,7 @@ def test_prompts_are_the_tokens_of_transformers(engine: OpenvinoEngine) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("temperature", [0.0, 0.8])
 def test_answers_do_not_depend_on_company_or_order(engine: OpenvinoEngine, temperature: float) -> None:
-    asked, sampling = QUESTIONS[:10], Sampling(temperature, max_tokens=12)
+    asked, sampling = QUESTIONS[:6], Sampling(temperature, max_tokens=8)
     together = answers_of(engine, asked, sampling)
     assert [answers_of(engine, [conversation], sampling)[0] for conversation in asked] == together
     assert answers_of(engine, asked[::-1], sampling) == together[::-1]

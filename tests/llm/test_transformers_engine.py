@@ -552,13 +552,13 @@ def test_smollm2_says_the_same_in_batches_as_transformers_says_to_one_prompt_at_
     model = AutoModelForCausalLM.from_pretrained(folder)
     words = ["people", "care", "about", "honesty,", "12", "rivers;", "why", "does", "a", "café", "need", "fairness?"]
     rng = random.Random(1)
-    asked = [user(" ".join(rng.choices(words, k=round(1.25**j)))) for j in range(0, 24, 3)]
-    answers = answers_of(smollm2(16), asked, Sampling(max_tokens=20))
+    asked = [user(" ".join(rng.choices(words, k=round(1.25**j)))) for j in range(0, 24, 4)]
+    answers = answers_of(smollm2(16), asked, Sampling(max_tokens=12))
     for conversation, answer in zip(asked, answers, strict=True):
         prompt = tokenizer.apply_chat_template(
             list(conversation), add_generation_prompt=True, return_tensors="pt", return_dict=True
         )
-        tokens = model.generate(**prompt, max_new_tokens=20, do_sample=False)[0, prompt["input_ids"].shape[1] :]
+        tokens = model.generate(**prompt, max_new_tokens=12, do_sample=False)[0, prompt["input_ids"].shape[1] :]
         assert answer.text == tokenizer.decode(tokens, skip_special_tokens=True)
         assert answer.prompt_tokens == prompt["input_ids"].shape[1]
         assert answer.completion_tokens == len(tokens)
@@ -571,8 +571,8 @@ def test_smollm2_says_the_same_in_batches_as_transformers_says_to_one_prompt_at_
 def test_smollm2_says_the_same_alone_and_in_company(
     smollm2: Callable[[int], TransformersEngine], temperature: float
 ) -> None:
-    asked = [user("Why? " * n + "Name one virtue.") for n in (0, 2, 8, 21, 55)]
-    sampling = Sampling(temperature=temperature, max_tokens=12)
+    asked = [user("Why? " * n + "Name one virtue.") for n in (0, 2, 8, 34)]
+    sampling = Sampling(temperature=temperature, max_tokens=8)
     engine = smollm2(16)
     alone = [answers_of(engine, [conversation], sampling)[0] for conversation in asked]
     assert answers_of(engine, asked, sampling) == alone
@@ -610,8 +610,8 @@ def test_smollm2_held_to_permutations_gives_only_those_alone_and_in_company(
 ) -> None:
     together, alone = smollm2(16), smollm2(1)
     free = answers_of(together, judged(8, 2), Sampling(temperature, 12))
-    for k in (3, 6, 8):
-        asked = judged(k, 3)
+    for k in (3, 8):
+        asked = judged(k, 2)
         sampling = Sampling(temperature, constraint=permutation_constraint(k))
         answers = answers_of(together, asked, sampling)
         assert {answer.text for answer in answers} <= PERMUTATIONS[k]
