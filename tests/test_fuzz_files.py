@@ -78,7 +78,7 @@ def check_relevance(path: Path) -> None:
 
 
 def check_decisions(path: Path) -> None:
-    decisions, undecided = read_decisions(str(path), PVQ, ["a", "b\r\nb"])
+    decisions, undecided = read_decisions(str(path), PVQ, ["a", "b\r\nb"], [1, 2])
     rows = rows_of(path)
     assert undecided == sum(not row["decision"].strip() for row in rows)
     for text, decision in decisions.items():
