@@ -86,6 +86,12 @@ def open_content(path: Path, what: str) -> Iterator[io.BufferedReader]:
         raise InputError(f"{what}: {path} cannot be read: {error.strerror or error}") from error
 
 
+def is_packed(path: Path) -> bool:
+    """Return whether a file is compressed by gzip, whatever its name says."""
+    with open(path, "rb") as file:
+        return file.read(2) == GZIP
+
+
 def text_of(content: io.BufferedReader, path: Path, what: str) -> IO[str]:
     r"""Return a file's bytes as text: UTF-8, UTF-16 with its mark, or Windows-1252 where that is certain.
 
