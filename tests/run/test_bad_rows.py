@@ -110,6 +110,11 @@ def test_written_conversations_without_the_speaker_are_skipped() -> None:
     assert bad.skipped[0]["row"] == 2
 
 
+def test_rows_that_are_skipped_still_say_what_commas_are() -> None:
+    left = BadRows("skip").left(pd.DataFrame({"n": ["12,5", "1,234", "x"]}), "file", numbers=LIMITS)
+    assert number_column(left, "n", "file", lowest=-10, highest=10).tolist() == [1.234]
+
+
 def test_rows_keep_their_numbers_when_others_are_skipped_twice() -> None:
     bad = BadRows("skip")
     left = bad.left(table(), "file", texts=["t"])

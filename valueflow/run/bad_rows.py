@@ -73,7 +73,7 @@ class BadRows:
         import numpy as np
         import pandas as pd
 
-        from valueflow.run.tables import ROW, as_numbers, prose_faults, row_number
+        from valueflow.run.tables import ROW, as_numbers, prose_faults, row_number, with_decimal_points
 
         bad = np.zeros(len(frame), dtype=bool)
         for column in texts:
@@ -84,6 +84,8 @@ class BadRows:
                     self.skip(where, row_number(frame, place), column, fault, frame[column].iloc[place])
                     bad[place] = True
         for column, (lowest, highest) in (numbers or {}).items():
+            # All rows together say whether commas are decimal points, also to the checks that see only those left.
+            frame = frame.assign(**{column: with_decimal_points(frame[column])})
             found = as_numbers(frame[column])
             found = np.where(np.isfinite(found), found, np.nan)
             beyond = (found < lowest) | (found > highest)

@@ -1,7 +1,14 @@
 """Tables that users give: found out, read and checked, whatever file they come in."""
 
 from valueflow.run.tables.cells import ROW, Speaker, as_texts, prose, prose_faults, text_of_parts
-from valueflow.run.tables.columns import as_numbers, number_column, rename_columns, row_number, text_column
+from valueflow.run.tables.columns import (
+    as_numbers,
+    number_column,
+    rename_columns,
+    row_number,
+    text_column,
+    with_decimal_points,
+)
 from valueflow.run.tables.content import STANDARD_INPUT, check_there, is_packed
 from valueflow.run.tables.delimited import column_names
 from valueflow.run.tables.hub import HUGGING_FACE
@@ -29,4 +36,5 @@ __all__ = [
     "table_kind",
     "text_column",
     "text_of_parts",
+    "with_decimal_points",
 ]
