@@ -122,11 +122,11 @@ def test_a_list_of_folders_python_and_any_order_of_rows_give_the_same(work: Path
 
 
 def test_folders_of_any_name(work: Path, phi: Path, qwen: Path) -> None:
-    one, other = work.parent / "a, b=${c}", work.parent / 'it\'s ["x"]'
-    phi.rename(one)
+    one, other = "-a, b=${c}", work.parent / 'it\'s ["x"]'
+    phi.rename(work / one)
     qwen.rename(other)
     succeeded(run(work, one, other, "hydra.run.dir=out"))
-    assert summary_in(work / "out")["folders"] == [str(one), str(other)]
+    assert summary_in(work / "out")["folders"] == [one, str(other)]
 
 
 def test_an_unsteered_job_is_the_reference(phi: Path, tmp_path: Path) -> None:
@@ -240,6 +240,20 @@ def test_ratings_move_the_means_and_leave_differences(work: Path, tmp_path: Path
     }
     assert "1 of 202 ratings are of responses that no job has" in done.stdout
     assert "with ratings" in done.stdout
+
+
+def test_bad_ratings_are_skipped_and_a_blank_column_is_none(phi: Path, tmp_path: Path) -> None:
+    ratings = rated(phi, 1, 20, bias=0).assign(query="").astype({"rating": object})
+    ratings.loc[3, "rating"], ratings.loc[5, "rating"], ratings.loc[7, "response"] = 11, "high", " "
+    write_csv(ratings, tmp_path / "ratings.csv")
+    means = {}
+    for policy, skipped in (("skip", 3), ("clamp", 2)):
+        found = compare([phi], human=tmp_path / "ratings.csv", on_bad_row=policy, output_dir=tmp_path / policy)
+        means[policy] = found.means.set_index("folder").loc[str(phi / "0"), "human_mean"]
+        assert found.summary["bad_rows"]["skipped"] == skipped
+        assert found.summary["human"]["ratings"] == 20 - skipped
+        assert sorted(pd.read_csv(tmp_path / policy / "skipped.csv")["row"]) == [4, 6, 8][-skipped:]
+    assert means["clamp"] > means["skip"]
 
 
 @pytest.mark.parametrize(

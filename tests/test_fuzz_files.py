@@ -56,6 +56,11 @@ def read_strictly(text: str, delimiter: str) -> list[list[str]]:
     return lines
 
 
+def number(cell: str) -> float:
+    """Return what a reader may take a cell for, if it takes it for a number: a comma can only be a decimal point."""
+    return float(cell.replace(",", "."))
+
+
 def told(error: InputError) -> None:
     assert len(str(error).splitlines()) == 1
     assert len(str(error)) <= 600
@@ -72,13 +77,13 @@ def check_relevance(path: Path) -> None:
     items = [SurveyQuestion(question, ("Yes",), "SEX_Male", (1.0,)) for question in ("a", "b")]
     found = read_relevance(path, items)
     for item, score in zip(items, found, strict=True):
-        scores = [float(row["top_score"]) for row in rows_of(path) if row["question"].strip() == item.question]
+        scores = [number(row["top_score"]) for row in rows_of(path) if row["question"].strip() == item.question]
         assert scores
         assert set(scores) == {score}
 
 
 def check_decisions(path: Path) -> None:
-    decisions, undecided = read_decisions(str(path), PVQ, ["a", "b\r\nb"])
+    decisions, undecided = read_decisions(str(path), PVQ, ["a", "b\r\nb"], [1, 2])
     rows = rows_of(path)
     assert undecided == sum(not row["decision"].strip() for row in rows)
     for text, decision in decisions.items():
@@ -94,7 +99,7 @@ def check_reviewed(path: Path) -> None:
     rows = rows_of(path)
     for number, rating in enumerate(found.rating):
         own = [
-            float(row["human_rating"])
+            number(row["human_rating"])
             for row in rows
             if row["human_rating"].strip()
             and (row["id"].strip() == ids[number] or row.get("text", "").split() == names[number].split())

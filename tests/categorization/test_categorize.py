@@ -367,6 +367,25 @@ def test_a_review_that_a_spreadsheet_saved_counts(tmp_path: Path) -> None:
     assert result.unplaced[["text", "decided_by"]].to_numpy().tolist() == [[texts[1], "people"]]
 
 
+def test_rows_are_numbered_as_the_file_does(tmp_path: Path) -> None:
+    file = tmp_path / "t.csv"
+    file.write_text('text,note\n,\n"",left out\na,1\nb,2\na,3\n')
+    decided = reviewed(tmp_path, row=["4"], text=["B"], decision=["none"])
+    result = categorize(
+        theory="pvq",
+        panel=panel(*judges(toward(*HEDONISM))),
+        input=file,
+        on_bad_row="skip",
+        reviewed=decided,
+        cache="off",
+        progress=False,
+        output_dir=tmp_path / "out",
+    )
+    assert {*result.votes["row"]} == {3}
+    assert result.unplaced[["row", "text"]].to_numpy().tolist() == [[4, "b"]]
+    assert pd.read_csv(tmp_path / "out" / "skipped.csv")["row"].tolist() == [2]
+
+
 def test_the_row_of_another_text_decides_nothing(tmp_path: Path) -> None:
     file = reviewed(tmp_path, row=["2"], text=["something else"], decision=["power"])
     with pytest.raises(InputError, match="row 1: the text 'something else' is not among those of the input"):

@@ -1,6 +1,7 @@
 """Files of texts, read in pieces: what is given out, and what is refused as `read_table` would."""
 
 import gzip
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -177,12 +178,13 @@ def test_a_file_that_changes_between_two_readings(tmp_path: Path) -> None:
         next(file.chunks())
 
 
-@pytest.mark.parametrize("name", ["t.jsonl", "t.json.gz", "t.parquet.gz", "t.tsv", "t.csv.gz"])
+@pytest.mark.parametrize("name", ["t.jsonl", "t.json.gz", "t.parquet.gz", "t.gz.parquet", "t.tsv", "t.csv.gz"])
 def test_files_of_every_kind_give_the_same_chunks(tmp_path: Path, name: str) -> None:
     frame = pd.DataFrame({"text": [f"text {number}" for number in range(5)], "theory": "pvq"})
     path = tmp_path / name
     if ".parquet" in name:
-        path.write_bytes(gzip.compress(frame.to_parquet()))
+        # What the name says does not matter, nor do blanks around names.
+        path.write_bytes(gzip.compress(frame.rename(columns={"text": " text "}).to_parquet()))
     elif ".json" in name:
         frame.to_json(path, orient="records", lines=".jsonl" in name, compression="infer")
     else:
@@ -197,6 +199,30 @@ def test_rows_without_a_text_are_skipped_once_however_often_the_file_is_read(tmp
     for _ in range(2):
         assert [chunk.rows for chunk in file.chunks()] == [[1, 4]]
     assert [row["row"] for row in bad.skipped] == [2]
+
+
+def test_columns_of_parquet_have_no_blanks_around_their_names(tmp_path: Path) -> None:
+    frame = pd.DataFrame({" text": ["a", "b"], "theory ": ["pvq", "mft"], "n": [1, 2]})
+    frame.to_parquet(tmp_path / "t.parquet")
+    assert read(tmp_path / "t.parquet", theory=None) == [(1, "pvq", "a"), (2, "mft", "b")]
+    traded = read(tmp_path / "t.parquet", columns={"theory": "n", "text": "theory"}, theory=None)
+    assert traded == [(1, "1", "pvq"), (2, "2", "mft")]
+    frame.assign(text="c").to_parquet(tmp_path / "twice.parquet")
+    assert "column 'text' appears twice" in fault(tmp_path / "twice.parquet")
+
+
+def test_cells_that_are_no_text_are_skipped_once(tmp_path: Path) -> None:
+    said = {"role": "assistant", "content": "I share."}
+    rows = [{"text": [said]}, {"text": [{**said, "role": "user"}]}, {"text": "plain"}, {"text": 7}, {"text": "\ud800"}]
+    (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert "row 2, column 'text': its chat messages hold no text of the assistant" in fault(tmp_path / "t.jsonl")
+    bad = BadRows("skip")
+    file = TextFile(tmp_path / "t.jsonl", {}, "pvq", 2, bad)
+    for _ in range(2):
+        chunks = list(file.chunks())
+        assert [chunk.rows for chunk in chunks] == [[1, 3]]
+        assert chunks[0].texts == ["I share.", "plain"]
+    assert [(row["row"], row["cell"]) for row in bad.skipped][1:] == [(4, "7"), (5, "\\ud800")]
 
 
 def test_a_column_of_that_name_may_be_something_else(tmp_path: Path) -> None:

@@ -222,6 +222,22 @@ def test_a_letter_with_a_sign_is_its_option_whatever_follows(options: list[str],
         assert read_option(form.format(LETTERS[option], options[option]), options) == option, form
 
 
+@pytest.mark.parametrize(
+    ("answer", "options", "index"),
+    [
+        ("A. A", ("A",), 0),
+        ("(A) B.", ("B", "A"), 0),
+        ("A. B", ("Yes", "No"), None),
+        ("- - yes", ("- - yes", "no"), 0),
+        ("- yes", ("- yes", "no"), 0),
+        ("- 5", ("5", "- 5"), 1),
+        ("- no", ("- yes", "no"), 1),
+    ],
+)
+def test_options_that_look_like_letters_or_bullets(answer: str, options: tuple[str, ...], index: int | None) -> None:
+    assert read_option(answer, options) == index
+
+
 @settings(max_examples=30)
 @given(OPTIONS, st.sampled_from(["{}.", "{}", "({})", "{}. Yes", "Answer: {}"]))
 def test_letters_beyond_the_options_are_none(options: list[str], form: str) -> None:

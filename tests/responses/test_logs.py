@@ -3,9 +3,11 @@
 import gzip
 import json
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from valueflow.responses import load_responses
@@ -63,6 +65,31 @@ EXPECTED = [
 def test_a_log_of_inspect(tmp_path: Path, header: str) -> None:
     frame, _ = load_responses(str(packed(tmp_path / "log.eval", SAMPLES[::-1], header)), {})
     assert frame.to_dict("records") == EXPECTED
+
+
+def zstandard(path: Path, *, damaged: bool = False) -> Path:
+    """Pack a log again by Zstandard, as newer versions of Inspect write it; zipfile can only store, so it is told."""
+    with zipfile.ZipFile(packed(path.with_suffix(".zip"), SAMPLES)) as plain:
+        members = {name: plain.read(name) for name in plain.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in members.items():
+            by_zstandard = pa.compress(content, codec="zstd", asbytes=True)
+            archive.writestr(name, by_zstandard)
+            member = archive.getinfo(name)
+            member.compress_type, member.file_size = 93, len(content)
+            member.CRC = zlib.crc32(b"other" if damaged else content)
+    return path
+
+
+def test_a_log_packed_by_zstandard(tmp_path: Path) -> None:
+    frame, _ = load_responses(str(zstandard(tmp_path / "log.eval")), {})
+    assert frame.sort_values("query", ascending=False).to_dict("records") == EXPECTED
+    with pytest.raises(InputError, match=r"the log .*bad\.eval is damaged"):
+        load_responses(str(zstandard(tmp_path / "bad.eval", damaged=True)), {})
+    cut = tmp_path / "cut.eval"
+    cut.write_bytes((tmp_path / "log.eval").read_bytes().replace(b"\x28\xb5\x2f\xfd", b"\x00\x00\x00\x00"))
+    with pytest.raises(InputError, match=r"the log .*cut\.eval is damaged"):
+        load_responses(str(cut), {})
 
 
 def test_a_log_of_inspect_as_json(tmp_path: Path) -> None:

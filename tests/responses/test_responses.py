@@ -1,5 +1,6 @@
 """Reading and filtering responses."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -273,6 +274,24 @@ def test_rows_without_a_response_are_skipped_and_listed(tmp_path: Path) -> None:
     assert read["response"].tolist() == ["a", "b"]
     assert read.index.tolist() == [0, 1]
     assert [(row["row"], row["column"]) for row in bad.skipped] == [(3, "response")]
+
+
+def test_rows_whose_conversations_lack_a_speaker_are_skipped_and_listed(tmp_path: Path) -> None:
+    asked, said = {"role": "user", "content": "How?"}, {"role": "assistant", "content": "I share."}
+    rows = [[asked], [asked, said], [said], [{**said, "content": "<think>Hm."}]]
+    path = tmp_path / "r.jsonl"
+    path.write_text("".join(json.dumps({"query": row, "response": row}) + "\n" for row in rows[:3]))
+    with pytest.raises(InputError, match="row 1, column 'response': its chat messages hold no text of the assistant"):
+        load_responses(str(path), {})
+    bad = BadRows("skip")
+    read, _ = load_responses(str(path), {}, bad)
+    assert read[["query", "response"]].to_numpy().tolist() == [["How?", "I share."]]
+    assert [(row["row"], row["column"]) for row in bad.skipped] == [(1, "response"), (3, "query")]
+    # A row that is left out for its thoughts has the number of the file, too.
+    path.write_text("".join(json.dumps({"query": "q", "response": row}) + "\n" for row in rows))
+    bad = BadRows("skip")
+    assert load_responses(str(path), {}, bad)[0]["response"].tolist() == ["I share.", "I share."]
+    assert [row["row"] for row in bad.skipped] == [1, 4]
 
 
 def test_a_dataset_of_the_hub_is_a_table_too(tmp_path: Path) -> None:

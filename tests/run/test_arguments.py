@@ -47,6 +47,16 @@ def test_a_folder_whose_name_looks_like_an_override_is_a_folder(work: Path) -> N
     assert with_positional(["intensity=2", "seed=1"], "folders") == ["seed=1", 'folders=["intensity=2"]']
 
 
+def test_a_folder_whose_name_begins_with_a_dash_is_a_folder_but_for_flags(work: Path) -> None:
+    for name in ("-old", "--old=1", "-m"):
+        (work / name).mkdir()
+    given = with_positional(["-old", "new", "-m", "--old=1"], "folders")
+    assert given == ["-m", 'folders=["-old","new","--old=1"]']
+    check_flags(given)
+    with pytest.raises(InputError, match="-old is no flag"):
+        check_flags(["-old"])
+
+
 def test_both_ways_at_once_are_refused() -> None:
     with pytest.raises(InputError, match=r"folders are given twice: as folders=\.\.\. and as 'b'"):
         with_positional(["folders=[a]", "b"], "folders")

@@ -1,5 +1,6 @@
 """Rows that cannot be used: refused, skipped and listed, or clamped."""
 
+import json
 import math
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from valueflow.run import BadRows, InputError, number_column, text_column
+from valueflow.run import BadRows, InputError, number_column, prose, row_number, text_column
 
 LIMITS = {"n": (-10.0, 10.0)}
 
@@ -60,11 +61,12 @@ def test_what_is_left_passes_the_checks_and_nothing_is_lost(rows: list[tuple[Any
     if len(left):
         text_column(left, "t", "file")
         number_column(left, "n", "file", lowest=-10, highest=10)
-    good = [row for row in range(len(frame)) if _passes(frame.iloc[[row]])]
+    good = [row + 1 for row in range(len(frame)) if _passes(frame.iloc[[row]])]
+    numbers = [row_number(left, place) for place in range(len(left))]
     if policy == "skip":
-        assert left.index.tolist() == good
+        assert numbers == good
     else:
-        assert {*good} <= {*left.index}
+        assert {*good} <= {*numbers}
 
 
 def _passes(row: pd.DataFrame) -> bool:
@@ -74,6 +76,51 @@ def _passes(row: pd.DataFrame) -> bool:
     except InputError:
         return False
     return True
+
+
+CHAT = [{"role": "user", "content": "How?"}, {"role": "assistant", "content": "I share."}]
+SILENT = [{"role": "user", "content": "How?"}]
+
+
+def test_cells_that_are_no_text_are_skipped_where_prose_is_wanted(caplog: pytest.LogCaptureFixture) -> None:
+    cells = ["a", CHAT, SILENT, {"x": 1}, 4, b"b", "half \ud800", None, ""]
+    frame = pd.DataFrame({"t": pd.Series(cells, dtype=object), "u": pd.Series(cells[::-1], dtype=object)})
+    bad = BadRows("skip")
+    left = bad.left(frame, "file", texts=["t"], prose={"t": "assistant"})
+    assert text_column(left, "t", "file").tolist() == ["a", "I share."]
+    assert [(entry["row"], entry["reason"]) for entry in bad.skipped] == [
+        (8, "the text is missing"),
+        (9, "the text is missing"),
+        (3, "its chat messages hold no text of the assistant"),
+        (4, "holds a struct (x), not a text"),
+        (5, "holds the number 4, not a text"),
+        (6, "holds bytes, not a text"),
+        (7, "half a character; mend it first"),
+    ]
+    # A column that may be blank is none the less no place for structs; the user has spoken in all conversations.
+    left = BadRows("skip").left(frame, "file", prose={"u": "user"})
+    assert prose(left["u"], "file", "user").tolist() == ["", None, "How?", "How?", "a"]
+
+
+def test_written_conversations_without_the_speaker_are_skipped() -> None:
+    frame = pd.DataFrame({"t": [json.dumps(CHAT), json.dumps(SILENT), ""]})
+    bad = BadRows("skip")
+    left = bad.left(frame, "file", prose={"t": "assistant"})
+    assert prose(left["t"], "file", "assistant").tolist() == ["I share.", ""]
+    assert bad.skipped[0]["row"] == 2
+
+
+def test_rows_that_are_skipped_still_say_what_commas_are() -> None:
+    left = BadRows("skip").left(pd.DataFrame({"n": ["12,5", "1,234", "x"]}), "file", numbers=LIMITS)
+    assert number_column(left, "n", "file", lowest=-10, highest=10).tolist() == [1.234]
+
+
+def test_rows_keep_their_numbers_when_others_are_skipped_twice() -> None:
+    bad = BadRows("skip")
+    left = bad.left(table(), "file", texts=["t"])
+    assert [row_number(left, place) for place in range(len(left))] == [1, 3, 4, 6]
+    bad.left(left, "file", numbers=LIMITS)
+    assert [entry["row"] for entry in bad.skipped] == [2, 5, 3, 4]
 
 
 def test_rows_keep_the_numbers_of_their_file() -> None:

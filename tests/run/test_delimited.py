@@ -136,6 +136,52 @@ def test_windows_1252_is_read_where_that_is_certain(tmp_path: Path, caplog: pyte
     assert "it is read as Windows-1252" in caplog.text
 
 
+WESTERN = {
+    "French": "\u00ab J\u2019ai tr\u00e8s peur, m\u00eame l\u00e0 o\u00f9 les autres sont avec nous.\u00a0\u00bb dit "
+    "sa s\u0153ur, mais elle est na\u00efve.",
+    "Spanish": "\u00bfQu\u00e9 har\u00e1s ma\u00f1ana con los ni\u00f1os del se\u00f1or? "
+    "\u00a1Nada! Por eso voy una vez al a\u00f1o.",
+    "both": "\u00c0 la m\u00e8re des enfants qui sont dans une \u00e9cole: pour elle.\n"
+    "Los ni\u00f1os del a\u00f1o, pero una y con.",
+}
+
+
+@pytest.mark.parametrize("language", WESTERN)
+def test_french_and_spanish_are_read_in_their_code_page(tmp_path: Path, language: str) -> None:
+    text = WESTERN[language]
+    path = write(tmp_path, f'text\n"{text}"\n'.encode("cp1252"))
+    assert read_table(path, "input")["text"].tolist() == [text]
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("Tr\u00e8s bien", "cp1252"),  # too few words
+        ("It is na\u00efve of them all to say that they were there.", "cp1252"),
+        ("N\u00e3o sei; a m\u00e3e dos meninos n\u00e3o veio com eles para casa.", "cp1252"),
+        (
+            "\u010clovek ne more re\u010di, da je les v hi\u0161i; \u010de je les mo\u010dan, je tudi les te\u017eak.",
+            "cp1250",
+        ),
+        (
+            "Mo\u017ee by\u0107, \u017ce nie chc\u0119 ju\u017c i\u015b\u0107 do domu, bo jest p\u00f3\u017ano.",
+            "cp1250",
+        ),
+        (
+            "A f\u0171, a b\u0171n \u00e9s a m\u0171 mind az \u00f6v\u00e9k, de a m\u0171v\u00e9sz nem volt ott.",
+            "cp1250",
+        ),
+        (
+            "J\u2019ai tr\u00e8s peur, m\u00eame l\u00e0 o\u00f9 les autres sont avec nous, mais elle est l\u00e0.",
+            "mac_roman",
+        ),
+        ("Elle est tr\u00e8s loin des autres qui sont avec nous, m\u00eame dans les r\u00eaves.", "cp850"),
+    ],
+)
+def test_letters_that_may_be_others_are_refused(tmp_path: Path, text: str, encoding: str) -> None:
+    assert "is not UTF-8" in fault(write(tmp_path, f'text\n"{text}"\n'.encode(encoding)))
+
+
 @pytest.mark.parametrize("encoding", ["cp1250", "cp1251", "cp1253", "mac_roman", "gbk", "shift_jis", "koi8_r", "big5"])
 def test_text_of_another_code_page_is_never_taken_for_it(tmp_path: Path, encoding: str) -> None:
     words = {
@@ -172,7 +218,8 @@ def test_no_text_is_read_as_a_strict_reader_would_not(tmp_path: Path, text: str)
             rows = strict_rows(header_on, delimiter, spaced=spaced)
             if rows:
                 header = [name.strip() or f"Unnamed: {place}" for place, name in enumerate(rows[0])]
-                cells = [row for row in rows[1:] if any(cell.strip() for cell in row) or len(header) == 1]
+                # Delimiters alone are no row, however many there are.
+                cells = [row for row in rows[1:] if any(map(str.strip, row)) or len(header) == len(row) == 1]
                 candidates.append((header, [row for row in cells if row != [""] or len(header) > 1]))
     found = read.to_numpy().tolist()
     found = [row for row in found if row != [""] or len(read.columns) > 1]

@@ -130,7 +130,28 @@ def test_numbers_are_read_from_texts_and_numbers_alike(numbers: list[float]) -> 
         np.testing.assert_allclose(column, numbers, rtol=1e-15)
 
 
-@pytest.mark.parametrize("cell", ["10.0001", "-11", "nan", "inf", "-inf", "", "high", "1,5", None, "1\n2"])
+@pytest.mark.parametrize(
+    ("cells", "numbers"),
+    [
+        (["7,5", "-3,25", "2", " 0,125 "], [7.5, -3.25, 2, 0.125]),
+        (["1,234", "9,5"], [1.234, 9.5]),
+        ([1, "2,5"], [1, 2.5]),
+        (["25,0e-1", "1"], [2.5, 1]),
+    ],
+)
+def test_decimal_commas_are_read_where_they_can_be_nothing_else(cells: list[object], numbers: list[float]) -> None:
+    table = pd.DataFrame({"n": pd.Series(cells, dtype=object)})
+    assert number_column(table, "n", "file", lowest=-10, highest=10).tolist() == numbers
+
+
+@pytest.mark.parametrize("cells", [["1,234", "2"], ["7,5", "2.5"], ["1,000,000", "7,5"], ["7,5", 2.5]])
+def test_commas_that_may_be_something_else_are_refused(cells: list[object]) -> None:
+    table = pd.DataFrame({"n": pd.Series(cells, dtype=object)})
+    with pytest.raises(InputError, match="file, row 1, column 'n': .* is not a number in .-10, 10"):
+        number_column(table, "n", "file", lowest=-10, highest=10)
+
+
+@pytest.mark.parametrize("cell", ["10.0001", "-11", "nan", "inf", "-inf", "", "high", "1,500", None, "1\n2"])
 def test_what_is_no_number_of_the_range_is_told_with_its_row(cell: object) -> None:
     with pytest.raises(InputError, match="file, row 2, column 'n': .* is not a number in .-10, 10") as caught:
         number_column(pd.DataFrame({"n": ["1", cell]}), "n", "file", lowest=-10, highest=10)

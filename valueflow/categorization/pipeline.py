@@ -25,7 +25,7 @@ from valueflow.categorization.review import Decision, read_decisions
 from valueflow.categorization.settings import CategorizationSettings
 from valueflow.categorization.tables import direction_table, paths_of, review_table, votes_table
 from valueflow.llm import cache_state
-from valueflow.run import InputError, Run, SweepView, Task, read_table, rename_columns, text_column
+from valueflow.run import InputError, Run, SweepView, Task, read_table, rename_columns, row_number, text_column
 from valueflow.theory import DIRECTIONS, NEUTRAL, SUPPORT, Theory, columns_of_paths
 from valueflow.voting import NO_WINNER, count_votes, winners
 
@@ -66,14 +66,14 @@ def categorize(*, output_dir: str | Path | None = None, **settings: Any) -> Cate
 def _categorize(settings: CategorizationSettings, run: Run) -> Categorization:
     theory, panel = settings.theory, settings.panel
     with run.stage("load"):
-        given = _read_texts(settings, run)
+        given, in_file = _read_texts(settings, run)
         # Equal texts meet equal questions, so each different one is asked about once.
         places, texts = pd.factorize(given)
-        rows = np.unique(places, return_index=True)[1] + 1
+        rows = in_file[np.unique(places, return_index=True)[1]]
         decided: dict[str, Decision] = {}
         undecided = 0
         if settings.reviewed is not None:
-            decided, undecided = read_decisions(settings.reviewed, theory, given.tolist())
+            decided, undecided = read_decisions(settings.reviewed, theory, given.tolist(), in_file.tolist())
     questions = Questions(settings, texts)
     with run.stage("vote"):
         numbers = np.flatnonzero([text not in decided for text in texts])
@@ -97,7 +97,7 @@ def _categorize(settings: CategorizationSettings, run: Run) -> Categorization:
         directions[left] = SUPPORT
     every = pd.DataFrame(
         {
-            "row": np.arange(1, len(given) + 1),
+            "row": in_file,
             "text": given,
             "theory": theory.name,
             **columns_of_paths([paths[number] for number in places], theory.depth),
@@ -158,15 +158,17 @@ class _Placed:
     decided_by: npt.NDArray[np.object_]
 
 
-def _read_texts(settings: CategorizationSettings, run: Run) -> npt.NDArray[np.object_]:
+def _read_texts(settings: CategorizationSettings, run: Run) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.int64]]:
+    """Return the texts, and the number of each one's row in the file."""
     source = settings.input
     where = "input" if isinstance(source, pd.DataFrame) else f"input: {source}"
     frame = source if isinstance(source, pd.DataFrame) else read_table(source, "input")
     frame = rename_columns(frame, settings.input_columns, ("text",), where).iloc[: settings.limit]
-    frame = run.bad_rows.left(frame, where, texts=["text"])
+    frame = run.bad_rows.left(frame, where, texts=["text"], prose={"text": "assistant"})
     if frame.empty and run.bad_rows.skipped:
         raise InputError(f"{where}: no row has a text")
-    return text_column(frame, "text", where)
+    rows = np.array([row_number(frame, place) for place in range(len(frame))], dtype=np.int64)
+    return text_column(frame, "text", where), rows
 
 
 def _placed(

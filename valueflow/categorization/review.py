@@ -41,7 +41,9 @@ class Decision:
     direction: str
 
 
-def read_decisions(file: str, theory: Theory, texts: Sequence[str]) -> tuple[dict[str, Decision], int]:
+def read_decisions(
+    file: str, theory: Theory, texts: Sequence[str], rows: Sequence[int]
+) -> tuple[dict[str, Decision], int]:
     """Read a review file that people have filled in.
 
     A spreadsheet changes line breaks and more in the texts. So where a text is none of the run's, it may be one whose
@@ -57,6 +59,8 @@ def read_decisions(file: str, theory: Theory, texts: Sequence[str]) -> tuple[dic
         Whose nodes are meant.
     texts
         All texts of the run, in the order of the input's rows.
+    rows
+        The number of each one's row in the input, from 1.
 
     Returns
     -------
@@ -76,13 +80,15 @@ def read_decisions(file: str, theory: Theory, texts: Sequence[str]) -> tuple[dic
     columns.append(as_texts(frame["direction"], where) if "direction" in frame else np.full(len(frame), "", object))
     columns.append(as_texts(frame["row"], where) if "row" in frame else np.full(len(frame), "", object))
     index = TextIndex(texts)
+    places = {str(row): place for place, row in enumerate(rows)}
     decisions: dict[str, Decision] = {}
     undecided = 0
     for place, (given, decided, direction, named) in enumerate(zip(*columns, strict=True)):
         row = row_number(frame, place)
         number = index.find(given)
-        if number is None and named.strip().isdecimal() and 0 < int(named) <= len(texts):
-            number = int(named) - 1 if index.may_be(given, int(named) - 1) else None
+        beside = places.get(named.strip())
+        if number is None and beside is not None and index.may_be(given, beside):
+            number = beside
         if number is None:
             raise InputError(f"{where}, row {row}: the text '{shorten(given)}' is not among those of the input")
         text = texts[number]

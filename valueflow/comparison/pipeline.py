@@ -68,7 +68,9 @@ def _compare(settings: ComparisonSettings, run: Run) -> Comparison:
         found = read_jobs(settings.folders)
         jobs = found.compared
         _check_enough(found, settings.folders)
-        ratings = None if settings.human is None else read_ratings(settings.human, settings.human_columns, jobs)
+        ratings = None
+        if settings.human is not None:
+            ratings = read_ratings(settings.human, settings.human_columns, jobs, run.bad_rows)
     with run.stage("compare"):
         _check_reference(jobs, settings.reference)
         questions = ask(jobs, settings.reference, settings.pairs)

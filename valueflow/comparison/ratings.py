@@ -9,7 +9,16 @@ import numpy.typing as npt
 import pandas as pd
 
 from valueflow.comparison.jobs import Job, folded
-from valueflow.run import InputError, TextIndex, as_texts, number_column, read_table, rename_columns, text_column
+from valueflow.run import (
+    BadRows,
+    InputError,
+    TextIndex,
+    as_texts,
+    number_column,
+    read_table,
+    rename_columns,
+    text_column,
+)
 from valueflow.vidb import HIGHEST_INTENSITY, LOWEST_INTENSITY
 
 COLUMNS = ("response", "rating", "query", "value")
@@ -38,26 +47,36 @@ class Ratings:
     repeated: int
 
 
-def read_ratings(file: str, columns: Mapping[str, str], jobs: Sequence[Job]) -> Ratings:
+def read_ratings(
+    file: str, columns: Mapping[str, str], jobs: Sequence[Job], bad_rows: BadRows | None = None
+) -> Ratings:
     """Read people's ratings and give them to the responses of the jobs.
 
     Parameters
     ----------
     file
-        CSV or Parquet with `response`, `rating` in [-10, 10] and, where present, `query` and `value`. Several ratings
-        of a response count by their mean.
+        A table with `response`, `rating` in [-10, 10] and, where present, `query` and `value`; a column that is blank
+        in every row is as good as none. Several ratings of a response count by their mean.
     columns
         Our column name: the file's.
     jobs
         Whose responses are meant.
+    bad_rows
+        What becomes of rows without a response, without a rating, or with one beyond the scale.
 
     Raises
     ------
     InputError
-        A column is missing, a rating is out of range, or jobs measure several values and no column says which is
-        rated.
+        A column is missing, a rating is out of range, no row can be used, or jobs measure several values and no column
+        says which is rated.
     """
     frame = rename_columns(read_table(file, "human"), columns, ("response", "rating"), file)
+    limits = {"rating": (LOWEST_INTENSITY, HIGHEST_INTENSITY)}
+    frame = (bad_rows or BadRows()).left(
+        frame, file, texts=["response"], prose={"response": "assistant"}, numbers=limits
+    )
+    if frame.empty:
+        raise InputError(f"{file}: no row has a response and a rating")
     given = pd.DataFrame(
         {
             "response": _known(text_column(frame, "response", file), jobs, "response"),
@@ -66,8 +85,8 @@ def read_ratings(file: str, columns: Mapping[str, str], jobs: Sequence[Job]) -> 
     )
     keys = ["response"]
     for column in ("query", "value"):
-        if column in frame:
-            texts = as_texts(frame[column], file)
+        texts = as_texts(frame[column], file) if column in frame else np.empty(0, dtype=object)
+        if any(text.strip() for text in texts):
             given[column] = _known(texts, jobs, column) if column == "query" else texts
             keys.append(column)
     values = sorted({job.label for job in jobs})

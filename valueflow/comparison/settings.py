@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from valueflow.comparison.ratings import COLUMNS
-from valueflow.run import Intensity, Seed, Settings, known_columns
+from valueflow.run import BadRowPolicy, Intensity, Seed, Settings, known_columns
 
 
 def _as_list(given: object) -> object:
@@ -22,5 +22,6 @@ class ComparisonSettings(Settings):
     pairs: Literal["reference", "all"]
     human: str | None
     human_columns: Annotated[dict[str, str], known_columns(*COLUMNS)]
+    on_bad_row: BadRowPolicy
     permutations: Annotated[int, Field(ge=99, le=1_000_000, strict=True)]
     seed: Seed

@@ -4,6 +4,7 @@ import hashlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,9 @@ NEUTRAL_MARKS = ("neutral", "unrelated")
 ID, HUMAN_RATING = "id", "human_rating"
 
 _MAX_LISTED = 5
+
+_PROSE: dict[str, Literal["assistant"]] = {"text": "assistant"}
+"""Whose words count where a text is a list of chat messages."""
 
 _log = logging.getLogger(__name__)
 
@@ -109,7 +113,8 @@ def read_texts(
     """
     frame, where = _table(source, "input")
     bad_rows = bad_rows or BadRows()
-    frame = bad_rows.left(rename_columns(frame, columns, ("text",), where).iloc[:limit], where, texts=["text"])
+    frame = rename_columns(frame, columns, ("text",), where).iloc[:limit]
+    frame = bad_rows.left(frame, where, texts=["text"], prose=_PROSE)
     given = text_column(frame, "text", where)
     marks = as_texts(frame["mark"], where) if "mark" in frame else np.full(len(given), "", dtype=object)
     neutral = {text for text, mark in zip(given, marks, strict=True) if str(mark).strip().casefold() in NEUTRAL_MARKS}
@@ -205,7 +210,7 @@ def _ratings(source: str | pd.DataFrame, bad_rows: BadRows) -> dict[str, float]:
     frame, where = _table(source, "calibration")
     frame = rename_columns(frame, {}, ("text", "rating"), where)
     limits = {"rating": (LOWEST_INTENSITY, HIGHEST_INTENSITY)}
-    frame = bad_rows.left(frame, where, texts=["text"], numbers=limits)
+    frame = bad_rows.left(frame, where, texts=["text"], prose=_PROSE, numbers=limits)
     texts = text_column(frame, "text", where)
     numbers = number_column(frame, "rating", where, lowest=LOWEST_INTENSITY, highest=HIGHEST_INTENSITY)
     means = pd.Series(numbers).groupby(texts).mean()

@@ -4,7 +4,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -153,7 +153,8 @@ def read_rankings(source: str | Path, bad_rows: BadRows | None = None) -> pd.Dat
     scores = [name for name in map(str, table.columns) if re.fullmatch(r"db_score_\d+", name)]
     limits = dict.fromkeys(scores, (LOWEST_INTENSITY, HIGHEST_INTENSITY))
     texts = [name for name in ("target_text",) if name in table]
-    return (bad_rows or BadRows()).left(table, str(source), texts=texts, numbers=limits)
+    prose: dict[str, Literal["assistant"]] = dict.fromkeys(texts, "assistant")
+    return (bad_rows or BadRows()).left(table, str(source), texts=texts, prose=prose, numbers=limits)
 
 
 def responses_of(table: pd.DataFrame, where: str) -> pd.DataFrame:

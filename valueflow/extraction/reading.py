@@ -19,9 +19,12 @@ from valueflow.run import (
     BadRows,
     DelimitedFile,
     InputError,
+    column_names,
     group_options,
+    is_packed,
     nearest,
     prose,
+    prose_faults,
     read_table,
     rename_columns,
     shorten,
@@ -38,8 +41,6 @@ _LONGEST_FILE_NAME = 200
 _MAX_NAMES = 20
 
 _READ_BUFFER = 1 << 20
-
-_GZIP_SUFFIX = ".gz"
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ class TextFile:
         path = Path(source)
         is_hub = str(source).startswith(HUGGING_FACE)
         kind = "hub" if is_hub else table_kind(path, "input")
-        is_plain = path.suffix.lower() != _GZIP_SUFFIX and os.path.isfile(path)
+        is_plain = os.path.isfile(path) and not is_packed(path)
         self._streams = "delimited" if kind == "delimited" else "parquet" if kind == "parquet" and is_plain else None
         self._held = None if self._streams else read_table(source, "input")
         self.path = path
@@ -160,16 +161,26 @@ class TextFile:
         """Give out the places that are wanted, with their texts; none is blank."""
         index = pd.Index([numbers[place] for place in wanted], name=ROW)
         column = pd.Series([cells[place] for place in wanted], index=index, name=self._named["text"], dtype=object)
+        faults = {} if self._bad_rows.policy == "fail" else prose_faults(column, "assistant")
+        if faults:
+            for place, fault in faults.items():
+                self._skip(int(index[place]), fault, column.iloc[place])
+            kept = [place for place in range(len(wanted)) if place not in faults]
+            wanted, index, column = [wanted[place] for place in kept], index[kept], column.iloc[kept]
         texts = prose(column, f"input: {self._source}", "assistant").tolist()
         for place, row, text in zip(wanted, index.tolist(), texts, strict=True):
             if type(text) is str and text and not text.isspace():
                 yield place, text
             elif self._bad_rows.policy == "fail":
                 raise InputError(f"{self._cell(row, 'text')}: the text is missing; every row needs one")
-            elif row not in self._skipped:
-                # The file is read several times.
-                self._skipped.add(row)
-                self._bad_rows.skip(f"input: {self._source}", row, self._named["text"], "the text is missing", "")
+            else:
+                self._skip(row, "the text is missing", "")
+
+    def _skip(self, row: int, reason: str, cell: Any) -> None:
+        """List a row that is left out, once: the file is read several times."""
+        if row not in self._skipped:
+            self._skipped.add(row)
+            self._bad_rows.skip(f"input: {self._source}", row, self._named["text"], reason, cell)
 
     def _names(self, theories: Sequence[Any], numbers: Sequence[int]) -> list[str | None]:
         """Return the name of each row's theory; None for rows of others than the one asked for."""
@@ -205,9 +216,10 @@ class TextFile:
             return [str(name) for name in self._held.columns]
         if self._streams == "parquet":
             try:
-                return [str(name) for name in pq.read_schema(self.path).names]
+                self._in_file = [str(name) for name in pq.read_schema(self.path).names]
             except (pa.ArrowException, OSError) as error:
                 raise self._broken() from error
+            return column_names(self._in_file, f"input: {self._source}")
         with DelimitedFile(self.path, "input") as table:
             return table.columns
 
@@ -223,6 +235,9 @@ class TextFile:
 
     def _parquet_blocks(self, named: list[str]) -> Iterator[tuple[Sequence[int], list[list[Any]]]]:
         start = 1
+        # The file's names may have blanks around them.
+        in_file = dict(zip(self._header(), self._in_file, strict=True))
+        named = [in_file[name] for name in named]
         try:
             # Buffered, or a row group's whole column would be held at once.
             with pq.ParquetFile(self.path, buffer_size=_READ_BUFFER) as file:

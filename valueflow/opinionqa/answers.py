@@ -65,9 +65,11 @@ def _letter(text: str, options: Sequence[str]) -> int | None:
     if match is not None:
         index = _index(match[1] or match[2], options)
         another = _ANOTHER.match(text, match.end())
-        # Whoever lists several letters has chosen none.
-        hedged = another is not None and _index(another[1] or another[2], options) is not None
-        return None if index is None or hedged or _names_another(text[match.end() :], options, index) else index
+        # Whoever lists several letters has chosen none; an option's text may be a letter, too.
+        hedged = another is not None and _index(another[1] or another[2], options) not in (None, index)
+        if index is None or (hedged and not _is_text_of(text[match.end() :], options[index])):
+            return None
+        return None if _names_another(text[match.end() :], options, index) else index
     match = _BEFORE_ITS_TEXT.match(text)
     index = None if match is None else _index(match[1], options)
     if match is None or index is None:
@@ -75,6 +77,11 @@ def _letter(text: str, options: Sequence[str]) -> int | None:
     own, rest = folded(options[index]), folded(match[2].partition("\n")[0])
     is_its_text = rest and own.startswith(rest)
     return index if is_its_text and not _names_another(match[2], options, index) else None
+
+
+def _is_text_of(rest: str, option: str) -> bool:
+    own = folded(option).lstrip(_SIGNS)
+    return bool(own) and folded(rest).lstrip(_SIGNS) == own
 
 
 def _names_another(rest: str, options: Sequence[str], index: int) -> bool:

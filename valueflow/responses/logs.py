@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,10 @@ _HEADER, _SAMPLES, _JOURNAL = "header.json", "samples/", "_journal/start.json"
 _OF_LM_EVAL = {"doc", "doc_id", "arguments", "resps"}
 _LM_EVAL_NAME = re.compile(r"samples_(?P<task>.+?)(?:_\d{4}-\d{2}-\d{2}T[\d.-]+)?$")
 _USER, _ASSISTANT = "user", "assistant"
+
+_ZSTANDARD = 93
+"""Number of this kind of compression in zip archives, for which Python's zipfile has no reader."""
+_LENGTHS_AT = 26
 
 _log = logging.getLogger(__name__)
 
@@ -123,17 +128,36 @@ def _packed(path: Path, what: str) -> tuple[Mapping[str, Any], list[Mapping[str,
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
             start = next((name for name in (_HEADER, _JOURNAL) if name in names), None)
-            header = json.loads(archive.read(start)) if start else {}
-            samples = [json.loads(archive.read(name)) for name in sorted(names, key=_in_order) if _is_sample(name)]
+            header = json.loads(_unpacked(archive, start)) if start else {}
+            samples = [
+                json.loads(_unpacked(archive, name)) for name in sorted(names, key=_in_order) if _is_sample(name)
+            ]
     except NotImplementedError as error:
         raise InputError(
             f"{what}: the log {path} is packed in a way that this Python cannot unpack; convert it: "
             "inspect log convert --to json"
         ) from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError, struct.error) as error:
         raise InputError(f"{what}: the log {path} is damaged; copy it again, or `inspect log convert` it") from error
     objects = [sample for sample in samples if isinstance(sample, Mapping)]
     return (header if isinstance(header, Mapping) else {}), objects
+
+
+def _unpacked(archive: zipfile.ZipFile, name: str) -> bytes:
+    """Return a file of an archive, also where it is packed by Zstandard, as newer versions of Inspect do it."""
+    member = archive.getinfo(name)
+    if member.compress_type != _ZSTANDARD or archive.fp is None:
+        return archive.read(member)
+    import pyarrow as pa  # takes a moment, and few runs read such logs
+
+    # Before the data stands a header of its own, whose last two numbers are the lengths of what follows it.
+    archive.fp.seek(member.header_offset + _LENGTHS_AT)
+    archive.fp.seek(sum(struct.unpack("<HH", archive.fp.read(4))), os.SEEK_CUR)
+    with pa.CompressedInputStream(pa.BufferReader(archive.fp.read(member.compress_size)), "zstd") as stream:
+        content: bytes = stream.read()
+    if zlib.crc32(content) != member.CRC:
+        raise zipfile.BadZipFile(f"{name} is damaged")
+    return content
 
 
 def _is_sample(name: str) -> bool:

@@ -117,7 +117,7 @@ def _read(source: str | Path, columns: Mapping[str, str | None], bad_rows: BadRo
 
 def _checked(frame: pd.DataFrame, columns: Mapping[str, str | None], where: str, bad_rows: BadRows) -> pd.DataFrame:
     frame = rename_columns(frame, columns, _REQUIRED, where)
-    frame = bad_rows.left(frame, where, texts=["response"])
+    frame = bad_rows.left(frame, where, texts=["response"], prose={"response": "assistant", "query": "user"})
     frame, responses = _without_thoughts(frame, where, bad_rows)
     texts = {"response": responses, "query": _queries(frame["query"], where)}
     for column in ("dataset", *FILTERS):

@@ -67,8 +67,11 @@ from .tables import DelimitedFile as DelimitedFile
 from .tables import TextIndex as TextIndex
 from .tables import as_texts as as_texts
 from .tables import check_there as check_there
+from .tables import column_names as column_names
+from .tables import is_packed as is_packed
 from .tables import number_column as number_column
 from .tables import prose as prose
+from .tables import prose_faults as prose_faults
 from .tables import read_table as read_table
 from .tables import rename_columns as rename_columns
 from .tables import row_number as row_number

@@ -57,14 +57,8 @@ def check_flags(arguments: Iterable[str]) -> None:
     previous = ""
     for argument in arguments:
         flag, has_value, value = argument.partition("=")
-        # A flag may be cut short, and is also written -cd=FOLDER.
-        is_flag = any(known == flag or (flag[:2] == "--" and known.startswith(flag)) for known in _FLAGS)
-        if (
-            argument.startswith("-")
-            and previous not in _FLAGS_WITH_VALUE
-            and not is_flag
-            and not os.path.isdir(argument)
-        ):
+        is_value = previous in _FLAGS_WITH_VALUE
+        if argument.startswith("-") and not (is_value or _is_flag(argument)):
             name = flag.lstrip("-").replace("-", "_")
             if has_value:
                 raise InputError(
@@ -75,6 +69,12 @@ def check_flags(arguments: Iterable[str]) -> None:
                 f"{argument} is no flag; a setting is written {name or 'key'}=...; {nearest(flag, _FLAGS)}"
             )
         previous = argument
+
+
+def _is_flag(argument: str) -> bool:
+    """Return whether an argument is a flag of a command, which may be cut short and is also written -cd=FOLDER."""
+    flag = argument.partition("=")[0]
+    return any(known == flag or (flag[:2] == "--" and known.startswith(flag)) for known in _FLAGS)
 
 
 def how_to_quote(argument: str) -> str:
@@ -113,7 +113,7 @@ def with_positional(arguments: list[str], key: str) -> list[str]:
     """Turn plain arguments into one override of a key that holds a list of paths.
 
     An argument is plain if it names an existing folder, or if it is neither a flag, the value of one, nor an override
-    (`key=value`, `~key`). A folder whose name looks like an override is taken as a folder.
+    (`key=value`, `~key`). A folder whose name looks like an override, or like a flag that there is not, is a folder.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def with_positional(arguments: list[str], key: str) -> list[str]:
 
 
 def _is_plain(argument: str) -> bool:
-    if not argument.startswith("-") and os.path.isdir(argument):
+    if os.path.isdir(argument) and not _is_flag(argument):
         return True
     return "=" not in argument and not argument.startswith(("-", "~"))
 

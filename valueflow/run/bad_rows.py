@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
+    from valueflow.run.tables import Speaker
+
 BadRowPolicy = Literal["fail", "skip", "clamp"]
 """`fail` stops at the first; `skip` leaves them out; `clamp` moves numbers to the ends of their range, skips others."""
 
@@ -45,9 +47,12 @@ class BadRows:
         where: str,
         *,
         texts: Sequence[str] = (),
+        prose: "Mapping[str, Speaker] | None" = None,
         numbers: Mapping[str, tuple[float, float]] | None = None,
     ) -> "pd.DataFrame":
         """Return the rows of a table that can be used; with `fail`, all of them, for the checks that follow to stop at.
+
+        Rows that are left keep the numbers of their file.
 
         Parameters
         ----------
@@ -57,6 +62,8 @@ class BadRows:
             The file, for the list.
         texts
             Columns in which every row needs a text.
+        prose
+            Columns in which a row has a text, a list of chat messages with a text of this speaker, or nothing.
         numbers
             Columns in which every row needs a number, with the lowest and highest allowed.
         """
@@ -64,13 +71,21 @@ class BadRows:
             return frame
         # Imported here: every command loads this module, few have bad rows.
         import numpy as np
+        import pandas as pd
 
-        from valueflow.run.tables import as_numbers
+        from valueflow.run.tables import ROW, as_numbers, prose_faults, row_number, with_decimal_points
 
         bad = np.zeros(len(frame), dtype=bool)
         for column in texts:
             self._skip(frame, where, column, ~bad & _is_blank(frame[column]), "the text is missing", bad)
+        for column, speaker in (prose or {}).items():
+            for place, fault in prose_faults(frame[column], speaker).items():
+                if not bad[place]:
+                    self.skip(where, row_number(frame, place), column, fault, frame[column].iloc[place])
+                    bad[place] = True
         for column, (lowest, highest) in (numbers or {}).items():
+            # All rows together say whether commas are decimal points, also to the checks that see only those left.
+            frame = frame.assign(**{column: with_decimal_points(frame[column])})
             found = as_numbers(frame[column])
             found = np.where(np.isfinite(found), found, np.nan)
             beyond = (found < lowest) | (found > highest)
@@ -81,7 +96,10 @@ class BadRows:
                 beyond[:] = False
             self._skip(frame, where, column, ~bad & np.isnan(found), "is not a number", bad)
             self._skip(frame, where, column, ~bad & beyond, f"is not in [{lowest:g}, {highest:g}]", bad)
-        return frame[~bad]
+        if bad.any():
+            rows = pd.Index([row_number(frame, place) for place in range(len(frame))], name=ROW)
+            frame = frame.set_axis(rows)[~bad]
+        return frame
 
     def _skip(
         self,
@@ -101,7 +119,9 @@ class BadRows:
 
     def skip(self, where: str, row: int, column: str, reason: str, cell: object) -> None:
         """List a row that is left out."""
-        shown = "" if cell is None or cell != cell else shorten(str(cell))
+        # Arrays have no truth value; no CSV file can hold half a character.
+        is_missing = cell is None or (isinstance(cell, float) and cell != cell)
+        shown = "" if is_missing else shorten(str(cell).encode("utf-8", "backslashreplace").decode())
         self.skipped.append({"file": where, "row": row, "column": column, "reason": reason, "cell": shown})
 
     def table(self) -> "pd.DataFrame":

@@ -105,8 +105,8 @@ def _run(name: str, load_task: Callable[[], AnyTask], positional: str | None) ->
 def _process_state(positional: str | None) -> Iterator[None]:
     """Prepare arguments and environment for Hydra, and put everything back."""
     argv, traces = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
-    check_flags(argv[1:])
     arguments = argv[1:] if positional is None else with_positional(argv[1:], positional)
+    check_flags(arguments)
     sys.argv = [argv[0], *overrides_first(with_quotes(arguments))]
     # Hydra would print its own multi-line messages and exit 1; with this it raises instead.
     os.environ["HYDRA_FULL_ERROR"] = "1"

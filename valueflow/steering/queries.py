@@ -43,7 +43,7 @@ def _read(source: str, bad_rows: BadRows) -> pd.DataFrame:
     frame = read_table(source, "queries")
     if "query" not in frame:
         raise InputError(f"{source}: column 'query' is missing; {nearest('query', map(str, frame.columns))}")
-    frame = bad_rows.left(frame, source, texts=["query"])
+    frame = bad_rows.left(frame, source, texts=["query"], prose={"query": "user"})
     if frame.empty:
         raise InputError(f"{source}: no row holds a query")
     name = source.removeprefix(HUGGING_FACE) if source.startswith(HUGGING_FACE) else Path(source).stem

@@ -194,7 +194,7 @@ def _checked(
     """Return the five columns of a table, valid and with ids in place of names."""
     frame = rename_columns(frame, mapping, list(_CHECKED), where)
     limits = {"final_rating": (LOWEST_INTENSITY, HIGHEST_INTENSITY)}
-    left = bad_rows.left(frame, where, texts=["text"], numbers=limits)
+    left = bad_rows.left(frame, where, texts=["text"], prose={"text": "assistant"}, numbers=limits)
     if left.empty:
         raise InputError(f"{where}: none of its {len(frame)} rows has a text and a rating")
     frame = left

@@ -89,8 +89,11 @@ def named_option(text: str, options: Sequence[str], *, truncated: bool) -> int |
     None where it begins with none, or names others beside it.
     """
     first, _, later = text.partition("\n")
-    said = _without_bullet(folded(first))
     own = [folded(option) for option in options]
+    said = folded(first)
+    # What looks like a bullet may be part of an option.
+    if not any(option and re.match(re.escape(option) + _END_OF_NAME, said) for option in own):
+        said = _without_bullet(said)
     begun = _joined(said)
     matching = [index for index, option in enumerate(own) if begun and _joined(option).startswith(begun)]
     if truncated and matching:

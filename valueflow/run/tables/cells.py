@@ -4,7 +4,7 @@ import ast
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,8 @@ _KEYS = (("role", "content"), ("from", "value"))
 """How a message says who speaks and what."""
 
 _TEXT_PARTS = ("text", "output_text", "input_text")
+
+_HALF = "half a character; mend it first"
 
 _log = logging.getLogger(__name__)
 
@@ -41,11 +43,9 @@ def as_texts(column: "pd.Series[Any]", where: str) -> npt.NDArray[np.object_]:
         ],
         dtype=object,
     )
-    try:
-        "".join(texts).encode("utf-8")
-    except UnicodeEncodeError:
-        row = next(row for row, text in enumerate(texts) if any("\ud800" <= letter <= "\udfff" for letter in text))
-        raise InputError(f"{_cell(column, row, where)}: half a character; mend it first") from None
+    halves = _halves(texts.tolist())
+    if halves:
+        raise InputError(f"{_cell(column, halves[0], where)}: {_HALF}")
     return texts
 
 
@@ -58,34 +58,66 @@ def prose(column: "pd.Series[Any]", where: str, speaker: Speaker) -> "pd.Series[
     Raises
     ------
     InputError
-        A cell is anything else: a list, a struct, bytes, a number.
+        A cell is anything else: a list, a struct, bytes, a number; or a text holds half a character.
     """
+    said = _said(column, speaker)
+    if said.faults:
+        place, fault = next(iter(said.faults.items()))
+        raise InputError(f"{_cell(column, place, where)}: {fault}")
+    if not said.n_conversations:
+        return column
+    _log.warning(
+        "%s, column '%s': %d cells are lists of chat messages; the last text of the %s is taken",
+        *(where, column.name, said.n_conversations, speaker),
+    )
+    return pd.Series(said.texts, index=column.index, name=column.name, dtype=object)
+
+
+def prose_faults(column: "pd.Series[Any]", speaker: Speaker) -> dict[int, str]:
+    """Return why cells hold no text that `prose` could return, by their place from 0; missing cells have no fault."""
+    return _said(column, speaker).faults
+
+
+class _Said(NamedTuple):
+    """What the cells of a column say, in their order, why others say nothing, and how many were conversations."""
+
+    texts: list[Any]
+    faults: dict[int, str]
+    n_conversations: int
+
+
+def _said(column: "pd.Series[Any]", speaker: Speaker) -> _Said:
     values: list[Any] = column.tolist()
     written = [value if type(value) is str else "" for value in values]
     if _may_be_conversations(written):
         unwritten = [_unwritten(text) if text.strip() else value for text, value in zip(written, values, strict=True)]
         if not any(type(value) is str and value.strip() for value in unwritten):
             values = unwritten
-    present = column.notna().tolist()
+    faults = {}
     n_conversations = 0
-    for place, (value, here) in enumerate(zip(values, present, strict=True)):
+    for place, (value, here) in enumerate(zip(values, column.notna().tolist(), strict=True)):
         if type(value) is str or not here:
             continue
         messages = _messages(value)
+        said = None if messages is None else _last_text(messages, speaker)
         if messages is None:
-            raise InputError(f"{_cell(column, place, where)}: holds {_kind(value)}, not a text")
-        said = _last_text(messages, speaker)
-        if said is None:
-            raise InputError(f"{_cell(column, place, where)}: its chat messages hold no text of the {speaker}")
-        values[place] = said
-        n_conversations += 1
-    if not n_conversations:
-        return column
-    _log.warning(
-        "%s, column '%s': %d cells are lists of chat messages; the last text of the %s is taken",
-        *(where, column.name, n_conversations, speaker),
-    )
-    return pd.Series(values, index=column.index, name=column.name, dtype=object)
+            faults[place] = f"holds {_kind(value)}, not a text"
+        elif said is None:
+            faults[place] = f"its chat messages hold no text of the {speaker}"
+        else:
+            values[place] = said
+            n_conversations += 1
+    faults |= dict.fromkeys(_halves([value if type(value) is str else "" for value in values]), _HALF)
+    return _Said(values, dict(sorted(faults.items())), n_conversations)
+
+
+def _halves(texts: Sequence[str]) -> list[int]:
+    """Return the places of texts that hold half a character (a lone surrogate), which no UTF-8 file can."""
+    try:
+        "".join(texts).encode("utf-8")
+    except UnicodeEncodeError:
+        return [place for place, text in enumerate(texts) if any("\ud800" <= letter <= "\udfff" for letter in text)]
+    return []
 
 
 def row_number(index: "pd.Index[Any]", place: int) -> int:

@@ -1,5 +1,6 @@
 """Columns of tables: given our names, and checked cell by cell."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,9 @@ import pandas as pd
 from valueflow.run.errors import InputError, nearest, shorten
 from valueflow.run.tables.cells import Speaker, as_texts, prose
 from valueflow.run.tables.cells import row_number as number_in_file
+
+_DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+(?:[eE][+-]?\d+)?\s*")
+_THOUSANDS = re.compile(r"\s*[+-]?[1-9]\d{0,2}(?:,\d{3})+\s*")
 
 
 def row_number(frame: "pd.DataFrame | pd.Series[Any]", place: int) -> int:
@@ -94,22 +98,31 @@ def text_column(
 def number_column(
     frame: pd.DataFrame, column: str, where: str, *, lowest: float, highest: float
 ) -> npt.NDArray[np.float64]:
-    """Return a column of finite numbers within [lowest, highest]; `where` names the file in the error."""
+    """Return a column of finite numbers within [lowest, highest]; `where` names the file in the error.
+
+    Commas are read as decimal points where they can be nothing else.
+    """
     numbers = as_numbers(frame[column])
     with np.errstate(invalid="ignore"):
         bad = ~((numbers >= lowest) & (numbers <= highest))
     if bad.any():
         rows = np.flatnonzero(bad)
-        found = shorten(str(frame[column].iloc[rows[0]]))
+        found = str(frame[column].iloc[rows[0]])
+        cure = "; write decimals with a point" if _DECIMAL_COMMA.fullmatch(found) else ""
         raise InputError(
-            f"{where}, row {row_number(frame, int(rows[0]))}, column '{column}': '{found}' is not a number in "
-            f"[{lowest:g}, {highest:g}]{_and_more(len(rows))}"
+            f"{where}, row {row_number(frame, int(rows[0]))}, column '{column}': '{shorten(found)}' is not a number in "
+            f"[{lowest:g}, {highest:g}]{_and_more(len(rows))}{cure}"
         )
     return numbers
 
 
 def as_numbers(column: "pd.Series[Any]") -> npt.NDArray[np.float64]:
-    """Return a column as numbers, (N,); NaN where a cell is none: empty, a word, a boolean, a list."""
+    """Return a column as numbers, (N,); NaN where a cell is none: empty, a word, a boolean, a list.
+
+    `7,5` is 7.5 where no cell of the column has a decimal point, and not all commas may stand between thousands.
+    """
+    if not pd.api.types.is_numeric_dtype(column):
+        column = with_decimal_points(column)
     if column.dtype == object:
         numbers = str | int | float | np.number
         may_be = [isinstance(cell, numbers) and not isinstance(cell, bool) for cell in column.tolist()]
@@ -117,6 +130,21 @@ def as_numbers(column: "pd.Series[Any]") -> npt.NDArray[np.float64]:
     elif column.dtype == bool:
         return np.full(len(column), np.nan)
     return pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def with_decimal_points(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Return a column whose decimal commas are points, if they are certain to be that."""
+    cells = column.tolist()
+    texts = [cell for cell in cells if isinstance(cell, str)]
+    with_comma = [text for text in texts if "," in text and _DECIMAL_COMMA.fullmatch(text)]
+    if not with_comma or all(map(_THOUSANDS.fullmatch, with_comma)):
+        return column
+    if any("." in text for text in texts) or any(isinstance(cell, float) and cell % 1 > 0 for cell in cells):
+        return column
+    replaced = [
+        cell.replace(",", ".") if isinstance(cell, str) and _DECIMAL_COMMA.fullmatch(cell) else cell for cell in cells
+    ]
+    return pd.Series(replaced, index=column.index, name=column.name, dtype=object)
 
 
 def _and_more(count: int) -> str:

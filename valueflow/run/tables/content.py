@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from valueflow.run.errors import InputError, nearest, shorten
+from valueflow.run.tables.code_page import certain_windows_1252
 
 STANDARD_INPUT = "-"
 """Stands for standard input in the place of a path."""
@@ -86,6 +87,12 @@ def open_content(path: Path, what: str) -> Iterator[io.BufferedReader]:
         raise InputError(f"{what}: {path} cannot be read: {error.strerror or error}") from error
 
 
+def is_packed(path: Path) -> bool:
+    """Return whether a file is compressed by gzip, whatever its name says."""
+    with open(path, "rb") as file:
+        return file.read(2) == GZIP
+
+
 def text_of(content: io.BufferedReader, path: Path, what: str) -> IO[str]:
     r"""Return a file's bytes as text: UTF-8, UTF-16 with its mark, or Windows-1252 where that is certain.
 
@@ -113,7 +120,7 @@ def in_code_page(content: bytes, path: Path, what: str) -> str:
     InputError
         It may be in another encoding; with the first byte that is not UTF-8 and its line.
     """
-    found = _certain(content)
+    found = certain_windows_1252(content)
     if found is not None:
         return found
     try:
@@ -125,39 +132,6 @@ def in_code_page(content: bytes, path: Path, what: str) -> str:
             "convert it, as `iconv -f CP1252 -t UTF-8` does a file of Western Windows"
         ) from error
     raise AssertionError("only what is not UTF-8 comes here")
-
-
-_CODE_PAGES = ("cp1252", "cp1250")
-_MOST_FOREIGN = 0.7
-"""Share of a word's letters beyond which it is of another script."""
-_SIGNS = frozenset(
-    "\u20ac\u2026\u2018\u2019\u201a\u201c\u201d\u201e\u2039\u203a\xab\xbb\u2013\u2014\u2022\u2122\xa9\xae\xb0\xa0"
-)
-"""Signs that texts hold besides letters: quotation marks, dashes, the euro."""
-_OF_UTF_8 = re.compile(rb"[\xc2-\xde][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
-"""What is a letter of UTF-8, and in Windows-1252 a capital or several signs in a row: the file is of neither alone."""
-_WORD = re.compile(r"[^\W\d_]+")
-
-
-def _certain(content: bytes) -> str | None:
-    """Decode Windows-1252 where the bytes mean the same in that of Central Europe, and stand as they do in words."""
-    high = {byte for byte in content if byte >= 0x80}
-    for byte in high:
-        readings = {bytes([byte]).decode(page, "replace") for page in _CODE_PAGES}
-        if len(readings) > 1 or "\ufffd" in readings:
-            return None
-    text = content.decode("cp1252")
-    signs = {letter for letter in text if not (letter.isascii() or letter.isalpha())}
-    if signs - _SIGNS or _OF_UTF_8.search(content):
-        return None
-    # In other scripts whole words are made of such letters, and the code page of old Macs has others in their place.
-    for word in {word for word in _WORD.findall(text) if not word.isascii()}:
-        foreign = [letter for letter in word if not letter.isascii()]
-        if len(word) > 2 and len(foreign) > _MOST_FOREIGN * len(word):
-            return None
-        if not (word.islower() or word.isupper() or word.istitle()):
-            return None
-    return text
 
 
 def _buffered(stream: object) -> io.BufferedReader:
