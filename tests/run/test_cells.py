@@ -153,7 +153,7 @@ def _texts_within(value: Any) -> list[str]:
     return []
 
 
-@pytest.mark.parametrize("cell", [[1], {"a": 1}, True, b"1", "1,5", "0x1", "1 2", "\u0661_"])
+@pytest.mark.parametrize("cell", [[1], {"a": 1}, True, b"1", "1,500", "0x1", "1 2", "\u0661_"])
 def test_only_numbers_are_numbers(cell: Any) -> None:
     with pytest.raises(InputError, match="row 2, column 't'"):
         number_column(column(1, cell), "t", "file", lowest=-10, highest=10)

@@ -86,7 +86,7 @@ def read_ratings(
     keys = ["response"]
     for column in ("query", "value"):
         texts = as_texts(frame[column], file) if column in frame else np.empty(0, dtype=object)
-        if any(text.strip() for text in texts):
+        if any(str(text).strip() for text in texts):
             given[column] = _known(texts, jobs, column) if column == "query" else texts
             keys.append(column)
     values = sorted({job.label for job in jobs})

@@ -150,7 +150,9 @@ def _never_failed(theory: str, value: str, texts: npt.NDArray[np.object_], utili
 
 def _fit(vidb: Vidb, theory: Theory, features: FeatureMap) -> _Fitted:
     # Jobs on several theories share a head where the theories define the values of the VIDB alike.
-    return _fit_to(vidb, tuple(_definition(anchors.theory, anchors.value, theory) for anchors in vidb.anchors), features)
+    return _fit_to(
+        vidb, tuple(_definition(anchors.theory, anchors.value, theory) for anchors in vidb.anchors), features
+    )
 
 
 @lru_cache(maxsize=4)
