@@ -32,9 +32,7 @@ def show_profile(table: pd.DataFrame, summary: Mapping[str, Any]) -> None:
         console.print(line, soft_wrap=True)
 
 
-def show_profiles(
-    summaries: Sequence[Mapping[str, Any]], title: str | None = None, others: Sequence[str] = ()
-) -> None:
+def show_profiles(summaries: Sequence[Mapping[str, Any]], title: str | None = None, others: Sequence[str] = ()) -> None:
     """Print one row per theory of each run.
 
     Parameters

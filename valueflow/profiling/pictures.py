@@ -94,9 +94,7 @@ def _draw_group(panel: "Axes", rows: pd.DataFrame, labels: Sequence[str], overal
     panel.errorbar(rows["mean"][known], places[known], xerr=spans, color=color, linestyle="", elinewidth=1)
     filled = rows["differs"].to_numpy(dtype=bool)
     for chosen, face in ((~filled, "white"), (filled, color)):
-        panel.plot(
-            rows["mean"][chosen], places[chosen], "o", color=color, markersize=4, markerfacecolor=face
-        )
+        panel.plot(rows["mean"][chosen], places[chosen], "o", color=color, markersize=4, markerfacecolor=face)
     panel.axvline(0, color="0.9", linewidth=0.8, zorder=-1)
     panel.set_xlim(-10.5, 10.5)
     panel.spines[["top", "right"]].set_visible(False)

@@ -228,9 +228,7 @@ def _nothing_measured(
     )
 
 
-def _questions(
-    settings: ProfileSettings, material: SaidTexts | SurveyTexts, run: Run
-) -> Mapping[str, pd.DataFrame]:
+def _questions(settings: ProfileSettings, material: SaidTexts | SurveyTexts, run: Run) -> Mapping[str, pd.DataFrame]:
     """Return the relevance of a survey's questions by theory, computed as presets do."""
     if not isinstance(material, SurveyTexts):
         return {}
