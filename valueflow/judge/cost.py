@@ -40,11 +40,15 @@ class Cost:
             self.completion_tokens + other.completion_tokens,
         )
 
+    def times(self, share: float) -> "Cost":
+        """Return the cost of so many times as much."""
+        return Cost(round(self.calls * share), round(self.prompt_tokens * share), round(self.completion_tokens * share))
+
 
 NOTHING = Cost(0, 0, 0)
 
 
-def cost_of(judge: Judge, criterion: Criterion, windows: Windows, n_windows: int) -> Cost:
+def cost_of(judge: Judge, criterion: Criterion, windows: Windows, n_windows: int, n_texts: int | None = None) -> Cost:
     """Estimate what a judge's rankings will cost.
 
     Parameters
@@ -54,13 +58,19 @@ def cost_of(judge: Judge, criterion: Criterion, windows: Windows, n_windows: int
     windows
         Those that are known already; questions about later ones are taken to be as long.
     n_windows
-        Of the whole plan. A judge that reads texts one by one is asked about each text of the known windows once.
+        Of the whole plan.
+    n_texts
+        Responses of the whole plan, each of which a judge that reads texts one by one is asked about once; None: those
+        of the known windows.
     """
     if isinstance(judge, PanelJudge):
-        return sum((cost_of(member, criterion, windows, n_windows) for member in judge.members), NOTHING)
+        return sum((cost_of(member, criterion, windows, n_windows, n_texts) for member in judge.members), NOTHING)
     if isinstance(judge, LogprobJudge):
-        texts = [*windows.response_texts[np.unique(windows.responses)], *_anchor_texts(windows)]
-        return cost_of_conversations(judge.conversations(criterion, list(dict.fromkeys(texts))), 1)
+        responses = windows.response_texts[np.unique(windows.responses)].tolist()
+        known = cost_of_conversations(judge.conversations(criterion, responses), 1)
+        anchors = [text for text in _anchor_texts(windows) if text not in set(responses)]
+        share = 1.0 if n_texts is None else n_texts / max(len(responses), 1)
+        return known.times(share) + cost_of_conversations(judge.conversations(criterion, anchors), 1)
     if not isinstance(judge, LLMJudge):
         return NOTHING
     conversations, _ = judge.conversations(judge.prompt.about(criterion.theory, criterion.value), windows)

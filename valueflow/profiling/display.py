@@ -48,7 +48,7 @@ def show_profiles(summaries: Sequence[Mapping[str, Any]], title: str | None = No
     table = Table(title=title, title_justify="left")
     for heading in (*(["settings"] if any(others) else []), "source", "theory"):
         table.add_column(heading)
-    for heading in ("groups", "texts", "pairs", "values", "differ", "calls at most"):
+    for heading in ("groups", "texts", "pairs", "values", "differ"):
         table.add_column(heading, justify="right")
     for place, summary in enumerate(summaries):
         for name, figures in summary["theories"].items():
@@ -61,7 +61,6 @@ def show_profiles(summaries: Sequence[Mapping[str, Any]], title: str | None = No
                 f"{figures['pairs']:,}",
                 f"{figures['measured']:,}",
                 number(figures["differ"], ",d") if figures["differ"] is not None else "-",
-                f"{summary['plan']['most_calls']:,}",
             )
     console.print(table)
     for summary in summaries:

@@ -18,7 +18,7 @@ from valueflow.judge import Cost, Criterion, RankedWindows, cost_of
 from valueflow.run import Run
 from valueflow.vidb import AdaptiveSampling, Anchors, BucketSampling
 
-_WINDOWS_FOR_COST = 1_000
+_TEXTS_FOR_COST = 1_000
 """Texts whose windows are worded to estimate tokens; those of more texts are taken to be as long."""
 
 
@@ -91,7 +91,7 @@ def cost_of_value(
     keys: npt.NDArray[np.uint64],
 ) -> Cost:
     """Estimate what judging N texts on a value will cost; adaptive windows at most."""
-    known = min(len(texts), _WINDOWS_FOR_COST) if settings.judge.describe().get("kind") == "llm" else len(texts)
+    known = min(len(texts), _TEXTS_FOR_COST)
     sampling = BucketSampling() if isinstance(settings.sampling, AdaptiveSampling) else settings.sampling
     windows = build_windows(
         keys[:known],
@@ -102,4 +102,4 @@ def cost_of_value(
         m=settings.m,
         response_position=settings.response_position,
     )
-    return cost_of(settings.judge, criterion, windows, settings.m * len(texts))
+    return cost_of(settings.judge, criterion, windows, settings.m * len(texts), len(texts))

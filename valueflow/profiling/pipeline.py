@@ -90,7 +90,12 @@ def find_profiles(settings: ProfileSettings, run: Run) -> Profiles:
     summary = {
         **_head(settings, material),
         "theories": {theory.name: part.figures for theory, part in zip(settings.theory, found, strict=True)},
-        "plan": {"most_calls": 0},
+        "judge": settings.judge.describe(),
+        "relevance": {
+            **settings.relevance.describe(),
+            "n": settings.relevance.n,
+            "threshold": settings.relevance.threshold,
+        },
         "relevance_failed": int(sum(unknown)),
         "statements_failed": len(wording.failures),
         "without_interval": int((table["mean"].notna() & table["low"].isna()).groupby(table["group"]).any().sum()),
@@ -252,12 +257,6 @@ def _head(settings: ProfileSettings, material: SaidTexts | SurveyTexts) -> dict[
         "no_opinion": material.no_opinion if isinstance(material, SurveyTexts) else None,
         "groups": len(material.groups),
         "texts": len(material.texts),
-        "judge": settings.judge.describe(),
-        "relevance": {
-            **settings.relevance.describe(),
-            "n": settings.relevance.n,
-            "threshold": settings.relevance.threshold,
-        },
         "normalization": settings.normalization.model_dump(),
         "vidb": settings.vidb,
         "settings": {
