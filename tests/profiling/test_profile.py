@@ -10,9 +10,10 @@ import pytest
 
 from tests.profiling.simulated import DUTY, Every, KnowingJudge, texts_of, write_anchors
 from valueflow import profile
+from valueflow.judge import Criterion, RankedWindows, Windows
 from valueflow.opinionqa import load_profiles
 from valueflow.profiling import Profiles
-from valueflow.run import InputError
+from valueflow.run import InputError, Progress
 from valueflow.theory import load_theory
 
 MEANS = {"high": 6.0, "middle": 0.0, "low": -6.0}
@@ -110,17 +111,36 @@ def test_normalization_over_groups_and_levels(tmp_path: Path) -> None:
     assert levels["low"] == {"very_low"}
 
 
+class OrderedJudge(KnowingJudge):
+    """Orders anchors as they are rated and puts every text above the lower half of them."""
+
+    def rank(self, criterion: Criterion, windows: Windows, progress: Progress) -> RankedWindows:
+        ratings = windows.anchor_set.intensities[windows.anchors]
+        places = np.column_stack([np.median(ratings, axis=1) + 0.1, ratings])
+        return windows.ranked(np.argsort(-places, axis=1) + 1)
+
+
+@pytest.mark.slow
 def test_several_theories_are_profiled_in_one_run(tmp_path: Path) -> None:
-    found = profile(survey="demo", theory="any", judge_check=False, output_dir=tmp_path, progress=False)
+    found = profile(
+        survey="demo",
+        theory="any",
+        judge=OrderedJudge(),
+        relevance=Every(),
+        m=1,
+        output_dir=tmp_path,
+        progress=False,
+    )
     assert set(found.table["theory"]) == {"pvq", "mft", "duty", "right"}
     assert sorted(path.name for path in tmp_path.glob("relevance*")) == [
         f"relevance_{name}.csv" for name in ("duty", "mft", "pvq", "right")
     ]
+    assert {f"map_{name}.svg" for name in ("duty", "mft", "pvq", "right")} <= {path.name for path in tmp_path.iterdir()}
     groups = found.table["group"].unique().tolist()
     for name in ("pvq", "mft", "duty", "right"):
         theory = load_theory(name)
         lines = load_profiles(str(tmp_path / "profiles"), groups, theory)
-        assert all(lines.values())
+        assert all(len(own) == len(theory.values) for own in lines.values())
 
 
 def test_a_dry_run_judges_nothing_and_tells_what_it_would_ask(tmp_path: Path) -> None:

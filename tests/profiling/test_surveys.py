@@ -172,7 +172,7 @@ def test_a_question_that_cannot_be_used_is_told_in_one_line(
     [
         ("[0.5]", "row 1, column 'gold_distribution': 1 entries for 2 options"),
         ("[0.5, -1]", "is no distribution"),
-        ("half", "entries for 2 options"),
+        ("half", "is no distribution"),
     ],
 )
 def test_a_broken_cell_of_details_is_told_in_one_line(tmp_path: Path, cell: str, message: str) -> None:

@@ -66,7 +66,9 @@ def extract(*, output_dir: str | Path | None = None, **settings: Any) -> Embeddi
     >>> result = extract(input="texts.csv", theory="pvq", output_dir="vectors")  # doctest: +SKIP
     >>> np.load(result.files["pvq"])["embeddings"].shape  # doctest: +SKIP
     """
-    outcome = TASK.call({**settings, "task": "embed"}, output_dir)
+    if settings.get("task") == "profile":
+        raise InputError("task=profile: extract embeds texts; call profile to find values")
+    outcome = TASK.call({"task": "embed", **settings}, output_dir)
     assert isinstance(outcome, Embeddings)
     return outcome
 

@@ -10,7 +10,7 @@ from valueflow.llm import CacheMode, check_places
 from valueflow.profiling.normalization import Normalization
 from valueflow.profiling.relevance import Relevance
 from valueflow.profiling.surveys import Answers
-from valueflow.run import BadRowPolicy, Seed, built_as
+from valueflow.run import BadRowPolicy, Seed, built_as, known_columns
 from valueflow.theory import Theory, load_theory, theory_from_mapping
 
 DEFAULT_THEORY = "pvq"
@@ -43,7 +43,7 @@ class ProfileSettings(WindowSettings):
     input: str | None
     survey: str | None
     responses: str | None
-    input_columns: dict[str, str | None]
+    input_columns: Annotated[dict[str, str | None], known_columns(*COLUMNS)]
     by: Literal["group", "model", "person"] | None
     answers: Answers
     statements: Literal["template", "model"]
