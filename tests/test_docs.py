@@ -63,6 +63,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     scored = pd.read_csv("runs/phi4/0/scores.csv")
     scored[["query", "response"]].assign(value="benevolence", rating=scored["benevolence_score"]).to_csv("ratings.csv")
     pd.DataFrame({"text": texts}).to_csv("texts.csv", index=False)
+    pd.DataFrame({"text": texts, "group": ["north", "south", "north"]}).to_csv("said.csv", index=False)
     return tmp_path
 
 
@@ -124,7 +125,7 @@ def run_part(document: str, command: str, added: tuple[str, ...], folder: Path) 
         "evaluate.py": ("scores.csv",),
         "steer.py": ("responses.csv", "accuracy.csv"),
         "train.py": ("model/README.md", "metrics.csv", "training.csv"),
-        "extract.py": ("embedding_pvq.npz",),
+        "extract.py": ("embedding_pvq.npz", "profiles.csv"),
         "categorize.py": ("votes.csv",),
         "build_vidb.py": ("plan.csv",),
         "compare.py": ("comparison.csv",),

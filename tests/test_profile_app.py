@@ -1,4 +1,4 @@
-"""`python extract.py task=profile` as a person runs it, against a server that counts and dies, and to the end of the circle."""
+"""`python extract.py task=profile` as a person runs it: wrong inputs, killed and resumed, and the whole circle."""
 
 import signal
 import time
