@@ -51,7 +51,7 @@ class ProfileSettings(WindowSettings):
     statement_prompt: str
     theory: Annotated[tuple[Theory, ...], Field(min_length=1), BeforeValidator(_theories)]
     on_bad_row: BadRowPolicy
-    model: Any
+    model: str
     relevance: Annotated[
         SkipValidation[Relevance],
         built_as(
