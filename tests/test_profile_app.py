@@ -1,5 +1,6 @@
 """`python extract.py task=profile` as a person runs it: wrong inputs, killed and resumed, and the whole circle."""
 
+import os
 import signal
 import time
 from collections import Counter
@@ -33,8 +34,10 @@ def work(tmp_path: Path) -> Path:
     return folder
 
 
-def run(work: Path, *arguments: str, app: Path = APP) -> Finished:
-    return run_app(app, *arguments, folder=work, env=environment(work.parent / "cache"))
+def run(work: Path, *arguments: str, app: Path = APP, cache: Path | None = None) -> Finished:
+    # Anchors are embedded once for all tests.
+    own = cache or Path(os.environ["VALUEFLOW_CACHE"])
+    return run_app(app, *arguments, folder=work, env=environment(own))
 
 
 COLUMNS = ("input_columns.text=words", "input_columns.group=party", "input_columns.person=who")
@@ -81,7 +84,8 @@ def test_models_are_told_apart_by_unsteered_responses(work: Path) -> None:
 
 @pytest.mark.slow
 def test_a_killed_run_asks_no_answered_question_again(work: Path) -> None:
-    env, screen = environment(work.parent / "cache"), work.parent / "screen"
+    cache, screen = work.parent / "cache", work.parent / "screen"
+    env = environment(cache)
     given = (
         "task=profile",
         "theory=duty",
@@ -93,7 +97,7 @@ def test_a_killed_run_asks_no_answered_question_again(work: Path) -> None:
     )
     with FaultServer(delayed(permutation, 0.002)) as server:
         here = (*given, f"llm.base_url={server.url}", "relevance.threshold=null")
-        dry = succeeded(run(work, *here, "dry_run=true", "hydra.run.dir=dry"))
+        dry = succeeded(run(work, *here, "dry_run=true", "hydra.run.dir=dry", cache=cache))
         assert len(server.calls) == 0
         assert "nothing was judged (dry_run=true): 18 text-value pairs; 54 calls or fewer" in dry.stdout
         for goal in (5, 30):
@@ -104,10 +108,10 @@ def test_a_killed_run_asks_no_answered_question_again(work: Path) -> None:
             process.join()
             assert process.exitcode == -signal.SIGKILL
             assert not (work / "killed" / "summary.json").exists()
-        succeeded(run(work, *here, "hydra.run.dir=killed"))
+        succeeded(run(work, *here, "hydra.run.dir=killed", cache=cache))
         again = Counter(call.digest for call in server.calls)
         server.calls.clear()
-        succeeded(run(work, *here, "hydra.run.dir=afresh", "cache=off"))
+        succeeded(run(work, *here, "hydra.run.dir=afresh", "cache=off", cache=cache))
         once = Counter(call.digest for call in server.calls)
     assert again.keys() == once.keys()
     # Only what was on its way at one of the two deaths may have been asked twice.

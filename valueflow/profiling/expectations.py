@@ -57,7 +57,7 @@ def expected_intensity(shares: FloatArray, intensity: FloatArray) -> FloatArray:
     counted = np.where(np.isnan(intensity), 0.0, shares)
     total = counted.sum(axis=1)
     sums = (counted * np.nan_to_num(intensity)).sum(axis=1)
-    return np.divide(sums, total, out=np.full(len(total), np.nan), where=total > 0)
+    return np.asarray(np.divide(sums, total, out=np.full(len(total), np.nan), where=total > 0))
 
 
 def mean_expectation(expected: FloatArray, questions: IntArray, weights: FloatArray) -> Expectation:
