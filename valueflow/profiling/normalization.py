@@ -6,7 +6,6 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr
-from scipy.stats import rankdata
 
 from valueflow.run import Settings
 
@@ -29,7 +28,11 @@ def as_it_is(means: FloatArray) -> FloatArray:
 def by_rank(means: FloatArray) -> FloatArray:
     """Return 2 (r - 1) / (n - 1) - 1, r the rank among n from the lowest, means of ranks where means are equal."""
     n = len(means)
-    return 2 * (rankdata(means) - 1) / (n - 1) - 1 if n > 1 else np.zeros(n)
+    if n == 1:
+        return np.zeros(n)
+    _, place, counts = np.unique(means, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
+    return np.asarray(2 * (ranks - 1) / (n - 1) - 1)
 
 
 def by_range(means: FloatArray) -> FloatArray:
