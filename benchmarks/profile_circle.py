@@ -16,7 +16,7 @@ import pandas as pd
 from record import cannot_run, record
 
 from valueflow import profile, steer
-from valueflow.opinionqa import load_profiles
+from valueflow.opinionqa import SurveyAnswers, load_profiles
 from valueflow.opinionqa.questions import stem
 from valueflow.run import row_keys
 from valueflow.statistics import cluster_codes, clustered_mean
@@ -51,14 +51,15 @@ def correlations(table: pd.DataFrame, published: Path) -> dict[str, dict[str, fl
         groups = sorted(set(rows["group"]))
         lines = load_profiles(str(published), groups, theory)
         theirs = {(group, theory.resolve(line.value_key)): line.score for group, own in lines.items() for line in own}
-        pairs = [
-            (row.mean_, theirs.get((row.group, row.value), np.nan), row.group)
-            for row in rows.rename(columns={"mean": "mean_"}).itertuples()
-        ]
-        frame = pd.DataFrame(pairs, columns=["ours", "theirs", "group"]).dropna()
+        keys = zip(rows["group"].astype(str), rows["value"].astype(str), strict=True)
+        frame = (
+            rows[["group", "value"]]
+            .assign(ours=rows["mean"], theirs=[theirs.get(key, np.nan) for key in keys])
+            .dropna()
+        )
         within = [own["ours"].corr(own["theirs"]) for _, own in frame.groupby("group") if len(own) > 2]
-        centered = frame.assign(value=[row.value for row in rows.itertuples() if (row.group, row.value) in theirs])
-        shift = centered[["ours", "theirs"]] - centered.groupby("value")[["ours", "theirs"]].transform("mean")
+        by_value = frame.groupby("value")[["ours", "theirs"]]
+        shift = frame[["ours", "theirs"]] - by_value.transform("mean")
         result[theory.name] = {
             "all": float(frame["ours"].corr(frame["theirs"])),
             "within a group": float(np.nanmean(within)) if within else float("nan"),
@@ -70,7 +71,7 @@ def correlations(table: pd.DataFrame, published: Path) -> dict[str, dict[str, fl
 
 def compared(one: pd.DataFrame, other: pd.DataFrame, column: str, against: str) -> str:
     """Word the paired difference of two columns of details, clustered by question."""
-    difference = (one[column].astype(float) - other[against].astype(float)).to_numpy()
+    difference = (one[column].astype(float) - other[against].astype(float)).to_numpy(dtype=np.float64)
     known = ~np.isnan(difference)
     found = clustered_mean(difference[known], cluster_codes(one["question"][known].tolist()))
     return f"{found.mean:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
@@ -120,6 +121,7 @@ def main() -> int:
             progress=False,
             **{"opinionqa.questions": str(second), "opinionqa.profiles": str(folder)},
         )
+        assert isinstance(answered, SurveyAnswers)
         details[name] = answered.details
         overall = answered.summary["overall"]
         print(

@@ -171,7 +171,8 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, nargs="*", default=[100_000, 1_000_000])
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/profiles.json"))
     options = parser.parse_args()
-    missed, figures = 0, {}
+    missed = 0
+    figures: dict[str, object] = {}
     if options.replicates:
         runs = pd.DataFrame([simulate(options, 3.0, seed) for seed in range(options.replicates)])
         same = pd.DataFrame([simulate(options, 0.0, 1_000 + seed) for seed in range(options.replicates)])

@@ -76,8 +76,8 @@ def _by_value(rows: pd.DataFrame, groups: Sequence[str]) -> Table:
     for group in groups:
         table.add_column(str(group), justify="right")
     for label, own in rows.groupby("label", sort=False):
-        by_group = own.set_index("group")
-        table.add_row(str(label), *(_cell(by_group.loc[group]) for group in groups))
+        cells = {str(row["group"]): _cell(row) for _, row in own.iterrows()}
+        table.add_row(str(label), *(cells[group] for group in groups))
     return table
 
 

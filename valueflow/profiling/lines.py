@@ -61,7 +61,9 @@ def profile_of(group: str, rows: pd.DataFrame, theories: Sequence[Theory], n: in
     return {
         "attribute": group,
         "n_total": n,
-        "bin_thresholds": [{"label": level, "lowest": lowest} for level, lowest in reversed(BOUNDS.items())],
+        "bin_thresholds": [
+            {"label": level, "lowest": lowest} for level, lowest in sorted(BOUNDS.items(), key=lambda bound: bound[1])
+        ],
         "theories": {theory.name: _bands(rows[rows["theory"] == theory.name], theory) for theory in theories},
     }
 

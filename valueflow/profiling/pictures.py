@@ -88,7 +88,7 @@ def draw_profiles(rows: pd.DataFrame, file: Path) -> None:
 def _draw_group(panel: "Axes", rows: pd.DataFrame, labels: Sequence[str], overall: "pd.Series[float]") -> None:
     places = rows["label"].map({label: place for place, label in enumerate(labels)})
     color = PICTURE_COLORS[0]
-    panel.plot(overall.reindex(labels), range(len(labels)), color="0.75", linewidth=1.0, zorder=0)
+    panel.plot(overall.reindex(list(labels)), range(len(labels)), color="0.75", linewidth=1.0, zorder=0)
     known = rows["low"].notna()
     spans = [(rows["mean"] - rows["low"])[known], (rows["high"] - rows["mean"])[known]]
     panel.errorbar(rows["mean"][known], places[known], xerr=spans, color=color, linestyle="", elinewidth=1)

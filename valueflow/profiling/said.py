@@ -77,7 +77,8 @@ class SaidTexts:
 
     def unrelated(self, related: npt.NDArray[np.bool_]) -> int:
         """Return how many rows bear on no value, given which texts bear on which (T, V)."""
-        return int((~related.any(axis=1))[self.text].sum())
+        bears = np.asarray(related.any(axis=1), dtype=np.bool_)
+        return int((~bears[self.text]).sum())
 
     def means(
         self, measured: MeasuredValue, weights: npt.NDArray[np.float64] | None, *, judge_check: bool

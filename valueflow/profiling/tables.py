@@ -57,8 +57,9 @@ def profiles_table(
         column["score"] = scores[:, place]
     table = pd.concat(columns).sort_index(kind="stable").reset_index(drop=True)
     adjusted = holm(table["p"].to_numpy(dtype=np.float64))
-    table.insert(table.columns.get_loc("p") + 1, "p_holm", adjusted)  # type: ignore[operator]
-    table.insert(table.columns.get_loc("p_holm") + 1, "differs", adjusted <= SIGNIFICANT)  # type: ignore[operator]
+    place = table.columns.tolist().index("p") + 1
+    table.insert(place, "p_holm", adjusted)
+    table.insert(place + 1, "differs", adjusted <= SIGNIFICANT)
     table["level"] = ["" if np.isnan(score) else level_of(score) for score in table["score"]]
     return table
 
@@ -100,7 +101,7 @@ def pairs_table(
 ) -> pd.DataFrame:
     """Return a row for each text and each value that it bears on: `text`, `theory`, `value`, `relevance`, its score."""
     parts = []
-    categories = pd.CategoricalDtype(theory.values)
+    categories = pd.CategoricalDtype(list(theory.values))
     for value, own in measured.items():
         place = theory.values.index(value)
         scores = own.scores
