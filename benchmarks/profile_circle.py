@@ -73,7 +73,9 @@ def compared(one: pd.DataFrame, other: pd.DataFrame, column: str, against: str) 
     """Word the paired difference of two columns of details, clustered by question."""
     difference = (one[column].astype(float) - other[against].astype(float)).to_numpy(dtype=np.float64)
     known = ~np.isnan(difference)
-    found = clustered_mean(difference[known], cluster_codes(one["question"][known].tolist()))
+    found = clustered_mean(
+        np.asarray(difference[known], dtype=np.float64), cluster_codes(one["question"][known].tolist())
+    )
     return f"{found.mean:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
 
 
