@@ -1,4 +1,4 @@
-"""Embed texts by theory into NPZ files: `python extract.py --help`."""
+"""Embed texts, or find the values of groups by their texts and answers: `python extract.py --help`."""
 
 from valueflow.apps import extract
 

@@ -63,6 +63,16 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     scored = pd.read_csv("runs/phi4/0/scores.csv")
     scored[["query", "response"]].assign(value="benevolence", rating=scored["benevolence_score"]).to_csv("ratings.csv")
     pd.DataFrame({"text": texts}).to_csv("texts.csv", index=False)
+    said = [
+        ("I gave my neighbor half of my harvest because her roof had burned.", "north"),
+        ("I always help my friends and family when they need me.", "north"),
+        ("Everybody in the world deserves the same respect, wherever they were born.", "north"),
+        ("Being rich and powerful is all that matters to me.", "south"),
+        ("I want to be in charge and tell others what to do.", "south"),
+        ("Tradition is for fools and I break the rules whenever I can.", "south"),
+        ("I climbed a mountain at night because I love the thrill.", "south"),
+    ]
+    pd.DataFrame(said, columns=["text", "group"]).to_csv("said.csv", index=False)
     return tmp_path
 
 
@@ -124,7 +134,7 @@ def run_part(document: str, command: str, added: tuple[str, ...], folder: Path) 
         "evaluate.py": ("scores.csv",),
         "steer.py": ("responses.csv", "accuracy.csv"),
         "train.py": ("model/README.md", "metrics.csv", "training.csv"),
-        "extract.py": ("embedding_pvq.npz",),
+        "extract.py": ("embedding_pvq.npz", "profiles.csv"),
         "categorize.py": ("votes.csv",),
         "build_vidb.py": ("plan.csv",),
         "compare.py": ("comparison.csv",),

@@ -11,11 +11,13 @@ from .evaluation import calibrate_judge as calibrate_judge
 from .evaluation import evaluate_responses as evaluate_responses
 from .extraction import Embeddings as Embeddings
 from .extraction import extract as extract
+from .extraction import profile as profile
 from .hives import ConvertedTable as ConvertedTable
 from .hives import MeasuredEncoder as MeasuredEncoder
 from .hives import TrainedEncoder as TrainedEncoder
 from .hives import train as train
 from .opinionqa import SurveyAnswers as SurveyAnswers
+from .profiling import Profiles as Profiles
 from .steering import SteeredResponses as SteeredResponses
 from .steering import steer as steer
 from .version import __version__ as __version__

@@ -31,7 +31,9 @@ compare = command(
 categorize = command("categorize", "valueflow.categorization", "place texts in a hierarchy of values by panel votes")
 build_vidb = command("build_vidb", "valueflow.construction", "make anchors for a value out of raw texts")
 train = command("train", "valueflow.hives", "train the value embedding, or measure one")
-extract = command("extract", "valueflow.extraction", "embed texts by theory into NPZ files")
+extract = command(
+    "extract", "valueflow.extraction", "embed texts into NPZ files, or find the values of groups by their texts"
+)
 
 
 def cache() -> None:

@@ -151,3 +151,24 @@ def test_a_point_loses_what_a_spread_population_gains():
     likelihoods, grid = simulated(8, np.linspace(-8, 8, 30), m=10)
     fit = fit_population(likelihoods, grid)
     assert fit.point_loss.min() > 50
+
+
+def test_weights_count_as_repetitions_do():
+    likelihoods, grid = simulated(11, np.random.default_rng(11).normal(2, 2, 40))
+    times = np.random.default_rng(12).integers(0, 4, 40)
+    weighted = fit_population(likelihoods, grid, times.astype(float))
+    repeated = fit_population(np.repeat(likelihoods, times, axis=0), grid)
+    assert weighted.mean == pytest.approx(repeated.mean, abs=1e-4)
+    assert weighted.sd == pytest.approx(repeated.sd, abs=1e-3)
+    sums = np.bincount(np.repeat(np.arange(40), times), weights=repeated.influence, minlength=40)
+    np.testing.assert_allclose(weighted.influence, sums, atol=1e-4)
+    np.testing.assert_allclose(
+        fit_population(likelihoods, grid, np.full(40, 7.0)).mean, fit_population(likelihoods, grid).mean
+    )
+
+
+@pytest.mark.parametrize("weights", [np.ones(3), np.zeros(40), np.full(40, -1.0), np.full(40, np.nan)])
+def test_weights_that_are_none_are_told(weights):
+    likelihoods, grid = simulated(11, np.zeros(40))
+    with pytest.raises(ValueError, match="weights"):
+        fit_population(likelihoods, grid, weights)

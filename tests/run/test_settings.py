@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import Field, ValidationError, field_validator
 
-from valueflow.run import InputError, Settings, built_as, known_columns
+from valueflow.run import InputError, Settings, SettingsByTask, built_as, known_columns
 
 
 class Oven(Settings):
@@ -75,3 +75,39 @@ def test_only_our_own_columns_are_mapped() -> None:
     assert Kitchen.checked({"oven": 1, "columns": {"mark": "m"}}).columns == {"mark": "m"}
     with pytest.raises(InputError, match="^columns: unknown column 'txt'; did you mean 'text'"):
         Kitchen.checked({"oven": 1, "columns": {"txt": "body"}})
+
+
+class Freezer(Settings):
+    task: Literal["freeze"]
+    degrees: int = Field(le=0)
+
+
+class Bakery(Settings):
+    task: Literal["bake"]
+    degrees: int = Field(ge=30)
+    mode: Literal["top", "fan"] = "fan"
+
+
+def test_settings_of_several_tasks_are_those_of_the_one_asked_for() -> None:
+    kitchen = SettingsByTask({"bake": Bakery, "freeze": Freezer})
+    assert set(kitchen.model_fields) == {"task", "degrees", "mode"}
+    assert kitchen.checked({"task": "bake", "degrees": 200, "mode": "top"}) == Bakery(
+        task="bake", degrees=200, mode="top"
+    )
+    # What belongs to another task alone is left aside, also where it could not be.
+    assert kitchen.checked({"task": "freeze", "degrees": -5, "mode": "steam"}) == Freezer(task="freeze", degrees=-5)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"task": "bakee", "degrees": 200}, "task=bakee: unknown; did you mean 'bake'?"),
+        ({"degrees": 200}, "task=None: unknown"),
+        ({"task": "bake", "degres": 200}, "unknown setting 'degres'; did you mean 'degrees'?"),
+        ({"task": "bake", "degrees": 2}, "degrees=2: input should be greater than or equal to 30"),
+    ],
+)
+def test_a_task_or_key_that_is_not_there_is_told(given: dict[str, Any], told: str) -> None:
+    with pytest.raises(InputError) as caught:
+        SettingsByTask({"bake": Bakery, "freeze": Freezer}).checked(given)
+    assert told in str(caught.value)

@@ -12,13 +12,12 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from valueflow.construction.calibration import Scale
-from valueflow.construction.cost import Cost
 from valueflow.construction.ratings import FLAGGED, FOUND_ODD, PEOPLE_DISAGREE
 from valueflow.construction.reliability import SplitHalf
 from valueflow.construction.rounds import Judged
 from valueflow.construction.settings import ConstructionSettings
 from valueflow.construction.texts import Reviewed, Texts
-from valueflow.judge import summed_report
+from valueflow.judge import Cost, summed_report
 from valueflow.plackett_luce import ItemFit
 
 _NAMED_TEXTS = 5

@@ -9,7 +9,6 @@ from typing import Any
 import pandas as pd
 
 from valueflow.construction.checking import Checked
-from valueflow.construction.cost import cost_of
 from valueflow.construction.display import plan_line, show_constructions
 from valueflow.construction.figures import judged_figures, planned_figures, warn
 from valueflow.construction.outcome import (
@@ -28,7 +27,7 @@ from valueflow.construction.rounds import judge_rounds, planned_rounds, prompt_o
 from valueflow.construction.settings import ConstructionSettings
 from valueflow.construction.tables import plan_table, rankings_table
 from valueflow.construction.texts import HUMAN_RATING, ID, read_reviewed, read_texts
-from valueflow.judge import Criterion, Windows
+from valueflow.judge import Criterion, Windows, cost_of
 from valueflow.run import InputError, Run, SweepView, Task, progress_bar, replacing, row_keys
 from valueflow.vidb import load_vidb
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from valueflow.evaluation.rounds import judge_in_rounds
 from valueflow.evaluation.saving import AdaptiveFigures
-from valueflow.evaluation.settings import EvaluationSettings
+from valueflow.evaluation.settings import WindowSettings
 from valueflow.evaluation.windows import build_windows
 from valueflow.judge import Criterion, RankedWindows, Windows
 from valueflow.run import Run, progress_bar
@@ -30,7 +30,7 @@ class JudgedWindows:
 
 
 def judge_responses(
-    settings: EvaluationSettings,
+    settings: WindowSettings,
     criterion: Criterion,
     keys: npt.NDArray[np.uint64],
     texts: npt.NDArray[np.object_],
@@ -88,7 +88,7 @@ def judge_responses(
     return JudgedWindows(windows, ranked, None)
 
 
-def about_judge(settings: EvaluationSettings, vidb: Vidb, anchors: Anchors) -> dict[str, object]:
+def about_judge(settings: WindowSettings, vidb: Vidb, anchors: Anchors) -> dict[str, object]:
     """Return what a summary says of who judged, and by which anchors."""
     about_anchors = {"anchors": len(anchors), "anchors_repeated": vidb.n_repeated, "vidb_sha256": vidb.digest}
     return {**settings.judge.describe(), **about_anchors}

@@ -96,6 +96,7 @@ def estimate_mean(
     clusters: npt.NDArray[np.int64],
     line: AnchorLine,
     shifts: Sequence[float],
+    weights: FloatArray | None = None,
 ) -> MeanEstimate:
     """Estimate the mean over responses by marginal maximum likelihood (see `fit_population`), and its interval.
 
@@ -111,10 +112,15 @@ def estimate_mean(
         Of the anchors.
     shifts
         For each judge, the change of the mean when its beta rises by one standard error.
+    weights
+        (N,) how much each response counts; None: all alike.
     """
+    if weights is not None:
+        scored = scored & (weights > 0)
     if not scored.any():
         return without_mean(len(scored))
-    fit = fit_population(likelihoods if scored.all() else likelihoods[scored], grid)
+    own = None if weights is None else weights[scored]
+    fit = fit_population(likelihoods if scored.all() else likelihoods[scored], grid, own)
     # The sign, by which a difference of two jobs of one judge cancels, has no meaning for several betas.
     shift = float(shifts[0]) if len(shifts) == 1 else float(np.linalg.norm(shifts))
     return _with_interval(fit, scored, clusters, line, shift, np.abs(grid.nodes - fit.mean))

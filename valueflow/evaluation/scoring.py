@@ -16,17 +16,14 @@ from valueflow.evaluation.judges import (
     fit_judges,
     with_anchors,
 )
+from valueflow.evaluation.likelihoods import judges_of, likelihoods_of, places_of_anchors
 from valueflow.evaluation.mean import AnchorLine, MeanEstimate, anchor_line, estimate_mean, mean_of_scores, without_mean
 from valueflow.evaluation.panels import Agreement, JudgeRecord, joint_reliability, judge_agreement, judge_records
 from valueflow.judge import RankedWindows
 from valueflow.plackett_luce import (
     HIGHEST_DISCRIMINATION,
-    LOWEST_LOG_LIKELIHOOD,
-    Grid,
     fit_population,
     fit_utilities,
-    grid_for,
-    log_likelihoods,
     mode_on_grid,
     outfit,
     summarize_on_grid,
@@ -184,14 +181,14 @@ def _by_posterior(
     clusters: npt.NDArray[np.int64],
 ) -> Scores:
     ids, ratings, _ = with_anchors(ranked)
-    counting = [fits[number] for number in _judges_of(ranked)]
+    counting = [fits[number] for number in judges_of(ranked)]
     line = anchor_line(counting)
     if len(ranked) == 0:
         nothing = np.full(n, np.nan)
         failed = np.zeros(n, dtype=np.bool_)
         return _scores(nothing, nothing, nothing, nothing, failed, without_mean(n), line)
     slopes = np.array([fit.reliability.discrimination for fit in fits])[ranked.judges]
-    places = _places(ranked, ids, fits)
+    places = places_of_anchors(ranked, ids, fits)
     mode = fit_utilities(
         ranked.orders,
         places,
@@ -203,7 +200,7 @@ def _by_posterior(
         max_iter=max_iter,
         learning_rate=learning_rate,
     )
-    logs, grid = _likelihoods(ranked, places, n, fits)
+    logs, grid = likelihoods_of(ranked, places, n, fits)
     mean, spread, low, high = np.where(mode.converged, summarize_on_grid(logs, grid, level=INTERVAL_LEVEL), np.nan)
     if any(fit.reliability.lapse_rate > 0 for fit in counting):
         # With lapses a posterior can have several maxima, and the curvature at one of them says little of the others.
@@ -257,57 +254,14 @@ def _scores(
     return Scores(score, se, low, high, none, none, failed, np.full(n, np.nan), no, no, mean, line, unknown, (), None)
 
 
-def _judges_of(ranked: RankedWindows) -> list[int]:
-    """Return the numbers of the judges that have a ranking."""
-    return np.flatnonzero(np.bincount(ranked.judges)).tolist()
-
-
 def _misreading_variance(ranked: RankedWindows, n: int, fits: Sequence[JudgeFit]) -> FloatArray:
     """Return the variance (N,) of the mean misreading of the judges that ranked each response."""
     total, count = np.zeros(n), np.zeros(n)
-    for number in _judges_of(ranked):
+    for number in judges_of(ranked):
         has_ranked = np.bincount(ranked.responses[ranked.judges == number], minlength=n) > 0
         total += has_ranked * fits[number].reliability.text_misreading_sd ** 2
         count += has_ranked
     return np.asarray(total / np.maximum(count, 1) ** 2)
-
-
-def _places(ranked: RankedWindows, ids: npt.NDArray[np.int64], fits: Sequence[JudgeFit]) -> FloatArray:
-    """Return where each window's anchors are in the eyes of its judge, (R, K-1)."""
-    if len(fits) == 1:
-        return fits[0].places[ids]
-    places = np.empty(ids.shape)
-    for number, fit in enumerate(fits):
-        own = ranked.judges == number
-        places[own] = fit.places[ids[own]]
-    return places
-
-
-def _likelihoods(
-    ranked: RankedWindows, places: FloatArray, n: int, fits: Sequence[JudgeFit], slopes: Sequence[float] | None = None
-) -> tuple[npt.NDArray[np.float32], Grid]:
-    """Return the log-likelihood (N, G) of all judges' rankings, and its grid."""
-    betas = [fit.reliability.discrimination for fit in fits] if slopes is None else slopes
-    present = _judges_of(ranked)
-    most = int(np.bincount(ranked.responses, minlength=1).max()) * (ranked.orders.shape[1] - 1)
-    grid = grid_for(BOUNDS, max(betas[number] for number in present), most)
-    logs = np.zeros((n, len(grid.nodes)), dtype=np.float32)
-    for number in present:
-        own = ranked.judges == number if len(present) > 1 else slice(None)
-        logs += log_likelihoods(
-            ranked.orders[own],
-            places[own],
-            ranked.responses[own],
-            n,
-            grid,
-            discrimination=betas[number],
-            misreading_sd=fits[number].reliability.text_misreading_sd,
-            lapse_rate=fits[number].reliability.lapse_rate,
-        )
-    if len(present) > 1:
-        logs -= logs.max(axis=1, keepdims=True)
-        np.maximum(logs, LOWEST_LOG_LIKELIHOOD, out=logs)
-    return logs, grid
 
 
 def _beta_shifts(ranked: RankedWindows, places: FloatArray, fits: Sequence[JudgeFit], n: int) -> list[float]:
@@ -323,11 +277,11 @@ def _beta_shifts(ranked: RankedWindows, places: FloatArray, fits: Sequence[Judge
     betas = [fit.reliability.discrimination for fit in fits]
 
     def mean_at(number: int, beta: float) -> float:
-        logs, grid = _likelihoods(sample, places, len(chosen), fits, [*betas[:number], beta, *betas[number + 1 :]])
+        logs, grid = likelihoods_of(sample, places, len(chosen), fits, [*betas[:number], beta, *betas[number + 1 :]])
         return fit_population(np.exp(logs), grid).mean
 
     shifts = []
-    for number in _judges_of(ranked):
+    for number in judges_of(ranked):
         beta, error = betas[number], fits[number].reliability.discrimination_se
         if np.isnan(error):
             shifts.append(0.0)

@@ -7,12 +7,23 @@ from pydantic import Field, model_validator
 
 from valueflow.judge import ConfiguredJudge
 from valueflow.llm import CacheMode
-from valueflow.run import BadRowPolicy, Intensity, PositiveInt, Seed
+from valueflow.run import BadRowPolicy, Intensity, PositiveInt, Seed, Settings
 from valueflow.theory import TheorySettings
 from valueflow.vidb import ConfiguredSampling
 
 
-class EvaluationSettings(TheorySettings):
+class WindowSettings(Settings):
+    """How texts are judged: by whom, in which windows; settings of a command that has texts judged extend them."""
+
+    k: Annotated[int, Field(ge=2, strict=True)]
+    m: Annotated[int, Field(ge=1, le=1000, strict=True)]
+    sampling: ConfiguredSampling
+    response_position: Literal["random", "first"]
+    judge: ConfiguredJudge
+    progress: bool
+
+
+class EvaluationSettings(WindowSettings, TheorySettings):
     """What to score, against what, judged by whom, estimated how."""
 
     task: Literal["score", "calibrate"]
@@ -29,11 +40,6 @@ class EvaluationSettings(TheorySettings):
     on_bad_row: BadRowPolicy
     rankings: str | None
     calibration: str | None
-    k: Annotated[int, Field(ge=2, strict=True)]
-    m: Annotated[int, Field(ge=1, le=1000, strict=True)]
-    sampling: ConfiguredSampling
-    response_position: Literal["random", "first"]
-    judge: ConfiguredJudge
     llm: Any
     prompt: Any
     cache: CacheMode
@@ -44,7 +50,6 @@ class EvaluationSettings(TheorySettings):
     iter: PositiveInt
     lr: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     seed: Seed
-    progress: bool
 
     @model_validator(mode="after")
     def _check_lists(self) -> Self:

@@ -1,4 +1,4 @@
-"""A file of texts in; a file of vectors for each theory and a summary out."""
+"""`extract.py` from settings to an outcome, by task; a file of texts in, a file of vectors for each theory out."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -17,7 +17,8 @@ from valueflow.extraction.npz import array_member, npz_file
 from valueflow.extraction.outcome import VECTOR_FILES, Embeddings, file_of
 from valueflow.extraction.reading import Chunk, TextFile
 from valueflow.extraction.settings import ExtractionSettings
-from valueflow.run import InputError, Run, SweepView, Task, Timings, nearest, progress_bar
+from valueflow.profiling import PROFILE_OUTPUTS, Profiles, ProfileSettings, find_profiles, show_profiles
+from valueflow.run import InputError, Run, SettingsByTask, SweepView, Task, Timings, nearest, progress_bar
 
 MAX_BYTES_OF_TEXTS = 2 << 30
 """Size of a theory's array of texts at most: who loads it holds every text in memory as wide as the longest."""
@@ -65,7 +66,48 @@ def extract(*, output_dir: str | Path | None = None, **settings: Any) -> Embeddi
     >>> result = extract(input="texts.csv", theory="pvq", output_dir="vectors")  # doctest: +SKIP
     >>> np.load(result.files["pvq"])["embeddings"].shape  # doctest: +SKIP
     """
-    return TASK.call(settings, output_dir)
+    if settings.get("task") == "profile":
+        raise InputError("task=profile: extract embeds texts; call profile to find values")
+    outcome = TASK.call({"task": "embed", **settings}, output_dir)
+    assert isinstance(outcome, Embeddings)
+    return outcome
+
+
+def profile(*, output_dir: str | Path | None = None, **settings: Any) -> Profiles:
+    """Find the values of persons, groups or models by what they say or answer.
+
+    Parameters
+    ----------
+    output_dir
+        Folder for `profiles.csv`, the JSON profiles, pictures and `summary.json`, where they replace an earlier run's;
+        None writes nothing.
+    **settings
+        Fields of `ProfileSettings`, the same as on the command line; what is not given has the default of
+        `configs/extract.yaml`. One of `input`, `survey` and `responses` must be given. `theory`, `relevance`,
+        `normalization`, `sampling` and `judge` take the name of an option or an object.
+
+    Returns
+    -------
+    Profiles
+        Its `table` has a row per group and value.
+
+    Raises
+    ------
+    InputError
+        Something given cannot be used; one line says what, where, and what would be right.
+
+    Examples
+    --------
+    >>> found = profile(survey="demo", output_dir="profiles")  # doctest: +SKIP
+    >>> found.table.query("differs")[["group", "value", "difference"]]  # doctest: +SKIP
+    """
+    outcome = TASK.call({**settings, "task": "profile"}, output_dir)
+    assert isinstance(outcome, Profiles)
+    return outcome
+
+
+def _run(settings: ExtractionSettings | ProfileSettings, run: Run) -> Embeddings | Profiles:
+    return find_profiles(settings, run) if isinstance(settings, ProfileSettings) else _extract(settings, run)
 
 
 def _extract(settings: ExtractionSettings, run: Run) -> Embeddings:
@@ -272,8 +314,11 @@ def _figures(
 
 TASK = Task(
     name="extract",
-    settings=ExtractionSettings,
-    run=_extract,
-    outputs=(VECTOR_FILES,),
-    sweep=(SweepView(show_extractions, ("theory",)),),
+    settings=SettingsByTask({"embed": ExtractionSettings, "profile": ProfileSettings}),
+    run=_run,
+    outputs=(VECTOR_FILES, *PROFILE_OUTPUTS),
+    sweep=(
+        SweepView(show_extractions, ("theory",), kind="embed"),
+        SweepView(show_profiles, ("theory",), kind="profile"),
+    ),
 )

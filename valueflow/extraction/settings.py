@@ -1,11 +1,12 @@
-"""The settings of `extract.py`; `configs/extract.yaml` holds their defaults and describes them."""
+"""The settings of `extract.py task=embed`; `configs/extract.yaml` holds their defaults and describes them."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from valueflow.extraction.reading import COLUMNS, check_file_name, theory_name
+from valueflow.extraction.reading import check_file_name, theory_name
+from valueflow.profiling import COLUMNS
 from valueflow.run import BadRowPolicy, PositiveInt, Settings, known_columns
 
 
@@ -20,12 +21,19 @@ def _name_of_theory(given: Any) -> Any:
     return given["name"]
 
 
+def _given(source: Any) -> Any:
+    """Refuse a run without an input; profiles have other sources, so the YAML file cannot."""
+    if source is None:
+        raise ValueError("'input' is not set; give input=..., see --help")
+    return source
+
+
 class ExtractionSettings(Settings):
     """What is embedded by which model, and how it is stored."""
 
     task: Literal["embed"]
     model: Any
-    input: str
+    input: Annotated[str, BeforeValidator(_given)]
     input_columns: Annotated[dict[str, str | None], known_columns(*COLUMNS)]
     theory: Annotated[str | None, BeforeValidator(_name_of_theory)]
     on_bad_row: BadRowPolicy

@@ -1,6 +1,7 @@
 """Judges: they rank a response among anchors."""
 
 from valueflow.judge.answers import MAX_ITEMS_IN_GRAMMAR, MAX_ITEMS_IN_SCHEMA, permutation_constraint
+from valueflow.judge.cost import Cost, cost_of, cost_of_conversations
 from valueflow.judge.embedding import EmbeddingJudge
 from valueflow.judge.llm import LLMJudge
 from valueflow.judge.logprob import LogprobJudge
@@ -19,6 +20,7 @@ __all__ = [
     "MAX_ITEMS_IN_GRAMMAR",
     "MAX_ITEMS_IN_SCHEMA",
     "ConfiguredJudge",
+    "Cost",
     "Criterion",
     "EmbeddingJudge",
     "Judge",
@@ -34,6 +36,8 @@ __all__ = [
     "TextUtilities",
     "Windows",
     "commonest_order",
+    "cost_of",
+    "cost_of_conversations",
     "distinct_names",
     "judge_panel",
     "permutation_constraint",

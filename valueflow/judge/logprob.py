@@ -126,6 +126,12 @@ class LogprobJudge(Settings):
         report = self._report(usage)
         return tuple(self._utilities(asked, report) for asked in questions)
 
+    def conversations(self, criterion: Criterion, texts: Sequence[str]) -> list[Conversation]:
+        """Return the questions about texts on the criterion's value, wording by wording."""
+        shown = [quote_text(text, self.max_text_bytes)[0] for text in texts]
+        theory, value = criterion.theory, criterion.value
+        return [asked for prompt in self.wordings for asked in prompt.conversations(theory, value, shown)]
+
     def describe(self) -> dict[str, object]:
         """Return the model, how it is run and how it is asked."""
         asked = {"wordings": [prompt.name for prompt in self.wordings], "max_text_bytes": self.max_text_bytes}

@@ -98,7 +98,7 @@ def stem(question: str) -> str:
     return text.strip()
 
 
-def load_questions(source: str, limit: int | None) -> list[SurveyQuestion]:
+def load_questions(source: str, limit: int | None, key: str = "opinionqa.questions") -> list[SurveyQuestion]:
     """Read a survey.
 
     Parameters
@@ -108,6 +108,8 @@ def load_questions(source: str, limit: int | None) -> list[SurveyQuestion]:
         `ordinal`; or `demo`.
     limit
         Only the first so many; None: all.
+    key
+        The setting that names the source, for messages.
 
     Raises
     ------
@@ -116,9 +118,9 @@ def load_questions(source: str, limit: int | None) -> list[SurveyQuestion]:
         index, counted from 0 as JSON does.
     """
     path = DEMO_FILE if source == DEMO else Path(source)
-    entries = read_json(path, "opinionqa.questions")
+    entries = read_json(path, key)
     if not isinstance(entries, list) or not entries:
-        raise InputError(f"opinionqa.questions: {path} must hold a JSON list of one question or more")
+        raise InputError(f"{key}: {path} must hold a JSON list of one question or more")
     return [_item(entry, f"{path}, index {index}") for index, entry in enumerate(entries[:limit])]
 
 

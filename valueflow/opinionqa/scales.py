@@ -56,8 +56,17 @@ def scale_positions(options: tuple[str, ...], ordinal: tuple[float | None, ...] 
     return tuple(positions) if len(different) > 1 else (math.nan,) * len(options)
 
 
+def says_no_opinion(option: str) -> bool:
+    """Return whether an option says no opinion, as "Refused" and "Not sure" do."""
+    return _OFF_SCALE.fullmatch(_bare(option)) is not None
+
+
+def _bare(option: str) -> str:
+    return " ".join(option.split()).strip("'\"\u2018\u2019\u201c\u201d.").replace("\u2019", "'")
+
+
 def _as_listed(options: Sequence[str]) -> list[float]:
-    bare = [" ".join(option.split()).strip("'\"\u2018\u2019\u201c\u201d.").replace("\u2019", "'") for option in options]
+    bare = [_bare(option) for option in options]
     on_scale = [index for index, text in enumerate(bare) if not _OFF_SCALE.fullmatch(text)]
     positions = [math.nan] * len(options)
     for place, index in enumerate(on_scale):

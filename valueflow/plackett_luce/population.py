@@ -52,12 +52,12 @@ class PopulationFit:
     point_loss: FloatArray
 
 
-def fit_population(likelihoods: NDArray[np.floating], grid: Grid) -> PopulationFit:
+def fit_population(likelihoods: NDArray[np.floating], grid: Grid, weights: FloatArray | None = None) -> PopulationFit:
     r"""Estimate a population's mean by marginal maximum likelihood.
 
     With L_i the likelihood of response i, maximizes
 
-    .. math:: \sum_i \log \int L_i(u) \, p(u \mid \mu, \tau) \, du
+    .. math:: \sum_i w_i \log \int L_i(u) \, p(u \mid \mu, \tau) \, du
 
     where p is normal(mu, tau^2) cut to the scale. The mean is E[u] under p. The influence of a response is
     ``grad(E[u])' H^-1 s_i``, with H the observed information and s_i the score of the response (the sandwich of White,
@@ -69,11 +69,13 @@ def fit_population(likelihoods: NDArray[np.floating], grid: Grid) -> PopulationF
         At the nodes of the grid, each row up to a factor.
     grid
         The scale.
+    weights : (N,) float array, optional
+        How much each response counts, in any unit, none negative and one at least positive; None: all alike.
 
     Raises
     ------
     ValueError
-        Without a response, or where shapes do not fit.
+        Without a response, where shapes do not fit, or where weights are none.
 
     References
     ----------
@@ -82,19 +84,31 @@ def fit_population(likelihoods: NDArray[np.floating], grid: Grid) -> PopulationF
     """
     if likelihoods.ndim != 2 or likelihoods.shape[1] != len(grid.nodes) or not len(likelihoods):
         raise ValueError(f"likelihoods must have shape (N, {len(grid.nodes)}) with N of 1 or more")
+    shares = _shares(weights, len(likelihoods))
     if likelihoods.size <= _DOUBLE_UP_TO:
         likelihoods = likelihoods.astype(np.float64)
-    start = np.array([_mean_of_means(likelihoods, grid), np.log(_FIRST_SPREAD)])
+    start = np.array([_mean_of_means(likelihoods, grid, shares), np.log(_FIRST_SPREAD)])
     if len(likelihoods) > 2 * _FOR_START:
         # Most steps of a search need few responses.
-        start = _maximize(likelihoods[:: len(likelihoods) // _FOR_START], grid, start)
-    return _with_influences(likelihoods, grid, _maximize(likelihoods, grid, start))
+        some = slice(None, None, len(likelihoods) // _FOR_START)
+        if shares[some].sum() > 0:
+            start = _maximize(likelihoods[some], grid, start, shares[some] / shares[some].sum())
+    return _with_influences(likelihoods, grid, _maximize(likelihoods, grid, start, shares), shares)
 
 
-def _mean_of_means(likelihoods: NDArray[np.floating], grid: Grid) -> float:
+def _shares(weights: FloatArray | None, n: int) -> FloatArray:
+    """Return weights (N,) that add up to 1."""
+    if weights is None:
+        return np.full(n, 1 / n)
+    if weights.shape != (n,) or not (np.isfinite(weights).all() and (weights >= 0).all() and weights.sum() > 0):
+        raise ValueError(f"weights must be {n} numbers, none negative and one at least positive")
+    return np.asarray(weights / weights.sum(), dtype=np.float64)
+
+
+def _mean_of_means(likelihoods: NDArray[np.floating], grid: Grid, shares: FloatArray) -> float:
     """Average the posterior means under a flat prior."""
     sums = likelihoods @ (grid.weights[:, None] * np.stack([np.ones_like(grid.nodes), grid.nodes], axis=1))
-    return float(np.mean(sums[:, 1] / sums[:, 0]))
+    return float(shares @ (sums[:, 1] / sums[:, 0]))
 
 
 def _density(parameters: FloatArray, grid: Grid) -> FloatArray:
@@ -104,7 +118,7 @@ def _density(parameters: FloatArray, grid: Grid) -> FloatArray:
     return np.asarray(masses / masses.sum())
 
 
-def _maximize(likelihoods: NDArray[np.floating], grid: Grid, start: FloatArray) -> FloatArray:
+def _maximize(likelihoods: NDArray[np.floating], grid: Grid, start: FloatArray, shares: FloatArray) -> FloatArray:
     """Return the most likely mu and log tau."""
     powers = np.stack([np.ones_like(grid.nodes), grid.nodes, grid.nodes**2], axis=1)
 
@@ -113,10 +127,10 @@ def _maximize(likelihoods: NDArray[np.floating], grid: Grid, start: FloatArray) 
         p = _density(parameters, grid)
         moments = likelihoods @ (p[:, None] * powers).astype(likelihoods.dtype)
         marginal = moments[:, 0].astype(np.float64)
-        rise = (1 / marginal) @ moments[:, 1:].astype(np.float64) / len(likelihoods) - p @ powers[:, 1:]
+        rise = (shares / marginal) @ moments[:, 1:].astype(np.float64) - p @ powers[:, 1:]
         # From the natural parameters mu / tau^2 and -1 / (2 tau^2) by the chain rule.
         gradient = precision * np.array([rise[0], rise[1] - 2 * mu * rise[0]])
-        return -float(np.log(marginal).mean()), -gradient
+        return -float(shares @ np.log(marginal)), -gradient
 
     bounds = [(-_FURTHEST_MEAN, _FURTHEST_MEAN), (np.log(_narrowest(grid)), np.log(_WIDEST))]
     options = {"ftol": 1e-12, "gtol": 1e-7, "maxiter": 200}
@@ -128,7 +142,9 @@ def _narrowest(grid: Grid) -> float:
     return _NARROWEST_IN_CELLS * grid.spacing
 
 
-def _with_influences(likelihoods: NDArray[np.floating], grid: Grid, parameters: FloatArray) -> PopulationFit:
+def _with_influences(
+    likelihoods: NDArray[np.floating], grid: Grid, parameters: FloatArray, shares: FloatArray
+) -> PopulationFit:
     """Return the mean of the population that was found, with what each response has to do with it."""
     u, p = grid.nodes, _density(parameters, grid)
     powers = np.stack([u, u**2, u**3, u**4], axis=1)
@@ -136,8 +152,8 @@ def _with_influences(likelihoods: NDArray[np.floating], grid: Grid, parameters: 
     moments = likelihoods @ (p[:, None] * np.column_stack([np.ones_like(u), powers])).astype(likelihoods.dtype)
     own = moments[:, 1:] / moments[:, :1]
     scores = own[:, :2].astype(np.float64) - expected[:2]
-    within = (own[:, [0, 0, 1]] * own[:, [0, 1, 1]]).mean(axis=0, dtype=np.float64)
-    means = own.mean(axis=0, dtype=np.float64)
+    within = shares @ (own[:, [0, 0, 1]] * own[:, [0, 1, 1]])
+    means = shares @ own
     information = _covariance(expected) - np.array(
         [[means[1] - within[0], means[2] - within[1]], [means[2] - within[1], means[3] - within[2]]]
     )
@@ -149,15 +165,19 @@ def _with_influences(likelihoods: NDArray[np.floating], grid: Grid, parameters: 
     if information[0, 0] <= _LEAST_INFORMATION * variance:
         influence = np.full(len(likelihoods), np.nan)
     else:
-        influence = scores[:, :free] @ np.linalg.solve(information[:free, :free], gradient[:free]) / len(likelihoods)
-    return PopulationFit(mean, float(np.sqrt(max(variance, 0.0))), influence, _point_loss(likelihoods, p))
+        influence = shares * (scores[:, :free] @ np.linalg.solve(information[:free, :free], gradient[:free]))
+    return PopulationFit(mean, float(np.sqrt(max(variance, 0.0))), influence, _point_loss(likelihoods, p, shares))
 
 
-def _point_loss(likelihoods: NDArray[np.floating], p: FloatArray) -> FloatArray:
+def _point_loss(likelihoods: NDArray[np.floating], p: FloatArray, shares: FloatArray) -> FloatArray:
     """Return the log-likelihood (G,) that is lost where all responses are at one node; from a part of many."""
-    some = likelihoods[:: max(len(likelihoods) // _FOR_START, 1)].astype(np.float64)
-    logs = np.log(np.maximum(some, _LEAST_LIKELIHOOD)).mean(axis=0)
-    best = max(float(np.log(np.maximum(some @ p, _LEAST_LIKELIHOOD)).mean()), float(logs.max()))
+    step = slice(None, None, max(len(likelihoods) // _FOR_START, 1))
+    some, own = likelihoods[step].astype(np.float64), shares[step]
+    if own.sum() <= 0:
+        some, own = likelihoods.astype(np.float64), shares
+    own = own / own.sum()
+    logs = own @ np.log(np.maximum(some, _LEAST_LIKELIHOOD))
+    best = max(float(own @ np.log(np.maximum(some @ p, _LEAST_LIKELIHOOD))), float(logs.max()))
     return np.asarray(len(likelihoods) * (best - logs))
 
 

@@ -46,6 +46,7 @@ from .settings import Intensity as Intensity
 from .settings import PositiveInt as PositiveInt
 from .settings import Seed as Seed
 from .settings import Settings as Settings
+from .settings import SettingsByTask as SettingsByTask
 from .settings import built_as as built_as
 from .settings import first_fault as first_fault
 from .settings import known_columns as known_columns

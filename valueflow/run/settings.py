@@ -36,6 +36,40 @@ class Settings(BaseModel):
             raise InputError(first_fault(error, cls)) from error
 
 
+class SettingsByTask:
+    """Settings of a command whose tasks have classes of their own; its YAML holds the keys of all of them.
+
+    Stands where a class of settings does: `model_fields` are the keys of all tasks, and `checked` builds the settings
+    of the one that the key `task` names, from its own keys.
+    """
+
+    def __init__(self, tasks: Mapping[str, type[Settings]]) -> None:
+        self._tasks = tasks
+
+    @property
+    def model_fields(self) -> dict[str, Any]:
+        """All keys of all tasks."""
+        return {key: field for settings in self._tasks.values() for key, field in settings.model_fields.items()}
+
+    def checked(self, given: Mapping[str, Any]) -> Settings:
+        """Build the settings of the task that is asked for.
+
+        Raises
+        ------
+        InputError
+            There is no such task, a key is unknown to all tasks, or as `Settings.checked`.
+        """
+        task = given.get("task")
+        if task not in self._tasks:
+            raise InputError(f"task={shorten(str(task))}: unknown; {nearest(str(task), self._tasks)}")
+        known = self.model_fields
+        unknown = next((key for key in given if key not in known), None)
+        if unknown is not None:
+            raise InputError(unknown_setting(unknown, known))
+        chosen = self._tasks[str(task)]
+        return chosen.checked({key: entry for key, entry in given.items() if key in chosen.model_fields})
+
+
 def first_fault(error: ValidationError, model: type[BaseModel] | None = None) -> str:
     """Word the first of pydantic's findings in one line: what is wrong, where, and what would be right.
 

@@ -12,13 +12,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from valueflow.run.bad_rows import SKIPPED_FILE, BadRows
 from valueflow.run.config import compose_settings, require_set
 from valueflow.run.errors import InputError
 from valueflow.run.outputs import write_csv, write_json
-from valueflow.run.settings import Settings
+from valueflow.run.settings import Settings, SettingsByTask
 from valueflow.run.summary import ERROR_FILE, SUMMARY_FILE, Timings, named_paths, versions
 from valueflow.run.sweep import SweepView
 
@@ -120,7 +120,7 @@ class Task(Generic[SettingsT, OutcomeT]):
     name
         Of the command and of its primary YAML in `configs`.
     settings
-        Typed settings; the YAML holds their defaults and describes each.
+        Typed settings, or those of each task of the command; the YAML holds their defaults and describes each.
     run
         From settings to an outcome.
     outputs
@@ -134,7 +134,7 @@ class Task(Generic[SettingsT, OutcomeT]):
     """
 
     name: str
-    settings: type[SettingsT]
+    settings: type[SettingsT] | SettingsByTask
     run: Callable[[SettingsT, Run], OutcomeT]
     outputs: tuple[str, ...]
     sweep: tuple[SweepView, ...]
@@ -188,7 +188,7 @@ class Task(Generic[SettingsT, OutcomeT]):
             outcome, records it with loggers.
         """
         require_set(given)
-        settings = self.settings.checked(given)
+        settings = cast("SettingsT", self.settings.checked(given))
         started = datetime.now(UTC)
         run = Run(folder, resume, curves, bad_rows=BadRows(getattr(settings, "on_bad_row", "fail")))
         outcome = self.run(settings, run)

@@ -1,0 +1,20 @@
+"""Value profiles: from texts and answers to the values of a person, a group or a model (`extract.py task=profile`)."""
+
+from valueflow.profiling.display import show_profiles
+from valueflow.profiling.normalization import Normalization
+from valueflow.profiling.outcome import PROFILE_OUTPUTS, Profiles
+from valueflow.profiling.pipeline import find_profiles
+from valueflow.profiling.relevance import EncoderRelevance, LogprobRelevance
+from valueflow.profiling.settings import COLUMNS, ProfileSettings
+
+__all__ = [
+    "COLUMNS",
+    "PROFILE_OUTPUTS",
+    "EncoderRelevance",
+    "LogprobRelevance",
+    "Normalization",
+    "ProfileSettings",
+    "Profiles",
+    "find_profiles",
+    "show_profiles",
+]
