@@ -69,6 +69,7 @@ from .tables import as_texts as as_texts
 from .tables import check_there as check_there
 from .tables import number_column as number_column
 from .tables import prose as prose
+from .tables import read_json as read_json
 from .tables import read_table as read_table
 from .tables import rename_columns as rename_columns
 from .tables import row_number as row_number

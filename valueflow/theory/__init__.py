@@ -1,6 +1,7 @@
 """Value theories: hierarchies of values with names and definitions."""
 
 from valueflow.theory.columns import DIRECTIONS, NEUTRAL, OPPOSE, SUPPORT, columns_of_paths, level_columns, level_number
+from valueflow.theory.files import read_definitions, theory_from_file
 from valueflow.theory.hierarchy import Node, Theory, normalize_name
 from valueflow.theory.library import (
     choose_theory,
@@ -28,6 +29,8 @@ __all__ = [
     "level_number",
     "load_theory",
     "normalize_name",
+    "read_definitions",
+    "theory_from_file",
     "theory_from_mapping",
     "theory_of",
 ]

@@ -5,7 +5,7 @@ from valueflow.run.tables.columns import as_numbers, number_column, rename_colum
 from valueflow.run.tables.content import STANDARD_INPUT, check_there
 from valueflow.run.tables.hub import HUGGING_FACE
 from valueflow.run.tables.matching import TextIndex
-from valueflow.run.tables.reading import DelimitedFile, read_table, table_kind
+from valueflow.run.tables.reading import DelimitedFile, read_json, read_table, table_kind
 
 __all__ = [
     "HUGGING_FACE",
@@ -18,6 +18,7 @@ __all__ = [
     "check_there",
     "number_column",
     "prose",
+    "read_json",
     "read_table",
     "rename_columns",
     "row_number",
