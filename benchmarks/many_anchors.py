@@ -21,6 +21,7 @@ from record import cannot_run, record
 from scipy.stats import spearmanr
 
 from valueflow.judge import Criterion, EmbeddingJudge
+from valueflow.responses import load_responses
 from valueflow.theory import load_theory
 from valueflow.vidb import load_vidb
 
@@ -34,7 +35,10 @@ found = evaluate_responses(theory="pvq", value="benevolence", vidb=sys.argv[1], 
 used = resource.getrusage(resource.RUSAGE_SELF)
 summary = found.summary
 print(json.dumps({
-    "seconds": time.perf_counter() - start, "gigabytes": used.ru_maxrss / 2**20, "cpu_seconds": used.ru_utime + used.ru_stime, "timings": summary["timings"],
+    "seconds": time.perf_counter() - start,
+    "cpu_seconds": used.ru_utime + used.ru_stime,
+    "gigabytes": used.ru_maxrss / 2**20,
+    "timings": summary["timings"],
     "scored": summary["scored"], "judging": summary["judging"], "anchors": summary["judge"]["anchors"],
 }))
 """
@@ -101,8 +105,8 @@ def database(n: int) -> pd.DataFrame:
 
 def answers(n: int) -> pd.DataFrame:
     """Return n of the demo's responses on benevolence."""
-    table = pd.read_csv(Path(load_theory.__code__.co_filename).parents[1] / "assets" / "responses.csv")
-    own = table[(table["value"] == "benevolence")]
+    table, _ = load_responses(None, {})
+    own = table[table["value"] == "benevolence"]
     chosen = own.iloc[np.arange(n) % len(own)].reset_index(drop=True)
     return chosen.assign(query=[f"{query} ({number})" for number, query in enumerate(chosen["query"])])[
         ["query", "dataset", "response"]

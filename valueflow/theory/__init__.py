@@ -1,6 +1,15 @@
 """Value theories: hierarchies of values with names and definitions."""
 
-from valueflow.theory.columns import DIRECTIONS, NEUTRAL, OPPOSE, SUPPORT, columns_of_paths, level_columns, level_number
+from valueflow.theory.columns import (
+    DIRECTIONS,
+    NEUTRAL,
+    OPPOSE,
+    SUPPORT,
+    columns_of_paths,
+    direction_of,
+    level_columns,
+    level_number,
+)
 from valueflow.theory.files import read_definitions, theory_from_file
 from valueflow.theory.hierarchy import Node, Theory, normalize_name
 from valueflow.theory.library import (
@@ -23,6 +32,7 @@ __all__ = [
     "TheorySettings",
     "choose_theory",
     "columns_of_paths",
+    "direction_of",
     "find_theory",
     "known_theories",
     "level_columns",
