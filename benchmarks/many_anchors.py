@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -74,7 +75,7 @@ def main() -> int:
     return int(missed > 0)
 
 
-def measured(folder: Path, n: int, responses: int) -> dict[str, object]:
+def measured(folder: Path, n: int, responses: int) -> dict[str, Any]:
     """Score in a process of its own; the cache is empty, so every text is embedded."""
     database(n).to_parquet(folder / "vidb.parquet")
     answers(responses).to_csv(folder / "responses.csv", index=False)

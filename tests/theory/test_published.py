@@ -64,6 +64,9 @@ def test_published_definitions_take_the_place_of_ours() -> None:
     given = json.loads((PUBLISHED / "definitions" / "steering_pvq.json").read_text(encoding="utf-8"))
     pvq = read_definitions(PUBLISHED / "definitions" / "steering_pvq.json", load_theory("pvq"))
     assert pvq.nodes["caring"].definition == given["benevolence:caring"]
+    every = json.loads((PUBLISHED / "definitions" / "all.json").read_text(encoding="utf-8"))["definitions"]
+    pvq = read_definitions(PUBLISHED / "definitions" / "all.json", load_theory("pvq"))
+    assert pvq.nodes["caring"].definition == every["benevolence:caring"]
     everything = read_definitions(PUBLISHED / "definitions" / "all.json", load_theory("mft"))
     own = load_theory("mft").nodes
     assert everything.nodes["binding"].definition == own["binding"].definition
@@ -165,6 +168,13 @@ def test_definitions_of_no_node_or_two_of_one_are_refused(tmp_path: Path) -> Non
         read_definitions(written(tmp_path, {"thrift": "Saving."}), duty)
     with pytest.raises(InputError, match="'justice' and 'Justice' are one node of duty, defined differently"):
         read_definitions(written(tmp_path, {"justice": "One.", "Justice": "Two."}), duty)
+
+
+def test_of_two_names_of_a_node_the_fuller_counts(tmp_path: Path) -> None:
+    given = {"caring": "Of another theory.", "benevolence:caring": "Ours.", "Benevolence caring": "Ours."}
+    for names in (list(given), list(given)[::-1]):
+        file = written(tmp_path, {"definitions": {name: given[name] for name in names}})
+        assert read_definitions(file, load_theory("pvq")).nodes["caring"].definition == "Ours."
 
 
 def test_an_alias_that_names_another_node_is_refused() -> None:

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -40,7 +41,7 @@ def with_name_columns(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     match = _NAME.fullmatch(name)
     if match is None:
         return frame
-    added: dict[str, object] = {"model": _model(match["whose"], frame), "steering": match["format"]}
+    added: dict[str, Any] = {"model": _model(match["whose"], frame), "steering": match["format"]}
     for ours, names in _COLUMNS.items():
         theirs = next((column for column in names if column in frame), None)
         if theirs is not None:
@@ -51,7 +52,7 @@ def with_name_columns(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     return frame.assign(**{column: cells for column, cells in added.items() if column not in frame})
 
 
-def _named(aim: Mapping[str, str]) -> dict[str, object]:
+def _named(aim: Mapping[str, str]) -> dict[str, Any]:
     return {key: "" if entry in ("None", "NA") else entry for key, entry in aim.items()}
 
 

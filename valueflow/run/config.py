@@ -64,7 +64,7 @@ def option_with(group: str, base: str, key: str, name: str) -> str | None:
 
     for option in group_options(group):
         file = next(path for path in (folder / group / f"{option}.yaml" for folder in _config_dirs()) if path.is_file())
-        content = OmegaConf.load(file)
+        content: Any = OmegaConf.load(file)
         if content.get(key) == name and base in content.get("defaults", []):
             return option
     return None

@@ -79,26 +79,28 @@ def read_definitions(file: str | Path, theory: Theory) -> Theory:
         An object of texts by name, or one that holds such an object as `definitions`. Of a list of texts the first
         counts. Names of other theories may stand there too.
     theory
-        Whose nodes are defined; those without a definition in the file keep theirs.
+        Whose nodes are defined; those without a definition in the file keep theirs. Of several names of a node the
+        fullest counts: `benevolence:caring` before `caring`, which may be meant for another theory.
 
     Raises
     ------
     InputError
-        The file cannot be read, a definition is no text, two names of one node differ, or none is of the theory.
+        The file cannot be read, a definition is no text, one name is spelled twice with different definitions, or none
+        is of the theory.
     """
     where = f"definitions: {file}"
     texts = _texts(read_json(Path(file), "definitions"), where)
-    found: dict[str, str] = {}
     named: dict[str, str] = {}
     for name, text in texts.items():
         node = theory.find(name)
         if node is None:
             continue
-        if found.setdefault(node, text) != text:
-            raise InputError(
-                f"{where}: '{named[node]}' and '{name}' are one node of {theory.name}, defined differently"
-            )
-        named.setdefault(node, name)
+        other = named.setdefault(node, name)
+        fuller, lesser = sorted((name, other), key=lambda one: len(normalize_name(one)), reverse=True)
+        if normalize_name(fuller) == normalize_name(lesser) and texts[other] != text:
+            raise InputError(f"{where}: '{other}' and '{name}' are one node of {theory.name}, defined differently")
+        named[node] = fuller
+    found = {node: texts[name] for node, name in named.items()}
     if not found:
         first = shorten(next(iter(texts)))
         raise InputError(f"{where} defines no node of theory '{theory.name}'; {nearest(first, theory.nodes)}")

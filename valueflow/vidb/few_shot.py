@@ -63,9 +63,9 @@ def _owner(value: str, where: str, theory: Theory | None) -> Theory:
     """Return the theory of a value: one that evaluates it before one that has it elsewhere in its hierarchy."""
     packaged = [known for known in known_theories() if theory is None or known.name != theory.name]
     candidates = ([] if theory is None else [theory]) + packaged
-    for holds in (lambda one: one.find(value) in one.values, lambda one: one.find(value) is not None):
-        found = next((one for one in candidates if holds(one)), None)
-        if found is not None:
-            return found
+    holders = [one for one in candidates if one.find(value) is not None]
+    found = next((one for one in holders if one.find(value) in one.values), next(iter(holders), None))
+    if found is not None:
+        return found
     known = [name for one in candidates for name in one.values]
     raise InputError(f"{where}: value '{shorten(value)}' is in no theory; {nearest(value, known)}")
