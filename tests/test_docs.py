@@ -73,7 +73,27 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("I climbed a mountain at night because I love the thrill.", "south"),
     ]
     pd.DataFrame(said, columns=["text", "group"]).to_csv("said.csv", index=False)
+    write_published_files(frame)
     return tmp_path
+
+
+def write_published_files(responses: pd.DataFrame) -> None:
+    """Write files laid out as those of the published code."""
+    content: dict[str, object] = {
+        "published/duty.json": {"hierarchy": {"duties": ["justice"]}, "definitions": {"justice": "To each his own."}},
+        "published/definitions.json": {"definitions": {"power": "You are a person that likes to lead."}},
+        "published/all_few_shot.json": {
+            "justice": {"1": [{"text": f"I share {rating} of ten.", "intensity": rating} for rating in range(-9, 10)]}
+        },
+        "values.json": [{"value": "leading others"}],
+    }
+    for folder in ("published", "queries", "query_responses"):
+        Path(folder).mkdir()
+    for name, written in content.items():
+        Path(name).write_text(json.dumps(written), encoding="utf-8")
+    for name in ("gpv", "valuebench"):
+        pd.DataFrame({"query": ["What now?"]}).to_csv(f"queries/{name}.csv", index=False)
+    responses.to_csv("query_responses/phi-4_mine_single_definition_power_2.csv", index=False)
 
 
 SMALLER = {

@@ -492,3 +492,36 @@ def test_a_panel_is_better_than_its_members(accuracy: float) -> None:
         by_size[n] = np.mean([found.get(text) == text.partition(" ")[2] for text in texts])
         release()
     assert by_size[7] > by_size[1] + 0.1
+
+
+def test_a_column_called_value_is_taken_where_there_is_no_text() -> None:
+    result = run(pd.DataFrame({"value": ["I eat what I like."]}), *judges(toward(*HEDONISM)))
+    assert result.table["text"].tolist() == ["I eat what I like."]
+    both = pd.DataFrame({"value": ["a"], "text": ["b"]})
+    assert run(both, *judges(toward(*HEDONISM))).table["text"].tolist() == ["b"]
+    with pytest.raises(InputError, match="column 'body' is missing"):
+        run(pd.DataFrame({"value": ["a"]}), *judges(toward(*HEDONISM)), input_columns={"text": "body"})
+
+
+def test_published_trees_and_sub_values_are_walked_to() -> None:
+    mft = load_theory("mft")
+    own = run(["I share."], *judges(toward("fairness/cheating", "reciprocity", "individualizing")), theory="mft")
+    path = ["individualizing", "fairness-cheating", "reciprocity"]
+    assert own.table[["level_1", "level_2", "level_3"]].to_numpy().tolist() == [path]
+    assert own.table["stop_reason"].tolist() == ["leaf"]
+    published = {"theory": "mft", "theory.tree": "published"}
+    result = run(["I share."], *judges(toward("fairness/cheating", "reciprocity")), **published)
+    assert result.table[["level_1", "level_2"]].to_numpy().tolist() == [path[1:]]
+    assert {node["name"] for node in result.summary["nodes"]} == {*mft.nodes} - {"individualizing", "binding"}
+    right = run(["I vote."], *judges(lambda question, seed: options_in(question)[0]), theory="right")
+    assert "human rights" not in right.table["level_1"].tolist()
+    assert "human_rights" not in {node["name"] for node in right.summary["nodes"]}
+
+
+def test_definitions_of_a_file_are_shown(tmp_path: Path) -> None:
+    file = tmp_path / "definitions.json"
+    file.write_text(json.dumps({"growth": "Getting taller.", "justice": "Not of pvq."}), encoding="utf-8")
+    models = judges(toward("growth"))
+    run(["I grow."], *models, definitions=str(file))
+    (first, *_) = models[0].batches[0]
+    assert "Getting taller." in str(first)

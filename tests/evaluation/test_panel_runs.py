@@ -206,3 +206,25 @@ def test_a_panel_is_chosen_on_the_command_line(tmp_path: Path) -> None:
     assert [record["name"] for record in summary["judges"]] == ["embedding minilm", "embedding minilm 2"]
     assert summary["agreement"]["kendall_w"] == 1  # a batch size changes no ranking
     assert "agreement (Kendall's W) 1.00" in done.stdout
+
+
+@pytest.mark.slow
+def test_ascent_that_will_not_converge_is_told_before_anything_is_judged(caplog: pytest.LogCaptureFixture) -> None:
+    told: list[int] = []
+
+    @dataclass(frozen=True)
+    class WatchingJudge(NoisyJudge):
+        def rank(self, criterion: Criterion, windows: Windows, progress: Progress) -> RankedWindows:
+            told.append(sum("will not converge" in record.message for record in caplog.records))
+            return super().rank(criterion, windows, progress)
+
+    judge = WatchingJudge("watched", 1.0)
+    settings = {"theory": "pvq", "value": "power", "vidb": "demo", "judge": judge, "progress": False}
+    few = evaluate_responses(RESPONSES, **settings, solver="ascent")
+    assert "give iter=1067, or solver=newton" in caplog.text
+    many = evaluate_responses(RESPONSES, **settings, solver="ascent", iter=1067)
+    evaluate_responses(RESPONSES, **settings)
+    assert told == [1, 1, 1]
+    # It is as was said.
+    assert few.summary["not_converged"] > 25
+    assert many.summary["not_converged"] < 15

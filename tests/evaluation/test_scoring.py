@@ -9,6 +9,7 @@ import pytest
 from scipy.stats import friedmanchisquare, kendalltau, norm
 
 from valueflow.evaluation.judges import JudgeFit, fit_judges
+from valueflow.evaluation.ascent import ascent_iterations
 from valueflow.evaluation.scoring import Scores, judge_agreement, score_windows
 from valueflow.judge import RankedWindows
 from valueflow.plackett_luce import fit_utilities, simulate_rankings
@@ -153,6 +154,15 @@ def test_what_has_not_converged_has_no_score_and_is_counted() -> None:
     done = ~patient.not_converged  # what beat all its anchors has its maximum too far out for plain steps
     assert done.mean() > 0.7
     np.testing.assert_allclose(patient.score[done], score(windows, 60, point="mode").score[done], atol=1e-6)
+
+
+def test_ascent_converges_for_most_in_about_as_many_iterations_as_is_said() -> None:
+    windows, needed = simulated(beta=0.5), ascent_iterations(6, 3, 0.1)
+    assert needed == 1067
+    done, undone = (score(windows, 60, solver="ascent", max_iter=n).not_converged for n in (needed, needed // 5))
+    assert done.mean() < 0.5 < 0.9 < undone.mean()
+    # A tenth of the step takes ten times as long, twice the windows half as long.
+    assert (ascent_iterations(6, 3, 0.01), ascent_iterations(6, 6, 0.1)) == (10667, 534)
 
 
 def test_the_published_rule_does_not_depend_on_the_solver() -> None:

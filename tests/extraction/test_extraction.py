@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -354,3 +354,22 @@ def test_devices_that_are_not_there_are_told(tmp_path: Path, devices: list[str],
     with pytest.raises(InputError, match=part):
         embed(tmp_path / "out", table(tmp_path / "t.csv", ["a"]), "minilm", theory="pvq", devices=devices)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_prompt_of_the_model_goes_before_every_text(tmp_path: Path) -> None:
+    class PromptedModel(KnownModel):
+        prompts: ClassVar = {"query": "Instruct: find. ", "document": ""}
+
+        def encode(self, texts: list[str], *, prompt_name: str = "document", **options: Any) -> npt.NDArray[np.float32]:
+            return super().encode([self.prompts[prompt_name] + text for text in texts], **options)
+
+    source = table(tmp_path / "t.csv", ["one", "two"])
+    for name, before in (("query", "Instruct: find. "), (None, "")):
+        embed(tmp_path / "out", source, PromptedModel(), theory="pvq", prompt_name=name, normalize=False)
+        texts, vectors = arrays(tmp_path / "out" / "embedding_pvq.npz")
+        assert texts == ["one", "two"]
+        np.testing.assert_array_equal(vectors, [known_vector(before + text) for text in texts])
+    with pytest.raises(InputError, match="prompt_name=querry: the model has no such prompt; did you mean 'query'"):
+        embed(tmp_path / "out", source, PromptedModel(), theory="pvq", prompt_name="querry")
+    with pytest.raises(InputError, match="prompt_name=query: the model has no such prompt; Known: none"):
+        embed(tmp_path / "out", source, theory="pvq", prompt_name="query")

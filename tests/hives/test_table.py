@@ -128,3 +128,34 @@ def test_files(tmp_path: Path) -> None:
         assert read["level_1"].tolist() == ["x", "null"]
     with pytest.raises(InputError, match="does not exist"):
         load_rows([str(tmp_path / "no.csv")])
+
+
+@pytest.mark.parametrize(
+    ("cell", "direction"),
+    [
+        *(("positive", "support"), (" Negative", "oppose"), ("1", "support"), ("-1", "oppose"), ("0", "neutral")),
+        *((1, "support"), (-1.0, "oppose"), (np.int64(0), "neutral"), ("+1", "support"), ("-1.0", "oppose")),
+    ],
+)
+def test_directions_of_the_published_tables_are_understood(cell: object, direction: str) -> None:
+    rows = frame(("a", "pvq", "growth", "", cell))  # type: ignore[arg-type]
+    assert checked_frame(rows, "t.csv")["direction"].tolist() == [direction]
+
+
+@pytest.mark.parametrize("cell", ["2", 2, "positively", "1.5", True])
+def test_what_is_near_a_direction_is_none(cell: object) -> None:
+    with pytest.raises(InputError, match=r"t\.csv, row 1, column 'direction'"):
+        checked_frame(frame(("a", "pvq", "growth", "", cell)), "t.csv")  # type: ignore[arg-type]
+
+
+def test_rows_of_one_theory(tmp_path: Path) -> None:
+    rows = frame(("a", "pvq", "growth", "", "support"), ("b", "rights", "x", "", "oppose"), ("c", "mine", "y", "", "1"))
+    rows.to_csv(tmp_path / "t.csv", index=False)
+    source = [str(tmp_path / "t.csv")]
+    for name, text in (("PVQ", "a"), ("rights", "b"), ("Mine", "c")):
+        (read,) = load_rows(source, name)
+        assert read.rows["text"].tolist() == [text]
+        assert read.left_out == {"rows of other theories": 2}
+    assert len(load_rows(source)[0].rows) == 3
+    with pytest.raises(InputError, match="data.theory=duty: no row is of this theory; .*Known: mine, pvq, right"):
+        load_rows(source, "duty")

@@ -92,7 +92,7 @@ def test_an_anchor_asked_as_a_response_is_scored_by_a_head_that_has_not_seen_it(
     """Against a fit on a VIDB from which the text has been taken, with the same weights."""
     base = vidb()
     features = feature_map(load_encoder("minilm"), 64)
-    fitted = _fit(base, PVQ, features)
+    fitted = _fit(base, PVQ, features, None)
     text = "I nursed my neighbour for weeks"  # an anchor of both values
     number = fitted.texts[text]
     keep = np.flatnonzero(fitted.head.observations.text != number)
@@ -176,3 +176,35 @@ def test_sentences_are_counted_and_long_texts_truncated() -> None:
     assert split_sentences(" \n ") == [" \n "]
     assert split_sentences("") == [""]
     assert len(split_sentences("Again. " * 1000)) == MAX_SENTENCES
+
+
+def test_a_head_that_learns_from_a_part_reads_all_anchors_of_windows_unseen() -> None:
+    base = vidb()
+    texts = ["I sat with the dying man.", "I kicked the dog.", str(base.anchors[0].texts[0])]
+    asked = windows(base, texts)
+    judge = EmbeddingJudge(max_anchors=6, seed=1)
+    ranked = judge.rank(criterion_of(base), asked, ignore)
+    assert ranked.report["learned_from"] == {
+        "anchors": 6,
+        "of": 11,
+        "most_of_a_value": 3,
+        "chosen": "evenly over values and points of the scale",
+        "seed": 1,
+    }
+    read = judge.anchor_utilities(criterion_of(base), ignore)
+    assert [int(np.isfinite(own.utility).sum()) for own in read] == [3, 3]
+    assert [int((own.failures != "").sum()) for own in read] == [5, 0]
+    # What a head says of texts that it has not learned is what one says that was fitted on the others alone.
+    own = base.anchors[0]
+    learned = np.flatnonzero(np.isfinite(read[0].utility))
+    rest = Vidb("rest", (own[learned], base.anchors[1]), 0, "digest")
+    others = np.setdiff1d(np.arange(len(own)), learned)
+    alone = EmbeddingJudge().text_utilities(criterion_of(rest), own.texts[others].tolist(), ignore).utility
+    mine = judge.text_utilities(criterion_of(base), own.texts[others].tolist(), ignore).utility
+    np.testing.assert_allclose(mine, alone, atol=1e-9)
+    utilities = dict(zip(own.texts[others], alone, strict=True)) | dict(zip(own.texts, read[0].utility, strict=True))
+    utilities |= dict(zip(own.texts[others], alone, strict=True))
+    shown = np.array([[utilities[own.texts[anchor]] for anchor in row] for row in asked.anchors])
+    order_of_anchors = np.argsort(-shown, axis=1, kind="stable") + 2
+    for order, wanted in zip(ranked.orders, order_of_anchors, strict=True):
+        assert [item for item in order.tolist() if item != 1] == wanted.tolist()

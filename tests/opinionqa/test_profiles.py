@@ -11,7 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from valueflow.opinionqa.profiles import ProfileLine, load_profiles, profile_file_name, select_lines
+from valueflow.opinionqa.profiles import (
+    ProfileLine,
+    load_profiles,
+    profile_file_name,
+    select_lines,
+    select_lines_as_published,
+)
 from valueflow.run import InputError
 from valueflow.theory import load_theory, normalize_name
 
@@ -344,3 +350,26 @@ def test_no_json_is_more_than_a_fault(tmp_path_factory: pytest.TempPathFactory, 
     folder.mkdir(exist_ok=True)
     (folder / "SEX_Male.json").write_text(json.dumps(content))
     fault(folder)
+
+
+# ---- The published rule
+
+
+@pytest.mark.parametrize(
+    ("scores", "n", "wanted"),
+    [
+        # Worked by hand: cut to whole numbers these are 0 0 0 0 0 0, so that only the order in the file decides.
+        ([0.9, 0.7, 0.2, -0.1, -0.6, -0.9], 4, [5, 4, 0, 1]),
+        ([0.9, 0.7, 0.2, -0.1, -0.6, -0.9], 5, [5, 4, 3, 0, 1]),
+        # 1 stays 1 and -1 stays -1.
+        ([0.5, 1.0, 0.99, -1.0, -0.2], 2, [1, 3]),
+        ([0.5, 1.0, 0.99, -1.0, -0.2], 4, [1, 4, 3, 0]),
+        ([0.5, -0.5], 6, [1, 0]),
+        ([0.5], 4, [0]),
+    ],
+)
+def test_the_published_rule_cuts_scores_to_whole_numbers(scores: list[float], n: int, wanted: list[int]) -> None:
+    lines = [
+        ProfileLine(score=score, definition_prompt=f"{place}", value_key="v") for place, score in enumerate(scores)
+    ]
+    assert [int(line.definition_prompt) for line in select_lines_as_published(lines, n)] == wanted

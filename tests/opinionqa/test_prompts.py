@@ -27,7 +27,7 @@ ITEM = SurveyQuestion("Do you agree?", ("Yes", "No", "It depends"), "INCOME_$100
 
 
 def shipped(**changes: str) -> OpinionQASettings:
-    return OpinionQASettings.checked(SHIPPED | changes)
+    return OpinionQASettings.checked(SHIPPED | {"threshold": 0.5} | changes)
 
 
 def plain(**changes: str) -> OpinionQASettings:

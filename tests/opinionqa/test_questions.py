@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from valueflow.opinionqa.questions import SurveyQuestion, load_questions, stem
+from valueflow.opinionqa.questions import SurveyQuestion, load_questions, once_per_group, stem
 from valueflow.run import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -321,3 +321,17 @@ def test_no_entry_is_more_than_a_fault(tmp_path_factory: pytest.TempPathFactory,
         assert len(item.options) == len(item.gold) >= 1
         assert sum(item.gold) == pytest.approx(1, abs=2e-3)
         assert min(item.gold) >= 0
+
+
+def test_a_question_on_one_line_loses_its_whole_frame_only() -> None:
+    assert stem("Question: Do you? Options: A. Yes B. No Answer:") == "Do you?"
+    assert stem("Do you? Options: A. Yes B. No Answer:") == "Do you? Options: A. Yes B. No Answer:"
+    assert stem("Question: Which Options: are yours?") == "Which Options: are yours?"
+
+
+def test_a_question_that_a_group_is_asked_twice_counts_once(write: Write) -> None:
+    again = {"question": "Question: Do  you?\nOptions: A. Yes B. No\nAnswer:", "gold_distribution": [1, 0]}
+    others = ({"attribute": "SEX_Female"}, {"options": ["Yes", "Never"]})
+    path = write([entry(), *(entry(**other) for other in others), entry(**again)])
+    items = load_questions(str(path), None)
+    assert once_per_group(items) == items[:3]

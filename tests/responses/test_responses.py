@@ -188,7 +188,7 @@ def test_missing_files_and_folders_are_told(tmp_path: Path) -> None:
     (tmp_path / "responses.txt").write_text("x")
     with pytest.raises(InputError, match="does not exist; did you mean 'responses.txt'"):
         load_responses(str(tmp_path / "response.txt"), {})
-    with pytest.raises(InputError, match=f"the folder {tmp_path} holds no file named responses.csv, at no depth$"):
+    with pytest.raises(InputError, match=f"the folder {tmp_path} holds no file named responses.csv, and none named"):
         load_responses(str(tmp_path), {})
     with pytest.raises(InputError, match="unknown column 'answer'"):
         load_responses(None, {"answer": "response"})
@@ -303,3 +303,36 @@ def test_a_dataset_of_the_hub_is_a_table_too(tmp_path: Path) -> None:
     assert name == f"hf://{tmp_path}/d"
     with pytest.raises(InputError, match="responses: the dataset hf://.* could not be loaded"):
         load_responses(f"hf://{tmp_path}/none", {})
+
+
+def test_files_that_are_named_as_published_say_what_was_steered_to(tmp_path: Path) -> None:
+    folder = tmp_path / "query_responses" / "single_definition" / "right"
+    folder.mkdir(parents=True)
+    rows = pd.DataFrame({"query": ["q1", "q2"], "dataset": ["gpv", "moral_choice"], "response": ["yes", "no"]})
+    sets = "gpv-moral_choice"
+    names = {
+        f"my_gpt_{sets}_single_definition_civil_rights_-2.csv": ("my_gpt", "single_definition", "civil_rights", "-2"),
+        f"phi-4_{sets}_user_texts_civil_rights_1_2.csv": ("phi-4", "user_texts", "civil_rights", "1"),
+        f"phi-4_{sets}_default_None_None.csv": ("phi-4", "default", "", ""),
+    }
+    for name in names:
+        rows.to_csv(folder / name, index=False, encoding="utf-8-sig")
+    both = rows.assign(target_values="civil_rights|social_rights", prompt_intensities="2|-1", multiple_n=2)
+    both.to_csv(folder / f"phi-4_{sets}_multiple_definition_civil_rights_social_rights_2_-1_mn2_k2.csv", index=False)
+    (folder / "notes.csv").write_text("nothing")
+    frame, _ = load_responses(str(tmp_path), {})
+    assert len(frame) == 8
+    columns = ["model", "steering", "value", "intensity"]
+    found = {tuple(row) for row in frame[columns].to_numpy()}
+    several = ("phi-4", "multiple_definition", "civil_rights|social_rights", "2|-1")
+    assert found == {*names.values(), several}
+    # What our own runs leave goes first.
+    rows.to_csv(folder / "responses.csv", index=False)
+    assert len(load_responses(str(tmp_path), {})[0]) == 2
+
+
+def test_a_column_goes_before_the_name_of_a_published_file(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"query": ["q"], "dataset": ["gpv"], "response": ["yes"], "intensity": ["0"]})
+    rows.to_csv(tmp_path / "m_gpv_single_definition_power_2.csv", index=False)
+    frame, _ = load_responses(str(tmp_path), {})
+    assert frame[["value", "intensity"]].to_numpy().tolist() == [["power", "0"]]

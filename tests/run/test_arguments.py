@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from valueflow.run import InputError
-from valueflow.run.arguments import check_flags, how_to_quote, overrides_first, with_positional, with_quotes
+from valueflow.run.arguments import (
+    check_flags,
+    how_to_quote,
+    overrides_first,
+    with_open_options,
+    with_positional,
+    with_quotes,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -193,3 +200,30 @@ def test_a_value_with_signs_that_hydra_does_not_know_is_that_text(value: str, wo
 )
 def test_all_other_arguments_are_left_as_they_are(argument: str) -> None:
     assert with_quotes([argument]) == [argument]
+
+
+@pytest.mark.parametrize(
+    ("argument", "wanted"),
+    [
+        ("theory=data/duty.json", ["theory=file", "theory.file=data/duty.json"]),
+        ("theory='my values.JSON'", ["theory=file", "theory.file='my values.JSON'"]),
+        ("theory=a.json,b.json", ["theory=file", "theory.file=a.json,b.json"]),
+        ("theory=pvq,mft", ["theory=pvq,mft"]),
+        ("llm=org/model-1.5B", ["llm=vllm", "llm.model=org/model-1.5B"]),
+        # A packaged option of the model knows more than its name.
+        ("llm=Qwen/Qwen3-8B", ["llm=qwen3_8b"]),
+        ("llm=Qwen/Qwen3-8B,phi4", ["llm=qwen3_8b,phi4"]),
+        ("llm=smollm2", ["llm=smollm2"]),
+        ("llm=./folder", ["llm=./folder"]),
+        ("llm.model=org/model", ["llm.model=org/model"]),
+        ("-m", ["-m"]),
+    ],
+)
+def test_files_and_names_stand_for_options(argument: str, wanted: list[str]) -> None:
+    assert with_open_options([argument]) == wanted
+
+
+@pytest.mark.parametrize("argument", ["theory=pvq,a.json", "llm=phi4,org/model"])
+def test_a_sweep_over_options_and_names_is_refused(argument: str) -> None:
+    with pytest.raises(InputError, match="run it twice"):
+        with_open_options([argument])

@@ -16,6 +16,7 @@ from valueflow.run import (
     InputError,
     built,
     compose_group,
+    compose_node,
     compose_settings,
     group_options,
     require_set,
@@ -165,3 +166,11 @@ def test_what_has_no_default_must_be_given(settings: dict[str, object], key: str
 
 def test_settings_that_are_all_given_pass() -> None:
     require_set({"value": "power", "text": "What???", "nested": {"key": None}, "many": ["???"]})
+
+
+def test_files_and_names_stand_for_options_in_python_too() -> None:
+    settings = compose_settings("evaluate", {"value": "x", "theory": "mine/duty.json", "llm": "org/model"})
+    assert settings["theory"] == {"file": "mine/duty.json"}
+    assert settings["llm"]["model"] == "org/model"
+    node = compose_node("categorize", "llm", {"llm": "Qwen/Qwen3-8B"})
+    assert node["chat_template_kwargs"] == {"enable_thinking": False}

@@ -49,3 +49,24 @@ def test_what_cannot_be_read_is_told_with_file_and_row(tmp_path: Path) -> None:
         load_queries([file(tmp_path, "blank.csv", query=["a?", "  "], dataset=["d", "d"])], None)
     with pytest.raises(InputError, match="queries: name one file or more"):
         load_queries([], None)
+
+
+def test_a_folder_is_all_its_tables_and_a_name_finds_its_table(tmp_path: Path) -> None:
+    folder = tmp_path / "queries"
+    folder.mkdir()
+    file(folder, "moral_choice.csv", query=["m?"])
+    file(folder, "gpv.csv", query=["g?", "h?"])
+    (folder / "README.md").write_text("no table", encoding="utf-8")
+    (folder / "._gpv.csv").write_text("no table either", encoding="utf-8")
+    whole = load_queries([str(folder)], None)
+    assert whole.to_numpy().tolist() == [["g?", "gpv"], ["h?", "gpv"], ["m?", "moral_choice"]]
+    named = load_queries([str(folder / "moral_choice"), str(folder / "gpv")], None)
+    assert named["query"].tolist() == ["m?", "g?", "h?"]
+    file(folder, "gpv.tsv", query=["another?"])
+    with pytest.raises(InputError, match=r"gpv may be .*gpv\.csv or .*gpv\.tsv; give the whole name"):
+        load_queries([str(folder / "gpv")], None)
+    with pytest.raises(InputError, match="value_bench does not exist"):
+        load_queries([str(folder / "value_bench")], None)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="empty holds no table"):
+        load_queries([str(tmp_path / "empty")], None)

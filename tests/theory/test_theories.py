@@ -44,7 +44,7 @@ def mapping(**changes: object) -> dict[str, object]:
     return base | changes
 
 
-@pytest.mark.parametrize(("name", "depth"), [("pvq", 4), ("mft", 2), ("duty", 1), ("right", 4)])
+@pytest.mark.parametrize(("name", "depth"), [("pvq", 4), ("mft", 3), ("duty", 1), ("right", 4)])
 def test_a_theory_has_the_values_and_levels_of_the_literature(name: str, depth: int) -> None:
     theory = load_theory(name)
     assert [theory.resolve(value) for value in VALUES[name].split()] == list(theory.values)

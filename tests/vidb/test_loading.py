@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from valueflow.run import BadRows, InputError
-from valueflow.theory import known_theories, load_theory
+from valueflow.theory import known_theories, load_theory, theory_from_mapping
 from valueflow.vidb import load_vidb
 
 PVQ = load_theory("pvq")
@@ -231,3 +231,67 @@ def test_a_standard_error_that_is_none_is_told(tmp_path: Path, error: object) ->
     assert "\n" not in str(caught.value)
     with pytest.raises(InputError, match="column 'se' is missing"):
         load_vidb(str(tmp_path / "all.csv"), columns={"standard_error": "se"})
+
+
+FEW_SHOT = {
+    "power": {"-2": [{"text": "I follow.", "intensity": -8.4}], "1": [{"text": "I lead.", "intensity": 4}]},
+    # A value of duty; mft has a node of this name below another.
+    "justice": {"2": [{"text": "I share.", "intensity": 7.5}]},
+    "caring": {"1": [{"text": "I nurse.", "intensity": 5}]},
+}
+
+
+def few_shot(folder: Path, content: object) -> str:
+    path = folder / "all_few_shot.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return str(path)
+
+
+def test_a_few_shot_file_is_a_source_of_anchors(tmp_path: Path) -> None:
+    duty = load_theory("duty")
+    source = few_shot(tmp_path, FEW_SHOT)
+    vidb = load_vidb(source, PVQ)
+    power = vidb.of(PVQ, "power")
+    assert (power.texts.tolist(), power.intensities.tolist()) == (["I follow.", "I lead."], [-8.4, 4])
+    assert vidb.of(PVQ, "caring").texts.tolist() == ["I nurse."]
+    for theory in (PVQ, None, load_theory("mft")):
+        assert load_vidb(source, theory).of(duty, "justice").texts.tolist() == ["I share."]
+    # A theory of one's own goes before the packaged ones.
+    node = {"label": "justice", "definition": "To each his own."}
+    own = theory_from_mapping(
+        {
+            "name": "mine",
+            "title": "mine",
+            "label": "l",
+            "source": "s",
+            "values": ["justice"],
+            "nodes": {"justice": node},
+        }
+    )
+    assert load_vidb(source, own).of(own, "justice").texts.tolist() == ["I share."]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"thrift": {"1": []}}, "value 'thrift' is in no theory"),
+        ({"power": {"3": []}}, "power: '3' is no intensity"),
+        ({"power": {"1": {}}}, "power, 1: give a list of objects with text and intensity"),
+        ({"power": {"1": ["I lead."]}}, "power, 1, entry 1: give an object with text and intensity"),
+        ({"power": {"1": [{"text": "I lead.", "intensity": 11}]}}, "row 1, column 'final_rating'"),
+    ],
+)
+def test_a_few_shot_file_that_cannot_be_used_is_told(tmp_path: Path, content: object, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load_vidb(few_shot(tmp_path, content), PVQ)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the published files are not there")
+def test_the_published_few_shot_file_has_anchors_of_every_value() -> None:
+    source = str(SHARED.parent / "published" / "few_shot" / "all_few_shot.json")
+    vidb = load_vidb(source, PVQ)
+    for theory in known_theories():
+        for value in theory.values:
+            assert len(vidb.of(theory, value)) == 12, value

@@ -17,7 +17,8 @@ def node_counts(theory: Theory, paths: Sequence[tuple[str, ...]]) -> list[dict[s
     """Count, for each node of the theory, the texts whose path leads to or through it, and those that ended there."""
     through = Counter(node for path in paths for node in path)
     ended = Counter(path[-1] for path in paths)
-    return [{"name": node, "texts": through[node], "ended": ended[node]} for node in theory.nodes]
+    placed = [node for node in theory.nodes if node != theory.root or through[node]]
+    return [{"name": node, "texts": through[node], "ended": ended[node]} for node in placed]
 
 
 def kappas(theory: Theory, descent: Descent) -> list[dict[str, Any]]:

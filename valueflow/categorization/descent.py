@@ -100,7 +100,7 @@ def descend(theory: Theory, n: int, vote: Callable[[Sequence[Ballot]], Votes], r
     -------
     Descent
     """
-    children = {ROOT: tuple(node for node, its in theory.nodes.items() if not its.parents)}
+    children = {ROOT: theory.top}
     children |= {node: theory.children(node) for node in theory.nodes}
     done = Descent([()] * n, [""] * n, np.ones(n))
     ballots = [_first_ballot(text, (), children[ROOT]) for text in range(n)]

@@ -49,7 +49,7 @@ def draw_hierarchy(theory: Theory, paths: Sequence[tuple[str, ...]], file: Path)
 
 
 def _lines(theory: Theory, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    below = theory.children(path[-1]) if path else [node for node, its in theory.nodes.items() if not its.parents]
+    below = theory.children(path[-1]) if path else theory.top
     for node in below:
         yield (*path, node)
         yield from _lines(theory, (*path, node))

@@ -1,5 +1,6 @@
 """Texts, a theory and a panel in; a training table, all votes and a list for people to look at out."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,11 @@ from valueflow.llm import cache_state
 from valueflow.run import InputError, Run, SweepView, Task, read_table, rename_columns, row_number, text_column
 from valueflow.theory import DIRECTIONS, NEUTRAL, SUPPORT, Theory, columns_of_paths
 from valueflow.voting import NO_WINNER, count_votes, winners
+
+_PUBLISHED_COLUMN = "value"
+"""What the published code calls the column of texts."""
+
+_log = logging.getLogger(__name__)
 
 _BY_PANEL, _BY_PEOPLE = "panel", "people"
 _UNPLACED = ("row", "text", "stop_reason", "agreement", "decided_by")
@@ -163,7 +169,11 @@ def _read_texts(settings: CategorizationSettings, run: Run) -> tuple[npt.NDArray
     source = settings.input
     where = "input" if isinstance(source, pd.DataFrame) else f"input: {source}"
     frame = source if isinstance(source, pd.DataFrame) else read_table(source, "input")
-    frame = rename_columns(frame, settings.input_columns, ("text",), where).iloc[: settings.limit]
+    columns = settings.input_columns
+    if columns.get("text", "text") == "text" and "text" not in frame and _PUBLISHED_COLUMN in frame:
+        _log.warning("%s: there is no column 'text'; the column '%s' is taken", where, _PUBLISHED_COLUMN)
+        columns = {**columns, "text": _PUBLISHED_COLUMN}
+    frame = rename_columns(frame, columns, ("text",), where).iloc[: settings.limit]
     frame = run.bad_rows.left(frame, where, texts=["text"], prose={"text": "assistant"})
     if frame.empty and run.bad_rows.skipped:
         raise InputError(f"{where}: no row has a text")

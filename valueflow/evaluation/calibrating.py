@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from valueflow.evaluation.ascent import warn_of_ascent
 from valueflow.evaluation.calibration import Conditions, calibration_record, with_misreading
 from valueflow.evaluation.display import show_calibrations
 from valueflow.evaluation.judges import JudgeFit, fit_judges
@@ -109,6 +110,7 @@ def calibrate(settings: EvaluationSettings, run: Run) -> CalibratedJudge:
         conditions = Conditions.of(settings, value, vidb)
     texts = anchors.texts[scored]
     keys = anchor_keys(texts, settings.seed)
+    warn_of_ascent(settings)
     judged = judge_responses(settings, Criterion(theory, value, vidb), keys, texts, anchors, run, own=scored)
     frame = pd.DataFrame({"query": "", "dataset": "", "response": texts})
     with run.stage("score"):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from valueflow.evaluation.ascent import warn_of_ascent
 from valueflow.evaluation.calibrating import CALIBRATION_OUTPUTS, CalibratedJudge, calibrate
 from valueflow.evaluation.calibration import Calibration, Conditions, read_calibration
 from valueflow.evaluation.display import show_calibrations, show_evaluation
@@ -246,6 +247,7 @@ def _judge(
             calibration = read_calibration(settings.calibration)
             calibration.check(Conditions.of(settings, value, vidb))
     keys, texts = response_keys(frame, settings.seed), frame["response"].to_numpy(dtype=object)
+    warn_of_ascent(settings)
     judged = judge_responses(settings, Criterion(settings.theory, value, vidb), keys, texts, anchors, run)
     table = rankings_table(judged.windows, judged.ranked)
     texts_table = text_scores_of_windows(judged.ranked.utilities, texts, anchors)

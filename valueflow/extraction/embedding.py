@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from valueflow.encoder import load_model
-from valueflow.run import InputError
+from valueflow.run import InputError, nearest
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -77,6 +77,7 @@ def embedder(
     dtype: str | None,
     batch_size: int,
     normalize: bool,
+    prompt_name: str | None = None,
 ) -> Iterator[Embedder]:
     """Bring a model to where it shall work; processes of its own end with the block.
 
@@ -93,11 +94,13 @@ def embedder(
         Texts a model sees at once.
     normalize
         Whether to give vectors length 1; in single precision, whatever the model computes in.
+    prompt_name
+        Which of the model's own prompts goes before every text; None: the model's default, mostly none.
 
     Raises
     ------
     InputError
-        There is no such model, or no such device.
+        There is no such model, no such device, or the model has no such prompt.
     """
     if devices is not None:
         _check_devices(devices)
@@ -107,8 +110,15 @@ def embedder(
     loaded: Any = (
         load_model(model, device="cpu" if several else device, dtype=dtype) if isinstance(model, str) else model
     )
+    if prompt_name is not None:
+        prompts = getattr(loaded, "prompts", None) or {}
+        if prompt_name not in prompts:
+            raise InputError(
+                f"prompt_name={prompt_name}: the model has no such prompt; {nearest(prompt_name, prompts)}"
+            )
     before = getattr(loaded, "device", None)
     where: dict[str, Any] = {} if device is None else {"device": device}
+    prompt = {} if prompt_name is None else {"prompt_name": prompt_name}
     pool = None
     try:
         if several:
@@ -118,7 +128,7 @@ def embedder(
 
         def encode(texts: list[str]) -> Vectors:
             vectors = loaded.encode(
-                texts, batch_size=batch_size, convert_to_numpy=True, show_progress_bar=False, **where
+                texts, batch_size=batch_size, convert_to_numpy=True, show_progress_bar=False, **where, **prompt
             )
             singles: Vectors = np.asarray(vectors, dtype=np.float32)
             if normalize:

@@ -127,6 +127,7 @@ def _extract(settings: ExtractionSettings, run: Run) -> Embeddings:
                 dtype=settings.dtype,
                 batch_size=settings.batch_size,
                 normalize=settings.normalize,
+                prompt_name=settings.prompt_name,
             )
             model = stack.enter_context(placed)
         # A run that is interrupted where files take their places must not look finished.
@@ -284,7 +285,8 @@ def _figures(
 ) -> dict[str, Any]:
     """Say what was embedded by what, and what was left out or could not be kept as it was."""
     n = sum(tally.texts for tally in tallies.values())
-    shown = {"input_columns", "theory", "batch_size", "rows_per_chunk", "dtype", "normalize", "max_characters"}
+    shown = {"input_columns", "theory", "batch_size", "rows_per_chunk", "dtype", "normalize"}
+    shown |= {"max_characters", "prompt_name"}
     return {
         "task": settings.task,
         "model": settings.model if isinstance(settings.model, str) else type(settings.model).__name__,

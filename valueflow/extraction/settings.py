@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from valueflow.extraction.reading import check_file_name, theory_name
 from valueflow.profiling import COLUMNS
 from valueflow.run import BadRowPolicy, PositiveInt, Settings, known_columns
+from valueflow.theory import theory_from_file
 
 
 def _name_of_theory(given: Any) -> Any:
@@ -17,6 +18,8 @@ def _name_of_theory(given: Any) -> Any:
     if given and all(isinstance(entry, Mapping) for entry in given.values()):
         return None
     if "name" not in given:
+        if "file" in given:
+            return theory_from_file(str(given["file"])).name
         raise ValueError("has no name; give theory=pvq, or another name as theory={name: mine}")
     return given["name"]
 
@@ -45,6 +48,7 @@ class ExtractionSettings(Settings):
     ]
     dtype: Literal["float32", "float16", "bfloat16"] | None
     normalize: bool
+    prompt_name: str | None
     max_characters: PositiveInt | None
     progress: bool
 

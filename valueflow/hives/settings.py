@@ -23,6 +23,7 @@ class DataSettings(Settings):
     train: Sources | None
     validation: Sources | None
     test: Sources | None
+    theory: str | None
     held_out: Share
 
 

@@ -1,5 +1,6 @@
 """A judge without a language model: a sentence encoder with a light head fitted on the anchors."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,15 +13,18 @@ from valueflow.encoder import load_encoder
 from valueflow.judge.by_utility import orders_by_score
 from valueflow.judge.features import FeatureMap, feature_map
 from valueflow.judge.head import NO_VALUE, FloatArray, IntensityHead, Observations
+from valueflow.judge.learning import learned_rows
 from valueflow.judge.protocol import Criterion, Progress
 from valueflow.judge.utilities import TextUtilities
 from valueflow.judge.windows import RankedWindows, Windows
 from valueflow.run import InputError
 from valueflow.theory import Theory, known_theories
-from valueflow.vidb import Vidb
+from valueflow.vidb import Anchors, Vidb
 
 SEED_INTENSITY = 6.0
 """Intensity that favorable seeds are taken to have for values in general, unfavorable ones its negative."""
+
+_log = logging.getLogger(__name__)
 
 _TEXTS_PER_STEP = 64
 """Texts read between two updates of the progress bar."""
@@ -32,7 +36,8 @@ class EmbeddingJudge:
 
     The head learns from the anchors of all values in the VIDB. No text is ever read by a head
     that was fitted on it: anchors, and responses that are word for word an anchor of any value,
-    are read with all copies of that text left out.
+    are read with all copies of that text left out. Of a VIDB with more than `max_anchors` it learns from a part, spread
+    evenly over values and intensities; windows hold all of them.
 
     Attributes
     ----------
@@ -40,18 +45,26 @@ class EmbeddingJudge:
         `minilm`, `mpnet`, or the name or folder of any SentenceTransformer.
     batch_size
         Texts the encoder sees at once.
+    max_anchors
+        Anchors of all values together that the head learns from, at most; None: all.
+    seed
+        Of which ones these are.
     """
 
     rankings_per_window: ClassVar[int] = 1
 
     encoder: str = "minilm"
     batch_size: int = 64
+    max_anchors: int | None = 5000
+    seed: int = 42
 
     def __post_init__(self) -> None:
         if not (isinstance(self.encoder, str) and self.encoder):
             raise InputError(f"judge.encoder={self.encoder}: give a name or a folder")
         if not (isinstance(self.batch_size, int) and self.batch_size >= 1):
             raise InputError(f"judge.batch_size={self.batch_size}: give a whole number of 1 or more")
+        if self.max_anchors is not None and not (isinstance(self.max_anchors, int) and self.max_anchors >= 1):
+            raise InputError(f"judge.max_anchors={self.max_anchors}: give a whole number of 1 or more, or null for all")
 
     def rank(self, criterion: Criterion, windows: Windows, progress: Progress) -> RankedWindows:
         """Rank every window, the highest utility first; this judge never fails."""
@@ -63,25 +76,31 @@ class EmbeddingJudge:
         index[held] = text_of_held
         n_windows = np.bincount(index[windows.responses], minlength=len(texts))
         response_scores = _utilities(asked, texts, lambda step: progress(int(n_windows[step].sum()), 0))[index]
-        anchor_scores = response_scores if windows.is_among else asked.of_anchors()
+        anchor_scores = response_scores if windows.is_among else asked.of_anchors(np.unique(windows.anchors))
         scores = np.column_stack([response_scores[windows.responses], anchor_scores[windows.anchors]])
-        return windows.ranked(orders_by_score(windows, scores))
+        return windows.ranked(orders_by_score(windows, scores), report=asked.fitted.report)
 
     def text_utilities(self, criterion: Criterion, texts: Sequence[str], progress: Progress) -> TextUtilities:
         """Return the intensities that the head expects, in points; an anchor's, without any copy of its text."""
         asked = self._asked(criterion, criterion.theory.name, criterion.value)
         distinct = np.array(list(dict.fromkeys(texts)), dtype=object)
         utility = _utilities(asked, distinct, lambda step: progress(len(distinct[step]), 0))
-        return _never_failed(criterion.theory.name, criterion.value, distinct, utility)
+        none = np.full(len(distinct), "", dtype=object)
+        return TextUtilities(criterion.theory.name, criterion.value, distinct, utility, none)
 
     def anchor_utilities(self, criterion: Criterion, progress: Progress) -> tuple[TextUtilities, ...]:
-        """Return the same of all anchors, each on its own value."""
+        """Return the same of all anchors that the head learned from, each on its own value; others are not read."""
         fitted = self._asked(criterion, criterion.theory.name, criterion.value).fitted
         found = []
         for anchors, rows in zip(criterion.vidb.anchors, fitted.rows, strict=True):
-            utility = fitted.head.held_out(rows)
-            found.append(_never_failed(anchors.theory, anchors.value, anchors.texts, utility))
-            progress(len(anchors), 0)
+            learned = rows >= 0
+            utility = np.full(len(anchors), np.nan)
+            utility[learned] = fitted.head.held_out(rows[learned])
+            failures = np.where(learned, "", f"not read: judge.max_anchors={self.max_anchors}").astype(object)
+            found.append(
+                TextUtilities(anchors.theory, anchors.value, anchors.texts, utility, failures, report=fitted.report)
+            )
+            progress(int(learned.sum()), int((~learned).sum()))
         return tuple(found)
 
     def describe(self) -> dict[str, object]:
@@ -90,7 +109,10 @@ class EmbeddingJudge:
 
     def _asked(self, criterion: Criterion, theory: str, value: str) -> "_Asked":
         features = feature_map(load_encoder(self.encoder), self.batch_size)
-        fitted = _fit(criterion.vidb, criterion.theory, features)
+        total = sum(map(len, criterion.vidb.anchors))
+        # Where all are learned, the seed decides nothing, and one fit serves all seeds.
+        part = None if self.max_anchors is None or total <= self.max_anchors else (self.max_anchors, self.seed)
+        fitted = _fit(criterion.vidb, criterion.theory, features, part)
         number = fitted.numbers.get((theory, value), NO_VALUE)
         # A value without anchors is judged by its definition and by what other values' anchors teach.
         definition = (
@@ -98,7 +120,8 @@ class EmbeddingJudge:
             if number == NO_VALUE
             else fitted.definitions[number]
         )
-        return _Asked(fitted, features, number, definition)
+        anchors = None if number == NO_VALUE else criterion.vidb.anchors[number]
+        return _Asked(fitted, features, number, definition, anchors)
 
 
 @dataclass(frozen=True)
@@ -107,9 +130,10 @@ class _Fitted:
 
     head: IntensityHead
     numbers: dict[tuple[str, str], int]  # number of a value by theory and id
-    rows: list[npt.NDArray[np.int64]]  # observations of each value, in the order of its anchors
+    rows: list[npt.NDArray[np.int64]]  # observation of each anchor, value by value; -1 for one that was not learned
     definitions: FloatArray  # (V, d) embedded definitions
     texts: dict[str, int]  # number of each text the head was fitted on
+    report: dict[str, object]  # what part of the anchors was learned; empty where all were
 
 
 @dataclass(frozen=True)
@@ -120,10 +144,18 @@ class _Asked:
     features: FeatureMap
     number: int  # of the value, or `NO_VALUE`
     definition: FloatArray  # (d,) embedded
+    anchors: Anchors | None  # of the value
 
-    def of_anchors(self) -> FloatArray:
-        """Return the utilities of the value's anchors, each without its text."""
-        return self.fitted.head.held_out(self.fitted.rows[self.number])
+    def of_anchors(self, which: npt.NDArray[np.int64]) -> FloatArray:
+        """Return the utilities of the value's anchors, each without its text; NaN but for those asked for."""
+        assert self.anchors is not None
+        rows = self.fitted.rows[self.number]
+        utility = np.full(len(rows), np.nan)
+        learned = which[rows[which] >= 0]
+        others = which[rows[which] < 0]
+        utility[learned] = self.fitted.head.held_out(rows[learned])
+        utility[others] = _utilities(self, self.anchors.texts[others], lambda _: None)
+        return utility
 
 
 def _utilities(asked: _Asked, texts: npt.NDArray[np.object_], report: Callable[[slice], None]) -> FloatArray:
@@ -144,45 +176,69 @@ def _utilities(asked: _Asked, texts: npt.NDArray[np.object_], report: Callable[[
     return utility
 
 
-def _never_failed(theory: str, value: str, texts: npt.NDArray[np.object_], utility: FloatArray) -> TextUtilities:
-    return TextUtilities(theory, value, texts, utility, np.full(len(texts), "", dtype=object))
-
-
-def _fit(vidb: Vidb, theory: Theory, features: FeatureMap) -> _Fitted:
+def _fit(vidb: Vidb, theory: Theory, features: FeatureMap, part: tuple[int, int] | None) -> _Fitted:
+    """Fit on all anchors, or on a part of them: so many at most, drawn with a seed."""
     # Jobs on several theories share a head where the theories define the values of the VIDB alike.
-    return _fit_to(
-        vidb, tuple(_definition(anchors.theory, anchors.value, theory) for anchors in vidb.anchors), features
-    )
+    meanings = tuple(_definition(anchors.theory, anchors.value, theory) for anchors in vidb.anchors)
+    return _fit_to(vidb, meanings, features, part)
 
 
 @lru_cache(maxsize=4)
-def _fit_to(vidb: Vidb, meanings: tuple[str, ...], features: FeatureMap) -> _Fitted:
+def _fit_to(vidb: Vidb, meanings: tuple[str, ...], features: FeatureMap, part: tuple[int, int] | None) -> _Fitted:
     definitions = features.definition_vectors(meanings)
-    texts = np.concatenate([anchors.texts for anchors in vidb.anchors])
-    sizes = [len(anchors) for anchors in vidb.anchors]
-    rows = np.split(np.arange(len(texts)), np.cumsum(sizes)[:-1])
+    learned = learned_rows(vidb.anchors, part)
+    sets = [anchors[rows] for anchors, rows in zip(vidb.anchors, learned, strict=True)]
+    texts = np.concatenate([anchors.texts for anchors in sets])
+    sizes = [len(anchors) for anchors in sets]
+    observations_of = np.split(np.arange(len(texts)), np.cumsum(sizes)[:-1])
     seen = features(texts.tolist())
     relevance = np.concatenate(
-        [features.relevance(seen.vectors[inside], definitions[number]) for number, inside in enumerate(rows)]
+        [features.relevance(seen.vectors[inside], definitions[number]) for number, inside in enumerate(observations_of)]
     )
     n_seeds = len(features.seed_signs)
     distinct = {text: number for number, text in enumerate(dict.fromkeys(texts))}
     observations = Observations(
         phi=np.vstack([seen.phi, features.seeds.phi]),
         relevance=np.concatenate([relevance, np.zeros(n_seeds)]),
-        intensity=np.concatenate(
-            [*(anchors.intensities for anchors in vidb.anchors), SEED_INTENSITY * features.seed_signs]
-        ),
+        intensity=np.concatenate([*(anchors.intensities for anchors in sets), SEED_INTENSITY * features.seed_signs]),
         value=np.concatenate([np.repeat(np.arange(len(sizes)), sizes), np.full(n_seeds, NO_VALUE)]),
         text=np.concatenate([[distinct[text] for text in texts], len(distinct) + np.arange(n_seeds)]),
     )
     return _Fitted(
         head=IntensityHead.fit(observations),
         numbers={(anchors.theory, anchors.value): number for number, anchors in enumerate(vidb.anchors)},
-        rows=list(rows),
+        rows=[
+            _placed(len(anchors), rows, inside)
+            for anchors, rows, inside in zip(vidb.anchors, learned, observations_of, strict=True)
+        ],
         definitions=definitions,
         texts=distinct,
+        report={} if part is None else _part_learned(vidb, learned, part[1]),
     )
+
+
+def _placed(n: int, rows: npt.NDArray[np.int64], observations: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    placed = np.full(n, -1)
+    placed[rows] = observations
+    return placed
+
+
+def _part_learned(vidb: Vidb, learned: Sequence[npt.NDArray[np.int64]], seed: int) -> dict[str, object]:
+    """Return what part of the anchors a head learned from, and say so."""
+    n, total = sum(map(len, learned)), sum(map(len, vidb.anchors))
+    _log.warning(
+        "judge=embedding learns from %s of %s anchors, spread evenly over values and intensities (judge.max_anchors)",
+        *(f"{n:,}", f"{total:,}"),
+    )
+    return {
+        "learned_from": {
+            "anchors": n,
+            "of": total,
+            "most_of_a_value": max(map(len, learned)),
+            "chosen": "evenly over values and points of the scale",
+            "seed": seed,
+        }
+    }
 
 
 def _definition(theory_name: str, value: str, asked: Theory) -> str:

@@ -28,12 +28,7 @@ def show_survey(summary: Mapping[str, Any]) -> None:
         for row in rows:
             table.add_row(row["name"], *cells(row))
         console.print(table)
-    console.print(
-        f"profile used for {summary['profile_used']:,} of {summary['n']:,} questions (relevance from "
-        f"{summary['threshold']:g}; {summary['relevance']})",
-        soft_wrap=True,
-    )
-    for line in (*_readings(summary), *_lost(summary), *_costs([summary])):
+    for line in (_used(summary), *_readings(summary), *_lost(summary), *_costs([summary])):
         console.print(line, soft_wrap=True)
 
 
@@ -56,9 +51,25 @@ def show_surveys(summaries: Sequence[Mapping[str, Any]], title: str, others: Seq
             *_with_interval(overall, "own_minus_other", "+.3f"),
         )
     console.print(table)
+    for summary in summaries:
+        console.print(f"{summary['preset']}, {_used(summary)}", soft_wrap=True)
     lost = [f"{summary['preset']}, {line}" for summary in summaries for line in _lost(summary)]
     for line in (*lost, *_costs(summaries)):
         console.print(line, soft_wrap=True)
+
+
+def _used(summary: Mapping[str, Any]) -> str:
+    """Word how many questions were asked with the profile, by which rule, and how many have no relevance."""
+    share = summary["profile_used"] / summary["n"]
+    rule = f"relevance from {summary['profile_used_from']:g}"
+    if summary["profile_used_by"] == "share":
+        rule = f"the most relevant share of {summary['settings']['relevance_share']:g} of the questions, {rule}"
+    lacking = [f"{count:,} with {reason}" for reason, count in summary["relevance_missing"].items()]
+    missing = f"; {' and '.join(lacking)} have the default prompt" if lacking else ""
+    return (
+        f"profile used for {summary['profile_used']:,} of {summary['n']:,} questions, {share:.0%} ({rule}; "
+        f"{summary['relevance']}{missing})"
+    )
 
 
 def _accuracies(row: Mapping[str, Any]) -> list[str]:

@@ -104,6 +104,30 @@ def select_lines(lines: Sequence[ProfileLine], n: int) -> list[ProfileLine]:
     return ordered[:highest] + ordered[max(highest, len(ordered) - n // 2) :]
 
 
+def select_lines_as_published(lines: Sequence[ProfileLine], n: int) -> list[ProfileLine]:
+    """Return the lines that the published script chooses: it cuts scores to whole numbers before it sorts them.
+
+    Scores within (-1, 1) are all 0 then. Of equal ones the line that stands last in the file counts as the highest and
+    the first as the lowest.
+
+    Parameters
+    ----------
+    lines
+        What a profile says of a theory's values.
+    n
+        How many lines; where there are fewer values, all of them.
+
+    Returns
+    -------
+    list of ProfileLine
+        The ceil(n/2) highest, the highest first, then the floor(n/2) lowest, the lowest first.
+    """
+    rising = sorted(lines, key=lambda line: int(line.score))
+    taken = min(n, len(rising))
+    highest = (taken + 1) // 2
+    return rising[::-1][:highest] + rising[: taken - highest]
+
+
 def _lines(folder: Path, attribute: str, theory: Theory) -> list[ProfileLine]:
     path = folder / profile_file_name(attribute)
     if not os.path.isfile(path):

@@ -90,12 +90,38 @@ class SurveyQuestion:
 def stem(question: str) -> str:
     r"""Return a question without the frame that survey files put around it.
 
-    `Question: Do you?\nOptions: A. Yes B. No\nAnswer:` becomes `Do you?`; another text stays as it is, without the
-    blanks around it.
+    `Question: Do you?\nOptions: A. Yes B. No\nAnswer:`, on three lines or on one, becomes `Do you?`; another text stays
+    as it is, without the blanks around it.
     """
     text = re.sub(r"^\s*Question:[^\S\n]*", "", question)
-    text = re.sub(r"\n\s*(?:Options:.*|Answer:\s*)\Z", "", text, flags=re.DOTALL)
-    return text.strip()
+    bare = re.sub(r"\n\s*(?:Options:.*|Answer:\s*)\Z", "", text, flags=re.DOTALL)
+    if bare == text and text != question:
+        # On one line only the whole frame is one: `Options:` may be a word of a question.
+        bare = re.sub(r"\s+Options:\s*A\. .*\sAnswer:\s*\Z", "", text, flags=re.DOTALL)
+    return bare.strip()
+
+
+def identity(question: str) -> str:
+    """Return what tells a question of a file from others: its words, with its options where they stand in its frame.
+
+    Blanks make no difference; `framed` gives the same of a question and its options.
+    """
+    if stem(question) == question.strip():
+        return _folded(question)
+    return _folded(question).removeprefix("Question:").removesuffix("Answer:").strip()
+
+
+def framed(question: str, options: Sequence[str]) -> str:
+    """Return what tells a question with options from others; without any, one that has the same words."""
+    listed = " ".join(f"{letter}. {option}" for letter, option in zip(LETTERS, options, strict=False))
+    return _folded(f"{question} Options: {listed}" if options else question)
+
+
+def once_per_group(items: Sequence[SurveyQuestion]) -> list[SurveyQuestion]:
+    """Return items without those that repeat a question to the same group; the first counts."""
+    first = {(item.attribute, framed(item.question, item.options)): item for item in reversed(items)}
+    kept = {id(item) for item in first.values()}
+    return [item for item in items if id(item) in kept]
 
 
 def load_questions(source: str, limit: int | None, key: str = "opinionqa.questions") -> list[SurveyQuestion]:
@@ -193,6 +219,10 @@ def _ordinal(given: object, n_options: int, where: str) -> tuple[float | None, .
         if position is not None and not (is_number and abs(position) < _LARGEST_POSITION):
             raise InputError(f"{where}: 'ordinal' holds {shorten(str(position))}, which is no position; {right}")
     return tuple(given)
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _text(content: object, where: str) -> str:

@@ -1,6 +1,6 @@
 """The settings of a survey; `configs/opinionqa/default.yaml` holds their defaults."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -12,8 +12,13 @@ _PLACES = {
     "system": ("attribute", "member"),
     "default_prompt": ("attribute", "member", "question", "options"),
     "profile_prompt": ("attribute", "member", "question", "options", "profile"),
+    "relevance_prompt": ("question", "value", "definition", "label", "theory"),
 }
-_NEEDED = {"default_prompt": ("question", "options"), "profile_prompt": ("question", "options", "profile")}
+_NEEDED = {
+    "default_prompt": ("question", "options"),
+    "profile_prompt": ("question", "options", "profile"),
+    "relevance_prompt": ("question", "value"),
+}
 
 
 class OpinionQASettings(Settings):
@@ -26,15 +31,20 @@ class OpinionQASettings(Settings):
     questions: str
     profiles: str
     relevance: str | None
+    relevance_by: Literal["encoder", "llm"]
     encoder: str
     num_prompts: PositiveInt
+    profile_rule: Literal["scores", "published"]
+    published_threshold: Annotated[float, Field(allow_inf_nan=False)]
     threshold: Annotated[float, Field(allow_inf_nan=False)]
+    relevance_share: Annotated[float, Field(gt=0, le=1)] | None
     max_tokens: PositiveInt
     logprobs: bool
     samples: Annotated[int, Field(ge=0, le=10_000, strict=True)]
     system: str
     default_prompt: str
     profile_prompt: str
+    relevance_prompt: str
 
     @model_validator(mode="after")
     def _check_places(self) -> Self:

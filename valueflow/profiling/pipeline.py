@@ -239,7 +239,9 @@ def _questions(settings: ProfileSettings, material: SaidTexts | SurveyTexts, run
         return {}
     with run.stage("relevance"):
         return {
-            theory.name: questions_table(material, compute_relevance(material.items, theory, str(settings.model)))
+            theory.name: questions_table(
+                material, compute_relevance(material.items, theory, str(settings.model)).scores
+            )
             for theory in settings.theory
         }
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from valueflow.responses.columns import FILTERS, IDENTITY, JOINT, RESPONSES_FILE
 from valueflow.responses.logs import inspect_log, is_lm_eval, lm_eval_responses
+from valueflow.responses.published import published_files, with_name_columns
 from valueflow.responses.thoughts import responses_alone
 from valueflow.run import (
     ERROR_FILE,
@@ -50,7 +51,8 @@ def load_responses(
         What `read_table` takes, a log of Inspect, samples of lm-eval, a folder, a table, or None for the demo
         responses. Of a folder every `responses.csv` is read, at any depth but for hidden folders, those of a sweep in
         the order of its jobs; a column that only some of them have is empty in the others. Folders of failed runs, and
-        jobs of an earlier sweep in the same folder, are left out, with a warning.
+        jobs of an earlier sweep in the same folder, are left out, with a warning. A folder without one may hold files
+        as the published code names them (`published_files`); their names then say what was steered to.
     columns
         Our column name -> the table's, for those that differ; None where a column of ours is not there, and one of that
         name is something else.
@@ -86,7 +88,13 @@ def load_responses(
         return _some(_read(source, columns, bad_rows), source), source
     files = files_named(Path(source), RESPONSES_FILE)
     if not files:
-        raise InputError(f"responses: the folder {source} holds no file named {RESPONSES_FILE}, at no depth")
+        files = published_files(Path(source))
+        _log.info("responses: %d files in %s are named as the published code does", len(files), source)
+    if not files:
+        raise InputError(
+            f"responses: the folder {source} holds no file named {RESPONSES_FILE}, and none named as "
+            "MODEL_DATASETS_FORMAT_VALUE_INTENSITY.csv, at no depth"
+        )
     # Where a run has failed, what lies in its folder is an earlier run's.
     whole = [file for file in files if not (file.parent / ERROR_FILE).exists()]
     if len(whole) < len(files):
@@ -107,11 +115,14 @@ def _some(frame: pd.DataFrame, source: str) -> pd.DataFrame:
 
 
 def _read(source: str | Path, columns: Mapping[str, str | None], bad_rows: BadRows) -> pd.DataFrame:
+    """Read a source, or a file of a folder (a path), whose name may say what was steered to."""
     frame = None if str(source).startswith(HUGGING_FACE) else inspect_log(Path(source), "responses")
     if frame is None:
         frame = read_table(source, "responses")
         if is_lm_eval(frame) and not {*_REQUIRED} <= {*frame.columns}:
             frame = lm_eval_responses(frame, str(source))
+        elif isinstance(source, Path):
+            frame = with_name_columns(frame, source.name)
     return _checked(frame, columns, str(source), bad_rows)
 
 

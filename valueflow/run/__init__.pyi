@@ -73,6 +73,7 @@ from .tables import is_packed as is_packed
 from .tables import number_column as number_column
 from .tables import prose as prose
 from .tables import prose_faults as prose_faults
+from .tables import read_json as read_json
 from .tables import read_table as read_table
 from .tables import rename_columns as rename_columns
 from .tables import row_number as row_number

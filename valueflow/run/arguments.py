@@ -9,8 +9,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 
-from valueflow.run.config import literal
+from valueflow.run.config import literal, option_with
 from valueflow.run.errors import InputError, nearest
+from valueflow.run.open_options import opened
 
 _FLAGS_WITH_VALUE = (
     *("--cfg", "-c", "--package", "-p", "--info", "-i", "--experimental-rerun"),
@@ -36,6 +37,22 @@ def _with_quotes(argument: str) -> str:
     # No shell expands `~/` there: Hydra's refusal is worded better than a file that is not there.
     is_home = value.startswith("~/")
     return argument if is_plain or is_home or _STRUCTURE.search(value) else f"{key}={_quoted(value)}"
+
+
+def with_open_options(arguments: list[str]) -> list[str]:
+    """Put options in the place of files and names that stand for one: `theory=FILE.json`, `llm=ORG/MODEL`.
+
+    Raises
+    ------
+    InputError
+        A sweep goes over both kinds.
+    """
+    result = []
+    for argument in arguments:
+        key, is_override, value = argument.partition("=")
+        made = opened({key: value}, option_with) if is_override else {}
+        result += [f"{name}={chosen}" for name, chosen in made.items()] or [argument]
+    return result
 
 
 _FLAGS = (

@@ -17,7 +17,14 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from valueflow.run.arguments import check_flags, how_to_quote, overrides_first, with_positional, with_quotes
+from valueflow.run.arguments import (
+    check_flags,
+    how_to_quote,
+    overrides_first,
+    with_open_options,
+    with_positional,
+    with_quotes,
+)
 from valueflow.run.config import CONFIG_DIR, RUN_KEYS, built, group_options, require_set
 from valueflow.run.errors import InputError, nearest, unknown_setting
 from valueflow.run.folders import RunFolder
@@ -107,7 +114,7 @@ def _process_state(positional: str | None) -> Iterator[None]:
     argv, traces = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
     arguments = argv[1:] if positional is None else with_positional(argv[1:], positional)
     check_flags(arguments)
-    sys.argv = [argv[0], *overrides_first(with_quotes(arguments))]
+    sys.argv = [argv[0], *overrides_first(with_quotes(with_open_options(arguments)))]
     # Hydra would print its own multi-line messages and exit 1; with this it raises instead.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     RunFolder.reset()

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from valueflow.run.errors import InputError, nearest, unknown_setting
+from valueflow.run.open_options import opened
 from valueflow.run.settings import Settings, first_fault
 
 _PACKAGE = Path(__file__).parents[1]
@@ -57,6 +58,18 @@ def group_options(group: str) -> list[str]:
     return sorted({path.stem for path in files if not path.name.startswith(".")})
 
 
+def option_with(group: str, base: str, key: str, name: str) -> str | None:
+    """Return the option of a group that is another one, `base`, with this name at a key; None where there is none."""
+    from omegaconf import OmegaConf
+
+    for option in group_options(group):
+        file = next(path for path in (folder / group / f"{option}.yaml" for folder in _config_dirs()) if path.is_file())
+        content: Any = OmegaConf.load(file)
+        if content.get(key) == name and base in content.get("defaults", []):
+            return option
+    return None
+
+
 def compose_group(group: str, option: str) -> dict[str, Any]:
     """Compose one option of a config group, as `group=option` would on the command line.
 
@@ -81,7 +94,7 @@ def compose_settings(config_name: str, given: Mapping[str, Any]) -> dict[str, An
     config_name
         The app's primary YAML, such as `evaluate`.
     given
-        Settings by key. A string for a config group names one of its options, a dotted key
+        Settings by key. A string for a config group names one of its options (or what `opened` makes one), a dotted key
         (`llm.model`) sets one of an option's own; anything else, objects included, is passed on as it is.
 
     Returns
@@ -94,6 +107,7 @@ def compose_settings(config_name: str, given: Mapping[str, Any]) -> dict[str, An
     InputError
         An option or a dotted key is unknown, or what a chosen option needs is not set.
     """
+    given = opened(given, option_with)
     chosen = {key: option for key, option in given.items() if isinstance(option, str) and _is_group(key)}
     others = {key: setting for key, setting in given.items() if key not in chosen}
     # What other keys may refer to takes part in composing; tables and the like are only handed on.
@@ -120,6 +134,7 @@ def compose_node(config_name: str, key: str, overrides: Mapping[str, Any]) -> An
     InputError
         A key or option is unknown.
     """
+    overrides = opened(overrides, option_with)
     # A mapping in a group's place is an option that has been composed already.
     chosen = {
         name: str(option) for name, option in overrides.items() if _is_group(name) and not isinstance(option, Mapping)

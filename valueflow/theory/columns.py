@@ -6,6 +6,17 @@ SUPPORT, OPPOSE, NEUTRAL = "support", "oppose", "neutral"
 DIRECTIONS = (SUPPORT, OPPOSE, NEUTRAL)
 """Which side of a value a text takes; codes of directions are places in this."""
 
+_SPELLINGS = {
+    "positive": SUPPORT, "negative": OPPOSE, "1": SUPPORT, "+1": SUPPORT, "-1": OPPOSE, "0": NEUTRAL,
+}  # fmt: skip
+"""What other tables call a direction."""
+
+
+def direction_of(name: object) -> str:
+    """Return the direction that a cell of a table means, `positive`, `-1` and the like included; else its own words."""
+    folded = str(name).strip().casefold().removesuffix(".0")
+    return _SPELLINGS.get(folded, folded)
+
 
 def level_columns(columns: Iterable[object]) -> list[str]:
     """Return which of a table's columns hold levels, from the top down."""

@@ -3,7 +3,7 @@
 import re
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
-from typing import Annotated, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -14,8 +14,8 @@ Wording = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 def normalize_name(name: str) -> str:
-    """Reduce a name to what identifies it: `/`, `-`, `_`, white space and case do not matter."""
-    return re.sub(r"[/\-_\s]+", "", name).casefold()
+    """Reduce a name to what identifies it: `/`, `-`, `_`, `:`, white space and case do not matter."""
+    return re.sub(r"[/\-_:\s]+", "", name).casefold()
 
 
 class Node(BaseModel):
@@ -26,6 +26,9 @@ class Node(BaseModel):
     label: Wording
     parents: tuple[Identifier, ...] = ()
     definition: Wording
+    aliases: tuple[Wording, ...] = ()
+    added: bool = False
+    published_parents: tuple[Identifier, ...] | None = None
 
 
 class Theory(BaseModel):
@@ -34,7 +37,7 @@ class Theory(BaseModel):
     Raises
     ------
     pydantic.ValidationError
-        A parent or value is not a node, the graph has a cycle, or two ids are the same name.
+        A parent, value or root is not a node, the graph has a cycle, or two ids are the same name.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, ignored_types=(cached_property,))
@@ -44,6 +47,8 @@ class Theory(BaseModel):
     label: Wording
     source: Wording
     values: tuple[Identifier, ...] = Field(min_length=1)
+    tree: Literal["own", "published"] = "own"
+    root: Identifier | None = None
     nodes: dict[Identifier, Node]
 
     def __hash__(self) -> int:
@@ -51,7 +56,17 @@ class Theory(BaseModel):
         return hash(self.name)
 
     @model_validator(mode="after")
+    def _choose_tree(self) -> Self:
+        if self.tree == "published":
+            nodes = {node_id: _as_published(node) for node_id, node in self.nodes.items() if not node.added}
+            # The model is frozen for users; what it is built of is settled here.
+            object.__setattr__(self, "nodes", nodes)
+        return self
+
+    @model_validator(mode="after")
     def _check_graph(self) -> Self:
+        if self.root is not None and (self.root not in self.nodes or self.nodes[self.root].parents):
+            raise ValueError(f"root '{self.root}' is not among the nodes without parents")
         for node_id, node in self.nodes.items():
             for parent in node.parents:
                 if parent not in self.nodes:
@@ -64,6 +79,11 @@ class Theory(BaseModel):
             other = first_by_name.setdefault(normalize_name(node_id), node_id)
             if other != node_id:
                 raise ValueError(f"the ids '{other}' and '{node_id}' are the same name to a user")
+        for node_id, node in self.nodes.items():
+            for alias in node.aliases:
+                other = first_by_name.setdefault(normalize_name(alias), node_id)
+                if other != node_id:
+                    raise ValueError(f"the alias '{alias}' of '{node_id}' also names '{other}'")
         try:
             _ = self.order
         except CycleError as error:
@@ -77,15 +97,25 @@ class Theory(BaseModel):
 
     @cached_property
     def _by_name(self) -> dict[str, str]:
-        names = {normalize_name(node.label): node_id for node_id, node in self.nodes.items()}
-        return names | {normalize_name(node_id): node_id for node_id in self.nodes}
+        below = {
+            normalize_name(f"{parent}:{name}"): node_id
+            for node_id, node in self.nodes.items()
+            for parent in node.parents
+            for name in (node_id, node.label)
+        }
+        aliases = {normalize_name(alias): node_id for node_id, node in self.nodes.items() for alias in node.aliases}
+        labels = {normalize_name(node.label): node_id for node_id, node in self.nodes.items()}
+        return below | aliases | labels | {normalize_name(node_id): node_id for node_id in self.nodes}
 
     def is_named(self, name: str) -> bool:
         """Return whether a name means this theory: its own or the plural (`rights`), spelled as in `normalize_name`."""
         return normalize_name(name) in {normalize_name(self.name), normalize_name(self.name + "s")}
 
     def find(self, name: str) -> str | None:
-        """Return the id of the node a user names, or None; spelling as in `normalize_name`."""
+        """Return the id of the node a user names, or None; spelling as in `normalize_name`.
+
+        A name is an id, a label, an alias, or a node below another (`benevolence:caring`); the first of these counts.
+        """
         return self._by_name.get(normalize_name(name))
 
     def resolve(self, name: str) -> str:
@@ -102,8 +132,11 @@ class Theory(BaseModel):
         return node_id
 
     def paths(self, node_id: str) -> tuple[tuple[str, ...], ...]:
-        """Return every path from a root down to a node, root first; several where a node has two parents."""
-        parents = self.nodes[node_id].parents
+        """Return every path from level 1 down to a node; several where a node has two parents.
+
+        What stands for the whole theory (`root`) has no level: it is in no path but its own.
+        """
+        parents = [parent for parent in self.nodes[node_id].parents if parent != self.root]
         if not parents:
             return ((node_id,),)
         return tuple((*path, node_id) for parent in parents for path in self.paths(parent))
@@ -113,6 +146,25 @@ class Theory(BaseModel):
         return tuple(key for key, node in self.nodes.items() if node_id in node.parents)
 
     @property
+    def top(self) -> tuple[str, ...]:
+        """The ids of the nodes of level 1, in the order of the file."""
+        above: tuple[str, ...] = () if self.root is None else (self.root,)
+        return tuple(key for key, node in self.nodes.items() if key not in above and set(node.parents) <= {*above})
+
+    def defined_by(self, definitions: dict[str, str]) -> "Theory":
+        """Return the theory with other definitions of some nodes, by their ids."""
+        fields: dict[str, Any] = self.model_dump()
+        for node_id, definition in definitions.items():
+            fields["nodes"][node_id]["definition"] = definition
+        return Theory.model_validate(fields)
+
+    @property
     def depth(self) -> int:
         """Number of levels: nodes on the longest path from a root to a leaf."""
         return max(len(path) for node_id in self.nodes for path in self.paths(node_id))
+
+
+def _as_published(node: Node) -> Node:
+    """Return a node as it stands in the published tree."""
+    parents = node.parents if node.published_parents is None else node.published_parents
+    return node.model_copy(update={"parents": parents, "published_parents": None})

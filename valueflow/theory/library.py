@@ -85,7 +85,7 @@ def choose_theory(candidates: Mapping[str, Mapping[str, Any]], value: str) -> Th
 
 
 def theory_of(fields: Mapping[str, Any], value: object) -> Theory:
-    """Return the theory that a composed `theory` node means: one theory, or that of `theory=any` with a value.
+    """Return the theory that a composed `theory` node means: one theory, or of several the one that has a value.
 
     Raises
     ------

@@ -29,6 +29,7 @@ from valueflow.run import (
 )
 from valueflow.theory import Theory, find_theory, normalize_name
 from valueflow.vidb.anchors import HIGHEST_INTENSITY, LOWEST_INTENSITY, Anchors
+from valueflow.vidb.few_shot import few_shot_table
 
 DEMO = "demo"
 DEMO_FILE = Path(__file__).parent.parent / "assets" / "anchors.csv"
@@ -100,8 +101,8 @@ def load_vidb(
     source
         `demo` (the packaged anchors); a folder of `{value}_{theory}_flag_aggregated.csv` files, or that of a run or a
         sweep of `build_vidb.py`, which hold such a folder; a file with `text`, `final_rating`, `theory` and `value` (a
-        file name as above can replace the last two); or `hf://NAME[:SPLIT]`, a Hugging Face dataset with these columns,
-        by its name on the hub or as a folder.
+        file name as above can replace the last two); a few-shot file of the published code (`few_shot_table`); or
+        `hf://NAME[:SPLIT]`, a Hugging Face dataset with these columns, by its name on the hub or as a folder.
     theory
         A theory besides the packaged ones, by which files and values are identified.
     columns
@@ -141,6 +142,8 @@ def _load(
     path = DEMO_FILE if source == DEMO else Path(source)
     if not source.startswith(HUGGING_FACE) and os.path.isdir(path):
         parts = [_named_file(file, mapping, theory, bad_rows) for file in _files_of(path)]
+    elif (few_shot := few_shot_table(path, theory)) is not None:
+        parts = [_checked(few_shot, {}, str(path), theory, bad_rows)]
     elif _name_parts(path, theory) and mapping["value"] not in read_table(path, "vidb").columns:
         parts = [_named_file(path, mapping, theory, bad_rows)]
     else:

@@ -14,7 +14,7 @@ def convert_sources(settings: TrainSettings, run: Run) -> ConvertedTable:
     """Read `data.train` and return it as one training table; errors as in `load_rows`."""
     sources = settings.data.train or []
     with run.stage("convert"):
-        loaded = load_rows(sources)
+        loaded = load_rows(sources, settings.data.theory)
         frames = [source.rows for source in loaded]
         table = pd.concat(frames, ignore_index=True).fillna("")
         levels = level_columns(table)

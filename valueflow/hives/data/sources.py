@@ -12,7 +12,8 @@ import pandas as pd
 from valueflow.hives.data.anchor_rows import anchor_rows
 from valueflow.hives.data.table import TrainingTable, checked_frame, training_table
 from valueflow.hives.data.valueeval import VALUEEVAL_SUFFIX, valueeval_rows
-from valueflow.run import InputError, read_table
+from valueflow.run import InputError, nearest, read_table
+from valueflow.theory import find_theory
 from valueflow.vidb import DEMO, HUGGING_FACE, load_vidb
 
 _log = logging.getLogger(__name__)
@@ -26,13 +27,13 @@ class SourceRows:
     left_out: dict[str, int] = field(default_factory=dict)
 
 
-def load_table(sources: Sequence[str]) -> TrainingTable:
-    """Read training data of any kind into one table; sources and errors as in `load_rows`."""
-    return training_table([source.rows for source in load_rows(sources)])
+def load_table(sources: Sequence[str], theory: str | None = None) -> TrainingTable:
+    """Read training data of any kind into one table; arguments and errors as in `load_rows`."""
+    return training_table([source.rows for source in load_rows(sources, theory)])
 
 
-def load_rows(sources: Sequence[str]) -> list[SourceRows]:
-    """Read training data of any kind; what is left out is logged.
+def load_rows(sources: Sequence[str], theory: str | None = None) -> list[SourceRows]:
+    """Read training data of any kind, all of it or the rows of one theory; what is left out is logged.
 
     Each source is one of
 
@@ -45,15 +46,32 @@ def load_rows(sources: Sequence[str]) -> list[SourceRows]:
     Raises
     ------
     InputError
-        A source is missing or cannot be used; with file, row and column.
+        A source is missing or cannot be used, with file, row and column; or no row is of the theory.
     """
     if not sources:
         raise InputError("data.train is not set; give a file, a folder of anchors, a ValueEval file, or demo")
-    loaded = [_load(source) for source in sources]
+    loaded = _of_theory([_load(source) for source in sources], theory)
     for name, source in zip(sources, loaded, strict=True):
         for reason, count in source.left_out.items():
             _log.warning("%s: %s %s are left out", name, f"{count:,}", reason)
     return loaded
+
+
+def _of_theory(loaded: list[SourceRows], theory: str | None) -> list[SourceRows]:
+    """Leave out the rows of other theories."""
+    if theory is None:
+        return loaded
+    known = find_theory(theory)
+    name = theory.strip() if known is None else known.name
+    kept = []
+    for source in loaded:
+        is_own = (source.rows["theory"].str.casefold() == name.casefold()).to_numpy()
+        others = {"rows of other theories": int((~is_own).sum())} if not is_own.all() else {}
+        kept.append(SourceRows(source.rows[is_own].reset_index(drop=True), source.left_out | others))
+    if not any(len(source.rows) for source in kept):
+        there = sorted({name for source in loaded for name in source.rows["theory"]})
+        raise InputError(f"data.theory={theory}: no row is of this theory; {nearest(theory, there)}")
+    return kept
 
 
 def left_out_by_reason(loaded: Sequence[SourceRows]) -> dict[str, int]:

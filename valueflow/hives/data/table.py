@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Real
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +11,7 @@ import pandas as pd
 
 from valueflow.hives.data.labels import NONE, IntArray, Labels
 from valueflow.run import InputError, as_texts, nearest, rename_columns, row_number, shorten, text_column
-from valueflow.theory import DIRECTIONS, find_theory, level_columns, level_number, normalize_name
+from valueflow.theory import DIRECTIONS, direction_of, find_theory, level_columns, level_number, normalize_name
 
 COLUMNS = ("text", "theory", "level_1", "direction")
 """Columns that every training table has; `level_2` and more may follow, and those of stage 2."""
@@ -41,8 +43,8 @@ class TrainingTable:
 def checked_frame(frame: pd.DataFrame, where: str) -> pd.DataFrame:
     """Check every cell of a training table: `COLUMNS`, any number of further levels, perhaps the columns of stage 2.
 
-    Returns these columns alone, as texts; absent cells are empty, theories and directions have their own spelling.
-    `where` is the file, for messages.
+    Directions may also be `positive`, `negative`, 1, -1 and 0. Returns these columns alone, as texts; absent cells are
+    empty, theories and directions have their own spelling. `where` is the file, for messages.
 
     Raises
     ------
@@ -51,13 +53,15 @@ def checked_frame(frame: pd.DataFrame, where: str) -> pd.DataFrame:
         none of the three; with row and column.
     """
     frame = rename_columns(frame, {}, COLUMNS, where)
+    # Numbers, as JSON and Parquet have them, are directions too.
+    spoken = frame.assign(direction=frame["direction"].map(_as_direction, na_action="ignore"))
     levels = _checked_levels(frame, where)
     checked = pd.DataFrame(
         {
             "text": text_column(frame, "text", where),
             "theory": _canonical(text_column(frame, "theory", where), _theory_name),
             **_stripped(frame, levels, where),
-            "direction": _canonical(text_column(frame, "direction", where), str.casefold),
+            "direction": _canonical(text_column(spoken, "direction", where), direction_of),
             **_stripped(frame, [column for column in STAGE_2_COLUMNS if column in frame], where),
         }
     )
@@ -116,6 +120,10 @@ def _stripped(frame: pd.DataFrame, columns: Sequence[str], where: str) -> dict[s
 def _canonical(names: npt.NDArray[np.object_], spell: Callable[[str], str]) -> list[str]:
     spelled = {name: spell(str(name).strip()) for name in dict.fromkeys(names)}
     return [spelled[name] for name in names]
+
+
+def _as_direction(cell: Any) -> Any:
+    return direction_of(cell) if isinstance(cell, Real) and not isinstance(cell, bool) else cell
 
 
 def _theory_name(name: str) -> str:

@@ -33,7 +33,7 @@ def measure_encoder(settings: TrainSettings, run: Run) -> MeasuredEncoder:
     given = settings.data
     with run.stage("load"):
         sources = given.test or given.train or []
-        table = whole = load_table(sources)
+        table = whole = load_table(sources, given.theory)
         if given.test is None:
             held = is_held_out(table.texts, given.held_out, settings.seed)
             if not held.any():
@@ -115,9 +115,9 @@ def _training_texts(
         _log.warning("metrics=published: data.train is not set, so there are no training texts to find the nearest of")
         return None
     if offered is None:
-        offered = load_table(given.train)
+        offered = load_table(given.train, given.theory)
     offered = offered.take(~held_out_of_training(offered, given, settings.seed))
-    watched = [table, *([load_table(given.validation)] if given.validation else [])]
+    watched = [table, *([load_table(given.validation, given.theory)] if given.validation else [])]
     training = without_texts_of(offered, watched)
     if not len(training):
         raise InputError(

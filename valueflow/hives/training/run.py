@@ -120,14 +120,14 @@ def _load(settings: TrainSettings) -> tuple[TrainingTable, TrainingTable | None,
     """Return texts to train on, to watch and to test on, and what the summary says about them."""
     given = settings.data
     sources = given.train or []
-    loaded = load_rows(sources)
+    loaded = load_rows(sources, given.theory)
     table = training_table([source.rows for source in loaded])
     held = held_out_of_training(table, given, settings.seed)
     if given.validation is None:
         validation = table.take(held) if held.any() else None
     else:
-        validation = load_table(given.validation) if given.validation else None
-    test = load_table(given.test) if given.test else validation
+        validation = load_table(given.validation, given.theory) if given.validation else None
+    test = load_table(given.test, given.theory) if given.test else validation
     offered = table.take(~held)
     training = without_texts_of(offered, [watched for watched in (validation, test) if watched is not None])
     seen = len(offered) - len(training)

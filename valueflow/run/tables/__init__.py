@@ -13,7 +13,7 @@ from valueflow.run.tables.content import STANDARD_INPUT, check_there, is_packed
 from valueflow.run.tables.delimited import column_names
 from valueflow.run.tables.hub import HUGGING_FACE
 from valueflow.run.tables.matching import TextIndex
-from valueflow.run.tables.reading import DelimitedFile, read_table, table_kind
+from valueflow.run.tables.reading import DelimitedFile, read_json, read_table, table_kind
 
 __all__ = [
     "HUGGING_FACE",
@@ -30,6 +30,7 @@ __all__ = [
     "number_column",
     "prose",
     "prose_faults",
+    "read_json",
     "read_table",
     "rename_columns",
     "row_number",

@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 import pandas as pd
 
@@ -15,7 +15,7 @@ from valueflow.run.tables.cells import ROW
 from valueflow.run.tables.content import PARQUET, ZIP, in_code_page, open_content, text_of
 from valueflow.run.tables.delimited import column_names, delimited_rows
 from valueflow.run.tables.hub import HUGGING_FACE, read_hub_table
-from valueflow.run.tables.records import frame_of, json_lines, json_list
+from valueflow.run.tables.records import frame_of, json_lines, json_list, parsed
 from valueflow.run.tables.workbook import is_workbook, read_workbook
 
 PARQUET_SUFFIXES = (".parquet", ".pq")
@@ -62,6 +62,18 @@ def read_table(source: str | Path, what: str) -> pd.DataFrame:
     if numbers[-1] != len(frame):
         frame.index = pd.Index(numbers, name=ROW)
     return frame
+
+
+def read_json(path: Path, what: str) -> Any:
+    """Read a JSON file that is no table; a key that appears twice in an object is a fault.
+
+    Raises
+    ------
+    InputError
+        The file is missing, or no JSON.
+    """
+    with _text(path, what) as text:
+        return parsed(text.read(), f"{what}: {path}")
 
 
 def table_kind(path: Path, what: str) -> TableKind:
