@@ -150,7 +150,7 @@ def test_what_is_no_panel_is_told(build: Callable[[], PanelJudge], message: str)
 def test_members_are_written_as_on_the_command_line() -> None:
     small = {"judge": "embedding", "judge.batch_size": 8}
     panel = judge_panel(["embedding", small], {"seed": 7, "judge.encoder": "bge"})
-    assert panel.members == [EmbeddingJudge("bge"), EmbeddingJudge("bge", 8)]
+    assert panel.members == [EmbeddingJudge("bge", seed=7), EmbeddingJudge("bge", 8, seed=7)]
     assert judge_panel(
         ["embedding", {"judge": "embedding", "judge.encoder": "own"}], {"judge.encoder": "bge"}
     ).names == (
@@ -165,7 +165,7 @@ def test_the_packaged_panel_takes_seed_and_cache_over_from_the_run_unless_a_memb
     assert [(member.seed, member.cache) for member in panel.members] == [(7, "read")] * 3
     own = {"judge": "llm", "llm": "phi4", "seed": 9, "judge.temperature": 0.5, "prompt": "oneshot"}
     panel = built(compose_node("evaluate", "judge", {"judge": "panel", "seed": 7, "judge.members": ["embedding", own]}))
-    assert panel.members[0] == EmbeddingJudge()
+    assert panel.members[0] == EmbeddingJudge(seed=7)
     assert (panel.members[1].seed, panel.members[1].cache) == (9, "on")
     assert (panel.members[1].temperature, panel.members[1].prompt.name) == (0.5, "oneshot")
 

@@ -89,7 +89,8 @@ def load_responses(
     files = files_named(Path(source), RESPONSES_FILE)
     if not files:
         files = published_files(Path(source))
-        _log.info("responses: %d files in %s are named as the published code does", len(files), source)
+        if files:
+            _log.info("responses: %d files in %s are named as the published code does", len(files), source)
     if not files:
         raise InputError(
             f"responses: the folder {source} holds no file named {RESPONSES_FILE}, and none named as "

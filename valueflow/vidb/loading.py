@@ -121,8 +121,10 @@ def load_vidb(
         raise InputError(f"vidb_columns: unknown column '{unknown[0]}'; {nearest(unknown[0], COLUMNS)}")
     # The jobs of a sweep ask for the same source again, on other theories too; it is read again only where it changed.
     policy = "fail" if bad_rows is None else bad_rows.policy
-    own_theory = theory if theory is not None and find_theory(theory.name) != theory else None
-    vidb = _load(source, own_theory, tuple(sorted(mapping.items())), policy, _stamp(source))
+    is_packaged = theory is not None and find_theory(theory.name) == theory
+    # Packaged theories are known without being given; a few-shot file names values alone, and theirs is the one given.
+    deciding = None if is_packaged and not source.endswith(".json") else theory
+    vidb = _load(source, deciding, tuple(sorted(mapping.items())), policy, _stamp(source))
     if bad_rows is not None:
         bad_rows.skipped += vidb.bad_rows.skipped
         bad_rows.clamped += vidb.bad_rows.clamped
