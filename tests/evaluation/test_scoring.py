@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.stats import friedmanchisquare, kendalltau, norm
 
-from valueflow.evaluation.judges import JudgeFit, fit_judges
 from valueflow.evaluation.ascent import ascent_iterations
+from valueflow.evaluation.judges import JudgeFit, fit_judges
 from valueflow.evaluation.scoring import Scores, judge_agreement, score_windows
 from valueflow.judge import RankedWindows
 from valueflow.plackett_luce import fit_utilities, simulate_rankings
