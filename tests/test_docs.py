@@ -205,6 +205,17 @@ def first_and_last_job(arguments: list[str]) -> list[list[str]]:
     return jobs if jobs[0] != jobs[1] else jobs[:1]
 
 
+@pytest.mark.slow
+def test_the_commands_of_the_study_are_composed(folder: Path) -> None:
+    done = subprocess.run(["make", "-n", "study"], cwd=ROOT, capture_output=True, text=True, check=True)
+    commands = [shlex.split(line)[1:] for line in done.stdout.splitlines() if re.search(r"python \w+\.py", line)]
+    assert [command[0] for command in commands] == ["steer.py"] * 2 + ["evaluate.py"] * 5 + ["compare.py"] * 2
+    for app, *arguments in commands[:-2]:
+        kept = [argument for argument in arguments if not argument.startswith("hydra.")]
+        for job in first_and_last_job(kept):
+            succeeded(run_app(ROOT / app, *job, "--cfg", "job", "--resolve", folder=folder, env=os.environ))
+
+
 EXAMPLES = [(name, block) for name, block in blocks("python") if name != "CONTRIBUTING.md"]
 """For users; what CONTRIBUTING adds to the package is run by `test_new_command.py`."""
 
