@@ -97,12 +97,12 @@ def check_reviewed(path: Path) -> None:
     blank = np.zeros(2, dtype=bool)
     found = read_reviewed(str(path), Texts(names, ids, ~blank, blank, np.full(2, np.nan), 2))
     rows = rows_of(path)
-    for number, rating in enumerate(found.rating):
+    for place, rating in enumerate(found.rating):
         own = [
             number(row["human_rating"])
             for row in rows
             if row["human_rating"].strip()
-            and (row["id"].strip() == ids[number] or row.get("text", "").split() == names[number].split())
+            and (row["id"].strip() == ids[place] or row.get("text", "").split() == names[place].split())
         ]
         assert math.isnan(rating) if not own else rating == pytest.approx(sum(own) / len(own))
 
