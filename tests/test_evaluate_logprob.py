@@ -82,6 +82,7 @@ def test_a_run_asks_about_each_text_once_and_leaves_the_log_odds(work: Path) -> 
     assert f"judge calls: {len(asked)} asked" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_sweep_asks_about_each_anchor_once_and_the_same_sweep_again_asks_nothing(work: Path) -> None:
     with FaultServer(stance) as server:
         arguments = at(server, "intensity=-2,0,2", "-m")

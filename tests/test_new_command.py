@@ -45,6 +45,7 @@ def test_a_command_is_a_short_room_and_a_line() -> None:
     assert len(ROOM.splitlines()) < 60
 
 
+@pytest.mark.slow
 def test_it_runs_sweeps_explains_itself_and_refuses_in_one_line(checkout: Path, tmp_path: Path) -> None:
     (tmp_path / "texts.csv").write_text("text\none two three\nfour\n")
     done = words(checkout, tmp_path, "input=texts.csv", "longest=2", "hydra.run.dir=out")

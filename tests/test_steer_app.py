@@ -152,6 +152,7 @@ def test_several_values_share_their_responses(work: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_one_study_s_conditions_are_scored_apart(work: Path) -> None:
     with FaultServer(speak) as server:
         sweep = ("steering=multi_anchor", "values=[power,universalism],[universalism,face]", "intensities=[2,2],[1,2]")
@@ -188,6 +189,7 @@ def test_plain_responses_belong_to_every_value(work: Path) -> None:
     assert len(evaluate_responses(str(work / "plain"), theory="duty", value="fidelity", m=1).scores) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("study", "jobs", "values"),
     [(("experiment=pairs", "intensities=[2,1]"), 10, 2), (("experiment=five_values", "steering=multi_anchor"), 4, 5)],
@@ -248,6 +250,7 @@ def test_failures_and_refusals_are_kept_apart_and_counted(work: Path) -> None:
     assert "2 failed: the answer is empty" in done.stdout
 
 
+@pytest.mark.slow
 def test_what_failed_leaves_nothing_for_evaluate_to_take_for_its_own(work: Path) -> None:
     """A job whose every call fails, one that fails over its earlier results, and a survey over a steered run."""
     broken = False

@@ -92,6 +92,7 @@ def test_a_resumed_sweep_takes_over_jobs_of_the_one_before_another(rankings: Pat
     assert "2 of 2 jobs" in done.stdout
 
 
+@pytest.mark.slow
 def test_an_interrupted_sweep_shows_what_is_finished(rankings: Path) -> None:
     (rankings.parent / "interrupting.py").write_text(
         "class Logger:\n"
@@ -112,6 +113,7 @@ def test_an_interrupted_sweep_shows_what_is_finished(rankings: Path) -> None:
     assert table(rankings)["value"].tolist() == ["power"]
 
 
+@pytest.mark.slow
 def test_a_job_that_exits_is_a_failed_job(rankings: Path) -> None:
     (rankings.parent / "exiting.py").write_text(
         "import sys\n\n\nclass Logger:\n    def log(self, outcome, **place):\n        sys.exit(3)\n"

@@ -285,6 +285,7 @@ def test_a_run_with_a_judge_at_random_ends_well_and_says_why_there_are_no_scores
     assert "the responses have no query: in the interval of the mean each counts as a query of its own" in shown
 
 
+@pytest.mark.slow
 def test_in_a_sweep_the_same_rankings_count_once_and_a_failed_judge_is_marked(tmp_path: Path) -> None:
     table_of(simulated()).to_csv(tmp_path / "good.csv", index=False)
     table_of(simulated(beta=0.0)).to_csv(tmp_path / "bad.csv", index=False)

@@ -162,6 +162,7 @@ def test_neither_padding_nor_company_nor_a_shared_beginning_changes_log_probabil
     agree(answers_of(engine_of(tiny), asked[3:4], WANTED), truth[3:4], 1e-4)
 
 
+@pytest.mark.slow
 @needs_smollm2
 def test_log_probabilities_of_a_real_model_are_those_of_a_plain_pass(smollm2: Callable[[int], Any]) -> None:
     folder = model_folder("smollm2")

@@ -155,6 +155,7 @@ def test_a_response_without_a_window_has_the_prior_alone():
     assert high - low == pytest.approx(18, abs=0.1)
 
 
+@pytest.mark.slow
 def test_many_windows_of_a_steep_judge_keep_an_interval_of_some_width():
     """Narrower than the finest grid: still the right place, and no interval of no width."""
     rng = np.random.default_rng(0)
