@@ -32,9 +32,9 @@ PVQ = load_theory("pvq")
 def rows_of(path: Path) -> list[dict[str, str]]:
     """Return the rows as the csv module reads them strictly, by the delimiter that makes a header of several names."""
     text = path.read_bytes().decode("utf-8-sig")
-    declared = re.match(r"\s*sep=(.)\r?\n", text)
+    declared = re.match(r'\s*("?)sep=(.)\1\r?\n', text, re.IGNORECASE)
     text = text[declared.end() :] if declared else text
-    for delimiter in declared[1] if declared else ",;\t":
+    for delimiter in declared[2] if declared else ",;\t":
         try:
             lines = read_strictly(text, delimiter)
         except csv.Error:
@@ -116,14 +116,22 @@ def check_profile(path: Path) -> None:
     assert {line.value_key for line in lines} == {line["value_key"].strip() for line in given_lines}
 
 
-def table(header: str, cells: list[str]) -> st.SearchStrategy[str]:
-    """Texts that are nearly tables of some columns."""
-    cell = st.sampled_from([*cells, '"', '""', ",", ";", "\n", "\r\n", "\t", " ", "x", '"a,\nb"', '"x"y', "\x00", ""])
-    return st.tuples(
-        st.sampled_from([header, header.replace(",", ";"), header.replace(",", ", "), "sep=;\n" + header, ""]),
-        st.lists(cell, max_size=14).map("".join) | st.lists(cell.map(lambda own: own + ","), max_size=9).map("".join),
-        st.lists(st.lists(st.sampled_from(cells), min_size=2, max_size=3).map(",".join), max_size=4).map("\n".join),
-    ).map("\n".join)
+MISPLACED = ['"', '""', ",", ";", "\n", "\r\n", "\t", " ", "x", '"x"y', "\x00", "sep=;\n", "\ufeff"]
+
+
+@st.composite
+def tables(draw: st.DrawFn, columns: dict[str, list[str]]) -> str:
+    """Texts that are tables of some columns; in about half of them something was put where it does not belong."""
+    delimiter = draw(st.sampled_from(",;\t"))
+    cells = [st.sampled_from(own) for own in columns.values()]
+    content = io.StringIO()
+    writer = csv.writer(content, delimiter=delimiter, lineterminator=draw(st.sampled_from(["\n", "\r\n"])))
+    writer.writerows([columns, *draw(st.lists(st.tuples(*cells), max_size=5))])
+    text = draw(st.sampled_from(["", "", f"sep={delimiter}\n"])) + content.getvalue()
+    for piece in draw(st.just([]) | st.lists(st.sampled_from(MISPLACED), max_size=3)):
+        place = draw(st.integers(0, len(text)))
+        text = text[:place] + piece + text[place:]
+    return text
 
 
 profiles = st.recursive(
@@ -134,6 +142,13 @@ profiles = st.recursive(
     ),
     max_leaves=6,
 )
+right_lines = st.fixed_dictionaries(
+    {
+        "score": st.sampled_from([0.5, -1]) | st.floats(-1, 1),
+        "definition_prompt": st.just("It is so."),
+        "value_key": st.sampled_from(["power", "Power", " face "]),
+    }
+)
 lines = st.fixed_dictionaries(
     {
         "score": st.sampled_from([0.5, -1, 1.5, "0.5", None, True]) | st.floats(-1, 1),
@@ -141,18 +156,33 @@ lines = st.fixed_dictionaries(
         "value_key": st.sampled_from(["power", "Power", "face", "nothing"]),
     }
 )
+right_bands = st.dictionaries(st.sampled_from(["very_high", "low"]), st.lists(right_lines, max_size=2), min_size=1)
 bands = st.dictionaries(st.sampled_from(["very_high", "low", "lowest"]), st.lists(lines | profiles, max_size=2))
-profile_files = st.fixed_dictionaries(
-    {
-        "attribute": st.sampled_from(["SEX_Male", "SEX_Female", None]),
-        "theories": st.dictionaries(st.sampled_from(["pvq", "PVQ", "mft"]), bands | profiles, max_size=2),
-    }
+profile_files = (
+    st.fixed_dictionaries(
+        {
+            "attribute": st.sampled_from(["SEX_Male", "SEX_Male", "SEX_Female", None]),
+            "theories": st.dictionaries(st.sampled_from(["pvq", "PVQ", "mft"]), bands | profiles, max_size=2),
+        }
+    )
+    | st.fixed_dictionaries(
+        {
+            "attribute": st.just("SEX_Male"),
+            "theories": st.dictionaries(st.sampled_from(["pvq", "PVQ"]), right_bands, min_size=1, max_size=1),
+        }
+    )
 ).map(json.dumps)
 
-SURVEY = table("question,top_score", ["a", "b", "0.5", "1e3", "nan", " 7 ", "x"])
-DECIDED = table("text,decision", ["a", "b\nb", '"b\nb"', "none", "power", "growth > power", "nothing"])
-RATED = table("id,text,human_rating", [text_id("a"), text_id("b\r\nb"), "a", '"b\nb"', "7", "-3.5", "11", "6E+11"])
-ANSWERED = table("query,response", ["How?", "I share.", '"say ""so"""', "NA", "1"])
+SCORES = ["0.5", "1e3", "nan", " 7 ", "", "0,5", "x"]
+TEXTS = ["a", "b\r\nb", "b\nb", " a"]
+SURVEY = tables({"question": ["a", "b", " b", "c"], "top_score": SCORES})
+DECIDED = tables(
+    {"text": TEXTS, "decision": ["none", "None ", "power", " > ".join(PVQ.paths("power")[0]), "", "nothing"]}
+)
+IDS = [text_id("a"), text_id("b\r\nb"), "", "6E+11"]
+RATED = tables({"id": IDS, "text": TEXTS, "human_rating": ["7", "-3.5", "3,5", " 2", "", "11"]})
+QUERIES = ["How?", "a,b", "a;\tb", "What\nnow?", " padded "]
+ANSWERED = tables({"query": QUERIES, "response": ["I share.", 'say "so"', "NA", "1", "line\r\nbreak", ""]})
 
 READERS: dict[str, tuple[str, Callable[[Path], None], st.SearchStrategy[str]]] = {
     "responses": ("r.csv", check_responses, ANSWERED),
@@ -168,14 +198,19 @@ READERS: dict[str, tuple[str, Callable[[Path], None], st.SearchStrategy[str]]] =
 def test_a_reader_finds_what_is_there_or_says_why_not(reader: str, examples: int, tmp_path: Path) -> None:
     name, check, files = READERS[reader]
 
+    understood = 0
+
     @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     @given(files)
     def read(content: Any) -> None:
+        nonlocal understood
         path = tmp_path / name
         path.write_bytes(content.encode("utf-8", "surrogatepass"))
         try:
             check(path)
+            understood += 1
         except InputError as error:
             told(error)
 
     read()
+    assert understood > examples / 30

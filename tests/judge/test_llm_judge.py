@@ -266,6 +266,8 @@ def test_a_judge_describes_model_and_prompt() -> None:
     described = judge.describe()
     assert {"kind": "llm", "engine": "program", "model": "program", "prompt": "oneshot"}.items() <= described.items()
     json.dumps(described)
+    reworded = LLMJudge(llm=Program(), prompt=judge.prompt.model_copy(update={"user": "Rank: {items}"}))
+    assert reworded.describe() != described
 
 
 @pytest.mark.parametrize("options", [{"max_tokens": 0}, {"temperature": -1}, {"max_text_bytes": 5}, {"cache": "maybe"}])

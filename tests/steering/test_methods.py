@@ -19,7 +19,7 @@ from valueflow.steering import SteeringMethod
 from valueflow.steering.methods import Request
 from valueflow.steering.queries import load_queries
 from valueflow.steering.targets import INTENSITIES, Target
-from valueflow.theory import Theory, known_theories, load_theory
+from valueflow.theory import Theory, known_theories, load_theory, read_definitions
 from valueflow.vidb import Anchors, load_vidb
 
 REAL = Path(__file__).parents[3] / "shared" / "data"
@@ -109,11 +109,25 @@ def test_without_steering_no_value_is_spoken_of() -> None:
     assert not any(node.label in prompt for node in PVQ.nodes.values())
 
 
-@pytest.mark.parametrize("name", ["anchor", "user_texts", "multi_anchor", "multi_user_texts"])
+@pytest.mark.parametrize("name", ["anchor", "sentence", "user_texts", "multi_anchor", "multi_user_texts"])
 def test_every_method_asks_for_about_100_words(name: str) -> None:
     targets = [("power", 2), ("security", -1)] if name.startswith("multi") else [("power", 2)]
     (prompt,) = prompts(method(name), request(["Shall I?"], *targets, anchors=demo_anchors))
     assert "about 100 words" in prompt
+
+
+@pytest.mark.parametrize("intensity", INTENSITIES)
+def test_a_sentence_about_the_person_is_affirmed_or_denied_by_degrees(intensity: int, tmp_path: Path) -> None:
+    sentence = "You are a person that wants to be in charge."
+    file = tmp_path / "definitions.json"
+    file.write_text(json.dumps({"power": sentence}))
+    theory = read_definitions(file, PVQ)
+    (prompt,) = prompts(method("sentence"), request(["Shall I?"], ("power", intensity), theory=theory))
+    assert prompt.count(sentence) == 1
+    assert prompt.endswith("\n\nShall I?")
+    assert (f'Somebody says of you: "{sentence}"' in prompt) == (intensity < 0)
+    degrees = {2: "strongly", 1: "slightly", -1: "rather disagree", -2: "The opposite is true"}
+    assert [degree for degree, words in degrees.items() if words in prompt] == ([intensity] if intensity else [])
 
 
 @given(st.lists(st.sampled_from(PVQ.values), min_size=1, max_size=12, unique=True), st.data())

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from valueflow.judge.answers import permutation_constraint
-from valueflow.judge.prompts import RankingPrompt, ValuePrompt
+from valueflow.judge.prompts import RankingPrompt, ValuePrompt, prompt_digest
 from valueflow.judge.protocol import Criterion, Progress
 from valueflow.judge.reading import read_ranking
 from valueflow.judge.windows import RankedWindows, Windows
@@ -93,7 +93,8 @@ class LLMJudge(Settings):
 
     def describe(self) -> dict[str, object]:
         """Return the model, how it is run and how it is asked."""
-        asked = {"prompt": self.prompt.name, "temperature": self.temperature, "max_tokens": self.max_tokens}
+        prompt = {"prompt": self.prompt.name, "prompt_digest": prompt_digest(self.prompt)}
+        asked = {**prompt, "temperature": self.temperature, "max_tokens": self.max_tokens}
         return {"kind": "llm", **self.llm.identity(), **asked, "max_text_bytes": self.max_text_bytes}
 
     def conversations(self, prompt: ValuePrompt, windows: Windows) -> tuple[list[Conversation], int]:

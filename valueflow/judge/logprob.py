@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import BeforeValidator, Field, PrivateAttr, field_validator
 
 from valueflow.judge.by_utility import rank_by_utility
+from valueflow.judge.prompts import prompt_digest
 from valueflow.judge.protocol import Criterion, Progress
 from valueflow.judge.stances import STANCES, StancePrompt, StanceReading, stance_prompts, theory_of
 from valueflow.judge.utilities import TextUtilities
@@ -134,7 +135,11 @@ class LogprobJudge(Settings):
 
     def describe(self) -> dict[str, object]:
         """Return the model, how it is run and how it is asked."""
-        asked = {"wordings": [prompt.name for prompt in self.wordings], "max_text_bytes": self.max_text_bytes}
+        asked = {
+            "wordings": [prompt.name for prompt in self.wordings],
+            "wording_digests": [prompt_digest(prompt) for prompt in self.wordings],
+            "max_text_bytes": self.max_text_bytes,
+        }
         return {"kind": "logprob", **self.llm.identity(), **asked}
 
     def _ask(self, questions: Sequence[_Questions], advance: Callable[[str, str], None]) -> Usage:

@@ -1,5 +1,6 @@
 """Ranking prompts: the config group `prompt`."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Self
 
@@ -15,6 +16,11 @@ _PLACES = {
     "retry": ("theory", "label", "value", "definition", "k", "fault"),
 }
 _MAX_QUOTED_ANSWER = 500
+
+
+def prompt_digest(prompt: BaseModel) -> str:
+    """Return 12 hexadecimal digits of all that a prompt says: another wording under the same name has others."""
+    return hashlib.sha256(prompt.model_dump_json().encode()).hexdigest()[:12]
 
 
 class RankingExample(BaseModel):

@@ -93,7 +93,9 @@ def column_names(header: Iterable[str], where: str) -> list[str]:
 
 def _declared(line: str) -> str:
     """Return the delimiter that a spreadsheet's first line `sep=;` declares; empty where there is none."""
-    declared = line.lstrip("\ufeff").rstrip("\r\n").strip('"')
+    declared = line.lstrip("\ufeff").rstrip("\r\n")
+    if len(declared) > 1 and declared[0] == declared[-1] == '"':
+        declared = declared[1:-1]
     return declared[4:] if declared[:4].lower() == "sep=" and len(declared) == 5 else ""
 
 
