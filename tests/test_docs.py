@@ -99,6 +99,7 @@ def write_published_files(responses: pd.DataFrame) -> None:
 SMALLER = {
     "python evaluate.py experiment=duty": ("value=fidelity", "intensity=-2,2"),
     "python steer.py value=benevolence intensity=-2,0,2 llm=smollm2": ("max_tokens=24",),
+    "python steer.py preset=phi4 llm=smollm2": ("limit=4",),
 }
 """Commands that take long as they stand, and what is added to them where they are run.
 

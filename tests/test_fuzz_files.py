@@ -193,7 +193,7 @@ READERS: dict[str, tuple[str, Callable[[Path], None], st.SearchStrategy[str]]] =
 }
 
 
-@pytest.mark.parametrize("examples", [60, pytest.param(2_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [60, pytest.param(1_000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("reader", READERS)
 def test_a_reader_finds_what_is_there_or_says_why_not(reader: str, examples: int, tmp_path: Path) -> None:
     name, check, files = READERS[reader]

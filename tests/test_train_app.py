@@ -115,7 +115,7 @@ def test_both_stages_and_what_uses_them(tiny: Path, table_file: Path, work: Path
 
 @pytest.mark.slow
 def test_a_kill_in_mid_epoch_and_resume(tiny: Path, table_file: Path, work: Path) -> None:
-    arguments = small(tiny, table_file, "max_steps=60", "validate_every=5")
+    arguments = small(tiny, table_file, "max_steps=30", "validate_every=5")
     undisturbed = succeeded(run(work, *arguments, "hydra.run.dir=whole"))
     assert undisturbed.returncode == 0
     printed = work.parent / "printed"
