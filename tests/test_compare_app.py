@@ -172,7 +172,7 @@ def test_a_job_whose_judge_does_not_order_the_anchors_is_listed(work: Path, phi:
     (phi / "failed" / "error.json").write_text('{"error": "no", "input": true}')
     done = succeeded(run(work, phi, "hydra.run.dir=out"))
     lines = [
-        f"{phi / '0'}: not compared: the judge does not order the anchors",
+        f"{phi / '0'}: not compared: the judge is not shown to order the anchors",
         f"{phi / 'failed'}: left out: the job failed",
     ]
     assert summary_in(work / "out")["left_out"] == sorted(lines, reverse=True)

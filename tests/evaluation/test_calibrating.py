@@ -228,7 +228,9 @@ def test_a_judge_that_orders_anchors_the_wrong_way_is_not_calibrated(vidb: Calla
     assert found.calibration["judges"][0]["misreading_sd"] is None
     assert found.scores["power_score"].isna().all()
     assert not (tmp_path / "out" / "reliability.png").exists()
-    with pytest.raises(InputError, match=r"holds no misreading sd: its judge does not order the anchors \(z -\d"):
+    with pytest.raises(
+        InputError, match=r"holds no misreading sd: its judge is not shown to order the anchors \(z -\d"
+    ):
         evaluate_responses(**settings, calibration=tmp_path / "out" / "calibration.json")
     anyway = calibrate_judge(**settings, judge_check=False)
     assert anyway.calibration["judges"][0]["misreading_sd"] > 5

@@ -183,7 +183,7 @@ def test_what_is_wrong_is_said_in_a_line_each() -> None:
     assert judge_faults(reversed_judge, left_out=False)[0].endswith("; its scores mean nothing")
     dull = named(fit_judges(simulated(beta=0.0))[0].reliability, "llm phi")
     assert judge_faults(dull)[0] == (
-        f"llm phi does not order the anchors: tau {dull['kendall_tau']:+.2f}, z {dull['order_z']:.1f}; "
+        f"llm phi is not shown to order the anchors: tau {dull['kendall_tau']:+.2f}, z {dull['order_z']:.1f}; "
         "no scores from it (judge_check=false scores anyway)"
     )
     assert judge_faults(dull, left_out=False)[0].endswith("; its scores mean little")
@@ -268,7 +268,7 @@ def test_a_run_with_a_judge_at_random_ends_well_and_says_why_there_are_no_scores
     table_of(windows).to_csv(tmp_path / "rankings.csv", index=False)
     shown = succeeded(evaluate(tmp_path, "rankings=rankings.csv", "hydra.run.dir=checked")).stdout
     summary, scores = summary_in(tmp_path / "checked"), pd.read_csv(tmp_path / "checked" / "scores.csv")
-    assert sum("does not order the anchors: tau " in line for line in shown.splitlines()) == 1
+    assert sum("is not shown to order the anchors: tau " in line for line in shown.splitlines()) == 1
     assert "0 of 40" in shown
     assert "have no query" not in shown  # there is no mean
     assert (summary["n"], summary["scored"], summary["mean"], summary["mean_low"]) == (40, 0, None, None)
@@ -298,7 +298,7 @@ def test_in_a_sweep_the_same_rankings_count_once_and_a_failed_judge_is_marked(tm
     assert "does not order" not in twice.stdout
     assert "the responses of 2 of 2 runs have no query" in twice.stdout
     bad = succeeded(evaluate(tmp_path, "rankings=bad.csv", "point=mean,mode", "hydra.sweep.dir=bad", "-m"))
-    lines = [line for line in bad.stdout.splitlines() if "does not order the anchors" in line]
+    lines = [line for line in bad.stdout.splitlines() if "is not shown to order the anchors" in line]
     assert len(lines) == 1  # one for both jobs, named before it
     assert lines[0].startswith("power point=mean, power point=mode: the judge ")
     assert [summary_in(tmp_path / "bad" / str(job))["judge_check"]["passed"] for job in range(2)] == [False, False]

@@ -192,7 +192,7 @@ def test_where_the_judge_tells_nothing_there_are_no_scores_and_the_mean_may_be_a
     assert found.summary["judge_check"]["passed"] is False
     assert found.scores["power_score"].isna().all()
     found.show()
-    assert "does not order the anchors" in capsys.readouterr().out
+    assert "is not shown to order the anchors" in capsys.readouterr().out
     anyway = scored(vidb, judge, judge_check=False)
     assert anyway.scores["power_score"].notna().all()
     assert (anyway.scores["power_high"] - anyway.scores["power_low"]).mean() > 12

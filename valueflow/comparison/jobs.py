@@ -172,7 +172,7 @@ def _why_not(record: Mapping[str, Any]) -> str | None:
     """Return why a job has no mean to compare; None if it has one."""
     check = record.get("judge_check")
     if isinstance(check, Mapping) and check.get("passed") is False and record["mean"] is None:
-        return "the judge does not order the anchors"
+        return "the judge is not shown to order the anchors"
     return "no response has a score" if record["mean"] is None else None
 
 

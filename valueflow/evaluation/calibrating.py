@@ -193,7 +193,7 @@ class _Found:
 
 
 def _calibrate(windows: RankedWindows, anchors: Anchors, settings: EvaluationSettings) -> _Found:
-    """Find each judge's misreading of texts; a judge that does not order the anchors has none."""
+    """Find each judge's misreading of texts; a judge that is not shown to order the anchors has none."""
     errors = np.empty(0) if anchors.errors is None else anchors.errors[~np.isnan(anchors.errors)]
     ratings_variance = float(np.mean(errors**2)) if len(errors) else 0.0
     fits = fit_judges(windows)

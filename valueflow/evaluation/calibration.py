@@ -127,7 +127,7 @@ def read_calibration(file: str) -> Calibration:
     Raises
     ------
     InputError
-        The file is absent, no whole calibration, or one of a judge that does not order the anchors.
+        The file is absent, no whole calibration, or one of a judge that is not shown to order the anchors.
     """
     where = f"calibration={file}"
     try:
@@ -157,7 +157,7 @@ def read_calibration(file: str) -> Calibration:
     if not calibration.misreading_sd:
         zs = ", ".join("-" if z is None else f"{z:.1f}" for _, _, z in records)
         raise InputError(
-            f"{where} holds no misreading sd: its judge does not order the anchors (z {zs}), or ranked none"
+            f"{where} holds no misreading sd: its judge is not shown to order the anchors (z {zs}), or ranked none"
         )
     return calibration
 

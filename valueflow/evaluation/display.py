@@ -172,7 +172,7 @@ def judge_faults(judge: Mapping[str, Any], *, left_out: bool = True) -> list[str
     judge
         Its name and reliability as in a summary.
     left_out
-        Whether a judge that does not order the anchors was left out of the scores.
+        Whether a judge that is not shown to order the anchors was left out of the scores.
     """
     name, faults = judge["name"], []
     tau, z = judge["kendall_tau"], judge["order_z"]
@@ -184,7 +184,7 @@ def judge_faults(judge: Mapping[str, Any], *, left_out: bool = True) -> list[str
     elif judge["passed"] is False:
         consequence = "no scores from it (judge_check=false scores anyway)" if left_out else "its scores mean little"
         faults.append(
-            f"{name} does not order the anchors: tau {number(tau, '+.2f')}, z {number(z, '.1f')}; {consequence}"
+            f"{name} is not shown to order the anchors: tau {number(tau, '+.2f')}, z {number(z, '.1f')}; {consequence}"
         )
     elif judge["passed"] is None and judge["anchors"]:
         faults.append(f"{name} was not tested: no window holds two anchors of different intensity; beta = 1 is assumed")

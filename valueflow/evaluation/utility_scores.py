@@ -38,7 +38,7 @@ def score_utilities(
     clusters
         (N,) number of each response's query, for the interval of the mean.
     judge_check
-        Whether there are no scores where the judge does not order the anchors.
+        Whether there are no scores where the judge is not shown to order the anchors.
     """
     predictor = Predictor(anchors)
     own = anchors.is_own

@@ -64,7 +64,7 @@ def measure_value(
     texts, keys
         (T,) all texts, no two equal, and the keys that decide their draws.
     judge_check
-        Whether there are no scores where the judge does not order the anchors.
+        Whether there are no scores where the judge is not shown to order the anchors.
     """
     ranked = judge_responses(settings, criterion, keys[chosen], texts[chosen], anchors, run).ranked
     with run.stage("score"):
