@@ -156,6 +156,11 @@ def test_of_a_cut_answer_the_beginning_of_one_name_is_that_name() -> None:
     assert read_name("", VALUES, truncated=True) is None
 
 
+def test_a_fence_around_a_fence_names_nothing() -> None:
+    assert read_name("```\ngrowth\n```", VALUES) == 0
+    assert read_name("```growth\n```self-protection\n```", VALUES) is None
+
+
 # ---- Against a strict reader
 
 

@@ -215,6 +215,10 @@ def test_a_profile_speaks_of_each_value_of_the_theory_once(tmp_path: Path, write
     assert "theories.pvq: value 'pwr' is not in it; did you mean 'power'?" in fault(tmp_path, "SEX_Male")
     write(profile(high=[line()], low=[line(value_key="Power")]))
     assert "theories.pvq: value 'Power' appears twice" in fault(tmp_path, "SEX_Male")
+    twice = profile(high=[line()])
+    twice["theories"]["PVQ"] = {"low": [line()]}
+    write(twice)
+    assert "theories: pvq and PVQ are the same theory; keep one of them" in fault(tmp_path, "SEX_Male")
     write(profile(hgih=[line()]))
     assert "theories.pvq: 'hgih' is no band; did you mean 'high'?" in fault(tmp_path, "SEX_Male")
 

@@ -205,6 +205,7 @@ LETTERS = st.text(st.sampled_from('ab ",;\t\n\r\\='), max_size=40)
 @example('a,b\n1,"2"3\n')
 @example("a,b\r1,2\r")
 @example('a\n""\n')
+@example('"sep=,\na,b\n1,2\n')
 def test_no_text_is_read_as_a_strict_reader_would_not(tmp_path: Path, text: str) -> None:
     read = read_or_refused(write(tmp_path, text))
     if read is None:

@@ -142,12 +142,17 @@ def _lines(folder: Path, attribute: str, theory: Theory) -> list[ProfileLine]:
         raise InputError(f"{path}: {first_fault(error)}") from error
     if _plain(profile.attribute) != path.stem:
         raise InputError(f"{path}: this is the profile of '{profile.attribute}', not of '{attribute}'")
+    found: dict[str, list[ProfileLine]] = {}
     for name, bands in profile.theories.items():
         if theory.is_named(name):
             lines = _lines_of(name, bands, str(path))
             _check_values(lines, theory, f"{path}, theories.{name}")
             if lines:
-                return lines
+                found[name] = lines
+    if len(found) > 1:
+        raise InputError(f"{path}, theories: {' and '.join(found)} are the same theory; keep one of them")
+    if found:
+        return next(iter(found.values()))
     raise InputError(f"{path}: it says nothing of theory '{theory.name}'; {nearest(theory.name, profile.theories)}")
 
 
