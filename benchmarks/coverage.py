@@ -10,7 +10,7 @@ anchors too, so many points away (a standard deviation) in all its windows; `alw
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -106,7 +106,9 @@ def scored(windows: RankedWindows, n: int, clusters: npt.NDArray[np.int64] | Non
     )
 
 
-def score_cell(kind: str, m: int, judge: Judge, n: int, replicates: int, bar: tuple[float, float], seed: int) -> Cell:
+def score_cell(
+    kind: str, m: int, judge: Judge, n: int, replicates: int, bar: tuple[float, float], seed: Sequence[int]
+) -> Cell:
     """Count the scores whose 90% interval holds the truth, uniform in [-9, 9]."""
     rng = np.random.default_rng(seed)
     held, widths = [], []
@@ -128,7 +130,7 @@ def mean_cell(
     draw: Callable[[np.random.Generator], tuple[float, float, float]],
     bars: tuple[float, float],
     replicates: int,
-    seed: int,
+    seed: Sequence[int],
 ) -> Cell:
     """Count the intervals that hold the truth; `draw` returns estimate less truth, and the ends less truth."""
     rng = np.random.default_rng(seed)
@@ -170,7 +172,7 @@ def difference(beta: float, m: int, rng: np.random.Generator) -> tuple[float, fl
     return distance - 5, distance - half - 5, distance + half - 5
 
 
-def position_cell(liking: float, replicates: int, seed: int) -> Cell:
+def position_cell(liking: float, replicates: int, seed: Sequence[int]) -> Cell:
     """Add a liking for the first place to a judge's logits, and estimate it from 300 windows."""
     rng = np.random.default_rng(seed)
     found = []
@@ -199,35 +201,37 @@ def position_cell(liking: float, replicates: int, seed: int) -> Cell:
     return Cell("position effect, 90%", f"liking {liking:g} logits", figures, "0.87 to 0.93, bias 0.1", passed)
 
 
-def tasks(scores: int, means: int, positions: int) -> Iterable[tuple[Callable[..., Cell], tuple[object, ...]]]:
+def tasks(
+    scores: int, means: int, positions: int, seed: int
+) -> Iterable[tuple[Callable[..., Cell], tuple[object, ...]]]:
     """Yield every cell as a function with its arguments."""
     for kind in ("12", "60"):
         for m in (3, 10):
             for judge in (MODEL, T3, RANDOM):
-                yield score_cell, (kind, m, judge, 500, scores, (0.87, 0.95), m)
+                yield score_cell, (kind, m, judge, 500, scores, (0.87, 0.95), [seed, m])
             for judge in (*MISREADS, ALWAYS):
                 least = 0.82 if kind == "12" and judge.misreading == 2.5 else 0.85
-                yield score_cell, (kind, m, judge, 500, scores, (least, 1.0), m)
+                yield score_cell, (kind, m, judge, 500, scores, (least, 1.0), [seed, m])
     for n in (1, 4, 8):
         for m in (3, 10):
-            yield score_cell, ("60", m, Judge("model", beta=2.0), n, 40 * scores, (0.85, 1.0), n)
+            yield score_cell, ("60", m, Judge("model", beta=2.0), n, 40 * scores, (0.85, 1.0), [seed, n])
     for liking in (0.0, 1.0, 2.0):
-        yield position_cell, (liking, positions, 5)
+        yield position_cell, (liking, positions, [seed, 5])
     for m in (3, 10):
         for beta in (0.15, 0.3, 1.0):
             for n in (50, 100):
                 for truth in (0.0, 3.0, 6.0, 9.0):
                     yield (
                         _Mean("mean, 95%", f"truth {truth:g}, beta {beta:g}, N {n}, m {m}"),
-                        (plain_mean, (truth, beta, n, m), (0.3, 0.88), means, 7),
+                        (plain_mean, (truth, beta, n, m), (0.3, 0.88), means, [seed, 7]),
                     )
             yield (
                 _Mean("mean of 20 queries, 95%", f"beta {beta:g}, m {m}"),
-                (clustered_mean, (3.0, beta, m), (0.3, 0.92), means, 8),
+                (clustered_mean, (3.0, beta, m), (0.3, 0.92), means, [seed, 8]),
             )
             yield (
                 _Mean("paired difference, 95%", f"8 and 3, beta {beta:g}, m {m}"),
-                (difference, (beta, m), (0.3, 0.88), means, 9),
+                (difference, (beta, m), (0.3, 0.88), means, [seed, 9]),
             )
 
 
@@ -244,7 +248,7 @@ class _Mean:
         arguments: tuple[float, ...],
         bars: tuple[float, float],
         replicates: int,
-        seed: int,
+        seed: Sequence[int],
     ) -> Cell:
         return mean_cell(self.what, self.name, lambda rng: draw(*arguments, rng), bars, replicates, seed)
 
@@ -254,6 +258,7 @@ def main() -> int:
     parser.add_argument("--scores", type=int, default=12, help="replicates of a cell of scores")
     parser.add_argument("--means", type=int, default=100, help="replicates of a cell of means")
     parser.add_argument("--positions", type=int, default=400, help="replicates of a cell of position effects")
+    parser.add_argument("--seed", type=int, default=42, help="seed of the simulated judges and responses")
     parser.add_argument("--only", default="", help="cells whose kind begins so")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/coverage.json"))
@@ -261,7 +266,7 @@ def main() -> int:
     kinds = {score_cell: "score", position_cell: "position"}
     chosen = [
         (task, arguments)
-        for task, arguments in tasks(options.scores, options.means, options.positions)
+        for task, arguments in tasks(options.scores, options.means, options.positions, options.seed)
         if kinds.get(task, getattr(task, "what", "")).startswith(options.only)
     ]
     cells = []
@@ -279,7 +284,7 @@ def main() -> int:
             cells.append(cell)
     missed = sum(not cell.passed for cell in cells)
     print(f"{missed} of {len(cells)} rows miss their bar")
-    record(options.out, {"cells": [asdict(cell) for cell in cells], "missed": missed})
+    record(options.out, {"cells": [asdict(cell) for cell in cells], "missed": missed, "seed": options.seed})
     return 1 if missed else 0
 
 
