@@ -2,10 +2,10 @@
 
     python benchmarks/log_odds_cost.py --llm qwen2_5_coder_1_5b
 
-The sweep has five jobs, the demo's 100 responses at each intensity, three windows per response. `judge=logprob` judges
-all of it, and asks about each anchor once. A ranking costs what its window costs, whatever the job, so `judge=llm`
-ranks the windows of the first responses only (`--ranked`). Both use one engine that is loaded beforehand, and an
-empty cache.
+The sweep has five jobs: 100 of the demo's responses at each intensity, three windows per response. `judge=logprob`
+judges all of it, and asks about each anchor once. A ranking costs what its window costs, whatever the job, so
+`judge=llm` ranks the windows of the first responses only (`--ranked`). Both use one engine that is loaded beforehand,
+and an empty cache.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from valueflow import evaluate_responses
 from valueflow.responses import load_responses
 from valueflow.run import InputError
 
-VALUE, INTENSITIES, M = "benevolence", (-2, -1, 0, 1, 2), 3
+VALUE, RESPONSES, M = "benevolence", 100, 3
 BAR_TOKENS, BAR_SECONDS = 5.0, 10.0
 
 
@@ -47,8 +47,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/log_odds_cost.json"))
     options = parser.parse_args()
     table = load_responses(None, {})[0]
-    every = table[(table["value"] == VALUE) & table["intensity"].isin(INTENSITIES)]
-    jobs = [rows for _, rows in every.groupby("intensity")]
+    jobs = [rows[["query", "response"]].head(RESPONSES) for _, rows in table.groupby("intensity")]
     model = {"llm": options.llm, "llm.dtype": options.dtype}
     with tempfile.TemporaryDirectory() as cache:
         os.environ["VALUEFLOW_CACHE"] = cache

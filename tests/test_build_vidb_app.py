@@ -80,7 +80,7 @@ def test_a_killed_run_asks_no_answered_question_again(work: Path) -> None:
 @pytest.mark.slow
 def test_raw_texts_become_anchors_that_evaluate_uses(work: Path) -> None:
     responses = pd.read_csv(ROOT / "valueflow" / "assets" / "responses.csv")["response"].drop_duplicates()
-    pd.DataFrame({"text": responses.head(60)}).to_csv(work.parent / "texts.csv", index=False)
+    pd.DataFrame({"text": responses.head(30)}).to_csv(work.parent / "texts.csv", index=False)
     # The judge learns from few anchors of one value: of the other it knows the definition alone.
     anchors = pd.read_csv(ROOT / "valueflow" / "assets" / "anchors.csv")
     anchors[anchors["value"] == "power"].to_csv(work.parent / "known.csv", index=False)
@@ -88,7 +88,7 @@ def test_raw_texts_become_anchors_that_evaluate_uses(work: Path) -> None:
     sweep = ("value=benevolence,power", *learned, "-m", "hydra.sweep.dir=sweep")
     done = succeeded(run(work, *sweep))
     assert "2 of 2 jobs" in done.stdout
-    assert pd.read_csv(work / "sweep" / "sweep.csv")["texts"].tolist() == [60, 60]
+    assert pd.read_csv(work / "sweep" / "sweep.csv")["texts"].tolist() == [30, 30]
     one = ("value=power", "vidb=sweep/vidb", "intensity=2", "hydra.run.dir=scores")
     succeeded(run(work, *one, app="evaluate.py"))
     assert summary_in(work / "scores")["judge"]["anchors"] == summary_in(work / "sweep" / "1")["published"]

@@ -100,6 +100,7 @@ SMALLER = {
     "python evaluate.py experiment=duty": ("value=fidelity", "intensity=-2,2"),
     "python steer.py value=benevolence intensity=-2,0,2 llm=smollm2": ("max_tokens=24",),
     "python steer.py preset=phi4 llm=smollm2": ("limit=4",),
+    "python categorize.py theory=mft input=texts.csv panel=embedded": ("panel.votes=2",),
 }
 """Commands that take long as they stand, and what is added to them where they are run.
 
@@ -115,20 +116,23 @@ def documented() -> list[Any]:
     cases = []
     first_documents = {command: document for document, command in reversed(COMMANDS)}
     for command, document in reversed(first_documents.items()):
-        added = next((more for start, more in SMALLER.items() if command.startswith(start)), ())
-        added = tuple(more for more in added if f" {more.partition('=')[0]}=" not in command)
         marks = [pytest.mark.slow] if any(word in command for word in BY_A_MODEL_HERE) else []
-        cases.append(pytest.param(document, command, added, id=command, marks=marks))
+        cases.append(pytest.param(document, command, id=command, marks=marks))
     return cases
 
 
-@pytest.mark.parametrize(("document", "command", "added"), documented())
-def test_commands_run(document: str, command: str, added: tuple[str, ...], folder: Path) -> None:
+def added_to(command: str) -> list[str]:
+    more = next((added for start, added in SMALLER.items() if command.startswith(start)), ())
+    return [added for added in more if f" {added.partition('=')[0]}=" not in command]
+
+
+@pytest.mark.parametrize(("document", "command"), documented())
+def test_commands_run(document: str, command: str, folder: Path) -> None:
     for part in command.split(" && "):
-        run_part(document, part, added, folder)
+        run_part(document, part, folder)
 
 
-def run_part(document: str, command: str, added: tuple[str, ...], folder: Path) -> None:
+def run_part(document: str, command: str, folder: Path) -> None:
     program, *arguments = shlex.split(command)
     if program == "make":
         # They run the tests or what is a command of its own here: it must do that they exist.
@@ -168,7 +172,10 @@ def run_part(document: str, command: str, added: tuple[str, ...], folder: Path) 
             assert re.search(ours, composed.stdout, re.MULTILINE)
         return
     with FaultServer(ranking_or_stance) as server:
-        here = [argument.replace("http://localhost:8000/v1", server.url) for argument in [*arguments[1:], *added]]
+        here = [
+            argument.replace("http://localhost:8000/v1", server.url)
+            for argument in [*arguments[1:], *added_to(command)]
+        ]
         # What a server at that port has answered to others is not asked again; anchors are embedded once for all.
         own = {"VALUEFLOW_CACHE": str(folder / "cache")} if server.url in " ".join(here) else {}
         succeeded(run_app(app, *here, folder=folder, env=os.environ | own))

@@ -679,7 +679,7 @@ def test_smollm2_is_steered_and_scored_without_network(work: Path) -> None:
 @pytest.mark.slow
 @needs_survey
 def test_smollm2_answers_the_real_survey_with_options_only(work: Path) -> None:
-    asked = ("preset=phi4", "llm=smollm2", "limit=24", "opinionqa.threshold=0.2", *REAL_SURVEY, "hydra.run.dir=out")
+    asked = ("preset=phi4", "llm=smollm2", "limit=12", "opinionqa.threshold=0.2", *REAL_SURVEY, "hydra.run.dir=out")
     succeeded(run(work, *asked, VALUEFLOW_CACHE=os.environ["VALUEFLOW_CACHE"]))
     summary = summary_in(work / "out")
     assert all(one == {"unparsable": 0, "failed": 0, "failures": {}} for one in summary["passes"].values())
