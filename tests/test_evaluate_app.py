@@ -645,7 +645,7 @@ def test_batch_size_and_order_of_rows_change_no_score(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, anchors: Path
 ) -> None:
     demo = pd.read_csv(ROOT / "valueflow" / "assets" / "responses.csv", keep_default_na=False)
-    demo = demo[demo["value"] == "benevolence"].iloc[::10]
+    demo = demo[demo["value"] == "benevolence"].iloc[::4]
     assert len(demo) > 6
     one = judged(tmp_path / "one", vidb=str(anchors), responses=demo)
     another_seed = judged(tmp_path / "seed", vidb=str(anchors), responses=demo, seed=1)
