@@ -166,7 +166,7 @@ def test_a_judge_that_does_not_order_the_anchors_is_named_and_its_jobs_have_dash
         )
     html, read = page_in(_reported(tmp_path))
     assert "the judge orders the anchors the wrong way round: tau -0.40, z -3.0; no scores from it" in html
-    assert [row[4] for row in read.tables["Mean scores with 95% intervals"][1:]] == ["-", "-"]
+    assert [row[3] for row in read.tables["Mean scores with 95% intervals"][1:]] == ["-", "-"]
     assert "Nothing is compared:" in html
 
 
@@ -180,7 +180,7 @@ def test_every_response_with_its_windows(tmp_path: Path) -> None:
     assert "All responses are shown." in html
     scores = pd.read_csv(tmp_path / "0" / "scores.csv")
     rows = read.tables["Responses with their scores"][1:]
-    assert [row[3] for row in rows if len(row) > 3] == [f"{score:+.2f}" for score in scores["benevolence_score"]]
+    assert [row[2] for row in rows if len(row) > 3] == [f"{score:+.2f}" for score in scores["benevolence_score"]]
     anchors = {row[0]: row[1:] for row in read.tables["Anchors in the windows above, with their ratings"][1:]}
     assert sorted(row[2] for row in anchors.values()) == sorted(
         f"benevolence anchor {number} {end}" for number in range(3) for end in ("high", "low")
@@ -323,11 +323,11 @@ def test_filter_sort_and_windows_work_in_a_browser(tmp_path: Path) -> None:
         page.run("""(() => { const words = document.getElementById('words'); words.value = '2 5';
             words.dispatchEvent(new Event('input', {bubbles: true})); })()""")
         assert page.run(f"{visible}.length") == 1
-        page.run("document.querySelectorAll('#all > thead button')[3].click()")
-        page.run("document.querySelectorAll('#all > thead button')[3].click()")
-        scores = page.run("[...document.querySelectorAll('#all > tbody > tr')].map((row) => row.cells[3].textContent)")
+        page.run("document.querySelectorAll('#all > thead button')[2].click()")
+        page.run("document.querySelectorAll('#all > thead button')[2].click()")
+        scores = page.run("[...document.querySelectorAll('#all > tbody > tr')].map((row) => row.cells[2].textContent)")
         assert [float(score) for score in scores] == sorted(map(float, scores), reverse=True)
-        assert page.run("document.querySelectorAll('#all > thead th')[3].getAttribute('aria-sort')") == "descending"
+        assert page.run("document.querySelectorAll('#all > thead th')[2].getAttribute('aria-sort')") == "descending"
         page.run("document.querySelector('#all details').open = true")
         page.run("new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50)))")
         window = page.run(

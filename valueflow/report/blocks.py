@@ -16,6 +16,14 @@ class Lines:
 
 
 @dataclass(frozen=True)
+class Heading:
+    """A heading within a section."""
+
+    kind: ClassVar[str] = "heading"
+    text: str
+
+
+@dataclass(frozen=True)
 class Table:
     """A table of texts; the first cell of each row names it.
 
@@ -31,6 +39,8 @@ class Table:
         Addresses of the first cells, relative to the page; none where empty.
     note
         What must be known to read it.
+    whole
+        Address of the file that has the whole table, relative to the page; else empty.
     """
 
     kind: ClassVar[str] = "table"
@@ -40,6 +50,7 @@ class Table:
     words: frozenset[str] = frozenset()
     links: Sequence[str] = ()
     note: str = ""
+    whole: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,7 +122,7 @@ class Made:
     markup: Markup
 
 
-Block = Lines | Table | Heatmap | Panels | Image | Made
+Block = Lines | Heading | Table | Heatmap | Panels | Image | Made
 
 
 @dataclass(frozen=True)

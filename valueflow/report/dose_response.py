@@ -175,6 +175,7 @@ def _luminance(color: Sequence[int]) -> float:
 
 
 def _table(cells: Sequence[Cell]) -> Table:
+    is_told_apart = len({cell.series for cell in cells}) > 1
     rows = []
     for cell in cells:
         reliability = cell.summary.get("reliability") or {}
@@ -182,7 +183,7 @@ def _table(cells: Sequence[Cell]) -> Table:
         rows.append(
             [
                 cell.value,
-                cell.series,
+                *([cell.series] if is_told_apart else []),
                 cell.intensity,
                 f"{n:,}" if scored == n else f"{scored:,} of {n:,}",
                 number(cell.figure("mean"), "+.2f"),
@@ -196,7 +197,7 @@ def _table(cells: Sequence[Cell]) -> Table:
         caption="Mean scores with 95% intervals",
         headings=(
             "value",
-            "responses of",
+            *(["responses of"] if is_told_apart else []),
             "intensity",
             "scored",
             "mean",

@@ -51,7 +51,13 @@ class ShownResponses:
 
 
 def response_section(
-    samples: Sequence[Sample], *, page_folder: Path, longest: int, budget: int, render: Render, progress: bool
+    samples: Sequence[Sample],
+    *,
+    page_folder: Path,
+    longest: int,
+    room: Callable[[Section], int],
+    render: Render,
+    progress: bool,
 ) -> ShownResponses:
     """Show responses in the room that a page has for them.
 
@@ -63,8 +69,8 @@ def response_section(
         Where the page will lie, for links.
     longest
         Characters of a text that are shown.
-    budget
-        Bytes of the section.
+    room
+        Bytes that are left on the page for responses, given what else the section holds.
     render
         From a template's name and its variables to markup.
     progress
@@ -76,6 +82,10 @@ def response_section(
             windows.append(windows_of(sample.cell, sample.chosen))
             advance(1, 0)
     most = max((len(sample.chosen) for sample in samples), default=0)
+    total = sum(sample.n for sample in samples)
+    files = _files(samples, page_folder)
+    # Of all that the words may say, the longest.
+    budget = room(_section([Lines(_words(max(total - 1, 0), total, most, longest)), files]))
     per_cell = most
     while True:
         chosen = [sample.chosen.iloc[spread(len(sample.chosen), per_cell)] for sample in samples]
@@ -85,9 +95,11 @@ def response_section(
             break
         per_cell = max(1, min(per_cell - 1, int(per_cell * budget / size)))
     shown = sum(map(len, chosen))
-    total = sum(sample.n for sample in samples)
-    blocks: list[Block] = [Lines(_words(shown, total, per_cell, longest)), Made(markup), _files(samples, page_folder)]
-    return ShownResponses(Section("responses", "Responses", blocks), shown)
+    return ShownResponses(_section([Lines(_words(shown, total, per_cell, longest)), Made(markup), files]), shown)
+
+
+def _section(blocks: Sequence[Block]) -> Section:
+    return Section("responses", "Responses", blocks)
 
 
 def _words(shown: int, total: int, per_cell: int, longest: int) -> list[str]:
@@ -128,10 +140,15 @@ def _made(
     filters = {
         "value": list(dict.fromkeys(cell.value for cell in cells)),
         "intensity": list(dict.fromkeys(cell.intensity for cell in cells)),
-        "responses of": list(dict.fromkeys(cell.series for cell in cells)),
     }
+    series = list(dict.fromkeys(cell.series for cell in cells))
+    if len(series) > 1:
+        filters["responses of"] = series
     listed = [(anchor, *key) for key, anchor in anchors.numbers.items()]
-    return render("responses.html", {"rows": rows, "filters": filters, "anchors": listed, "longest": longest})
+    return render(
+        "responses.html",
+        {"rows": rows, "filters": filters, "several": len(series) > 1, "anchors": listed, "longest": longest},
+    )
 
 
 def _numbered(window: Window, cell: Cell, anchors: Anchors) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from valueflow.report.display import show_reports
 from valueflow.report.dose_response import score_section
 from valueflow.report.drill_down import response_section
 from valueflow.report.effects import COMPARISON_FILE, compared, effect_section, refusal_section
+from valueflow.report.other_runs import other_sections
 from valueflow.report.outcome import REPORT_FILE, Report
 from valueflow.report.overview import overview_section
 from valueflow.report.page import render, render_page
@@ -57,6 +58,7 @@ def make_report(
 
 def _report(settings: ReportSettings, run: Run) -> Report:
     page_folder = run.folder or Path.cwd()
+    title = f"ValueFlow: {', '.join(settings.folders)}"
     with run.stage("read"):
         found = find_runs(settings.folders)
         cells = cells_of(found.of(SCORE))
@@ -67,20 +69,24 @@ def _report(settings: ReportSettings, run: Run) -> Report:
         sections = [overview_section(found, cells)]
         if cells:
             sections += _of_evaluations(cells, samples, comparison)
+        sections += other_sections(found, page_folder)
     with run.stage("responses"):
         if samples:
-            used = len(render_page("", sections).encode())
-            budget = max(int(settings.megabytes * _BYTES) - used, 0)
+
+            def room(section: Section) -> int:
+                used = len(render_page(title, [*sections, section]).encode())
+                return max(int(settings.megabytes * _BYTES) - used, 0)
+
             responses = response_section(
                 samples,
                 page_folder=page_folder,
                 longest=settings.longest,
-                budget=budget,
+                room=room,
                 render=render,
                 progress=settings.progress,
             )
             sections.append(responses.section)
-        html = render_page(f"ValueFlow: {', '.join(settings.folders)}", sections)
+        html = render_page(title, sections)
     summary = {
         "task": "report",
         "folders": settings.folders,

@@ -87,8 +87,8 @@ def find_runs(folders: Sequence[str]) -> Found:
     return Found(runs, failed)
 
 
-def read_result(file: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """Read a table that a run has written, its cells as text; empty where it is not there.
+def read_result(file: Path, columns: Sequence[str] | None = None, most: int | None = None) -> pd.DataFrame:
+    """Read a table that a run has written, or its first rows, its cells as text; empty where it is not there.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def read_result(file: Path, columns: Sequence[str] | None = None) -> pd.DataFram
     if not file.is_file():
         return pd.DataFrame()
     try:
-        return pd.read_csv(file, usecols=columns, dtype=str, keep_default_na=False)
+        return pd.read_csv(file, usecols=columns, nrows=most, dtype=str, keep_default_na=False)
     except (ValueError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{file}: not a table as a run writes it ({reason}); run it again") from error

@@ -15,6 +15,7 @@ from .config import require_set as require_set
 from .console import cost_lines as cost_lines
 from .console import failure_lines as failure_lines
 from .console import number as number
+from .console import recorded as recorded
 from .console import screen as screen
 from .draws import keyed_uniforms as keyed_uniforms
 from .draws import row_keys as row_keys
