@@ -16,7 +16,16 @@ from record import record
 
 BAR_SECONDS = 1.5
 ROOT = Path(__file__).resolve().parents[1]
-APPS = ["evaluate.py", "steer.py", "compare.py", "extract.py", "train.py", "categorize.py", "build_vidb.py"]
+APPS = [
+    "evaluate.py",
+    "steer.py",
+    "compare.py",
+    "report.py",
+    "extract.py",
+    "train.py",
+    "categorize.py",
+    "build_vidb.py",
+]
 PEER = """import hydra
 
 @hydra.main(version_base="1.3", config_path=".", config_name="smallest")

@@ -36,6 +36,7 @@ ROOMS = (
     "categorization",
     "construction",
     "comparison",
+    "report",
     "reporting",
     "apps",
     "version",
@@ -213,7 +214,7 @@ def test_a_file_is_short_enough_to_have_one_reason_to_change() -> None:
     assert {path: n for path, n in lines.items() if n > MOST_LINES} == {}
 
 
-APP_ROOMS = ("hives", "extraction", "evaluation", "steering", "categorization", "construction", "comparison")
+APP_ROOMS = ("hives", "extraction", "evaluation", "steering", "categorization", "construction", "comparison", "report")
 
 
 @pytest.mark.parametrize("room", APP_ROOMS)
@@ -273,7 +274,17 @@ def test_importing_the_package_loads_nothing_heavy(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "app", ["evaluate.py", "steer.py", "compare.py", "extract.py", "train.py", "categorize.py", "build_vidb.py"]
+    "app",
+    [
+        "evaluate.py",
+        "steer.py",
+        "compare.py",
+        "report.py",
+        "extract.py",
+        "train.py",
+        "categorize.py",
+        "build_vidb.py",
+    ],
 )
 def test_help_loads_nothing_heavy(app: str, tmp_path: Path) -> None:
     assert loaded_after(app_script("--help", app=app), tmp_path) == set()

@@ -163,6 +163,7 @@ def run_part(document: str, command: str, folder: Path) -> None:
         "categorize.py": ("votes.csv",),
         "build_vidb.py": ("plan.csv",),
         "compare.py": ("comparison.csv",),
+        "report.py": ("report.html",),
     }[arguments[0]]
     app = ROOT / arguments[0]
     if needs_more_than_this_machine(arguments):

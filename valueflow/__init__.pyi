@@ -18,6 +18,8 @@ from .hives import TrainedEncoder as TrainedEncoder
 from .hives import train as train
 from .opinionqa import SurveyAnswers as SurveyAnswers
 from .profiling import Profiles as Profiles
+from .report import Report as Report
+from .report import make_report as make_report
 from .steering import SteeredResponses as SteeredResponses
 from .steering import steer as steer
 from .version import __version__ as __version__

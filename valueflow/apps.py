@@ -28,6 +28,7 @@ steer = command("steer", "valueflow.steering", "steer a model to values, or let 
 compare = command(
     "compare", "valueflow.comparison", "compare finished evaluations: models, methods, intensities", "folders"
 )
+report = command("report", "valueflow.report", "make one page about finished runs and sweeps", "folders")
 categorize = command("categorize", "valueflow.categorization", "place texts in a hierarchy of values by panel votes")
 build_vidb = command("build_vidb", "valueflow.construction", "make anchors for a value out of raw texts")
 train = command("train", "valueflow.hives", "train the value embedding, or measure one")

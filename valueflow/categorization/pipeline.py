@@ -12,7 +12,7 @@ import pandas as pd
 
 from valueflow.categorization.counts import judge_counts, kappas, node_counts
 from valueflow.categorization.descent import LEAF, NEUTRAL_STOP, NO_WINNER_STOP, Descent, descend
-from valueflow.categorization.display import show_categorizations
+from valueflow.categorization.display import show_categorization, show_categorizations
 from valueflow.categorization.outcome import (
     PICTURE_FILE,
     REVIEW_FILE,
@@ -206,5 +206,5 @@ TASK = Task(
     settings=CategorizationSettings,
     run=_categorize,
     outputs=(TABLE_FILE, VOTES_FILE, REVIEW_FILE, UNPLACED_FILE, PICTURE_FILE),
-    sweep=(SweepView(show_categorizations, ("theory",)),),
+    sweep=(SweepView(show_categorizations, ("theory",), one=show_categorization),),
 )

@@ -1,6 +1,7 @@
 """Comparisons as tables on the screen."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -24,7 +25,7 @@ def show_comparison(table: pd.DataFrame, means: pd.DataFrame, summary: Mapping[s
     console = screen()
     for family in dict.fromkeys(table["family"]):
         rows = table[table["family"] == family]
-        console.print(_family_table(family, rows.head(_MOST_ROWS)))
+        console.print(_on_screen(family_table(family, rows.head(_MOST_ROWS))))
         if len(rows) > _MOST_ROWS:
             console.print(f"{len(rows) - _MOST_ROWS} more rows of '{family}' are in comparison.csv")
     if "human_mean" in means:
@@ -60,8 +61,26 @@ def show_comparisons(
     console.print(table)
 
 
-def _family_table(family: str, rows: pd.DataFrame) -> Table:
-    """Return the table of a family; a column that would say the same, or nothing, in every row is left out."""
+@dataclass(frozen=True)
+class FamilyTable:
+    """The rows of a family in words.
+
+    Attributes
+    ----------
+    title
+        What is compared, the number of tests, and that of queries where all rows have the same.
+    words, figures
+        What each row compares, and what was found, by heading; a column that would say the same, or nothing, in every
+        row is left out.
+    """
+
+    title: str
+    words: dict[str, list[str]]
+    figures: dict[str, list[str]]
+
+
+def family_table(family: str, rows: pd.DataFrame) -> FamilyTable:
+    """Word a family, given its name and its rows in the table of a comparison."""
     varying = [key for key in (*FACTORS, INTENSITY) if rows[key].nunique() > 1]
     compared = compared_words(rows)
     is_same = family == SLOPE and compared.nunique() == 1
@@ -81,13 +100,20 @@ def _family_table(family: str, rows: pd.DataFrame) -> Table:
     }
     shared = "" if figures["queries"] else f", {rows['queries'].iloc[0]} queries"
     tests = f"{rows['tests'].iloc[0]} test{'' if rows['tests'].iloc[0] == 1 else 's'}"
-    table = Table(title=f"{what}: {tests}{shared}", title_justify="left")
-    for heading in columns:
+    return FamilyTable(
+        title=f"{what}: {tests}{shared}",
+        words={heading: list(cells) for heading, cells in columns.items()},
+        figures={heading: cells for heading, cells in figures.items() if any(cell != "-" for cell in cells)},
+    )
+
+
+def _on_screen(worded: FamilyTable) -> Table:
+    table = Table(title=worded.title, title_justify="left")
+    for heading in worded.words:
         table.add_column(heading)
-    shown = {heading: cells for heading, cells in figures.items() if any(cell != "-" for cell in cells)}
-    for heading in shown:
+    for heading in worded.figures:
         table.add_column(heading, justify="right")
-    for cells in zip(*columns.values(), *shown.values(), strict=True):
+    for cells in zip(*worded.words.values(), *worded.figures.values(), strict=True):
         table.add_row(*cells)
     return table
 

@@ -14,8 +14,8 @@ from valueflow.run import (
     ERROR_FILE,
     SUMMARY_FILE,
     InputError,
+    check_folder,
     files_named,
-    nearest,
     plain,
     read_record,
     read_table,
@@ -134,9 +134,8 @@ def read_jobs(folders: Sequence[str]) -> Jobs:
 
 
 def _evaluations(folder: str, left_out: list[str]) -> list[tuple[Mapping[str, Any], Path]]:
+    check_folder(folder, "folders", "folders of finished evaluations")
     path = Path(folder)
-    if not path.is_dir():
-        raise InputError(f"folders: {shorten(folder, 200)} {_what_else(path)}; give folders of finished evaluations")
     found: list[tuple[Mapping[str, Any], Path]] = []
     files = files_named(path, SUMMARY_FILE, ERROR_FILE)
     for file in files:
@@ -153,14 +152,6 @@ def _evaluations(folder: str, left_out: list[str]) -> list[tuple[Mapping[str, An
         raise InputError(f"folders: {folder} holds no finished run of evaluate.py, at no depth{more}")
     left_out += [f"{where}: left out: the job failed" for where in failed]
     return found
-
-
-def _what_else(path: Path) -> str:
-    if path.exists():
-        return f"is a file, did you mean its folder {path.parent}?"
-    beside = path.parent.iterdir() if path.parent.is_dir() else ()
-    names = sorted(entry.name for entry in beside if entry.is_dir())
-    return f"does not exist; {nearest(path.name, names[:40])}" if names else "does not exist"
 
 
 def _what_lies_there(path: Path) -> str:

@@ -5,19 +5,13 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from valueflow.comparison.ratings import COLUMNS
-from valueflow.run import BadRowPolicy, Intensity, Seed, Settings, known_columns
-
-
-def _as_list(given: object) -> object:
-    """Take a single folder for a list of one, and names of digits, which Hydra reads as numbers, as they are."""
-    folders = given if isinstance(given, list | tuple) else [given]
-    return [str(folder) if isinstance(folder, int) else folder for folder in folders]
+from valueflow.run import BadRowPolicy, Intensity, Seed, Settings, folder_list, known_columns
 
 
 class ComparisonSettings(Settings):
     """What is compared with what."""
 
-    folders: Annotated[list[str], Field(min_length=1), BeforeValidator(_as_list)]
+    folders: Annotated[list[str], Field(min_length=1), BeforeValidator(folder_list)]
     reference: Literal["auto", "all"] | Intensity
     pairs: Literal["reference", "all"]
     human: str | None

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from valueflow.construction.checking import Checked
-from valueflow.construction.display import plan_line, show_constructions
+from valueflow.construction.display import plan_line, show_construction, show_constructions
 from valueflow.construction.figures import judged_figures, planned_figures, warn
 from valueflow.construction.outcome import (
     ALL_FILE,
@@ -178,6 +178,7 @@ TASK = Task(
             ("theory", "value"),
             _merge_databases,
             files=(f"{VIDB_FOLDER}/*_flag_aggregated.csv",),
+            one=show_construction,
         ),
     ),
 )

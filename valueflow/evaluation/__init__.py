@@ -1,11 +1,12 @@
 """The pipeline: responses, anchors and a judge in; rankings, scores and a summary out."""
 
 from valueflow.evaluation.calibrating import CalibratedJudge
+from valueflow.evaluation.display import evaluation_remarks
 from valueflow.evaluation.group_means import GroupMeans, Sayings, means_by_group
 from valueflow.evaluation.judges import BOUNDS, JudgeFit, Reliability, fit_judges
 from valueflow.evaluation.judging import JudgedWindows, judge_responses
 from valueflow.evaluation.mean import AnchorLine, MeanEstimate
-from valueflow.evaluation.outcome import SCORES_FILE, Evaluation, query_clusters
+from valueflow.evaluation.outcome import RANKINGS_FILE, SCORES_FILE, Evaluation, query_clusters
 from valueflow.evaluation.pipeline import TASK, calibrate_judge, evaluate_responses
 from valueflow.evaluation.scoring import Scores, score_windows
 from valueflow.evaluation.settings import EvaluationSettings, WindowSettings
@@ -13,6 +14,7 @@ from valueflow.evaluation.windows import build_windows
 
 __all__ = [
     "BOUNDS",
+    "RANKINGS_FILE",
     "SCORES_FILE",
     "TASK",
     "AnchorLine",
@@ -30,6 +32,7 @@ __all__ = [
     "build_windows",
     "calibrate_judge",
     "evaluate_responses",
+    "evaluation_remarks",
     "fit_judges",
     "judge_responses",
     "means_by_group",

@@ -69,19 +69,31 @@ def show_evaluation(
             number(summary["timings"]["total"], ".1f"),
         )
     console.print(table)
-    panel = _panel_lines(summaries[0]) if len(summaries) == 1 else []
-    failures = failure_lines(summary["failures"] for summary in summaries)
     costs = cost_lines("judge calls", (summary.get("judging", {}) for summary in summaries))
+    panel = _panel_lines(summaries[0]) if len(summaries) == 1 else []
+    for line in (*panel, *costs, *evaluation_remarks(summaries, others)):
+        console.print(line, soft_wrap=True)
+
+
+def evaluation_remarks(summaries: Sequence[Mapping[str, Any]], others: Sequence[str] = ()) -> list[str]:
+    """Word what must be known to read the figures of runs: why windows failed, what is wrong with judges and responses.
+
+    Parameters
+    ----------
+    summaries, others
+        As in `show_evaluation`.
+    """
+    failures = failure_lines(summary["failures"] for summary in summaries)
     adaptive = _adaptive_lines([summary for summary in summaries if "adaptive" in summary])
     warnings = _calibration_lines(summaries) + _judge_lines(summaries, others) + _response_lines(summaries)
-    for line in (*panel, *failures, *costs, *adaptive, *_regression_lines(summaries), *warnings):
-        console.print(line, soft_wrap=True)
+    lines = [*failures, *adaptive, *_regression_lines(summaries), *warnings]
     not_converged = sum(summary["not_converged"] for summary in summaries)
     if not_converged:
-        console.print(
+        lines.append(
             f"{not_converged} responses have no score: the solver did not converge; "
             "raise iter (or lr), or use solver=newton"
         )
+    return lines
 
 
 def show_calibrations(

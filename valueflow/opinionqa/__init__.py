@@ -1,6 +1,6 @@
 """OpinionQA: survey questions answered in the place of demographic groups, without and with their value profiles."""
 
-from valueflow.opinionqa.display import show_surveys
+from valueflow.opinionqa.display import show_survey, show_surveys
 from valueflow.opinionqa.outcome import ACCURACY_FILE, DETAILS_FILE, RELEVANCE_FILE, SurveyAnswers
 from valueflow.opinionqa.pipeline import answer_survey
 from valueflow.opinionqa.profiles import BANDS, load_profiles, profile_file_name
@@ -25,5 +25,6 @@ __all__ = [
     "profile_file_name",
     "read_json",
     "says_no_opinion",
+    "show_survey",
     "show_surveys",
 ]

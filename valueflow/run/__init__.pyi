@@ -15,6 +15,7 @@ from .config import require_set as require_set
 from .console import cost_lines as cost_lines
 from .console import failure_lines as failure_lines
 from .console import number as number
+from .console import recorded as recorded
 from .console import screen as screen
 from .draws import keyed_uniforms as keyed_uniforms
 from .draws import row_keys as row_keys
@@ -24,6 +25,7 @@ from .errors import nearest as nearest
 from .errors import shorten as shorten
 from .folders import RunFolder as RunFolder
 from .folders import by_number as by_number
+from .folders import check_folder as check_folder
 from .folders import files_named as files_named
 from .folders import is_hidden as is_hidden
 from .help import documented as documented
@@ -49,6 +51,7 @@ from .settings import Settings as Settings
 from .settings import SettingsByTask as SettingsByTask
 from .settings import built_as as built_as
 from .settings import first_fault as first_fault
+from .settings import folder_list as folder_list
 from .settings import known_columns as known_columns
 from .summary import ERROR_FILE as ERROR_FILE
 from .summary import SUMMARY_FILE as SUMMARY_FILE

@@ -2,7 +2,10 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
 
 from rich.console import Console
 
@@ -11,12 +14,45 @@ _WIDTH_WITHOUT_TERMINAL = 140
 _MAX_REASONS = 5
 
 
+class _Recorder(Console):
+    """Keeps what is printed, in the place of showing it."""
+
+    def __init__(self) -> None:
+        super().__init__(markup=False, highlight=False)
+        self.kept: list[Any] = []
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        self.kept += objects
+
+
+_recorder: ContextVar[_Recorder | None] = ContextVar("recorder", default=None)
+
+
+@contextmanager
+def recorded() -> Iterator[list[Any]]:
+    """Keep what is printed on `screen()` in the block, in the place of showing it.
+
+    Yields
+    ------
+    list
+        Tables (`rich.table.Table`) and lines, in the order in which they are printed.
+    """
+    recorder = _Recorder()
+    token = _recorder.set(recorder)
+    try:
+        yield recorder.kept
+    finally:
+        _recorder.reset(token)
+
+
 def screen() -> Console:
     """Return where to print.
 
     Names come from files and folders, so none of their brackets is markup. A table that is piped into a file or read by
     a machine gets room for all its columns.
     """
+    if (recorder := _recorder.get()) is not None:
+        return recorder
     console = Console(markup=False, highlight=False)
     return console if console.is_terminal else Console(markup=False, highlight=False, width=_WIDTH_WITHOUT_TERMINAL)
 

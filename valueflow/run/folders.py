@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NoReturn
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from valueflow.run.errors import InputError
+from valueflow.run.errors import InputError, nearest, shorten
 from valueflow.run.summary import ERROR_FILE, SUMMARY_FILE, SWEEP_RECORD, read_record, sweep_of
 
 _log = logging.getLogger(__name__)
@@ -54,6 +54,36 @@ def files_named(folder: Path, *names: str) -> list[Path]:
     if n_earlier:
         _log.warning("%s holds %d jobs of an earlier sweep; left out", folder, n_earlier)
     return sorted(found, key=lambda file: [by_number(part) for part in file.relative_to(folder).parts])
+
+
+def check_folder(folder: str, key: str, right: str) -> None:
+    """Stop where a folder that a user names is not there.
+
+    Parameters
+    ----------
+    folder
+        As given.
+    key
+        The setting that it is given by.
+    right
+        What would be right, such as `folders of finished runs`.
+
+    Raises
+    ------
+    InputError
+        It is a file, or does not exist; names the nearest folder beside it.
+    """
+    path = Path(folder)
+    if not path.is_dir():
+        raise InputError(f"{key}: {shorten(folder, 200)} {_what_else(path)}; give {right}")
+
+
+def _what_else(path: Path) -> str:
+    if path.exists():
+        return f"is a file, did you mean its folder {path.parent}?"
+    beside = path.parent.iterdir() if path.parent.is_dir() else ()
+    names = sorted(entry.name for entry in beside if entry.is_dir())
+    return f"does not exist; {nearest(path.name, names[:40])}" if names else "does not exist"
 
 
 def _refuse(error: OSError) -> NoReturn:

@@ -121,3 +121,9 @@ def known_columns(*names: str) -> AfterValidator:
         return columns
 
     return AfterValidator(check)
+
+
+def folder_list(given: object) -> object:
+    """Take a single folder for a list of one, and names of digits, which Hydra reads as numbers, as they are."""
+    folders = given if isinstance(given, list | tuple) else [given]
+    return [str(folder) if isinstance(folder, int) else folder for folder in folders]

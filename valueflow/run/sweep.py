@@ -60,6 +60,8 @@ class SweepView:
         Computes what the finished jobs tell only together, given summaries by folder, and returns them with it.
     files
         Patterns of the files that `add` may write. Those of an earlier sweep in the same folder are removed first.
+    one
+        Prints all that is known of a single run, given its summary; None: `show` does.
     """
 
     show: Callable[[Sequence[Mapping[str, Any]], str, Sequence[str]], None]
@@ -68,6 +70,7 @@ class SweepView:
     kind: str | None = None
     complete: Callable[[Mapping[Path, Mapping[str, Any]]], Mapping[Path, Mapping[str, Any]]] = _as_they_are
     files: tuple[str, ...] = ()
+    one: Callable[[Mapping[str, Any]], None] | None = None
 
 
 def end_sweep(views: Sequence[SweepView], sweep: Sweep) -> int:

@@ -3,6 +3,7 @@
 from valueflow.steering.methods import AnchorSteering, PlainSteering, SteeringMethod, UserTextsSteering
 from valueflow.steering.outcome import SteeredResponses
 from valueflow.steering.pipeline import TASK, steer
+from valueflow.steering.refusals import is_refusal
 from valueflow.steering.settings import SteeringSettings
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "SteeringMethod",
     "SteeringSettings",
     "UserTextsSteering",
+    "is_refusal",
     "steer",
 ]

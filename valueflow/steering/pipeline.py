@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 
 from valueflow.llm import Client, Sampling, cache_state
-from valueflow.opinionqa import ACCURACY_FILE, DETAILS_FILE, RELEVANCE_FILE, SurveyAnswers, answer_survey, show_surveys
+from valueflow.opinionqa import (
+    ACCURACY_FILE,
+    DETAILS_FILE,
+    RELEVANCE_FILE,
+    SurveyAnswers,
+    answer_survey,
+    show_survey,
+    show_surveys,
+)
 from valueflow.responses import RESPONSES_FILE, joined
 from valueflow.run import Run, SweepView, Task, shorten
 from valueflow.steering.display import show_steering
@@ -172,6 +180,6 @@ TASK = Task(
             _name_responses,
             kind="steering",
         ),
-        SweepView(show_surveys, ("preset", "theory", "llm"), kind="opinionqa"),
+        SweepView(show_surveys, ("preset", "theory", "llm"), kind="opinionqa", one=show_survey),
     ),
 )

@@ -1,0 +1,30 @@
+"""Reports as lines on the screen."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from valueflow.run import screen
+
+
+def show_reports(summaries: Sequence[Mapping[str, Any]], title: str | None = None, others: Sequence[str] = ()) -> None:
+    """Print where each page is, how large, and what it is about.
+
+    Parameters
+    ----------
+    summaries
+        Summaries of reports.
+    title
+        A heading.
+    others
+        For each, the settings that differ from the others'.
+    """
+    console = screen()
+    if title is not None:
+        console.print(title)
+    for place, summary in enumerate(summaries):
+        shown = summary["responses"]
+        about = f"{summary['runs']:,} runs, {summary['failed']:,} failed jobs"
+        if shown["all"]:
+            about += f", {shown['shown']:,} of {shown['all']:,} responses"
+        named = f"{others[place]}: " if others and others[place] else ""
+        console.print(f"{named}report: {summary['file']} ({summary['bytes'] / 1e6:.2f} MB): {about}", soft_wrap=True)

@@ -1,0 +1,118 @@
+"""What was run, by which models and judges, what went wrong, and what it cost."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from valueflow.evaluation import evaluation_remarks
+from valueflow.report.blocks import Block, Lines, Section, Table
+from valueflow.report.cells import Cell, judge_words
+from valueflow.report.reading import Found
+from valueflow.run import cost_lines, number
+
+_MOST_FAILED = 50
+_WORDS = {"what", "models", "judges", "began", "version"}
+_HYDRA_CONFIG = Path(".hydra", "config.yaml")
+_REMARKED = ("reliability", "timings", "settings", "failures", "misfit", "far_from_anchors", "without_query")
+"""What older summaries lack, and remarks are about."""
+
+
+def overview_section(found: Found, cells: Sequence[Cell]) -> Section:
+    """Say what the folders hold, and what is wrong with it."""
+    blocks: list[Block] = [Lines([_count(found)]), _tasks(found)]
+    remarks = judge_remarks(cells)
+    if remarks:
+        blocks.append(Lines(["What to know before reading on:", *remarks]))
+    costs = _costs(found)
+    blocks.append(Lines(costs))
+    if found.failed:
+        blocks.append(_failed(found.failed))
+    prompts = _prompts(found)
+    if prompts is not None:
+        blocks.append(prompts)
+    return Section("overview", "Overview", blocks)
+
+
+def judge_remarks(cells: Sequence[Cell]) -> list[str]:
+    """Word what is wrong with judges and responses, each once for all jobs of which it is true."""
+    known = [cell for cell in cells if all(key in cell.summary for key in _REMARKED)]
+    if not known:
+        return []
+    return evaluation_remarks([cell.summary for cell in known], [cell.series for cell in known])
+
+
+def _count(found: Found) -> str:
+    failed = f", {len(found.failed)} failed" if found.failed else ", none failed"
+    return f"{len(found.runs)} finished run{'' if len(found.runs) == 1 else 's'}{failed}."
+
+
+def _tasks(found: Found) -> Table:
+    rows = []
+    for task in dict.fromkeys(run.task for run in found.runs):
+        summaries = [run.summary for run in found.of(task)]
+        seconds = [(summary.get("timings") or {}).get("total") for summary in summaries]
+        known = [float(each) for each in seconds if each is not None]
+        rows.append(
+            [
+                task,
+                f"{len(summaries):,}",
+                _joined(summary.get("model") for summary in summaries),
+                _joined(judge_words(summary["judge"]) for summary in summaries if summary.get("judge")),
+                min((str(summary["started"]) for summary in summaries if summary.get("started")), default="-"),
+                number(sum(known) if known else None, ".1f"),
+                _joined((summary.get("versions") or {}).get("valueflow") for summary in summaries),
+            ]
+        )
+    headings = ["what", "runs", "models", "judges", "began", "seconds", "version"]
+    return Table("What was run", headings, rows, frozenset(_WORDS))
+
+
+def _joined(names: Any) -> str:
+    return ", ".join(dict.fromkeys(str(name) for name in names if name)) or "-"
+
+
+def _costs(found: Found) -> list[str]:
+    summaries = [run.summary for run in found.runs]
+    lines = [
+        *cost_lines("judge calls", (summary.get("judging") or {} for summary in summaries)),
+        *cost_lines("calls of other models", (summary.get("asking") or {} for summary in summaries)),
+    ]
+    return lines or ["No language model was asked."]
+
+
+def _failed(failed: Sequence[tuple[Path, str]]) -> Table:
+    rows = [[str(folder), error] for folder, error in failed[:_MOST_FAILED]]
+    more = len(failed) - len(rows)
+    note = f"{more} more failed jobs are not listed." if more else ""
+    return Table(
+        "Failed jobs", ["folder", "what went wrong"], rows, frozenset({"folder", "what went wrong"}), note=note
+    )
+
+
+def _prompts(found: Found) -> Table | None:
+    """Return the wordings that models were asked by, as the configurations of the runs hold them."""
+    wordings: dict[tuple[str, str, str], None] = {}
+    for run in found.runs:
+        config = _config(run.folder)
+        groups = {"score": ("prompt",), "steering": ("steering",)}.get(run.task, ())
+        asks = run.task == "steering" or (run.summary.get("judge") or {}).get("kind") == "llm"
+        for group in groups if asks else ():
+            node = config.get(group)
+            if isinstance(node, Mapping):
+                for role in ("system", "user"):
+                    if node.get(role):
+                        wordings[(f"{group} {node.get('name', '')}", role, str(node[role]))] = None
+    if not wordings:
+        return None
+    note = "Names in braces are filled in for each question."
+    headings = ["prompt", "message", "wording"]
+    return Table("Prompts", headings, [list(key) for key in wordings], frozenset(headings), note=note)
+
+
+def _config(folder: Path) -> Mapping[str, Any]:
+    """Return the settings that a run was started with; empty where they are not saved."""
+    file = folder / _HYDRA_CONFIG
+    content = OmegaConf.to_container(OmegaConf.load(file)) if file.is_file() else {}
+    return content if isinstance(content, Mapping) else {}

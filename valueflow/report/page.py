@@ -1,0 +1,95 @@
+"""The page: one HTML file that loads nothing."""
+
+import base64
+import hashlib
+import unicodedata
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from valueflow.report.blocks import Section
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_LONGEST_CELL = 2000
+_KEPT_CONTROLS = "\n\t"
+
+
+def render_page(title: str, sections: Sequence[Section]) -> str:
+    """Return the page as HTML.
+
+    Parameters
+    ----------
+    title
+        Its heading.
+    sections
+        Its parts, in order.
+    """
+    script = (_TEMPLATES / "script.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    style = (_TEMPLATES / "style.css").read_text(encoding="utf-8")
+    # The two files are ours and hold no texts of users.
+    made = {"script": Markup(script), "style": Markup(style), "digest": Markup(digest)}
+    return str(render("page.html", {"title": title, "sections": sections, **made}))
+
+
+def render(template: str, variables: dict[str, Any]) -> Markup:
+    """Fill a template; what it is given is text unless it is markup."""
+    return Markup(_environment().get_template(template).render(variables))
+
+
+def shown_text(text: object, longest: int = _LONGEST_CELL) -> Markup:
+    """Return a text as it can stand in a page, whatever it holds.
+
+    Control characters, which HTML has no place for, are replaced by their pictures, halves of characters by U+FFFD.
+    What is cut off is counted.
+
+    Parameters
+    ----------
+    text
+        Of a user, a model or a file.
+    longest
+        Characters that are shown.
+    """
+    if isinstance(text, Markup):
+        return text
+    whole = str(text)
+    beginning = "".join(map(_shown_letter, whole[:longest]))
+    if len(whole) <= longest:
+        return escape(beginning)
+    return escape(beginning) + Markup('<span class="cut">... cut: {} characters in all</span>').format(
+        f"{len(whole):,}"
+    )
+
+
+def plain_text(text: object, longest: int = 200) -> str:
+    """Return a text as it can stand in an attribute, cut where it is longer; as `shown_text`, but for the count."""
+    whole = str(text)
+    cut = whole if len(whole) <= longest else f"{whole[: longest - 3]}..."
+    return "".join(map(_shown_letter, cut))
+
+
+def _shown_letter(letter: str) -> str:
+    category = unicodedata.category(letter)
+    if category == "Cs":
+        return "\ufffd"
+    if category != "Cc" or letter in _KEPT_CONTROLS:
+        return letter
+    return chr(0x2400 + ord(letter)) if ord(letter) < 0x20 else "\u2421" if letter == "\x7f" else "\ufffd"
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["shown"] = shown_text
+    environment.filters["plain"] = plain_text
+    return environment

@@ -1,0 +1,127 @@
+"""Folders of finished runs in; one page out."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from valueflow.comparison import Comparison
+from valueflow.report.blocks import Section
+from valueflow.report.cells import Cell, cells_of
+from valueflow.report.display import show_reports
+from valueflow.report.dose_response import score_section
+from valueflow.report.drill_down import response_section
+from valueflow.report.effects import COMPARISON_FILE, compared, effect_section, refusal_section
+from valueflow.report.other_runs import other_sections
+from valueflow.report.outcome import REPORT_FILE, Report
+from valueflow.report.overview import overview_section
+from valueflow.report.page import render, render_page
+from valueflow.report.reading import SCORE, find_runs
+from valueflow.report.samples import Sample, sample_responses
+from valueflow.report.settings import ReportSettings
+from valueflow.run import Run, SweepView, Task, progress_bar
+
+_BYTES = 1_000_000
+
+
+def make_report(
+    folders: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    *,
+    output_dir: str | os.PathLike[str] | None = None,
+    **settings: Any,
+) -> Report:
+    """Make one HTML page about finished runs and sweeps.
+
+    Parameters
+    ----------
+    folders
+        Folders of runs and sweeps.
+    output_dir
+        Folder for `report.html` and, where evaluations were compared, `report_comparison.csv`; None writes nothing.
+    **settings
+        Fields of `ReportSettings`, the same as on the command line; what is not given has the default of
+        `configs/report.yaml`.
+
+    Raises
+    ------
+    InputError
+        Something given cannot be used; one line says what, where, and what would be right.
+
+    Examples
+    --------
+    >>> page = make_report("multirun/2026-01-01/12-00-00", output_dir="pages")  # doctest: +SKIP
+    """
+    return TASK.call({"folders": folders, **settings}, output_dir)  # type: ignore[arg-type]
+
+
+def _report(settings: ReportSettings, run: Run) -> Report:
+    page_folder = run.folder or Path.cwd()
+    title = f"ValueFlow: {', '.join(settings.folders)}"
+    with run.stage("read"):
+        found = find_runs(settings.folders)
+        cells = cells_of(found.of(SCORE))
+        samples = _samples(cells, settings)
+    with run.stage("compare"):
+        comparison = compared(cells) if len(cells) > 1 else None
+    with run.stage("draw"):
+        sections = [overview_section(found, cells)]
+        if cells:
+            sections += _of_evaluations(cells, samples, comparison)
+        sections += other_sections(found, page_folder)
+    with run.stage("responses"):
+        if samples:
+
+            def room(section: Section) -> int:
+                used = len(render_page(title, [*sections, section]).encode())
+                return max(int(settings.megabytes * _BYTES) - used, 0)
+
+            responses = response_section(
+                samples,
+                page_folder=page_folder,
+                longest=settings.longest,
+                room=room,
+                render=render,
+                progress=settings.progress,
+            )
+            sections.append(responses.section)
+        html = render_page(title, sections)
+    summary = {
+        "task": "report",
+        "folders": settings.folders,
+        "file": str(page_folder / REPORT_FILE),
+        "bytes": len(html.encode()),
+        "runs": len(found.runs),
+        "failed": len(found.failed),
+        "responses": {"all": sum(sample.n for sample in samples), "shown": responses.shown if samples else 0},
+        "sections": [section.name for section in sections],
+        "settings": settings.model_dump(include={"per_cell", "longest", "megabytes"}),
+    }
+    table = comparison.table if isinstance(comparison, Comparison) else pd.DataFrame()
+    return Report(html=html, comparison=table, summary=summary)
+
+
+def _samples(cells: Sequence[Cell], settings: ReportSettings) -> list[Sample]:
+    samples = []
+    with progress_bar("responses", len(cells), "jobs", enabled=settings.progress) as advance:
+        for cell in cells:
+            samples.append(sample_responses(cell, settings.per_cell))
+            advance(1, 0)
+    return samples
+
+
+def _of_evaluations(
+    cells: Sequence[Cell], samples: Sequence[Sample], comparison: Comparison | str | None
+) -> list[Section]:
+    effects = [] if comparison is None else [effect_section(comparison)]
+    return [score_section(cells), *effects, refusal_section(samples)]
+
+
+TASK = Task(
+    name="report",
+    settings=ReportSettings,
+    run=_report,
+    outputs=(REPORT_FILE, COMPARISON_FILE),
+    sweep=(SweepView(show_reports, ()),),
+)
