@@ -15,6 +15,7 @@ import pandas as pd
 from record import cannot_run, record
 
 from valueflow import train
+from valueflow.hives import ConvertedTable
 from valueflow.hives.data import VALIDATION, load_splits
 from valueflow.hives.settings import TrainSettings
 from valueflow.run import compose_settings
@@ -52,7 +53,9 @@ def main() -> int:
     for name in options.rows:
         encoder = options.backbone
         for number, change in enumerate(ROWS[name]):
-            encoder = _trained(options, f"{name}-{number}".replace(" ", "_").replace("=", "_"), encoder, change)
+            # All rows that begin as the demo does share its stage 1.
+            folder = f"{name}-{number}".replace(" ", "_").replace("=", "_") if change else "stage_1"
+            encoder = _trained(options, folder, encoder, change)
         figures[name] = dict(_measured(options.backbone, encoder))
         cells = [f"{metric} {value:.3f} ({error:.3f})" for metric, (value, error) in figures[name].items()]
         print(f"{name:<32}", *cells, sep="  ", flush=True)
@@ -63,36 +66,31 @@ def main() -> int:
 def _trained(options: argparse.Namespace, name: str, start: str, change: Change) -> str:
     """Train as the demo does, with a change, and return the folder of the encoder; one that is there is kept."""
     folder: Path = options.work / options.backbone / name
-    change = {"experiment": "train_demo"} | change
-    table = _training_texts(folder, change.pop("sources", TWO_SIDED), change.pop("share", 1.0))
+    given = {"experiment": "train_demo", "sources": TWO_SIDED, "share": 1.0} | change
+    table = _training_texts(folder, given.pop("sources"), given.pop("share"))
     if not (folder / "summary.json").exists():
-        model = {} if start == options.backbone else {"model": start}
-        given = {"backbone": options.backbone, "data.train": str(table), "progress": False, "replicates": 0}
-        validation = {"data.validation": str(_validation_texts(options.work)), "data.held_out": 0.0}
-        train(output_dir=folder, **change, **model, **given, **validation)
+        given |= {} if start == options.backbone else {"model": start}
+        given |= {"backbone": options.backbone, "data.train": str(table), "progress": False, "replicates": 0}
+        given |= {"data.validation": str(_validation_texts(options.work)), "data.held_out": 0.0}
+        train(output_dir=folder, **given)
     return str(folder / "model")
 
 
 def _measured(backbone: str, encoder: str) -> Iterator[tuple[str, tuple[float, float]]]:
     """Yield metrics of the validation texts with the standard errors of their differences from the backbone's."""
-    found = train(
-        task="test", measure=VALIDATION, experiment="train_demo", backbone=backbone, model=encoder,
-        baseline=backbone, **{"data.train": TWO_SIDED},
-    ).summary  # fmt: skip
+    given: Change = {"experiment": "train_demo", "backbone": backbone, "data.train": TWO_SIDED}
+    found = train(task="test", measure=VALIDATION, model=encoder, baseline=backbone, **given).summary
     errors = found["baselines"][0]["difference_standard_errors"]
     for metric in METRICS:
         yield metric, (found["after"]["overall"][metric], errors[metric])
 
 
 def _training_texts(folder: Path, sources: list[str], share: float) -> Path:
-    """Write the training texts of some sources, or the first `share` of them by their hash, as a training table."""
+    """Write the training texts of some sources, or a random `share` of them, as a training table."""
     path = folder / "training.csv"
     if not path.exists():
-        splits = load_splits(_settings(sources).data, _settings(sources).seed)
-        kept = set(pd.Series(splits.training.texts).drop_duplicates().sample(frac=share, random_state=0))
-        rows = train(task="convert", experiment="train_demo", **{"data.train": sources}).table
-        folder.mkdir(parents=True, exist_ok=True)
-        rows[rows["text"].isin(kept)].to_csv(path, index=False)
+        texts = pd.Series(load_splits(_settings(sources).data, _settings(sources).seed).training.texts)
+        _write_rows(sources, set(texts.drop_duplicates().sample(frac=share, random_state=0)), path)
     return path
 
 
@@ -100,12 +98,18 @@ def _validation_texts(work: Path) -> Path:
     """Write the validation texts of all data as a training table."""
     path = work / "validation.csv"
     if not path.exists():
-        splits = load_splits(_settings(TWO_SIDED).data, _settings(TWO_SIDED).seed)
-        assert splits.validation is not None
-        rows = train(task="convert", experiment="train_demo", **{"data.train": TWO_SIDED}).table
-        path.parent.mkdir(parents=True, exist_ok=True)
-        rows[rows["text"].isin(set(splits.validation.texts))].to_csv(path, index=False)
+        validation = load_splits(_settings(TWO_SIDED).data, _settings(TWO_SIDED).seed).validation
+        assert validation is not None
+        _write_rows(TWO_SIDED, set(validation.texts), path)
     return path
+
+
+def _write_rows(sources: list[str], texts: set[str], path: Path) -> None:
+    given: Change = {"experiment": "train_demo", "data.train": sources}
+    converted = train(task="convert", **given)
+    assert isinstance(converted, ConvertedTable)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    converted.table[converted.table["text"].isin(texts)].to_csv(path, index=False)
 
 
 def _settings(sources: list[str]) -> TrainSettings:

@@ -110,7 +110,7 @@ def _scatter(panel: Axes, places: FloatArray, labels: Labels, colors: Sequence[o
         if rows.size:
             panel.scatter(
                 places[rows, 0], places[rows, 1], s=12, marker=marker, linewidths=0, alpha=0.8,
-                c=[colors[row] for row in rows],
+                c=[colors[row] for row in rows.tolist()],
             )  # fmt: skip
     panel.set_xticks([])
     panel.set_yticks([])

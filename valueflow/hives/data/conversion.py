@@ -48,8 +48,8 @@ def _names(loaded: Sequence[SourceRows]) -> pd.DataFrame | None:
     # A name means the same in every source; only its rows add up.
     names = pd.concat(listed, ignore_index=True)
     keys = [column for column in names if column != "rows"]
-    names = names.groupby(keys, sort=False, dropna=False, as_index=False)["rows"].sum()
-    return names.sort_values(["rows", "name"], ascending=[False, True], kind="stable", ignore_index=True)
+    added = names.groupby(keys, sort=False, dropna=False)["rows"].sum().reset_index()
+    return added.sort_values(["rows", "name"], ascending=[False, True], kind="stable", ignore_index=True)
 
 
 def _counts_by_way(names: pd.DataFrame) -> dict[str, dict[str, int]]:

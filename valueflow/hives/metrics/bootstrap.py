@@ -46,7 +46,9 @@ def resampled_mean(values: FloatArray, weights: Weights) -> Resampled:
 
 def divided(sums: FloatArray, totals: FloatArray) -> FloatArray:
     """Return quotients, NaN where there is nothing to divide by."""
-    return np.divide(sums, totals, out=np.full(np.broadcast(sums, totals).shape, np.nan), where=totals > 0)
+    quotients = np.full(np.broadcast(sums, totals).shape, np.nan)
+    np.divide(sums, totals, out=quotients, where=totals > 0)
+    return quotients
 
 
 def pooled_samples(figures: Sequence[Resampled]) -> Resampled:

@@ -31,7 +31,7 @@ class PairSamples:
 
     def _weighted(self, pairs: npt.NDArray[np.float32], part: slice) -> FloatArray:
         """Sum (B, N) numbers of pairs, each times the weights of both texts: (R,)."""
-        return np.einsum("rn,rn->r", self._weights[:, part] @ pairs, self._weights, dtype=np.float64)
+        return np.asarray(np.einsum("rn,rn->r", self._weights[:, part] @ pairs, self._weights, dtype=np.float64))
 
     def correlation(self) -> Resampled:
         """Return the similarity correlation in each sample."""

@@ -55,7 +55,7 @@ class WhichValue:
         }
 
     def _recalls(self) -> FloatArray:
-        return (self.true & self.shown).sum(axis=1) / self.true.sum(axis=1)
+        return np.asarray((self.true & self.shown).sum(axis=1) / self.true.sum(axis=1))
 
     def _counts(self, weights: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Count texts of each value that are found, predicted and true, by (R, N) weights: (R, V) each."""
@@ -100,7 +100,7 @@ def which_value(
     which equal similarities are ordered, and the (N,) numbers of distinct texts. Returns the predictions for the texts
     that have values, and which of the N texts these are; none where there are too few.
     """
-    has_values = values.any(axis=1)
+    has_values: BoolArray = np.asarray(values.any(axis=1))
     rows = np.flatnonzero(has_values)
     nothing = np.zeros((0, values.shape[1]), dtype=bool)
     if len(np.unique(texts[rows])) <= NEIGHBORS:
