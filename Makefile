@@ -35,15 +35,21 @@ study: .venv/.installed-study ## Steer Qwen2.5-Coder-1.5B to three values, judge
 	$(BIN)/python compare.py $(STUDY)/log_odds hydra.run.dir=$(STUDY)/comparison/log_odds
 	$(BIN)/python compare.py $(STUDY)/embedding hydra.run.dir=$(STUDY)/comparison/embedding
 
-# The arguments and anchors beside the checkout, if they are there; else the packaged anchors, which teach less.
+# Arguments, anchors and situations beside the checkout, those that are there; else the packaged anchors, which teach less.
 REAL := ../shared/data
-, := ,
-TRAIN_DATA := $(if $(wildcard $(REAL)/valueeval23_arguments_train.tsv),[$(REAL)/valueeval23_arguments_train.tsv$(,)$(REAL)/vidb_sample],demo)
+REAL_FILES := $(wildcard $(addprefix $(REAL)/,valueeval23_arguments_train.tsv vidb_sample valuekaleidoscope_half.json))
+EMPTY :=
+COMMA := ,
+TRAIN_DATA := $(if $(REAL_FILES),[$(subst $(EMPTY) $(EMPTY),$(COMMA),$(REAL_FILES))],demo)
+BACKBONE ?= minilm
+TRAIN_DEMO := outputs/train-demo
+TRAIN := $(BIN)/python train.py backbone=$(BACKBONE) 'data.train=$(TRAIN_DATA)'
 
-train-demo: .venv/.installed ## Train MiniLM in both stages on the CPU, and print held-out metrics before and after
-	@echo "training data: $(if $(filter demo,$(TRAIN_DATA)),the packaged demo anchors (no $(REAL) here),$(TRAIN_DATA))"
-	$(BIN)/python train.py experiment=train_demo 'data.train=$(TRAIN_DATA)' hydra.run.dir=outputs/train-demo/intra
-	$(BIN)/python train.py experiment=train_demo_inter model=outputs/train-demo/intra/model 'data.train=$(TRAIN_DATA)' hydra.run.dir=outputs/train-demo/inter
+train-demo: .venv/.installed ## Train MiniLM (or BACKBONE=mpnet) in both stages on the CPU; metrics before and after, and a map
+	@echo "training data: $(if $(REAL_FILES),$(REAL_FILES),the packaged demo anchors: no $(REAL) here)"
+	$(TRAIN) experiment=train_demo hydra.run.dir=$(TRAIN_DEMO)/intra
+	$(TRAIN) experiment=train_demo_inter model=$(TRAIN_DEMO)/intra/model hydra.run.dir=$(TRAIN_DEMO)/inter
+	$(TRAIN) experiment=train_demo task=test model=$(TRAIN_DEMO)/inter/model 'baseline=[$(BACKBONE),$(TRAIN_DEMO)/intra/model]' hydra.run.dir=$(TRAIN_DEMO)/test
 
 test: .venv/.installed-dev ## Run the tests but for the slow ones, on every core: under 5 minutes on two
 	$(BIN)/python -m pytest -n auto --dist worksteal

@@ -13,7 +13,7 @@ import yaml
 
 from tests import command
 from tests.command import Finished, environment, refused, start, succeeded, summary_in
-from tests.hives.tiny import training_rows
+from tests.hives.tiny import save_tiny_encoder, training_rows
 from valueflow import train
 from valueflow.hives import MeasuredEncoder, TrainedEncoder
 from valueflow.run import InputError
@@ -76,7 +76,7 @@ def test_both_stages_and_what_uses_them(tiny: Path, table_file: Path, work: Path
     done = succeeded(run(work, *small(tiny, table_file, "hydra.run.dir=first", "logger=csv")))
     assert "ranking accuracy" in done.stdout
     first = summary_in(work / "first")
-    assert first["data"]["training"] + first["data"]["held_out"] == first["data"]["texts"] == 108
+    assert sum(first["data"][part] for part in ("training", "validation", "test")) == first["data"]["texts"] == 108
     assert first["steps"] == 12
     assert first["after"]["overall"]["ranking_accuracy"] > first["before"]["overall"]["ranking_accuracy"]
     assert first["versions"]["lightning"]
@@ -85,7 +85,7 @@ def test_both_stages_and_what_uses_them(tiny: Path, table_file: Path, work: Path
     second = succeeded(run(work, *small(tiny, table_file, "stage=inter", "model=first/model", "hydra.run.dir=second")))
     assert "cross-theory retrieval" in second.stdout
     after = summary_in(work / "second")
-    # Both stages hold out the same texts, so stage 2 begins where stage 1 ended.
+    # Both stages have the same validation texts, so stage 2 begins where stage 1 ended.
     assert after["before"]["overall"] == pytest.approx(first["after"]["overall"], abs=1e-6)
     curve = pd.read_csv(work / "second" / "curve.csv")
     assert {"train/hierarchy", "train/individual", "train/anchor", "held_out/anchor_retrieval"} <= set(curve)
@@ -106,7 +106,11 @@ def test_both_stages_and_what_uses_them(tiny: Path, table_file: Path, work: Path
 
     # It measures as it was measured, embeds, and judges.
     held = train(
-        task="test", model=folder, output_dir=work / "test", **{"data.train": table_file, "data.held_out": 0.3}
+        task="test",
+        measure="validation",
+        model=folder,
+        output_dir=work / "test",
+        **{"data.train": table_file, "data.held_out": 0.3},
     )
     assert isinstance(held, MeasuredEncoder)
     assert held.summary["after"]["overall"] == pytest.approx(after["after"]["overall"], abs=1e-6)
@@ -200,7 +204,7 @@ def test_both_definitions_are_shown_and_written(tiny: Path, table_file: Path, wo
     assert "3 (whole path)" in shown
     summary = summary_in(work / "out")
     after, texts = summary["after"], summary["data"]["texts"]
-    assert summary["data"]["training"] + texts == 108
+    assert 0 < summary["data"]["training"] < 108 - texts  # the rest is for validation
     table = pd.read_csv(work / "out" / "metrics.csv").set_index("theory")
     assert list(table.index) == ["all", *after["theories"]]
     for prefix, block in (("", after), ("published_", after["published"])):
@@ -214,6 +218,35 @@ def test_both_definitions_are_shown_and_written(tiny: Path, table_file: Path, wo
     # The published block changes nothing in the standard one.
     plain = measured_by(tiny, **{"data.train": str(table_file), "data.held_out": 0.3}).summary["after"]
     assert plain == {name: value for name, value in after.items() if name != "published"}
+
+
+def test_an_encoder_is_compared_with_others_on_the_test_texts(tiny: Path, table_file: Path, work: Path) -> None:
+    other = save_tiny_encoder(work, dropout=0.0, seed=1)
+    model = ("backbone=any", f"backbone.model={tiny}", "trainer=cpu", f"data.train={table_file}", "data.held_out=0.3")
+    arguments = ("task=test", *model, f"baseline=[{other},{tiny}]", "replicates=20", "hydra.run.dir=out")
+    shown = succeeded(run(work, *arguments)).stdout
+    assert "test texts" in shown
+    assert shown.count("->") >= 2
+    summary = summary_in(work / "out")
+    assert summary["data"]["measured"] == "test"
+    first, same = summary["baselines"]
+    # A model differs from itself by nothing, in every sample.
+    assert same["metrics"] == summary["after"]
+    assert set(same["difference_standard_errors"].values()) <= {0.0, None}
+    assert first["metrics"]["overall"] != summary["after"]["overall"]
+    assert first["difference_standard_errors"]["ranking_accuracy"] > 0
+    errors = summary["after"]["standard_errors"]["overall"]
+    assert errors["ranking_accuracy"] > 0
+    assert errors["similarity_correlation"] > 0
+    picture = (work / "out" / "map.png").read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    # Validation has other texts.
+    again = measured_by(
+        tiny, measure="validation", replicates=0, **{"data.train": str(table_file), "data.held_out": 0.3}
+    )
+    assert again.summary["data"]["measured"] == "validation"
+    assert again.summary["after"]["overall"] != summary["after"]["overall"]
+    assert again.summary["after"]["standard_errors"]["overall"] == {}
 
 
 def parts_of(block: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -232,7 +265,7 @@ def test_no_text_is_its_own_nearest_training_text(
     given = {"data.train": str(table_file), "data.test": str(tmp_path / "test.csv"), "metrics": "published"}
     summary = measured_by(tiny, **given, **{"data.held_out": 0.0}).summary
     assert summary["data"]["training"] == 54
-    assert "54 training texts are among the measured texts too" in caplog.text
+    assert "54 training texts are validation or test texts too, or nearly" in caplog.text
     n_training = [own["n_training"] for own in summary["after"]["published"]["theories"].values()]
     assert sum(n_training) == 54
 
@@ -254,7 +287,9 @@ def test_a_training_measures_as_task_test_does(tiny: Path, table_file: Path, wor
     assert "published: ranking accuracy" in succeeded(run(work, *arguments)).stdout
     after = summary_in(work / "run")["after"]["published"]
     given = {"data.train": str(table_file), "data.held_out": 0.3, "metrics": "published"}
-    again = measured_by(tiny, model=str(work / "run" / "model"), **given).summary["after"]["published"]
+    again = measured_by(tiny, measure="validation", model=str(work / "run" / "model"), **given).summary["after"][
+        "published"
+    ]
     for theory, own in after["theories"].items():
         assert again["theories"][theory] == pytest.approx(own, abs=1e-6)
 

@@ -13,8 +13,8 @@ import torch
 from tests.command import environment, succeeded
 from tests.hives.tiny import save_tiny_encoder, training_rows
 from valueflow.hives import TrainSettings
-from valueflow.hives.data import TrainingTable, checked_frame, is_held_out, training_table
-from valueflow.hives.metrics import embedding_metrics
+from valueflow.hives.data import VALIDATION, TrainingTable, checked_frame, parts_of, training_table
+from valueflow.hives.metrics import measure_embeddings
 from valueflow.hives.training import (
     CHECKPOINTS,
     HivesModule,
@@ -49,18 +49,8 @@ def table() -> TrainingTable:
 
 
 def parted(table: TrainingTable) -> tuple[TrainingTable, TrainingTable]:
-    held = is_held_out(table.texts, 0.3, 1)
+    held = parts_of(table.texts, 0.3, 1) == VALIDATION
     return table.take(~held), table.take(held)
-
-
-def test_the_same_texts_are_held_out_wherever_they_stand(table: TrainingTable) -> None:
-    held = is_held_out(table.texts, 0.3, 1)
-    assert 0.15 < held.mean() < 0.45
-    order = np.random.default_rng(0).permutation(len(table))
-    assert is_held_out(table.texts[order], 0.3, 1).tolist() == held[order].tolist()
-    assert set(np.flatnonzero(is_held_out(table.texts, 0.1, 1))) < set(np.flatnonzero(held))
-    assert is_held_out(table.texts, 0.3, 2).tolist() != held.tolist()
-    assert not is_held_out(table.texts, 0.0, 1).any()
 
 
 @pytest.mark.slow
@@ -68,9 +58,9 @@ def test_it_learns_and_keeps_the_best_weights(tiny: Path, table: TrainingTable, 
     training, held = parted(table)
     settings = settings_of(tiny)
     encoder = load_backbone(settings.backbone)
-    before = embedding_metrics(encoder, held, seed=42)["overall"]
+    before = measure_embeddings(encoder, held, settings).metrics["overall"]
     result = fit(encoder, training, held, settings, folder=tmp_path)
-    after = embedding_metrics(encoder, held, seed=42)["overall"]
+    after = measure_embeddings(encoder, held, settings).metrics["overall"]
     assert after["ranking_accuracy"] > before["ranking_accuracy"] + 0.1
     assert after["similarity_correlation"] > before["similarity_correlation"] + 0.2
     curve = pd.read_csv(tmp_path / "curve.csv")

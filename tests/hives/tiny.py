@@ -23,9 +23,9 @@ PATHS = {
 }
 
 
-def save_tiny_encoder(folder: Path, *, dropout: float = 0.1) -> Path:
+def save_tiny_encoder(folder: Path, *, dropout: float = 0.1, seed: int = 0) -> Path:
     """Write a SentenceTransformer with random weights, the same in every run."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     tokenizer = AutoTokenizer.from_pretrained(model_source("minilm"))
     config = BertConfig(
         vocab_size=len(tokenizer),

@@ -20,30 +20,48 @@ _METRICS = {
     "orthogonality": "orthogonality of values",
     "direction_accuracy": "direction accuracy",
     "direction_accuracy_chance": "  (most frequent direction)",
+    "value_recall_at_3": "which value: recall at 3",
+    "value_recall_at_3_chance": "  (by chance)",
+    "value_macro_f1": "which value: macro-F1",
+    "value_macro_f1_chance": "  (by chance)",
     "anchor_retrieval": "cross-theory retrieval",
     "anchor_retrieval_chance": "  (by chance)",
 }
 
 
+_WAYS = {
+    "table": "our table",
+    "name": "being a node's name",
+    "definition": "the nearest definition",
+    "unmapped": "nothing: left out",
+}
+
+
 def show_training(summary: Mapping[str, Any]) -> None:
-    """Print the held-out metrics before and after a training, and where the model is."""
+    """Print the metrics before and after a training, and where the model is."""
     console = screen()
-    before, after = summary["before"], summary["after"]
+    before, after, data = summary["before"], summary["after"], summary["data"]
     if after is not None:
         table = Table(title=_title(summary), title_justify="left")
-        table.add_column("held-out texts")
-        for heading in ("before", "after", "standard error", "difference"):
+        table.add_column(f"{data['measured']} texts")
+        for heading in ("before", "after", "standard error", "difference", "standard error"):
             table.add_column(heading, justify="right")
         for label, name, block in _named(after):
             old, new = (block(metrics)["overall"].get(name) if metrics else None for metrics in (before, after))
-            change = new - old if old is not None and new is not None else None
             error = block(after)["standard_errors"]["overall"].get(name)
-            table.add_row(label, number(old, ".3f"), number(new, ".3f"), number(error, ".3f"), number(change, "+.3f"))
+            of_difference = (summary["difference_standard_errors"] or {}) if block is _standard else {}
+            table.add_row(
+                label,
+                number(old, ".3f"),
+                number(new, ".3f"),
+                number(error, ".3f"),
+                *_difference(old, new, of_difference.get(name)),
+            )
         console.print(table)
-    data = summary["data"]
     console.print(
-        f"{data['training']:,} training and {data['held_out']:,} held-out texts; {summary['steps']:,} steps, the "
-        f"weights of step {summary['best_step']:,}; {summary['timings']['total']:.0f} s",
+        f"{data['training']:,} training, {data['validation']:,} validation and {data['test']:,} test texts; "
+        f"{summary['steps']:,} steps, the weights of step {summary['best_step']:,}; "
+        f"{summary['timings']['total']:.0f} s",
         soft_wrap=True,
     )
     console.print(f"model: {summary['export']}", soft_wrap=True)
@@ -86,7 +104,8 @@ def show_metrics(summary: Mapping[str, Any]) -> None:
     """Print the metrics of an encoder, overall and by theory, and the mean distances by what texts share."""
     console = screen()
     metrics = summary["after"]
-    table = Table(title=f"{summary['model']}, {summary['data']['texts']:,} texts", title_justify="left")
+    data = summary["data"]
+    table = Table(title=f"{summary['model']}, {data['texts']:,} {data['measured']} texts", title_justify="left")
     table.add_column("metric")
     for heading in ("all", "standard error", *metrics["theories"]):
         table.add_column(heading, justify="right")
@@ -99,7 +118,29 @@ def show_metrics(summary: Mapping[str, Any]) -> None:
             *[number(own.get(name), ".3f") for own in figures["theories"].values()],
         )
     console.print(table)
+    for baseline in summary["baselines"]:
+        _print_comparison(summary["model"], metrics, baseline)
     _print_distances(metrics)
+
+
+def _print_comparison(model: str, metrics: Mapping[str, Any], baseline: Mapping[str, Any]) -> None:
+    """Print what an encoder reaches beside another one on the same texts."""
+    table = Table(title=f"{baseline['model']} -> {model}", title_justify="left")
+    table.add_column("metric")
+    for heading in ("before", "after", "difference", "standard error"):
+        table.add_column(heading, justify="right")
+    for label, name, block in _named(metrics):
+        if block is _standard:
+            old, new = (one["overall"].get(name) for one in (baseline["metrics"], metrics))
+            error = baseline["difference_standard_errors"].get(name)
+            table.add_row(label, number(old, ".3f"), number(new, ".3f"), *_difference(old, new, error))
+    screen().print(table)
+
+
+def _difference(old: float | None, new: float | None, error: float | None) -> tuple[str, str]:
+    """Word a difference and its standard error."""
+    change = new - old if old is not None and new is not None else None
+    return number(change, "+.3f"), number(error, ".3f")
 
 
 def _print_distances(metrics: Mapping[str, Any]) -> None:
@@ -128,6 +169,18 @@ def show_conversion(summary: Mapping[str, Any]) -> None:
     console.print(f"{data['rows']:,} rows of {data['texts']:,} texts", soft_wrap=True)
     for kind in ("theories", "directions"):
         console.print(", ".join(f"{name}: {count:,}" for name, count in data[kind].items()), soft_wrap=True)
+    if "names" in data:
+        _print_names(data["names"])
+
+
+def _print_names(names: Mapping[str, Mapping[str, int]]) -> None:
+    """Print how many free names were mapped, and how."""
+    table = Table(title="free names of values, listed in names.csv", title_justify="left")
+    for heading in ("mapped by", "names", "rows"):
+        table.add_column(heading, justify="left" if heading == "mapped by" else "right")
+    for way, counts in names.items():
+        table.add_row(_WAYS[way], f"{counts['names']:,}", f"{counts['rows']:,}")
+    screen().print(table)
 
 
 def _title(summary: Mapping[str, Any]) -> str:

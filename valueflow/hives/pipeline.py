@@ -4,7 +4,15 @@ from pathlib import Path
 from typing import Any
 
 from valueflow.hives.display import show_measurements, show_training, show_trainings
-from valueflow.hives.outcome import METRICS_FILE, TABLE_FILE, ConvertedTable, MeasuredEncoder, TrainedEncoder
+from valueflow.hives.outcome import (
+    MAP_FILE,
+    METRICS_FILE,
+    NAMES_FILE,
+    TABLE_FILE,
+    ConvertedTable,
+    MeasuredEncoder,
+    TrainedEncoder,
+)
 from valueflow.hives.settings import TrainSettings
 from valueflow.run import Run, SweepView, Task
 
@@ -67,7 +75,7 @@ TASK = Task(
     settings=TrainSettings,
     run=_run,
     # Not the model and the curve: a training replaces its own, and measuring a model must not remove it.
-    outputs=(METRICS_FILE, TABLE_FILE),
+    outputs=(METRICS_FILE, TABLE_FILE, NAMES_FILE, MAP_FILE),
     sweep=(
         SweepView(show_trainings, columns=("stage", "loss"), kind="train", one=show_training),
         SweepView(show_measurements, columns=(), kind="test"),

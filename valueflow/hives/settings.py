@@ -1,5 +1,6 @@
 """The settings of `train.py`; `configs/train.yaml` and its groups hold their defaults and describe them."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -13,8 +14,27 @@ def _listed(given: Any) -> Any:
 
 Sources = Annotated[list[str], BeforeValidator(_listed)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+HeldOutShare = Annotated[float, Field(ge=0, lt=0.5)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+SeveralValues = Literal["branch", "each"]
+
+
+@dataclass(frozen=True)
+class LabelRules:
+    """How sources with labels of another kind are read.
+
+    `names` is the column with free names of values; None: only tables laid out as ValueKaleidoscope's have any. A name
+    that is unknown means the nodes whose definitions are at least as near as `name_similarity`, a cosine; None: it
+    means none. An argument of ValueEval with `several_values` has rows for each of them or for the branch they share.
+    """
+
+    names: str | None = None
+    name_similarity: float | None = None
+    several_values: SeveralValues = "branch"
+
+
+DEFAULT_RULES = LabelRules()
 
 
 class DataSettings(Settings):
@@ -24,7 +44,15 @@ class DataSettings(Settings):
     validation: Sources | None
     test: Sources | None
     theory: str | None
-    held_out: Share
+    names: str | None
+    name_similarity: Annotated[float, Field(ge=-1, le=1)] | None
+    several_values: SeveralValues
+    held_out: HeldOutShare
+
+    @property
+    def label_rules(self) -> "LabelRules":
+        """How sources with labels of another kind are read."""
+        return LabelRules(self.names, self.name_similarity, self.several_values)
 
 
 class BackboneSettings(Settings):
@@ -96,7 +124,10 @@ class TrainSettings(Settings):
     trainer: TrainerSettings
     optimiser: OptimizerSettings
     data: DataSettings
+    measure: Literal["validation", "test"] | None
+    baseline: Sources | None
     metrics: Literal["standard", "published"]
+    replicates: Annotated[int, Field(ge=0, strict=True)]
     model: str | None
     loss: Literal["hmc", "hce", "hmce"]
     epochs: PositiveInt
@@ -120,8 +151,11 @@ class TrainSettings(Settings):
     @model_validator(mode="after")
     def _check_data(self) -> Self:
         if self.task == "test":
-            if self.data.test is None and self.data.train is None:
-                raise ValueError("task=test: data.test is not set; give a training table, anchors or a ValueEval file")
+            part = self.measure or "test"
+            if (self.data.validation if part == "validation" else self.data.test) is None and self.data.train is None:
+                raise ValueError(
+                    f"task=test: data.{part} is not set; give a training table, anchors or a ValueEval file"
+                )
         elif self.data.train is None:
             raise ValueError(
                 "data.train is not set; give a training table, a folder of anchors, a ValueEval file, or demo"

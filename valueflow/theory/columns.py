@@ -8,6 +8,7 @@ DIRECTIONS = (SUPPORT, OPPOSE, NEUTRAL)
 
 _SPELLINGS = {
     "positive": SUPPORT, "negative": OPPOSE, "1": SUPPORT, "+1": SUPPORT, "-1": OPPOSE, "0": NEUTRAL,
+    "supports": SUPPORT, "opposes": OPPOSE, "either": NEUTRAL,
 }  # fmt: skip
 """What other tables call a direction."""
 

@@ -1,17 +1,19 @@
-"""What `data.train` and its like may name: training tables, VIDB anchors, ValueEval arguments."""
+"""What `data.train` and its like may name: training tables, VIDB anchors, ValueEval arguments, free names of values."""
 
 import logging
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
 
 from valueflow.hives.data.anchor_rows import anchor_rows
+from valueflow.hives.data.named_rows import UNMAPPED_ROWS, has_free_names, named_rows
 from valueflow.hives.data.table import TrainingTable, checked_frame, training_table
 from valueflow.hives.data.valueeval import VALUEEVAL_SUFFIX, valueeval_rows
+from valueflow.hives.settings import DEFAULT_RULES, LabelRules
 from valueflow.run import InputError, nearest, read_table
 from valueflow.theory import find_theory
 from valueflow.vidb import DEMO, HUGGING_FACE, load_vidb
@@ -21,18 +23,26 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SourceRows:
-    """The checked rows of a source, and how much of it has no row, by reason."""
+    """The checked rows of a source, and how much of it has no row, by reason.
+
+    `names` lists what its free names of values were taken for; None: it has no free names.
+    """
 
     rows: pd.DataFrame
     left_out: dict[str, int] = field(default_factory=dict)
+    names: pd.DataFrame | None = None
 
 
-def load_table(sources: Sequence[str], theory: str | None = None) -> TrainingTable:
+def load_table(
+    sources: Sequence[str], theory: str | None = None, *, rules: LabelRules = DEFAULT_RULES
+) -> TrainingTable:
     """Read training data of any kind into one table; arguments and errors as in `load_rows`."""
-    return training_table([source.rows for source in load_rows(sources, theory)])
+    return training_table([source.rows for source in load_rows(sources, theory, rules=rules)])
 
 
-def load_rows(sources: Sequence[str], theory: str | None = None) -> list[SourceRows]:
+def load_rows(
+    sources: Sequence[str], theory: str | None = None, *, rules: LabelRules = DEFAULT_RULES
+) -> list[SourceRows]:
     """Read training data of any kind, all of it or the rows of one theory; what is left out is logged.
 
     Each source is one of
@@ -41,7 +51,9 @@ def load_rows(sources: Sequence[str], theory: str | None = None) -> list[SourceR
     - VIDB anchors: `demo`, a folder of `VALUE_THEORY_flag_aggregated.csv` files, a CSV or Parquet file with
       `final_rating`, `theory` and `value`, or `hf://NAME`;
     - the arguments file of Touché-ValueEval (`.tsv`), its labels file beside it under the same name with `labels` in
-      the place of `arguments`.
+      the place of `arguments`;
+    - texts labeled with free names of values: a table that has the column `rules.names`, or `situation` and `vrd`
+      as ValuePrism and ValueKaleidoscope have.
 
     Raises
     ------
@@ -50,7 +62,7 @@ def load_rows(sources: Sequence[str], theory: str | None = None) -> list[SourceR
     """
     if not sources:
         raise InputError("data.train is not set; give a file, a folder of anchors, a ValueEval file, or demo")
-    loaded = _of_theory([_load(source) for source in sources], theory)
+    loaded = _of_theory([_load(source, rules) for source in sources], theory)
     for name, source in zip(sources, loaded, strict=True):
         for reason, count in source.left_out.items():
             _log.warning("%s: %s %s are left out", name, f"{count:,}", reason)
@@ -67,11 +79,21 @@ def _of_theory(loaded: list[SourceRows], theory: str | None) -> list[SourceRows]
     for source in loaded:
         is_own = (source.rows["theory"].str.casefold() == name.casefold()).to_numpy()
         others = {"rows of other theories": int((~is_own).sum())} if not is_own.all() else {}
-        kept.append(SourceRows(source.rows[is_own].reset_index(drop=True), source.left_out | others))
+        rows = source.rows[is_own].reset_index(drop=True)
+        kept.append(replace(source, rows=rows, left_out=source.left_out | others))
     if not any(len(source.rows) for source in kept):
         there = sorted({name for source in loaded for name in source.rows["theory"]})
         raise InputError(f"data.theory={theory}: no row is of this theory; {nearest(theory, there)}")
     return kept
+
+
+def check_names(loaded: Sequence[SourceRows], rules: LabelRules) -> None:
+    """Raise InputError where a column of free names is asked for that no source has."""
+    if rules.names is not None and all(source.names is None for source in loaded):
+        there = sorted({str(column) for source in loaded for column in source.rows})
+        raise InputError(
+            f"data.names={rules.names}: no table of data.train has this column; {nearest(rules.names, there)}"
+        )
 
 
 def left_out_by_reason(loaded: Sequence[SourceRows]) -> dict[str, int]:
@@ -79,12 +101,16 @@ def left_out_by_reason(loaded: Sequence[SourceRows]) -> dict[str, int]:
     return dict(sum((Counter(source.left_out) for source in loaded), Counter[str]()))
 
 
-def _load(source: str) -> SourceRows:
+def _load(source: str, rules: LabelRules) -> SourceRows:
     if source.lower().endswith(VALUEEVAL_SUFFIX):
-        rows, left_out = valueeval_rows(Path(source))
+        rows, left_out = valueeval_rows(Path(source), rules.several_values)
         return SourceRows(checked_frame(rows, source), left_out)
     is_vidb = source == DEMO or source.startswith(HUGGING_FACE) or os.path.isdir(source)
     table = None if is_vidb else read_table(source, "data")
     if table is None or ("final_rating" in table and "direction" not in table):
         return SourceRows(checked_frame(anchor_rows(load_vidb(source)), source))
+    if has_free_names(table, rules.names):
+        named = named_rows(table, rules.names, rules.name_similarity, source)
+        left_out = {UNMAPPED_ROWS: named.unmapped} if named.unmapped else {}
+        return SourceRows(checked_frame(named.rows, source), left_out, named.names)
     return SourceRows(checked_frame(table, source))

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from valueflow.hives.data.anchor_rows import level_rows, with_stage_2
+from valueflow.hives.settings import SeveralValues
 from valueflow.run import ROW, DelimitedFile, InputError, nearest, row_number, text_column
 from valueflow.theory import Theory, load_theory
 
@@ -25,18 +26,20 @@ _WITHOUT_NODE = {"Universalism: objectivity": "universalism"}
 """Refined values of the task that the theory's hierarchy has no node for -> the node above."""
 
 
-def valueeval_rows(arguments: Path) -> tuple[pd.DataFrame, dict[str, int]]:
+def valueeval_rows(arguments: Path, several_values: SeveralValues = "branch") -> tuple[pd.DataFrame, dict[str, int]]:
     """Read arguments and their labels into rows of a training table.
 
-    An argument refers to three values on average, and the table places a text in one branch of a hierarchy: at the
-    deepest node that all its values share. `Benevolence: caring` and `Universalism: concern` make it an argument of
-    self-transcendence. One whose values share no node is left out.
+    An argument refers to three values on average. It has rows for each of them, or is placed in one branch of the
+    hierarchy: at the deepest node that all its values share. `Benevolence: caring` and `Universalism: concern` make it
+    an argument of self-transcendence. One whose values share no node is left out then.
 
     Parameters
     ----------
     arguments
         TSV with `Argument ID`, `Conclusion`, `Stance` and `Premise`; the labels are beside it, in the file that has
         `labels` in its name in the place of `arguments`, one column of 0 and 1 for each of the 20 refined values.
+    several_values
+        `each` of its values, or one `branch`.
 
     Returns
     -------
@@ -79,14 +82,14 @@ def valueeval_rows(arguments: Path) -> tuple[pd.DataFrame, dict[str, int]]:
         )
     texts = _texts(table, arguments)
     marked = [tuple(node for node, mark in zip(nodes, row, strict=True) if mark == "1") for row in marks]
-    common = {own: shared_nodes(theory, own) for own in set(marked)}
+    placed = {own: shared_nodes(theory, own) if several_values == "branch" else own for own in set(marked)}
     rows, left_out = [], Counter[str]()
     for text, own in zip(texts, marked, strict=True):
-        if not common[own]:
+        if not placed[own]:
             left_out[WITHOUT_BRANCH if own else WITHOUT_LABEL] += 1
         rows += [
             {"text": text, "theory": theory.name, **levels, "direction": "support"}
-            for node in common[own]
+            for node in placed[own]
             for levels in level_rows(theory, node)
         ]
     if not rows:

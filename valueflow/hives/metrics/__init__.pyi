@@ -1,7 +1,10 @@
+from .bootstrap import draw_weights as draw_weights
 from .counted import CountedMean as CountedMean
 from .counted import mean_and_count as mean_and_count
 from .held_out import held_out_metrics as held_out_metrics
-from .measuring import embedding_metrics as embedding_metrics
+from .held_out import held_out_samples as held_out_samples
+from .measuring import Measurement as Measurement
+from .measuring import measure_embeddings as measure_embeddings
 from .measuring import measure_encoder as measure_encoder
 from .published import published_metrics as published_metrics
 from .ranking import category_pair_accuracies as category_pair_accuracies
@@ -14,3 +17,5 @@ from .similarity import normalized as normalized
 from .values import knn_correct as knn_correct
 from .values import nearest_correct as nearest_correct
 from .values import orthogonality as orthogonality
+from .which_value import values_of_texts as values_of_texts
+from .which_value import which_value as which_value

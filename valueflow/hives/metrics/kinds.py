@@ -16,13 +16,15 @@ PairKinds = npt.NDArray[np.int16]
 class Kinds:
     """G kinds of texts with the same labels, far fewer than texts.
 
-    The (N,) kind of each text, the (G, W, L) paths and (G,) directions of each kind, and the (G, G) kinds of pairs.
+    The (N,) kind of each text, the (G, W, L) paths and (G,) directions of each kind, the (G, G) kinds of pairs, and the
+    (N,) numbers of distinct texts: rows with one number make no pair.
     """
 
     member: IntArray
     paths: IntArray
     directions: IntArray
     table: PairKinds
+    texts: IntArray
 
     @property
     def ballots(self) -> IntArray:
@@ -34,13 +36,15 @@ class Kinds:
     def pairs(self, part: slice) -> PairKinds:
         """Return the (B, N) kinds of pairs of a block of texts with all texts."""
         kind = self.table[self.member[part, None], self.member]
-        rows = np.arange(part.start, part.stop)
-        kind[rows - part.start, rows] = NONE
+        kind[self.texts[part, None] == self.texts] = NONE
         return kind
 
 
-def kinds_of(paths: IntArray, directions: IntArray) -> Kinds:
-    """Part texts by (N, W, L) paths and (N,) directions, as in `Labels`."""
+def kinds_of(paths: IntArray, directions: IntArray, texts: IntArray | None = None) -> Kinds:
+    """Part texts by (N, W, L) paths and (N,) directions, as in `Labels`.
+
+    The (N,) numbers of distinct texts say which rows make no pair; None: every row is a text of its own.
+    """
     n, width, depth = paths.shape
     rows = np.column_stack([paths.reshape(n, width * depth), directions])
     kinds, member = np.unique(rows, axis=0, return_inverse=True)
@@ -50,7 +54,7 @@ def kinds_of(paths: IntArray, directions: IntArray) -> Kinds:
     for part in row_blocks(len(kinds), len(kinds)):
         same = own_directions[part, None] == own_directions
         table[part] = 2 * shared_levels(own_paths[part], own_paths) + same
-    return Kinds(member.reshape(-1), own_paths, own_directions, table)
+    return Kinds(member.reshape(-1), own_paths, own_directions, table, np.arange(n) if texts is None else texts)
 
 
 def categories(depth: int) -> npt.NDArray[np.int16]:

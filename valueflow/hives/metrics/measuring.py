@@ -1,22 +1,20 @@
-"""An encoder measured on labeled texts."""
+"""An encoder measured on labeled texts, alone or beside others."""
 
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from valueflow.hives.data import (
-    TrainingTable,
-    held_out_of_training,
-    is_held_out,
-    load_table,
-    without_texts_of,
-)
-from valueflow.hives.metrics.held_out import held_out_metrics
+from valueflow.hives.data import TEST, TrainingTable, load_splits, load_table, near_duplicates, without_texts_of
+from valueflow.hives.metrics.bootstrap import spread
+from valueflow.hives.metrics.counted import Figures
+from valueflow.hives.metrics.held_out import held_out_samples
 from valueflow.hives.metrics.published import published_metrics
-from valueflow.hives.outcome import MeasuredEncoder
+from valueflow.hives.metrics.similarity import FloatArray
+from valueflow.hives.outcome import EncoderMap, MeasuredEncoder
 from valueflow.hives.settings import TrainSettings
 from valueflow.run import InputError, Run
 
@@ -28,63 +26,106 @@ _TEXTS_AT_ONCE = 64
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """Metrics of an encoder as of `held_out_samples`, their values in samples of the texts, and the embeddings."""
+
+    metrics: dict[str, Any]
+    samples: dict[str, FloatArray]
+    vectors: npt.NDArray[np.float32]
+
+    def difference_errors(self, other: "Measurement") -> Figures:
+        """Return the standard errors of the differences from another encoder's metrics on the same texts.
+
+        They are those of paired differences: in each sample both encoders have the same texts.
+        """
+        return {name: spread(values - other.samples[name]) for name, values in self.samples.items()}
+
+
 def measure_encoder(settings: TrainSettings, run: Run) -> MeasuredEncoder:
-    """Measure an encoder on `data.test` or, where that is not given, on the held-out texts of `data.train`."""
+    """Measure an encoder, and those it is compared with, on a part of the texts (`measure`; by default the test)."""
     given = settings.data
     with run.stage("load"):
-        sources = given.test or given.train or []
-        table = whole = load_table(sources, given.theory)
-        if given.test is None:
-            held = is_held_out(table.texts, given.held_out, settings.seed)
-            if not held.any():
-                raise InputError(f"data.held_out={given.held_out}: no text is held out; give data.test=FILE")
-            table = whole.take(held)
-        training = None
-        if settings.metrics == "published":
-            training = _training_texts(settings, table, whole if given.test is None else None)
+        part, table, training = _measured_texts(settings)
+        names = [*(settings.baseline or []), settings.model]
+    measurements = []
+    for name in names:
         from valueflow.hives.training import load_backbone
 
-        encoder = load_backbone(settings.backbone, settings.model)
-    with run.stage("measure"):
-        metrics = embedding_metrics(
-            encoder,
-            table,
-            seed=settings.seed,
-            on_gpu=settings.trainer.may_use_gpu,
-            published=settings.metrics == "published",
-            training=training,
-        )
+        with run.stage("load"):
+            encoder = load_backbone(settings.backbone, name)
+        with run.stage("measure"):
+            measurements.append(measure_embeddings(encoder, table, settings, training=training))
+    own = measurements[-1]
+    shown = [name or settings.backbone.model for name in names]
     summary = {
         "task": "test",
-        "model": settings.model or settings.backbone.model,
-        "data": {"sources": sources, "texts": len(table)}
+        "model": shown[-1],
+        "data": {"sources": given.test or given.train or [], "texts": len(table), "measured": part}
         | ({"training": len(training)} if training is not None else {}),
-        "after": metrics,
+        "after": own.metrics,
+        "baselines": [
+            {
+                "model": name,
+                "metrics": measured.metrics,
+                "difference_standard_errors": own.difference_errors(measured),
+            }
+            for name, measured in zip(shown[:-1], measurements[:-1], strict=True)
+        ],
         "settings": settings.model_dump(mode="json"),
     }
-    return MeasuredEncoder(metrics=_as_table(metrics), summary=summary)
+    maps = [EncoderMap(name, measured.vectors) for name, measured in zip(shown, measurements, strict=True)]
+    return MeasuredEncoder(metrics=_as_table(own.metrics), labels=table.labels, maps=maps, summary=summary)
 
 
-def embedding_metrics(
+def measure_embeddings(
     model: "SentenceTransformer",
     table: TrainingTable,
+    settings: TrainSettings,
     *,
-    seed: int,
-    on_gpu: bool = False,
-    published: bool = False,
     training: TrainingTable | None = None,
-) -> dict[str, Any]:
-    """Embed texts, on a GPU if there is one and it may be used, and return all metrics as `held_out_metrics` does.
+) -> Measurement:
+    """Embed texts, on a GPU if there is one and it may be used, and measure them as `held_out_samples` does.
 
-    With `published` there is one entry more of this name, as `published_metrics` returns it; `training` holds the texts
-    that are trained on, for this entry alone.
+    With `metrics=published` the metrics have one entry more of this name, as `published_metrics` returns it; `training`
+    holds the texts that are trained on, for this entry alone.
     """
+    on_gpu, seed = settings.trainer.may_use_gpu, settings.seed
     vectors = _embedded(model, table, on_gpu=on_gpu)
-    metrics = held_out_metrics(vectors, table.labels, seed=seed)
-    if published:
+    texts = near_duplicates(table.texts.tolist())
+    metrics, samples = held_out_samples(vectors, table.labels, texts=texts, replicates=settings.replicates, seed=seed)
+    if settings.metrics == "published":
         known = (_embedded(model, training, on_gpu=on_gpu), training.labels) if training is not None else None
         metrics["published"] = published_metrics(vectors, table.labels, known, seed=seed)
-    return metrics
+    return Measurement(metrics, samples, vectors)
+
+
+def _measured_texts(settings: TrainSettings) -> tuple[str, TrainingTable, TrainingTable | None]:
+    """Return which part is measured, its texts, and those trained on where the published metrics need them."""
+    given, part = settings.data, settings.measure or TEST
+    needs_training = settings.metrics == "published"
+    sources = given.test if part == TEST else given.validation
+    if sources and not (needs_training and given.train):
+        if needs_training:
+            _log.warning(
+                "metrics=published: data.train is not set, so there are no training texts to find the nearest of"
+            )
+        return part, load_table(sources, given.theory, rules=given.label_rules), None
+    if not given.train:
+        raise InputError(f"task=test measure={part}: data.{part} is not set; give data.{part}=FILE or data.train=FILE")
+    splits = load_splits(given, settings.seed)
+    table = splits.part(part)
+    if table is None:
+        raise InputError(f"data.held_out={given.held_out}: no text is held out; give data.{part}=FILE")
+    if not needs_training:
+        return part, table, None
+    training = without_texts_of(splits.training, [table])
+    if not len(training):
+        raise InputError(
+            "metrics=published: every text of data.train is measured, so none is left to find the nearest of; "
+            f"give data.{part}=FILE with other texts, or leave data.train out"
+        )
+    return part, table, training
 
 
 def _embedded(model: "SentenceTransformer", table: TrainingTable, *, on_gpu: bool) -> npt.NDArray[np.float32]:
@@ -101,33 +142,6 @@ def _embedded(model: "SentenceTransformer", table: TrainingTable, *, on_gpu: boo
     )
     places = {text: place for place, text in enumerate(texts)}
     return np.asarray(vectors[[places[text] for text in table.texts]])
-
-
-def _training_texts(
-    settings: TrainSettings, table: TrainingTable, offered: TrainingTable | None
-) -> TrainingTable | None:
-    """Return the texts that a training with these settings learns from, none of which is measured.
-
-    `offered` is what `data.train` holds, None: it is not read yet.
-    """
-    given = settings.data
-    if given.train is None:
-        _log.warning("metrics=published: data.train is not set, so there are no training texts to find the nearest of")
-        return None
-    if offered is None:
-        offered = load_table(given.train, given.theory)
-    offered = offered.take(~held_out_of_training(offered, given, settings.seed))
-    watched = [table, *([load_table(given.validation, given.theory)] if given.validation else [])]
-    training = without_texts_of(offered, watched)
-    if not len(training):
-        raise InputError(
-            "metrics=published: every text of data.train is measured, so none is left to find the nearest of; "
-            "give data.test=FILE with other texts, or leave data.train out"
-        )
-    if len(training) < len(offered):
-        seen = f"{len(offered) - len(training):,}"
-        _log.warning("%s training texts are among the measured texts too; no text is compared with them", seen)
-    return training
 
 
 def _as_table(metrics: dict[str, Any]) -> pd.DataFrame:

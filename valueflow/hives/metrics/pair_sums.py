@@ -36,12 +36,6 @@ class PairSums:
         kinds, names = 2 * depth + 2, len(distance_names(depth))
         return cls(depth, origin, np.zeros(kinds, np.int64), np.zeros(kinds), 0.0, np.zeros(names, np.int64))
 
-    def _named(self, by_kind: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Sum (..., 2L + 2) numbers to those of `distance_names`, in their order."""
-        other, same = by_kind[..., 0::2], by_kind[..., 1::2]
-        directions = [same.sum(axis=-1)[..., None], other.sum(axis=-1)[..., None]]
-        return np.concatenate([other + same, *directions, same, other], axis=-1)
-
     def add(self, similarities: FloatArray, kind: npt.NDArray[np.int16]) -> None:
         """Add a block of (B, N) pairs; those of kind NONE are left out."""
         n_kinds = len(self.counts)
@@ -54,20 +48,12 @@ class PairSums:
         sums = np.bincount(places, away.ravel(), minlength=shape[0] * shape[1]).reshape(shape)[:, :n_kinds]
         self.counts += counts.sum(axis=0)
         self.sums += sums.sum(axis=0)
-        self.texts += (self._named(counts) > 0).sum(axis=0)
+        self.texts += (named_sums(counts) > 0).sum(axis=0)
 
     def correlation(self) -> float | None:
         """Correlate similarity with shared levels + 0.5 if the directions agree; None where either does not vary."""
-        n = int(self.counts.sum())
-        if np.count_nonzero(self.counts) < 2:
-            return None
-        alike = np.arange(len(self.counts)) / 2
-        alike -= self.counts @ alike / n
-        spread = self.squares - self.sums.sum() ** 2 / n
-        if spread <= 0:
-            return None
-        cosine = self.sums @ alike / np.sqrt(spread * (self.counts @ alike**2))
-        return float(np.clip(cosine, -1.0, 1.0))
+        found = float(correlations(self.counts, self.sums, np.array(self.squares)))
+        return None if np.isnan(found) else found
 
     def distances(self) -> dict[str, CountedMean]:
         """Return the mean of 1 - similarity, and the number of texts that have such pairs, by name."""
@@ -85,11 +71,8 @@ class PairSums:
         None where there are no pairs of one kind, or where the divisor is no more than the rounding of similarities.
         """
         means, counts = self._means()
-        places = {name: place for place, name in enumerate(distance_names(self.depth))}
         found = {}
-        for name, dividend, divisors in _ratios(self.depth):
-            upper = places[dividend]
-            lower = next((places[divisor] for divisor in divisors if counts[places[divisor]]), None)
+        for name, (upper, lower) in self.ratio_places().items():
             if lower is None or not counts[upper] or means[lower] <= 2.0**-GRID_BITS:
                 found[name] = CountedMean(None, 0)
             else:
@@ -97,10 +80,40 @@ class PairSums:
                 found[name] = CountedMean(float(means[upper] / means[lower]), int(texts))
         return found
 
+    def ratio_places(self) -> dict[str, tuple[int, int | None]]:
+        """Return the places of dividend and divisor of each ratio among the distances; None if no divisor has pairs."""
+        counts = named_sums(self.counts)
+        places = {name: place for place, name in enumerate(distance_names(self.depth))}
+        return {
+            name: (places[upper], next((places[lower] for lower in divisors if counts[places[lower]]), None))
+            for name, upper, divisors in _ratios(self.depth)
+        }
+
     def _means(self) -> tuple[FloatArray, IntArray]:
         """Return mean distances and numbers of pairs, in the order of `distance_names`; 1 - origin without pairs."""
-        counts = self._named(self.counts)
-        return 1.0 - self.origin - self._named(self.sums) / np.maximum(counts, 1), counts
+        counts = named_sums(self.counts)
+        return 1.0 - self.origin - named_sums(self.sums) / np.maximum(counts, 1), counts
+
+
+def named_sums(by_kind: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Sum (..., 2L + 2) numbers of kinds of pairs to those of `distance_names`, in their order."""
+    other, same = by_kind[..., 0::2], by_kind[..., 1::2]
+    directions = [same.sum(axis=-1)[..., None], other.sum(axis=-1)[..., None]]
+    return np.concatenate([other + same, *directions, same, other], axis=-1)
+
+
+def correlations(counts: npt.NDArray[Any], sums: FloatArray, squares: FloatArray) -> FloatArray:
+    """Correlate similarity with shared levels + 0.5 if the directions agree, from sums over pairs.
+
+    Takes (..., 2L + 2) counts and sums and (...) sums of squares as in `PairSums`; NaN where either does not vary.
+    """
+    n = np.maximum(counts.sum(axis=-1), 1)
+    alike = np.arange(counts.shape[-1]) / 2 - (counts @ (np.arange(counts.shape[-1]) / 2) / n)[..., None]
+    spread = squares - sums.sum(axis=-1) ** 2 / n
+    varies = ((counts > 0).sum(axis=-1) > 1) & (spread > 0)
+    covariance = (sums * alike).sum(axis=-1)
+    scale = np.sqrt(np.where(varies, spread * (counts * alike**2).sum(axis=-1), 1.0))
+    return np.where(varies, np.clip(covariance / scale, -1.0, 1.0), np.nan)
 
 
 def distance_names(depth: int) -> list[str]:

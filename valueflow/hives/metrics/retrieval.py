@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from valueflow.hives.data import NONE, BoolArray, IntArray
-from valueflow.hives.metrics.counted import CountedMean, mean_and_count
 from valueflow.hives.metrics.similarity import FloatArray, cosine_similarities, row_blocks, whole_numbers
 
 
@@ -42,33 +41,41 @@ def average_precisions(similarities: FloatArray, relevant: BoolArray) -> FloatAr
     return np.where(n_relevant > 0, total / np.maximum(n_relevant, 1), np.nan)
 
 
-def chance_average_precision(n_relevant: npt.ArrayLike, n_texts: int) -> FloatArray:
+def chance_average_precision(n_relevant: npt.ArrayLike, n_texts: npt.ArrayLike) -> FloatArray:
     """Return the exact expectation of the average precision of a random order.
 
-    That is (H + (R - 1) (N - H) / (N - 1)) / N with R >= 1 relevant ones, (B,), of N texts and H = 1 + 1/2 + ... + 1/N.
+    That is (H + (R - 1) (N - H) / (N - 1)) / N with R >= 1 relevant ones, (B,), of N texts, (B,), and H = 1 + 1/2
+    + ... + 1/N.
     """
-    harmonic = (1 / np.arange(1, n_texts + 1)).sum()
+    n = np.asarray(n_texts, dtype=np.int64)
+    harmonic = np.cumsum(1 / np.arange(1, n.max(initial=1) + 1))[n - 1]
     others = np.asarray(n_relevant, dtype=np.float64) - 1
-    return np.asarray((harmonic + others * (n_texts - harmonic) / max(n_texts - 1, 1)) / n_texts)
+    return np.asarray((harmonic + others * (n - harmonic) / np.maximum(n - 1, 1)) / n)
 
 
 def concept_retrieval(
-    embeddings: FloatArray, theories: IntArray, concepts: IntArray
-) -> tuple[CountedMean, CountedMean]:
-    """Return how well texts find those of the same concept in other theories.
+    embeddings: FloatArray, theories: IntArray, concepts: IntArray, texts: IntArray | None = None
+) -> tuple[FloatArray, FloatArray]:
+    """Return how well each text finds those of the same concept in other theories.
 
-    Each text with an id that some text of another theory has too orders all texts of other theories that have an id.
-    Takes (N, D) normalized embeddings, theories and concepts as in `Labels`. Returns the mean average precision and its
-    expectation for a random order, with the number of queries; None where no text can be a query.
+    Each text with an id that some text of another theory has too orders all other texts of other theories that have an
+    id. Takes (N, D) normalized embeddings, theories and concepts as in `Labels`, and the (N,) numbers of distinct
+    texts: a text that stands in several theories does not look for itself (None: every row is a text of its own).
+    Returns (N,) average precisions and their expectations for a random order; NaN for a text that can be no query.
     """
-    precisions, chances = [np.empty(0)], [np.empty(0)]
+    texts = np.arange(len(theories)) if texts is None else texts
+    precisions, chances = np.full(len(theories), np.nan), np.full(len(theories), np.nan)
     for theory in np.unique(theories):
         candidates = np.flatnonzero((concepts != NONE) & (theories != theory))
         queries = np.flatnonzero((theories == theory) & (concepts != NONE) & np.isin(concepts, concepts[candidates]))
         for part in row_blocks(len(queries), len(candidates)):
             rows = queries[part]
-            relevant = concepts[rows, None] == concepts[candidates]
-            found = cosine_similarities(embeddings[rows], embeddings[candidates])
-            precisions.append(average_precisions(found, relevant))
-            chances.append(chance_average_precision(relevant.sum(axis=1), len(candidates)))
-    return mean_and_count(np.concatenate(precisions)), mean_and_count(np.concatenate(chances))
+            others = texts[rows, None] != texts[candidates]
+            relevant = (concepts[rows, None] == concepts[candidates]) & others
+            # Behind all others, where what is not relevant changes nothing.
+            found = np.where(others, cosine_similarities(embeddings[rows], embeddings[candidates]), -2.0)
+            n_relevant, n_others = relevant.sum(axis=1), others.sum(axis=1)
+            precisions[rows] = average_precisions(found, relevant)
+            can_find = n_relevant > 0
+            chances[rows[can_find]] = chance_average_precision(n_relevant[can_find], n_others[can_find])
+    return precisions, chances

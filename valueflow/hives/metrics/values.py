@@ -2,13 +2,23 @@
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import coo_array
 
 from valueflow.hives.data import NONE, IntArray
+from valueflow.hives.metrics.bootstrap import Resampled, Weights
 from valueflow.hives.metrics.similarity import FloatArray, normalized, whole_numbers
+
+NO_NEIGHBOR = np.iinfo(np.int64).min
+"""Nearness of a text to itself."""
 
 
 def knn_correct(
-    similarities: FloatArray, rows: IntArray, groups: IntArray, prefixes: IntArray, k: int = 5
+    similarities: FloatArray,
+    rows: IntArray,
+    groups: IntArray,
+    prefixes: IntArray,
+    k: int = 5,
+    texts: IntArray | None = None,
 ) -> npt.NDArray[np.bool_]:
     """Return for each query and level whether its nearest neighbors vote for a prefix of its own.
 
@@ -18,15 +28,20 @@ def knn_correct(
 
     Takes (B, N) similarities of the queries to all texts, from `cosine_similarities`; the (B,) queries' own numbers
     among the N texts; the (N,) number in `prefixes` of each text's paths; (G, W, L) paths as in `Labels.paths`; and
-    k < N. Returns (B, L).
+    k < N. Rows with the same number among the (N,) `texts` are one text, which is no neighbor of itself; None: every
+    row is a text of its own. Returns (B, L).
     """
     n = similarities.shape[1]
     if not 1 <= k < n:
         raise ValueError(f"k must be from 1 to the number of other texts ({n - 1}), got {k}")
-    keys, mask = _nearness(similarities, groups, len(prefixes))
-    keys[np.arange(len(rows)), rows] = np.iinfo(np.int64).min
+    keys, mask = nearness(similarities, groups, len(prefixes))
+    texts = np.arange(n) if texts is None else texts
+    keys[texts[rows, None] == texts] = NO_NEIGHBOR
     nearest = np.sort(np.partition(keys, n - k, axis=1)[:, n - k :], axis=1)[:, ::-1]
-    return _elected(mask - (nearest & mask), prefixes, prefixes[groups[rows]])
+    # One kind more, of no prefix, for texts that have fewer than k neighbors.
+    nobody = np.full((1, *prefixes.shape[1:]), NONE, dtype=np.int64)
+    neighbors = np.where(nearest == NO_NEIGHBOR, len(prefixes), mask - (nearest & mask))
+    return _elected(neighbors, np.concatenate([prefixes, nobody]), prefixes[groups[rows]])
 
 
 def nearest_correct(
@@ -38,11 +53,11 @@ def nearest_correct(
     from `cosine_similarities`, the (N,) number in `prefixes` of each text's paths, (G, W, L) paths and the (B, V, L)
     paths of the queries. Returns (B, L).
     """
-    keys, mask = _nearness(similarities, groups, len(prefixes))
+    keys, mask = nearness(similarities, groups, len(prefixes))
     return _elected(mask - (keys.max(axis=1)[:, None] & mask), prefixes, own)
 
 
-def _nearness(similarities: FloatArray, groups: IntArray, n_groups: int) -> tuple[IntArray, int]:
+def nearness(similarities: FloatArray, groups: IntArray, n_groups: int) -> tuple[IntArray, int]:
     """Return (B, N) numbers that ascend with similarity and, where that is equal, descend with the group.
 
     The group is `mask` minus the number's last digits, `number & mask`.
@@ -72,21 +87,27 @@ def orthogonality(embeddings: FloatArray, paths: IntArray) -> float | None:
     the mean of its texts, and a text with several paths counts for each. Values whose texts cancel out to zero have no
     direction and are left out.
     """
+    found = resampled_orthogonality(embeddings, paths, np.ones((1, len(embeddings)), dtype=np.float32)).values[0]
+    return None if np.isnan(found) else float(found)
+
+
+def resampled_orthogonality(embeddings: FloatArray, paths: IntArray, weights: Weights) -> Resampled:
+    """Return `orthogonality` in each of R samples with the (R, N) weights of the texts; NaN for fewer than two."""
     leaves = without_repeats(paths[:, :, -1])
     texts, slots = np.nonzero(leaves != NONE)
     values, member = np.unique(leaves[texts, slots], return_inverse=True)
-    sums = np.zeros((len(values), embeddings.shape[1]))
-    np.add.at(sums, member, embeddings[texts])
-    # The length of a sum against the number of its texts: what is left of a sum that cancels out is rounding.
-    counts = np.bincount(member, minlength=len(values))
-    sums = sums[np.linalg.norm(sums, axis=1) > 1e-12 * counts]
-    n = len(sums)
-    if n < 2:
-        return None
-    vectors = normalized(sums)
-    cosines = np.minimum(np.abs(vectors @ vectors.T), 1.0)
-    np.fill_diagonal(cosines, 0.0)
-    return float(1.0 - cosines.sum() / (n * (n - 1)))
+    belongs = coo_array((np.ones(len(texts)), (member, texts)), shape=(len(values), len(embeddings))).tocsr()
+    found = np.full(len(weights), np.nan)
+    for number, drawn in enumerate(weights.astype(np.float64)):
+        sums, counts = belongs @ (drawn[:, None] * embeddings), belongs @ drawn
+        # The length of a sum against the number of its texts: what is left of a sum that cancels out is rounding.
+        vectors = normalized(sums[np.linalg.norm(sums, axis=1) > 1e-12 * counts])
+        n = len(vectors)
+        if n > 1:
+            cosines = np.minimum(np.abs(vectors @ vectors.T), 1.0)
+            np.fill_diagonal(cosines, 0.0)
+            found[number] = 1.0 - cosines.sum() / (n * (n - 1))
+    return Resampled(found, weights.sum(axis=1, dtype=np.float64))
 
 
 def without_repeats(numbers: IntArray) -> IntArray:

@@ -18,7 +18,7 @@ CHECKPOINTS = "checkpoints"
 
 _LAST, _BEST = "last", "best"
 
-NOT_IN_FINGERPRINT = {"progress", "push_to_hub", "data", "trainer", "metrics"}
+NOT_IN_FINGERPRINT = {"progress", "push_to_hub", "data", "trainer", "metrics", "measure", "baseline", "replicates"}
 """Settings that do not change what is learned; of `data` the texts and labels count."""
 
 

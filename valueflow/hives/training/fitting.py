@@ -18,7 +18,7 @@ from sentence_transformers import SentenceTransformer
 from torch import nn
 from torch.utils.data import DataLoader
 
-from valueflow.hives.data import TrainingTable
+from valueflow.hives.data import TrainingTable, near_duplicates
 from valueflow.hives.losses import HierarchicalLoss, IdContrastiveLoss, InterTheoryObjective, IntraTheoryObjective
 from valueflow.hives.sampling import InterTheoryBatches, IntraTheoryBatches
 from valueflow.hives.settings import TrainerSettings, TrainSettings
@@ -158,7 +158,7 @@ def fit(
 ) -> Fit:
     """Train an encoder in place.
 
-    It ends with the weights that ranked the held-out texts best, and a `start_share` of those it began with.
+    It ends with the weights that ranked the validation texts best, and a `start_share` of those it began with.
 
     Parameters
     ----------
@@ -192,7 +192,7 @@ def fit(
         build_objective(settings),
         settings.optimiser,
         steps=steps,
-        held_out=validation.labels if validation is not None else None,
+        held_out=(validation.labels, near_duplicates(validation.texts.tolist())) if validation is not None else None,
         gradient_caching=settings.gradient_caching,
         seed=settings.seed,
         fingerprint=mark,

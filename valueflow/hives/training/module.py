@@ -10,7 +10,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 from transformers import get_scheduler
 
-from valueflow.hives.data import Labels
+from valueflow.hives.data import IntArray, Labels
 from valueflow.hives.metrics import held_out_metrics
 from valueflow.hives.settings import OptimizerSettings
 from valueflow.hives.training.dataset import Chunks, Features, TrainingBatch, whole_batch
@@ -42,7 +42,8 @@ class HivesModule(pl.LightningModule):
     steps
         Steps of the whole training, which the course of the learning rate spans.
     held_out
-        Labels of the held-out texts, whose chunks `validation_step` gets; None: there are none.
+        Labels of the validation texts, whose chunks `validation_step` gets, and their numbers as in `held_out_samples`;
+        None: there are none.
     gradient_caching
         Gradient caching of Gao et al. (2021): chunks are embedded without keeping activations; the gradient of the loss
         with respect to all embeddings is computed; then each chunk is embedded once more, with the same random numbers,
@@ -66,7 +67,7 @@ class HivesModule(pl.LightningModule):
         optimizer: OptimizerSettings,
         *,
         steps: int,
-        held_out: Labels | None = None,
+        held_out: tuple[Labels, IntArray] | None = None,
         gradient_caching: bool = False,
         seed: int = 0,
         fingerprint: str = "",
@@ -117,7 +118,7 @@ class HivesModule(pl.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Make room for the embeddings of held-out texts."""
-        n = 0 if self._held_out is None else len(self._held_out)
+        n = 0 if self._held_out is None else len(self._held_out[0])
         self._held_out_vectors = torch.zeros(n, self.encoder.get_embedding_dimension() or 0, device=self.device)
 
     def validation_step(self, batch: Chunks, batch_idx: int) -> None:
@@ -132,7 +133,8 @@ class HivesModule(pl.LightningModule):
             return
         # Each process has filled the rows of its own chunks, and left the others at zero.
         vectors = self.trainer.strategy.reduce(self._held_out_vectors, reduce_op="sum")
-        metrics = held_out_metrics(vectors.cpu().numpy(), self._held_out, seed=self._seed)["overall"]
+        labels, texts = self._held_out
+        metrics = held_out_metrics(vectors.cpu().numpy(), labels, texts=texts, seed=self._seed)["overall"]
         self._held_out_vectors = None
         measured = {f"{HELD_OUT}{name}": float(value) for name, value in metrics.items() if value is not None}
         self.log_dict(measured)

@@ -3,17 +3,8 @@
 import logging
 from typing import TYPE_CHECKING, Any
 
-from valueflow.hives.data import (
-    STAGE_2_COLUMNS,
-    TrainingTable,
-    held_out_of_training,
-    left_out_by_reason,
-    load_rows,
-    load_table,
-    training_table,
-    without_texts_of,
-)
-from valueflow.hives.metrics import embedding_metrics
+from valueflow.hives.data import STAGE_2_COLUMNS, TEST, VALIDATION, Splits, TrainingTable, load_splits
+from valueflow.hives.metrics import Measurement, measure_embeddings
 from valueflow.hives.outcome import TrainedEncoder
 from valueflow.hives.settings import TrainSettings
 from valueflow.run import InputError, Run
@@ -24,12 +15,11 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_TEST_TEXTS = "training texts that are test texts too"
 _DIRECTIONS_SHOWN = (SUPPORT, NEUTRAL, OPPOSE)
 
 
 def train_encoder(settings: TrainSettings, run: Run) -> TrainedEncoder:
-    """Train an encoder, export it, and measure it before and after on the held-out texts.
+    """Train an encoder, export it, and measure it before and after on validation or test texts (`measure`).
 
     Parameters
     ----------
@@ -47,7 +37,10 @@ def train_encoder(settings: TrainSettings, run: Run) -> TrainedEncoder:
     run.start_writing()
     timings = run.timings
     with timings.stage("load"):
-        training, validation, test, data = _load(settings)
+        splits = load_splits(settings.data, settings.seed)
+        training, validation = splits.training, splits.validation
+        part, measured_texts = _measured(settings, splits)
+        data = _described(settings, splits, part, measured_texts)
         if settings.stage.name == "inter":
             _check_stage_2(settings, training)
             if settings.model is None:
@@ -61,22 +54,15 @@ def train_encoder(settings: TrainSettings, run: Run) -> TrainedEncoder:
 
     with timings.stage("load"):
         encoder = load_backbone(settings.backbone, settings.model)
-    before: dict[str, Any] = {}
+    before: list[Measurement] = []
 
-    def measured(table: TrainingTable) -> dict[str, Any]:
+    def measured(table: TrainingTable) -> Measurement:
         with timings.stage("measure"):
-            return embedding_metrics(
-                encoder,
-                table,
-                seed=settings.seed,
-                on_gpu=settings.trainer.may_use_gpu,
-                published=settings.metrics == "published",
-                training=training,
-            )
+            return measure_embeddings(encoder, table, settings, training=training)
 
     def measure_before(trainer: "pl.Trainer") -> None:
-        if trainer.is_global_zero and test is not None:
-            before.update(measured(test))
+        if trainer.is_global_zero and measured_texts is not None:
+            before.append(measured(measured_texts))
 
     measuring = timings.seconds.get("measure", 0.0)
     with timings.stage("train"):
@@ -91,7 +77,7 @@ def train_encoder(settings: TrainSettings, run: Run) -> TrainedEncoder:
             before=measure_before,
         )
     timings.seconds["train"] -= timings.seconds.get("measure", 0.0) - measuring
-    after = measured(test) if test is not None and result.is_main else None
+    after = measured(measured_texts) if measured_texts is not None and result.is_main else None
     summary = {
         "task": "train",
         "stage": settings.stage.name,
@@ -102,8 +88,9 @@ def train_encoder(settings: TrainSettings, run: Run) -> TrainedEncoder:
         "resumed_from": result.resumed_from,
         "stopped_early": result.stopped_early,
         "unusable": result.unusable,
-        "before": before or None,
-        "after": after,
+        "before": before[0].metrics if before else None,
+        "after": after.metrics if after is not None else None,
+        "difference_standard_errors": after.difference_errors(before[0]) if after is not None and before else None,
         "settings": settings.model_dump(mode="json"),
     }
     model = folder / MODEL_FOLDER
@@ -116,45 +103,35 @@ def train_encoder(settings: TrainSettings, run: Run) -> TrainedEncoder:
     return TrainedEncoder(model=model, curve=result.curve, summary=summary, is_main=result.is_main)
 
 
-def _load(settings: TrainSettings) -> tuple[TrainingTable, TrainingTable | None, TrainingTable | None, dict[str, Any]]:
-    """Return texts to train on, to watch and to test on, and what the summary says about them."""
-    given = settings.data
-    sources = given.train or []
-    loaded = load_rows(sources, given.theory)
-    table = training_table([source.rows for source in loaded])
-    held = held_out_of_training(table, given, settings.seed)
-    if given.validation is None:
-        validation = table.take(held) if held.any() else None
-    else:
-        validation = load_table(given.validation, given.theory) if given.validation else None
-    test = load_table(given.test, given.theory) if given.test else validation
-    offered = table.take(~held)
-    training = without_texts_of(offered, [watched for watched in (validation, test) if watched is not None])
-    seen = len(offered) - len(training)
-    if seen:
-        _log.warning("%s training texts are among the test texts too; they are not trained on", f"{seen:,}")
-    if not len(training):
-        raise InputError("data: no text is left to train on; hold out less, or test on other texts")
-    if validation is None:
-        _log.warning("nothing is held out: the last weights count, and there are no metrics")
-    described = _described(sources, table, training, test)
-    lost = left_out_by_reason(loaded) | ({_TEST_TEXTS: seen} if seen else {})
-    return training, validation, test, described | {"left_out": lost}
+def _measured(settings: TrainSettings, splits: Splits) -> tuple[str, TrainingTable | None]:
+    """Return which part of the texts is measured before and after, and its texts; None where nothing is held out."""
+    if not len(splits.training):
+        raise InputError(
+            "data: no text is left to train on; hold out less, or give other texts for validation and test"
+        )
+    if splits.validation is None:
+        _log.warning("nothing is held out for validation: the last weights count")
+    part = settings.measure or (TEST if splits.validation is None else VALIDATION)
+    table = splits.part(part)
+    if table is None and settings.measure is not None:
+        raise InputError(f"measure={part}: no text is held out for it; give data.{part}=FILE or a larger data.held_out")
+    return part, table
 
 
-def _described(
-    sources: list[str], table: TrainingTable, training: TrainingTable, test: TrainingTable | None
-) -> dict[str, Any]:
-    labels = training.labels
+def _described(settings: TrainSettings, splits: Splits, part: str, measured: TrainingTable | None) -> dict[str, Any]:
+    labels = splits.training.labels
     return {
-        "sources": sources,
-        "rows": table.n_rows,
-        "texts": len(table),
-        "training": len(training),
-        "held_out": len(test) if test is not None else 0,
+        "sources": settings.data.train or [],
+        "rows": splits.whole.n_rows,
+        "texts": len(splits.whole),
+        "training": len(splits.training),
+        "validation": len(splits.validation) if splits.validation is not None else 0,
+        "test": len(splits.test) if splits.test is not None else 0,
+        "measured": part if measured is not None else None,
         "levels": labels.depth,
         "theories": {name: int((labels.theories == number).sum()) for number, name in enumerate(labels.theory_names)},
         "directions": {name: int((labels.directions == DIRECTIONS.index(name)).sum()) for name in _DIRECTIONS_SHOWN},
+        "left_out": splits.left_out,
     }
 
 
