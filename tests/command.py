@@ -203,7 +203,7 @@ def lists_all(shown: str, command: str, **own_options: str) -> None:
     groups = {group for entry in primary["defaults"] if isinstance(entry, dict) for group in entry} - {"hydra"}
     listed = {
         group: set(re.split(r",\s+", options))
-        for group, options in re.findall(r"^(\w+): ((?:\w+,\s+)*\w+)$", shown, re.MULTILINE)
+        for group, options in re.findall(r"^(\w+): ((?:[\w+]+,\s+)*[\w+]+)$", shown, re.MULTILINE)
     }
     for group in groups:
         options = {file.stem for file in (ROOT / "configs" / group).glob("*.yaml")}

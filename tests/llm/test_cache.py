@@ -17,11 +17,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from valueflow.llm import Completion, Constraint, Message, Sampling, without_thoughts
+from valueflow.llm import Addition, Completion, Constraint, Message, Sampling, without_thoughts
 from valueflow.llm.cache import CompletionCache, cache_file, request_key
 from valueflow.run import InputError
 
@@ -127,10 +128,16 @@ def other_requests() -> Iterator[tuple[Mapping[str, object], list[Message], Samp
     for text in ("\U0001f600", "\ud83d\ude00", "\\ud83d\\ude00", "\ud83d", "\ufffd", "?", "\x00", "", "é", "e\u0301"):
         yield IDENTITY, user(text), sampling
     yield IDENTITY, CONVERSATION, replace(sampling, constraint=None)
+    added = Addition(3, 1.0, "all", np.ones(4, dtype=np.float32))
     different: dict[str, Any] = {"temperature": 0.1, "max_tokens": 51, "seed": 43, "top_logprobs": 1, "words": ("a",)}
+    different |= {"additions": (added,)}
     assert {*different, "constraint"} == {field.name for field in fields(Sampling)}
     for name, value in different.items():
         yield IDENTITY, CONVERSATION, replace(sampling, **{name: value})
+    elsewhere = {"layer": 4, "strength": 1.5, "tokens": "generated", "vector": np.full(4, 2, dtype=np.float32)}
+    for name, value in elsewhere.items():
+        yield IDENTITY, CONVERSATION, replace(sampling, additions=(replace(added, **{name: value}),))
+    yield IDENTITY, CONVERSATION, replace(sampling, additions=(added, added))
     constraints: dict[str, Any] = {
         "name": "score",
         "grammar": "root ::= [1-4]",

@@ -25,7 +25,8 @@ from tests.llm.collecting import answers_and_groups, answers_of
 from valueflow.judge import permutation_constraint, read_ranking
 from valueflow.llm import CUT_IN_THOUGHTS, Completion, Constraint, Conversation, PromptTooLong, Sampling
 from valueflow.llm.engines.constrained import Grammars
-from valueflow.llm.engines.transformers import TransformersEngine, TransformersModel, _draw
+from valueflow.llm.engines.drawing import draw
+from valueflow.llm.engines.transformers import TransformersEngine, TransformersModel
 from valueflow.run import InputError
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "llm"
@@ -189,8 +190,8 @@ def test_draws_differ_by_seed_and_conversation(tiny: Path) -> None:
 def test_tokens_are_drawn_with_the_probabilities_of_the_model() -> None:
     logits = torch.tensor([2.0, -torch.inf, 0.5, -1.0, 1.5, -torch.inf])
     n, temperature = 10_000, 0.7
-    draw = _draw([np.random.default_rng(seed) for seed in range(n)], [temperature] * n)
-    scores = draw(torch.empty(0), logits.expand(n, -1))
+    noise = draw([np.random.default_rng(seed) for seed in range(n)], [temperature] * n)
+    scores = noise(torch.empty(0), logits.expand(n, -1))
     counts = np.bincount(scores.argmax(dim=1).numpy(), minlength=6)
     assert counts[1] == counts[5] == 0
     weights = np.exp(np.array([2.0, 0.5, -1.0, 1.5]) / temperature)
@@ -200,8 +201,8 @@ def test_tokens_are_drawn_with_the_probabilities_of_the_model() -> None:
 def test_each_row_is_drawn_at_its_own_temperature_and_one_of_0_is_left_alone() -> None:
     logits = torch.tensor([2.0, -torch.inf, 0.5, -1.0])
     n = 5000
-    draw = _draw([np.random.default_rng(seed) for seed in range(3 * n)], [0.0, 0.5, 2.0] * n)
-    scores = draw(torch.empty(0), logits.expand(3 * n, -1))
+    noise = draw([np.random.default_rng(seed) for seed in range(3 * n)], [0.0, 0.5, 2.0] * n)
+    scores = noise(torch.empty(0), logits.expand(3 * n, -1))
     assert torch.equal(scores[::3], logits.double().expand(n, -1))
     for start, temperature in ((1, 0.5), (2, 2.0)):
         counts = np.bincount(scores[start::3].argmax(dim=1).numpy(), minlength=4)

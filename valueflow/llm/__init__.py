@@ -1,9 +1,11 @@
 """Chat models behind one protocol: engines, the cache of their completions, the client that asks them."""
 
+from valueflow.llm.additions import AddedTokens, Addition
 from valueflow.llm.cache import CacheMode, cache_command, cache_state
 from valueflow.llm.client import Client, PromptsTooLongError, Usage, check_startable, is_too_long
 from valueflow.llm.engine_pool import release, running_engine
 from valueflow.llm.engines import OpenvinoModel, ServerModel, TransformersModel, VllmModel, model_folder
+from valueflow.llm.open_models import Likelihoods, Readings, ResidualStream, check_residual_stream, residual_stream
 from valueflow.llm.prompting import (
     CUT_IN_THOUGHTS,
     TRUNCATION_MARK,
@@ -40,6 +42,8 @@ __all__ = [
     "CUT_IN_THOUGHTS",
     "MAX_LOGPROBS",
     "TRUNCATION_MARK",
+    "AddedTokens",
+    "Addition",
     "Arrivals",
     "CacheMode",
     "ChatModel",
@@ -49,10 +53,13 @@ __all__ = [
     "Constraint",
     "Conversation",
     "Engine",
+    "Likelihoods",
     "Message",
     "OpenvinoModel",
     "PromptTooLong",
     "PromptsTooLongError",
+    "Readings",
+    "ResidualStream",
     "Sampling",
     "ServerModel",
     "Stream",
@@ -63,6 +70,7 @@ __all__ = [
     "cache_command",
     "cache_state",
     "check_places",
+    "check_residual_stream",
     "check_startable",
     "entries_of",
     "escape_special_tokens",
@@ -76,6 +84,7 @@ __all__ = [
     "read_name",
     "readings",
     "release",
+    "residual_stream",
     "running_engine",
     "without_objects",
     "without_thoughts",

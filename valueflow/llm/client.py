@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields, replace
 
 from valueflow.llm.cache import CachedEngine, CacheMode, CompletionCache, cache_file
 from valueflow.llm.engine_pool import is_news, release, running_engine
+from valueflow.llm.open_models import check_residual_stream
 from valueflow.llm.prompting import CUT_IN_THOUGHTS
 from valueflow.llm.protocol import (
     Arrivals,
@@ -197,11 +198,14 @@ class Client:
         PromptsTooLongError
             More conversations do not fit into the model.
         InputError
-            The model or the cache cannot be used.
+            The model or the cache cannot be used, or the model takes no additions to its residual stream.
         ValueError
             There are more or fewer samplings than conversations.
         """
-        return Stream(self._groups(conversations, one_each(sampling, len(conversations)), most_too_long))
+        samplings = one_each(sampling, len(conversations))
+        if any(one.additions for one in samplings):
+            check_residual_stream(self._model, "steering by activations")
+        return Stream(self._groups(conversations, samplings, most_too_long))
 
     def _groups(
         self, conversations: Sequence[Conversation], samplings: Sequence[Sampling], most_too_long: int

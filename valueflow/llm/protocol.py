@@ -4,6 +4,8 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, Self, TypedDict, runtime_checkable
 
+from valueflow.llm.additions import Addition
+
 
 class Message(TypedDict):
     """One turn of a conversation."""
@@ -59,6 +61,9 @@ class Sampling:
     words
         Spellings of words. Of every token that `begins` one of them, the log-probability is wanted too, whatever its
         rank. They change no answer.
+    additions
+        What is added to the residual stream; those of one layer add up. Only for models that have it open
+        (`OpenModel`); the client refuses others.
     """
 
     temperature: float = 0.0
@@ -67,6 +72,7 @@ class Sampling:
     constraint: Constraint | None = None
     top_logprobs: int = 0
     words: tuple[str, ...] = ()
+    additions: tuple[Addition, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Steered generation: a model's responses under values and intensities; with a preset, a survey's answers."""
 
+from valueflow.steering.activation import ActivationSteering
 from valueflow.steering.methods import AnchorSteering, PlainSteering, SteeringMethod, UserTextsSteering
 from valueflow.steering.outcome import SteeredResponses
 from valueflow.steering.pipeline import TASK, steer
@@ -8,6 +9,7 @@ from valueflow.steering.settings import SteeringSettings
 
 __all__ = [
     "TASK",
+    "ActivationSteering",
     "AnchorSteering",
     "PlainSteering",
     "SteeredResponses",

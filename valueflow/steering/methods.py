@@ -1,8 +1,8 @@
 """Steering methods: how a query is put to a model that is to show a value; the config group `steering`."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated, Literal, Self
 
 import numpy as np
@@ -10,9 +10,19 @@ import numpy.typing as npt
 import pandas as pd
 from pydantic import Field, model_validator
 
-from valueflow.llm import Conversation, Message, check_places, escape_special_tokens, fill, quote_text
+from valueflow.llm import (
+    Addition,
+    ChatModel,
+    Conversation,
+    Message,
+    check_places,
+    escape_special_tokens,
+    fill,
+    quote_text,
+)
 from valueflow.run import InputError, Settings, keyed_uniforms, row_keys
 from valueflow.steering.targets import INTENSITIES, Target, intensity_bins
+from valueflow.steering.value_vectors import ValueVectors
 from valueflow.theory import Theory
 from valueflow.vidb import Anchors
 
@@ -33,9 +43,13 @@ class Request:
     queries
         N rows with `query` and `dataset`.
     anchors
-        Returns the anchors of a value; loaded only by a method that shows some.
+        Returns the anchors of a value; loaded only by a method that uses some.
     seed
         Of all draws.
+    model
+        The model that is steered, for a method that works inside it.
+    progress
+        Whether to show bars.
     """
 
     theory: Theory
@@ -43,11 +57,13 @@ class Request:
     queries: pd.DataFrame
     anchors: Callable[[str], Anchors]
     seed: int
+    model: ChatModel | None = None
+    progress: bool = False
 
 
 @dataclass(frozen=True)
 class Steered:
-    """Conversations as a method words them.
+    """Conversations as a method words them, and what it adds inside the model.
 
     Attributes
     ----------
@@ -55,27 +71,51 @@ class Steered:
         N, one per query.
     report
         Counts to report, such as how many texts were truncated.
+    additions
+        To the residual stream, the same for each conversation.
+    columns
+        Cells that say how all responses were steered, besides value and intensity.
+    vectors
+        By value, what the additions were made from.
     """
 
     conversations: list[Conversation]
     report: dict[str, object]
+    additions: tuple[Addition, ...] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)
+    vectors: Mapping[str, ValueVectors] = field(default_factory=dict)
 
 
 class SteeringMethod(Settings):
-    """Base of all methods: two templates around a query and a condition.
-
-    In the templates `{query}` is the query as it is and `{condition}` what the method makes of the targets.
-    Other braces stand for themselves, also those in texts.
-    """
+    """Base of all methods."""
 
     name: str = Field(description="What the column `steering` of responses says.")
-    system: str = Field("", description="Template of the system message; empty for models that take none.")
-    user: str = Field(description="Template of the user's message; holds {query}.")
 
     @property
     @abstractmethod
     def takes(self) -> Literal["nothing", "one", "several"]:
         """How many values it steers to."""
+
+    @abstractmethod
+    def steer(self, request: Request) -> Steered:
+        """Word one conversation per query, and say what is added inside the model.
+
+        Raises
+        ------
+        InputError
+            The anchors or the model do not allow it.
+        """
+
+
+class PromptSteering(SteeringMethod):
+    """Base of methods that steer by what they say: two templates around a query and a condition.
+
+    In the templates `{query}` is the query as it is and `{condition}` what the method makes of the targets.
+    Other braces stand for themselves, also those in texts.
+    """
+
+    system: str = Field("", description="Template of the system message; empty for models that take none.")
+    user: str = Field(description="Template of the user's message; holds {query}.")
 
     @abstractmethod
     def conditions(self, request: Request) -> tuple[Sequence[str], dict[str, object]]:
@@ -93,8 +133,8 @@ class SteeringMethod(Settings):
     def _check_places(self) -> Self:
         is_steered = self.takes != "nothing"
         known = ("query", "condition") if is_steered else ("query",)
-        for field in ("system", "user"):
-            check_places(field, getattr(self, field), known)
+        for key in ("system", "user"):
+            check_places(key, getattr(self, key), known)
         if self.user.count("{query}") != 1 or "{query}" in self.system:
             raise ValueError("user must hold {query} once: there the question stands")
         if is_steered and (self.user + self.system).count("{condition}") != 1:
@@ -102,7 +142,7 @@ class SteeringMethod(Settings):
         return self
 
     def steer(self, request: Request) -> Steered:
-        """Word one conversation a query.
+        """Word one conversation per query.
 
         A query is put as it is, but for what a tokenizer might take for a mark of its own (`<|im_end|>`): the first
         character of such a mark is escaped, and the report counts these queries.
@@ -124,7 +164,7 @@ class SteeringMethod(Settings):
         return (*system, {"role": "user", "content": fill(self.user, words)})
 
 
-class PlainSteering(SteeringMethod):
+class PlainSteering(PromptSteering):
     """No steering: the query alone, to compare with."""
 
     @property
@@ -148,11 +188,11 @@ class Stances(Settings):
 
     @model_validator(mode="after")
     def _check_places(self) -> Self:
-        for field in type(self).model_fields:
-            template = getattr(self, field)
-            check_places(field, template, ("value", "definition", "label", "theory"))
+        for key in type(self).model_fields:
+            template = getattr(self, key)
+            check_places(key, template, ("value", "definition", "label", "theory"))
             if template.count("{definition}") != 1:
-                raise ValueError(f"{field} must hold {{definition}} once")
+                raise ValueError(f"{key} must hold {{definition}} once")
         return self
 
     def at(self, intensity: int) -> str:
@@ -166,7 +206,7 @@ class Stances(Settings):
         }[intensity]
 
 
-class _Targeted(SteeringMethod):
+class _Targeted(PromptSteering):
     """Base of methods that steer to one value or, where the YAML says so, to several at once."""
 
     several: bool = Field(description="false: one value (value=, intensity=); true: lists (values=, intensities=).")

@@ -21,7 +21,7 @@ from valueflow.responses import RESPONSES_FILE, joined
 from valueflow.run import Run, SweepView, Task, shorten
 from valueflow.steering.display import show_steering
 from valueflow.steering.methods import Request
-from valueflow.steering.outcome import FAILURES_FILE, SteeredResponses
+from valueflow.steering.outcome import FAILURES_FILE, VECTORS_FOLDER, SteeredResponses
 from valueflow.steering.queries import load_queries
 from valueflow.steering.refusals import is_refusal
 from valueflow.steering.settings import SteeringSettings
@@ -81,6 +81,8 @@ def _steer(settings: SteeringSettings, run: Run) -> SteeredResponses | SurveyAns
             queries,
             anchors=anchors,
             seed=settings.seed,
+            model=settings.llm,
+            progress=settings.progress,
         )
         steered = settings.steering.steer(request)
     identity = settings.llm.identity()
@@ -89,6 +91,7 @@ def _steer(settings: SteeringSettings, run: Run) -> SteeredResponses | SurveyAns
         max_tokens=settings.max_tokens,
         # It decides nothing at temperature 0; completions cached under one seed serve all.
         seed=settings.seed if settings.temperature > 0 else 0,
+        additions=steered.additions,
     )
     client = Client(settings.llm, settings.cache)
     with run.stage("answer"):
@@ -107,7 +110,8 @@ def _steer(settings: SteeringSettings, run: Run) -> SteeredResponses | SurveyAns
         ],
         dtype=object,
     )
-    table = queries.assign(response=texts, **_labels(settings, targets), model=str(identity["model"]))[list(COLUMNS)]
+    labels = {**_labels(settings, targets), "model": str(identity["model"]), **steered.columns}
+    table = queries.assign(response=texts, **labels)[[*COLUMNS, *steered.columns]]
     answered = reasons == ""
     responses = table[answered].reset_index(drop=True)
     failures = table[~answered].drop(columns="response").assign(failure=[shorten(r, 300) for r in reasons[~answered]])
@@ -142,7 +146,12 @@ def _steer(settings: SteeringSettings, run: Run) -> SteeredResponses | SurveyAns
             "method": settings.steering.model_dump(),
         },
     }
-    return SteeredResponses(responses=responses, failures=failures.reset_index(drop=True), summary=summary)
+    return SteeredResponses(
+        responses=responses,
+        failures=failures.reset_index(drop=True),
+        vectors=steered.vectors,
+        summary=summary,
+    )
 
 
 def _labels(settings: SteeringSettings, targets: tuple[Target, ...]) -> dict[str, str]:
@@ -172,7 +181,7 @@ TASK = Task(
     name="steer",
     settings=SteeringSettings,
     run=_steer,
-    outputs=(RESPONSES_FILE, FAILURES_FILE, DETAILS_FILE, ACCURACY_FILE, RELEVANCE_FILE),
+    outputs=(RESPONSES_FILE, FAILURES_FILE, VECTORS_FOLDER, DETAILS_FILE, ACCURACY_FILE, RELEVANCE_FILE),
     sweep=(
         SweepView(
             show_steering,

@@ -18,8 +18,9 @@ def request_key(identity: Mapping[str, object], conversation: Conversation, samp
             field.name: getattr(sampling, field.name)
             for field in fields(sampling)
             # Newer than caches that are already there, whose keys do not have them.
-            if field.name not in ("top_logprobs", "words") or getattr(sampling, field.name)
+            if field.name not in ("top_logprobs", "words", "additions") or getattr(sampling, field.name)
         }
+        | ({"additions": [one.as_json() for one in sampling.additions]} if sampling.additions else {})
         | {
             "temperature": float(sampling.temperature),
             # Servers write an object's members in the order of its schema, so that order counts: the schema goes in

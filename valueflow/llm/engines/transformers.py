@@ -1,19 +1,20 @@
 """Transformers in this process: small models on any machine, in padded batches whose answers do not depend on them."""
 
-import hashlib
 import logging
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import numpy as np
 from pydantic import Field
 
+from valueflow.llm.engines.adding import adding
 from valueflow.llm.engines.chat_template import check_lengths, opened_thoughts, prompt_tokens, reason
 from valueflow.llm.engines.constrained import Grammars
+from valueflow.llm.engines.drawing import draw, row_generators
 from valueflow.llm.engines.first_tokens import FirstTokens, Wanted, first_logprobs
 from valueflow.llm.engines.packaged import PACKAGED
 from valueflow.llm.engines.prefix import OneToken, common_beginnings, keeps_all
+from valueflow.llm.engines.residual import TransformersResidualStream
 from valueflow.llm.engines.thoughts import read_answer
 from valueflow.llm.engines.vocabulary import Vocabulary
 from valueflow.llm.engines.weights import find_model, model_identity
@@ -31,6 +32,7 @@ class TransformersModel(Settings):
     """A model that transformers runs in this process, on a GPU or without one."""
 
     occupies_machine: ClassVar[bool] = True
+    has_residual_stream: ClassVar[bool] = True
 
     model: str
     revision: str | None = None
@@ -188,6 +190,13 @@ class TransformersEngine:
                 for index, answer, logprobs in zip(batch, *answers, strict=True)
             ]
 
+    @property
+    def residual_stream(self) -> TransformersResidualStream:
+        """The model seen from inside, with the batches that its memory takes."""
+        return TransformersResidualStream(
+            self._model, self._tokenizer, self._padding, self._settings, self._batch_size, self._longest
+        )
+
     def close(self) -> None:
         """Give back the memory."""
         import torch
@@ -202,7 +211,7 @@ class TransformersEngine:
         single = [
             index
             for index, (drawn, limit) in enumerate(zip(samplings, limits, strict=True))
-            if limit == 1 and drawn.temperature == 0 and not (holds and drawn.constraint)
+            if limit == 1 and drawn.temperature == 0 and not (holds and drawn.constraint) and not drawn.additions
         ]
         parts = [(0, [*range(len(single))])]
         if self._settings.enable_prefix_caching and len(single) > 1 and keeps_all(self._model):
@@ -252,14 +261,15 @@ class TransformersEngine:
         processors: list[Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = [first_tokens]
         temperatures = [drawn.temperature for drawn in samplings]
         if any(temperature > 0 for temperature in temperatures):
-            processors.append(_draw(_generators(prompts, [drawn.seed for drawn in samplings]), temperatures))
+            processors.append(draw(row_generators(prompts, [drawn.seed for drawn in samplings]), temperatures))
         if self._settings.structured_outputs:
             mask = self._grammars.mask([drawn.constraint for drawn in samplings])
             processors += [] if mask is None else [mask]
-        with torch.inference_mode():
+        seen = torch.tensor(attention, device=device)
+        with torch.inference_mode(), adding(self._model, [drawn.additions for drawn in samplings], seen):
             tokens = self._model.generate(
                 torch.tensor(rows, device=device),
-                attention_mask=torch.tensor(attention, device=device),
+                attention_mask=seen,
                 generation_config=GenerationConfig(do_sample=False, max_new_tokens=limit),
                 logits_processor=processors,
             )
@@ -304,47 +314,6 @@ class TransformersEngine:
             completion_tokens=length,
             logprobs=logprobs,
         )
-
-
-def _generators(prompts: Sequence[Sequence[int]], seeds: Sequence[int]) -> list[np.random.Generator]:
-    """Return where each conversation's draws come from, the same whatever stands beside it."""
-    pairs = zip(seeds, prompts, strict=True)
-    keys = (hashlib.sha256(f"{seed} {list(prompt)}".encode()).digest() for seed, prompt in pairs)
-    return [np.random.default_rng(int.from_bytes(key, "big")) for key in keys]
-
-
-def _draw(
-    generators: Sequence[np.random.Generator], temperatures: Sequence[float]
-) -> Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]:
-    """Return a logits processor after which the highest score is a draw from softmax(logits / temperature).
-
-    Every token gets Gumbel noise of its own (Gumbel 1954, "Statistical theory of extreme values"). Looking a single
-    uniform number up in the cumulative probabilities would be cheaper, but there the rounding of all tokens adds up:
-    in batches of another size, one draw in a few hundred fell on the token next to it.
-
-    Parameters
-    ----------
-    generators
-        One a row.
-    temperatures
-        One a row; one of 0 is left alone, its highest score the likeliest token's.
-    """
-    import torch
-
-    drawn = [row for row, temperature in enumerate(temperatures) if temperature > 0]
-
-    def with_noise(_: "torch.Tensor", logits: "torch.Tensor") -> "torch.Tensor":
-        # Made on the CPU, so that draws are the same on every device; -log of an exponential draw is a Gumbel draw.
-        waits = np.stack([generators[row].standard_exponential(logits.shape[-1]) for row in drawn])
-        noise = torch.from_numpy(-np.log(np.maximum(waits, np.finfo(float).tiny)))
-        # Apple's GPUs know no double precision.
-        precise = torch.float32 if logits.device.type == "mps" else torch.float64
-        scales = torch.tensor([[temperatures[row]] for row in drawn], dtype=precise, device=logits.device)
-        scores = logits.to(precise, copy=True)
-        scores[drawn] = scores[drawn] / scales + noise.to(logits.device, precise)
-        return scores
-
-    return with_noise
 
 
 def _device(asked: str | None) -> "torch.device":

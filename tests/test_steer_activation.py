@@ -1,0 +1,114 @@
+"""`python steer.py steering=activation` as a person runs it, with a tiny model that has a planted direction."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from tests.command import Finished, environment, refused, succeeded, summary_in
+from tests.command import run as run_app
+from tests.steering.planted import write_anchors, write_planted_model
+from valueflow import evaluate_responses, steer
+from valueflow.llm import release
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = tmp_path_factory.mktemp("model")
+    write_planted_model(folder)
+    yield folder
+    release()
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    write_anchors(tmp_path / "anchors.csv")
+    pd.DataFrame({"query": [f"What of {n}?" for n in range(5)]}).to_csv(tmp_path / "q.csv", index=False)
+    return folder
+
+
+def run(work: Path, model: Path, *arguments: str) -> Finished:
+    here = (f"queries={work.parent / 'q.csv'}", f"vidb={work.parent / 'anchors.csv'}", "max_tokens=6")
+    is_elsewhere = any(argument.startswith("llm=") for argument in arguments)
+    at = () if is_elsewhere else ("llm=transformers", f"llm.model={model}", "llm.device=cpu")
+    env = environment(work.parent / "cache")
+    return run_app(ROOT / "steer.py", *here, *at, *arguments, folder=work, env=env)
+
+
+def responses_in(folder: Path) -> pd.DataFrame:
+    return pd.read_csv(folder / "responses.csv", keep_default_na=False, dtype=str)
+
+
+def test_a_sweep_over_methods_and_intensities_has_strength_and_method_in_its_tables(work: Path, model: Path) -> None:
+    sweep = ("steering=none,activation,anchor+activation", "value=power", "intensity=-2,0,2", "-m")
+    done = succeeded(run(work, model, *sweep, "hydra.sweep.dir=out"))
+    jobs = [work / "out" / str(job) for job in range(9)]
+    tables = [responses_in(job) for job in jobs]
+    plain, at_zero = tables[0], tables[4]
+    assert "strength" not in plain
+    for table, strength in zip(tables[3:6], ("-0.4", "0", "0.4"), strict=True):
+        assert table[["steering", "strength"]].drop_duplicates().to_numpy().tolist() == [["activation", strength]]
+    assert set(tables[8]["steering"]) == {"anchor+activation"}
+    # At strength 0 the model says what it says unsteered, and is not even asked again.
+    assert at_zero["response"].tolist() == plain["response"].tolist()
+    assert summary_in(jobs[4])["asking"]["calls"] == 0
+    assert tables[5]["response"].str.contains("+", regex=False).all()
+    assert tables[3]["response"].str.contains("-", regex=False).all()
+    assert not plain["response"].str.contains(r"[+-]").any()
+    found = summary_in(jobs[5])["activation"]["power"]
+    assert (found["layers"], found["of_layers"], found["supporting"], found["opposing"]) == ([2], 4, 10, 10)
+    assert {file.name for file in (jobs[5] / "vectors").iterdir()} == {"power.safetensors", "power.json"}
+    assert not (jobs[0] / "vectors").exists()
+    assert "anchor+activation" in done.stdout
+    asked: dict[str, Any] = {"value": "power", "steered_by": "activation", "intensity": 2, "m": 1}
+    whole = evaluate_responses(str(work / "out"), **asked, vidb=str(work.parent / "anchors.csv"), judge_check=False)
+    assert whole.scores["response"].tolist() == tables[5]["response"].tolist()
+
+
+def test_several_values_share_a_run(work: Path, model: Path) -> None:
+    asked = ("steering=multi_activation", "values=[power,security]", "intensities=[2,-1]", "hydra.run.dir=out")
+    succeeded(run(work, model, *asked))
+    assert responses_in(work / "out").iloc[0][["value", "intensity", "strength"]].tolist() == [
+        "power|security",
+        "2|-1",
+        "0.4|-0.2",
+    ]
+    assert len(list((work / "out" / "vectors").glob("*.json"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (("steering.layer=[9]",), ("layer 9 does not exist", "0 to 3")),
+        (("steering.anchors_from=9.9",), ("'power' has no supporting anchors",)),
+        (("steering.vectors=no_such_folder",), ("steering.vectors=no_such_folder does not exist",)),
+        (("llm=openai", "llm.model=m", "llm.base_url=http://localhost:1/v1"), ("engine 'openai'", "llm=transformers")),
+        (("llm=vllm", "llm.model=org/model"), ("does not let it", "llm=transformers")),
+        (("steering=multi_activation",), ("'value' does not belong here",)),
+    ],
+)
+def test_what_cannot_work_is_told_in_one_line(
+    arguments: tuple[str, ...], parts: tuple[str, ...], work: Path, model: Path
+) -> None:
+    asked = ("steering=activation", "value=power", "intensity=2")
+    refused(run(work, model, *asked, *arguments), work, *parts)
+
+
+def test_from_python_with_vectors_of_an_earlier_run(work: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VALUEFLOW_CACHE", str(work.parent / "cache"))
+    given: dict[str, Any] = {"value": "power", "intensity": 2, "queries": str(work.parent / "q.csv"), "max_tokens": 6}
+    given |= {
+        "llm": "transformers",
+        "llm.model": str(model),
+        "llm.device": "cpu",
+        "vidb": str(work.parent / "anchors.csv"),
+    }
+    first = steer(**given, steering="activation", output_dir=work / "first")
+    given |= {"steering.vectors": str(work / "first" / "vectors"), "vidb": "demo"}
+    again = steer(**given, steering="activation")
+    assert again.responses["response"].tolist() == first.responses["response"].tolist()
