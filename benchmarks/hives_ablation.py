@@ -66,7 +66,7 @@ def main() -> int:
 def _trained(options: argparse.Namespace, name: str, start: str, change: Change) -> str:
     """Train as the demo does, with a change, and return the folder of the encoder; one that is there is kept."""
     folder: Path = options.work / options.backbone / name
-    given = {"experiment": "train_demo", "sources": TWO_SIDED, "share": 1.0} | change
+    given: Change = {"experiment": "train_demo", "sources": TWO_SIDED, "share": 1.0} | change
     table = _training_texts(folder, given.pop("sources"), given.pop("share"))
     if not (folder / "summary.json").exists():
         given |= {} if start == options.backbone else {"model": start}

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
@@ -84,7 +85,7 @@ def _shown(rows: IntArray) -> IntArray:
     return rows[np.linspace(0, len(rows) - 1, _MOST_TEXTS).astype(np.int64)]
 
 
-def _colors(labels: Labels) -> tuple[list[object], list[Line2D]]:
+def _colors(labels: Labels) -> tuple[list[Any], list[Line2D]]:
     """Return the color of each text, and the lines of a legend."""
     names, values = values_of_texts(labels)
     theory = find_theory(labels.theory_names[int(labels.theories[0])])
@@ -92,7 +93,7 @@ def _colors(labels: Labels) -> tuple[list[object], list[Line2D]]:
     palette = colormaps["tab20"]
     color_of = {column: palette(place % 20) for place, column in enumerate(order)}
     first = [next((column for column in order if own[column]), None) for own in values]
-    colors: list[object] = ["lightgray" if column is None else color_of[column] for column in first]
+    colors: list[Any] = ["lightgray" if column is None else color_of[column] for column in first]
     lines = [
         Line2D([], [], marker="s", linestyle="", color=color_of[column], label=picture_text(names[column]))
         for column in order
@@ -104,7 +105,7 @@ def _colors(labels: Labels) -> tuple[list[object], list[Line2D]]:
     return colors, lines
 
 
-def _scatter(panel: Axes, places: FloatArray, labels: Labels, colors: Sequence[object]) -> None:
+def _scatter(panel: Axes, places: FloatArray, labels: Labels, colors: Sequence[Any]) -> None:
     for code, marker in enumerate(_MARKERS):
         rows = np.flatnonzero(labels.directions == code)
         if rows.size:
