@@ -1,6 +1,7 @@
 """The pipeline: responses, anchors and a judge in; rankings, scores and a summary out."""
 
 from valueflow.evaluation.calibrating import CalibratedJudge
+from valueflow.evaluation.dose_response import dose_response_means
 from valueflow.evaluation.group_means import GroupMeans, Sayings, means_by_group
 from valueflow.evaluation.judges import BOUNDS, JudgeFit, Reliability, fit_judges
 from valueflow.evaluation.judging import JudgedWindows, judge_responses
@@ -29,6 +30,7 @@ __all__ = [
     "WindowSettings",
     "build_windows",
     "calibrate_judge",
+    "dose_response_means",
     "evaluate_responses",
     "fit_judges",
     "judge_responses",
