@@ -47,8 +47,8 @@ class Evaluation(Outcome):
         return {name: table for name, table in found.items() if table is not None}
 
     def tables(self) -> Mapping[str, pd.DataFrame]:
-        """Return the scores, for loggers."""
-        return {"scores": self.scores}
+        """Return the scores and the log of windows, for loggers."""
+        return {"scores": self.scores} | ({} if self.rankings is None else {"windows": self.rankings})
 
     def show(self) -> None:
         """Print the table for a person."""

@@ -2,7 +2,6 @@ from .bad_rows import SKIPPED_FILE as SKIPPED_FILE
 from .bad_rows import BadRowPolicy as BadRowPolicy
 from .bad_rows import BadRows as BadRows
 from .caches import cache_folder as cache_folder
-from .command import RunLogger as RunLogger
 from .command import run_command as run_command
 from .config import CONFIG_DIR as CONFIG_DIR
 from .config import RUN_KEYS as RUN_KEYS
@@ -44,6 +43,14 @@ from .pipes import patient_output as patient_output
 from .progress import Progress as Progress
 from .progress import progress_bar as progress_bar
 from .progress import without_library_bars as without_library_bars
+from .recording import FailedJob as FailedJob
+from .recording import FinishedJob as FinishedJob
+from .recording import RunInfo as RunInfo
+from .recording import RunLogger as RunLogger
+from .recording import RunRecord as RunRecord
+from .recording import SweepInfo as SweepInfo
+from .recording import built_loggers as built_loggers
+from .resuming import result_settings as result_settings
 from .settings import Intensity as Intensity
 from .settings import PositiveInt as PositiveInt
 from .settings import Seed as Seed
@@ -55,6 +62,7 @@ from .settings import folder_list as folder_list
 from .settings import known_columns as known_columns
 from .summary import ERROR_FILE as ERROR_FILE
 from .summary import SUMMARY_FILE as SUMMARY_FILE
+from .summary import SWEEP_RECORD as SWEEP_RECORD
 from .summary import Timings as Timings
 from .summary import fingerprint as fingerprint
 from .summary import read_record as read_record

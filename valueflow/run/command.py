@@ -4,10 +4,10 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
 from hydra import main as hydra_main
 from hydra.core.config_store import ConfigStore
@@ -25,17 +25,20 @@ from valueflow.run.arguments import (
     with_positional,
     with_quotes,
 )
-from valueflow.run.config import CONFIG_DIR, RUN_KEYS, built, group_options, require_set
+from valueflow.run.config import CONFIG_DIR, RUN_KEYS, group_options, require_set
 from valueflow.run.errors import InputError, nearest, unknown_setting
 from valueflow.run.folders import RunFolder
 from valueflow.run.help import group_help, key_help
 from valueflow.run.launching import adopt, job_tag, recorded_launches
 from valueflow.run.outputs import write_json
 from valueflow.run.pipes import patient_output
+from valueflow.run.recording import RunInfo, built_loggers, recording
 from valueflow.run.resuming import continue_earlier, is_finished, result_settings
+from valueflow.run.settings import Settings
 from valueflow.run.summary import ERROR_FILE, SUMMARY_FILE, fingerprint, versions
 from valueflow.run.sweep import EXIT_FAILED, EXIT_INPUT, end_sweep
 from valueflow.run.task import Outcome, Task
+from valueflow.run.used_settings import used_settings
 
 EXIT_INTERRUPTED = 130
 
@@ -50,20 +53,6 @@ _HELP_FLAGS = {"--help", "-h", "--hydra-help"}
 _log = logging.getLogger(__name__)
 
 AnyTask = Task[Any, Any]
-
-
-class RunLogger(Protocol):
-    """Records a finished run where runs are compared; the config group `logger` chooses one."""
-
-    def log(
-        self, outcome: Outcome, *, config: Mapping[str, Any], name: str, folder: Path, sweep_folder: Path | None
-    ) -> None:
-        """Record a run under its name, grouped with the other jobs of its sweep if it is part of one."""
-        ...
-
-    def curves(self, *, config: Mapping[str, Any], name: str, folder: Path, sweep_folder: Path | None) -> Any:
-        """Return a Lightning logger that shows a training as it goes on, in the run that `log` will finish; or None."""
-        ...
 
 
 def run_command(name: str, load_task: Callable[[], AnyTask], positional: str | None = None) -> None:
@@ -199,33 +188,52 @@ def _run_job(config: DictConfig, load_task: Callable[[], AnyTask]) -> None:
     if is_sweep:
         # It stays if the job is killed, so that nothing that lies there from before passes for its result.
         _record_failure(folder, "did not finish", of_input=False)
-    logger: RunLogger | None = built(options["logger"])
-    place: dict[str, Any] = {
-        "config": settings,
-        "name": hydra.job.override_dirname or hydra.job.name,
-        "folder": folder,
-        "sweep_folder": Path(hydra.sweep.dir) if is_sweep else None,
-    }
+    task = load_task()
 
-    def report(outcome: Outcome) -> None:
+    def begin(checked: Settings) -> list[Any] | None:
+        return records.start(_info(config, checked, task.name, resumes=bool(options["resume"])), trains=task.trains)
+
+    def report(outcome: Outcome) -> dict[str, Any]:
         if not is_sweep:
             outcome.show()
-        if logger is not None:
-            logger.log(outcome, **place)
+        return records.finish(outcome)
 
-    task = load_task()
-    task.execute(
-        settings,
-        folder,
-        resume=bool(options["resume"]),
-        curves=logger.curves(**place) if logger is not None and task.trains else None,
-        extra={
-            "job": hydra.job.override_dirname,
-            "fingerprint": job_fingerprint,
-            **({"sweep": job_tag()} if is_sweep else {}),
-        },
-        report=report,
+    with recording(built_loggers(options["logger"]), _fault) as records:
+        task.execute(
+            settings,
+            folder,
+            resume=bool(options["resume"]),
+            begin=begin,
+            extra={
+                "job": hydra.job.override_dirname,
+                "fingerprint": job_fingerprint,
+                **({"sweep": job_tag()} if is_sweep else {}),
+            },
+            report=report,
+        )
+
+
+def _info(config: DictConfig, settings: Settings, command: str, *, resumes: bool) -> RunInfo:
+    hydra = HydraConfig.get()
+    used = used_settings(config, settings)
+    return RunInfo(
+        command=command,
+        name=hydra.job.override_dirname or hydra.job.name,
+        config=used,
+        options={group: str(option) for group, option in hydra.runtime.choices.items() if group in used},
+        folder=Path(hydra.runtime.output_dir),
+        sweep_folder=Path(hydra.sweep.dir) if hydra.mode == RunMode.MULTIRUN else None,
+        resumes=resumes,
     )
+
+
+def _fault(error: BaseException) -> tuple[str, int]:
+    """Word why a run failed, and say what the command exits with."""
+    if isinstance(error, USER_FAULTS):
+        return one_line(error), EXIT_INPUT
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted", EXIT_INTERRUPTED
+    return f"{type(error).__name__}: {error}", EXIT_FAILED
 
 
 def _run_sweep_job(config: DictConfig, load_task: Callable[[], AnyTask]) -> None:
@@ -260,16 +268,25 @@ def one_line(error: Exception) -> str:
     if isinstance(error, InputError):
         return str(error)
     cause = error.__cause__
-    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options is not None:
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = str(error.missing_cfg_file).rpartition("/")
-        return str(InputError(f"{group} '{option}' is unknown; {nearest(option, error.options)}"))
+        # Of an option in a list, as logger=[csv,wandb], Hydra does not say what else there is.
+        options = error.options or (group_options(group) if group else [])
+        if options:
+            return str(InputError(f"{group} '{option}' is unknown; {nearest(option, options)}"))
     text = str(error)
     if isinstance(cause, ConfigKeyError | ConfigAttributeError):
         key = str(cause.full_key or cause.key)
         known = [str(name) for name in cause.parent_node] if isinstance(cause.parent_node, DictConfig) else []
         return str(InputError(unknown_setting(key, [name for name in known if name != "hydra"])))
     if "Ambiguous value" in text or "requires --multirun" in text:
-        return str(InputError(f"{text.splitlines()[0]}; several values are a sweep: add -m"))
+        first = text.splitlines()[0]
+        hint = (
+            "several loggers are a list: logger=[csv,wandb]"
+            if "'logger=" in first
+            else "several values are a sweep: add -m"
+        )
+        return str(InputError(f"{first}; {hint}"))
     if isinstance(error, OverrideParseException):
         return str(InputError(f"cannot read '{error.override}' as an override: {how_to_quote(str(error.override))}"))
     lines = [line.strip() for line in f"{text}\n{cause or ''}".splitlines() if line.strip()]

@@ -13,7 +13,7 @@ from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, filter_overrides
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from valueflow.run.outputs import write_json
 from valueflow.run.summary import ERROR_FILE, SUMMARY_FILE, SWEEP_RECORD, read_record, sweep_of
@@ -50,11 +50,17 @@ class Sweep:
         Tells its jobs from those of another sweep in the same folder; a resumed sweep keeps the id.
     jobs
         In the order of their numbers.
+    command
+        Name of the command.
+    logger
+        The composed group `logger`; None: there is none.
     """
 
     folder: Path
     id: str
     jobs: list[SweepJob] = field(default_factory=list)
+    command: str = ""
+    logger: dict[str, Any] | None = None
 
     def find_folders(self) -> None:
         """Look up the folders of jobs that the launcher did not return: those that left a record."""
@@ -85,7 +91,7 @@ def recorded_launches() -> Iterator[list[Sweep]]:
     sweeps: list[Sweep] = []
 
     def make_recording(hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> Launcher:
-        return _Recording(make(hydra_context, task_function, config), Path(config.hydra.sweep.dir), sweeps)
+        return _Recording(make(hydra_context, task_function, config), config, sweeps)
 
     plugins.instantiate_launcher = make_recording
     try:
@@ -97,15 +103,16 @@ def recorded_launches() -> Iterator[list[Sweep]]:
 class _Recording(Launcher):  # type: ignore[misc]
     """A launcher that notes which jobs it is given and where they wrote."""
 
-    def __init__(self, launcher: Launcher, folder: Path, sweeps: list[Sweep]) -> None:
-        self._launcher, self._folder, self._sweeps = launcher, folder, sweeps
+    def __init__(self, launcher: Launcher, config: DictConfig, sweeps: list[Sweep]) -> None:
+        self._launcher, self._config, self._sweeps = launcher, config, sweeps
+        self._folder = Path(config.hydra.sweep.dir)
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self._launcher.setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         if not self._sweeps:
-            self._sweeps.append(_begin(self._folder, resumes=_resumes(job_overrides)))
+            self._sweeps.append(_begin(self._config, resumes=_resumes(job_overrides)))
         jobs = [
             SweepJob(number, tuple(filter_overrides(overrides)))
             for number, overrides in enumerate(job_overrides, start=initial_job_idx)
@@ -127,10 +134,17 @@ def _resumes(job_overrides: Sequence[Sequence[str]]) -> bool:
     return any(override.lower().lstrip("+") == "resume=true" for overrides in job_overrides for override in overrides)
 
 
-def _begin(folder: Path, *, resumes: bool) -> Sweep:
+def _begin(config: DictConfig, *, resumes: bool) -> Sweep:
     """Give the sweep its id, where its jobs and later readers of the folder find it."""
+    folder = Path(config.hydra.sweep.dir)
     record = read_record(folder / SWEEP_RECORD) or {}
-    sweep = Sweep(folder, str(record["id"]) if resumes and "id" in record else uuid.uuid4().hex)
+    logger: Any = OmegaConf.to_container(config.logger, resolve=True) if "logger" in config else None
+    sweep = Sweep(
+        folder,
+        str(record["id"]) if resumes and "id" in record else uuid.uuid4().hex,
+        command=config.hydra.job.config_name,
+        logger=logger,
+    )
     # What the end of an earlier sweep wrote stays listed, so that the end of this one can replace it.
     write_json({**record, "id": sweep.id}, folder / SWEEP_RECORD)
     return sweep

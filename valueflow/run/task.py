@@ -159,7 +159,7 @@ class Task(Generic[SettingsT, OutcomeT]):
         if self.settings.model_fields.keys() - plain.keys():
             plain = compose_settings(self.name, plain)
         folder = None if output_dir is None else Path(output_dir)
-        return self.execute(plain, folder, resume=resume, curves=curves)
+        return self.execute(plain, folder, resume=resume, begin=lambda settings: curves)
 
     def execute(
         self,
@@ -167,9 +167,9 @@ class Task(Generic[SettingsT, OutcomeT]):
         folder: Path | None,
         *,
         resume: bool = False,
-        curves: Any = None,
+        begin: Callable[[SettingsT], Any] = lambda settings: None,
         extra: Mapping[str, Any] | None = None,
-        report: Callable[[OutcomeT], None] = lambda outcome: None,
+        report: Callable[[OutcomeT], Mapping[str, Any]] = lambda outcome: {},
     ) -> OutcomeT:
         """Check complete settings, run, and write everything to the folder.
 
@@ -179,18 +179,20 @@ class Task(Generic[SettingsT, OutcomeT]):
             All settings by key.
         folder
             None writes nothing.
-        resume, curves
+        resume
             See `Run`.
+        begin
+            Called once the settings are checked and before the work; returns what shows curves (see `Run`).
         extra
             Entries for the summary file alone, such as the job's fingerprint.
         report
             Called once the tables are written and before the summary is, which marks the run as finished: shows the
-            outcome, records it with loggers.
+            outcome, records it with loggers; returns further entries for the summary file.
         """
         require_set(given)
         settings = cast("SettingsT", self.settings.checked(given))
         started = datetime.now(UTC)
-        run = Run(folder, resume, curves, bad_rows=BadRows(getattr(settings, "on_bad_row", "fail")))
+        run = Run(folder, resume, begin(settings), bad_rows=BadRows(getattr(settings, "on_bad_row", "fail")))
         outcome = self.run(settings, run)
         if not outcome.is_main:
             return outcome
@@ -211,9 +213,9 @@ class Task(Generic[SettingsT, OutcomeT]):
             if run.bad_rows.skipped:
                 write_csv(run.bad_rows.table(), folder / SKIPPED_FILE)
         run.bad_rows.warn()
-        report(outcome)
+        told = report(outcome)
         if folder is not None:
-            write_json({**outcome.summary, **(extra or {})}, folder / SUMMARY_FILE)
+            write_json({**outcome.summary, **told, **(extra or {})}, folder / SUMMARY_FILE)
         return outcome
 
     def _write_files(self, outcome: OutcomeT, folder: Path, inputs: set[Path]) -> None:
