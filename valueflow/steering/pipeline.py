@@ -10,7 +10,7 @@ import numpy as np
 from valueflow.llm import Client, Sampling, cache_state
 from valueflow.opinionqa import ACCURACY_FILE, DETAILS_FILE, RELEVANCE_FILE, SurveyAnswers, answer_survey, show_surveys
 from valueflow.responses import RESPONSES_FILE, joined
-from valueflow.run import Run, SweepView, Task, shorten
+from valueflow.run import Run, SweepView, Task, row_keys, shorten
 from valueflow.steering.display import show_steering
 from valueflow.steering.methods import Request
 from valueflow.steering.outcome import FAILURES_FILE, SteeredResponses
@@ -55,10 +55,12 @@ def steer(*, output_dir: str | Path | None = None, **settings: Any) -> SteeredRe
 
 def _steer(settings: SteeringSettings, run: Run) -> SteeredResponses | SurveyAnswers:
     if settings.preset is not None:
+        run.share.refuse("a survey (preset=...) chooses by all questions which of them use the profile; run it whole")
         return answer_survey(settings, run)
     theory, targets = settings.theory, settings.targets()
     with run.stage("load"):
         queries = load_queries(settings.queries, settings.limit, run.bad_rows)
+        queries = queries[run.share.take(row_keys(queries, settings.seed))].reset_index(drop=True)
     with run.stage("prompts"):
         digests: dict[str, str] = {}
 
@@ -174,4 +176,5 @@ TASK = Task(
         ),
         SweepView(show_surveys, ("preset", "theory", "llm"), kind="opinionqa"),
     ),
+    divides=True,
 )
