@@ -56,7 +56,7 @@ def test_help_names_every_key_and_group(work: Path) -> None:
     shown = succeeded(run(work, "--help")).stdout
     primary = yaml.safe_load((ROOT / "configs" / "train.yaml").read_text(encoding="utf-8"))
     groups = {name for entry in primary["defaults"] if isinstance(entry, dict) for name in entry} - {"hydra"}
-    assert groups == {"stage", "backbone", "trainer", "logger", "experiment"}
+    assert groups == {"stage", "backbone", "trainer", "logger", "experiment", "hparams_search"}
     for key in set(primary) - {"defaults", "hydra"}:
         assert re.search(rf"^{key}\b", shown, re.MULTILINE), key
     for group in groups:

@@ -60,6 +60,12 @@ from .settings import built_as as built_as
 from .settings import first_fault as first_fault
 from .settings import folder_list as folder_list
 from .settings import known_columns as known_columns
+from .shards import ANSWERS_FILE as ANSWERS_FILE
+from .shards import ShardFolder as ShardFolder
+from .shards import Share as Share
+from .shards import current_share as current_share
+from .shards import owners as owners
+from .shards import sharing as sharing
 from .summary import ERROR_FILE as ERROR_FILE
 from .summary import SUMMARY_FILE as SUMMARY_FILE
 from .summary import SWEEP_RECORD as SWEEP_RECORD

@@ -4,7 +4,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NoReturn
@@ -29,13 +29,15 @@ from valueflow.run.config import CONFIG_DIR, RUN_KEYS, group_options, require_se
 from valueflow.run.errors import InputError, nearest, unknown_setting
 from valueflow.run.folders import RunFolder
 from valueflow.run.help import group_help, key_help
-from valueflow.run.launching import adopt, job_tag, recorded_launches
+from valueflow.run.launching import adopt, is_searching, job_tag, recorded_launches
+from valueflow.run.optimizing import optimized_metric
 from valueflow.run.outputs import write_json
 from valueflow.run.pipes import patient_output
 from valueflow.run.recording import RunInfo, built_loggers, recording
-from valueflow.run.resuming import continue_earlier, is_finished, result_settings
+from valueflow.run.resuming import continue_earlier, is_finished, result_settings, was_requeued
 from valueflow.run.settings import Settings
-from valueflow.run.summary import ERROR_FILE, SUMMARY_FILE, fingerprint, versions
+from valueflow.run.shards import DIVISION_KEYS
+from valueflow.run.summary import ERROR_FILE, SUMMARY_FILE, fingerprint, read_record, versions
 from valueflow.run.sweep import EXIT_FAILED, EXIT_INPUT, end_sweep
 from valueflow.run.task import Outcome, Task
 from valueflow.run.used_settings import used_settings
@@ -50,9 +52,21 @@ _OF_COMPOSING = (ValueError, TypeError, IndexError, AssertionError)
 
 _HELP_FLAGS = {"--help", "-h", "--hydra-help"}
 
+_EXTRAS = {
+    "hydra/launcher/joblib": "joblib",
+    "hydra/launcher/submitit_local": "submitit",
+    "hydra/launcher/submitit_slurm": "submitit",
+    "hydra/launcher/ray": "ray",
+    "hydra/sweeper/optuna": "optuna",
+}
+"""Extras of this package that hold the plugins behind options of Hydra's own groups."""
+
 _log = logging.getLogger(__name__)
 
 AnyTask = Task[Any, Any]
+
+Metric = float | tuple[float, ...] | None
+"""What a search of settings looks at; None where nothing does."""
 
 
 def run_command(name: str, load_task: Callable[[], AnyTask], positional: str | None = None) -> None:
@@ -138,16 +152,16 @@ def _run_hydra(name: str, load_task: Callable[[], AnyTask]) -> int:
     begun: list[bool] = []
 
     @hydra_main(version_base="1.3", config_path=str(CONFIG_DIR), config_name=name)  # type: ignore[untyped-decorator]
-    def app(config: DictConfig) -> None:
+    def app(config: DictConfig) -> Metric:
         begun.append(True)
         if HydraConfig.get().mode == RunMode.MULTIRUN:
-            _run_sweep_job(config, load_task)
-            return
+            return _run_sweep_job(config, load_task)
         try:
-            _run_job(config, load_task)
+            return _run_job(config, load_task)
         except USER_FAULTS as error:
             # Hydra would print a line of its own for an error that leaves this function.
             faults.append(error)
+            return None
 
     with recorded_launches() as sweeps:
         try:
@@ -170,8 +184,8 @@ def _run_hydra(name: str, load_task: Callable[[], AnyTask]) -> int:
     return end_sweep(load_task().sweep, sweeps[0]) if sweeps else 0
 
 
-def _run_job(config: DictConfig, load_task: Callable[[], AnyTask]) -> None:
-    """Run one job in Hydra's output folder: a single run, or a job of a sweep."""
+def _run_job(config: DictConfig, load_task: Callable[[], AnyTask]) -> Metric:
+    """Run one job in Hydra's output folder, a single run or a job of a sweep; return what a search looks at."""
     hydra = HydraConfig.get()
     folder, is_sweep = Path(hydra.runtime.output_dir), hydra.mode == RunMode.MULTIRUN
     require_set(OmegaConf.to_container(config))  # type: ignore[arg-type]
@@ -179,19 +193,26 @@ def _run_job(config: DictConfig, load_task: Callable[[], AnyTask]) -> None:
     options = {key: settings.pop(key, None) for key in RUN_KEYS}
     if not isinstance(options["resume"], bool | None):
         raise InputError(f"resume={options['resume']}: give true or false")
-    job_fingerprint = fingerprint(result_settings(settings))
-    if options["resume"] and is_finished(folder, job_fingerprint):
+    resume = bool(options["resume"]) or was_requeued()
+    searches = is_sweep and is_searching(HydraConfig.instance().cfg)
+
+    def metric(summary: Mapping[str, Any]) -> Metric:
+        return optimized_metric(summary, options["optimized_metric"], needed=searches)
+
+    division = {key: options[key] for key in DIVISION_KEYS if options[key] is not None}
+    job_fingerprint = fingerprint(result_settings({**settings, **division}))
+    if resume and is_finished(folder, job_fingerprint):
         if is_sweep:
             adopt(folder)
         _log.info("%s is done already", folder)
-        return
+        return metric(read_record(folder / SUMMARY_FILE) or {})
     if is_sweep:
         # It stays if the job is killed, so that nothing that lies there from before passes for its result.
         _record_failure(folder, "did not finish", of_input=False)
     task = load_task()
 
     def begin(checked: Settings) -> list[Any] | None:
-        return records.start(_info(config, checked, task.name, resumes=bool(options["resume"])), trains=task.trains)
+        return records.start(_info(config, checked, task.name, resumes=resume), trains=task.trains)
 
     def report(outcome: Outcome) -> dict[str, Any]:
         if not is_sweep:
@@ -199,11 +220,12 @@ def _run_job(config: DictConfig, load_task: Callable[[], AnyTask]) -> None:
         return records.finish(outcome)
 
     with recording(built_loggers(options["logger"]), _fault) as records:
-        task.execute(
+        outcome = task.execute(
             settings,
             folder,
-            resume=bool(options["resume"]),
+            resume=resume,
             begin=begin,
+            division=division,
             extra={
                 "job": hydra.job.override_dirname,
                 "fingerprint": job_fingerprint,
@@ -211,6 +233,7 @@ def _run_job(config: DictConfig, load_task: Callable[[], AnyTask]) -> None:
             },
             report=report,
         )
+    return metric(outcome.summary) if outcome.is_main else None
 
 
 def _info(config: DictConfig, settings: Settings, command: str, *, resumes: bool) -> RunInfo:
@@ -236,17 +259,18 @@ def _fault(error: BaseException) -> tuple[str, int]:
     return f"{type(error).__name__}: {error}", EXIT_FAILED
 
 
-def _run_sweep_job(config: DictConfig, load_task: Callable[[], AnyTask]) -> None:
+def _run_sweep_job(config: DictConfig, load_task: Callable[[], AnyTask]) -> Metric:
     """Run one job of a sweep; what fails is recorded in its folder, and the other jobs go on."""
     folder = Path(HydraConfig.get().runtime.output_dir)
     try:
-        _run_job(config, load_task)
+        return _run_job(config, load_task)
     except USER_FAULTS as error:
         _log.error("%s", one_line(error))
         _record_failure(folder, one_line(error), of_input=True)
     except (Exception, SystemExit) as error:
         _log.exception("the job failed")
         _record_failure(folder, f"{type(error).__name__}: {error}", of_input=False)
+    return None
 
 
 def _record_failure(folder: Path, fault: str, *, of_input: bool) -> None:
@@ -270,6 +294,8 @@ def one_line(error: Exception) -> str:
     cause = error.__cause__
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = str(error.missing_cfg_file).rpartition("/")
+        if extra := _EXTRAS.get(str(error.missing_cfg_file)):
+            return f"{group}={option} needs a plugin of Hydra: pip install 'valueflow[{extra}]'"
         # Of an option in a list, as logger=[csv,wandb], Hydra does not say what else there is.
         options = error.options or (group_options(group) if group else [])
         if options:

@@ -106,7 +106,7 @@ def end_sweep(views: Sequence[SweepView], sweep: Sweep) -> int:
         _remove_earlier(sweep.folder)
         if finished:
             title = f"{len(finished)} of {len(sweep.jobs)} jobs"
-            summaries = _summarize(views, finished, title, sweep.folder, console)
+            summaries = _summarize(views, finished, title, sweep, console)
     except Exception:
         _log.exception("the end of the sweep failed; the folders of its jobs are complete")
         code = EXIT_FAILED
@@ -187,19 +187,21 @@ def _summarize(
     views: Sequence[SweepView],
     finished: Sequence[tuple[SweepJob, Path, Mapping[str, Any]]],
     title: str,
-    folder: Path,
+    sweep: Sweep,
     console: "Console",
 ) -> dict[Path, Mapping[str, Any]]:
     # Imported here: every command loads this module, few end a sweep.
     import pandas as pd
 
+    folder = sweep.folder
     summaries: dict[Path, Mapping[str, Any]] = {path: summary for _, path, summary in finished}
     overrides = {path: job.overrides for job, path, _ in finished}
     names = {path: _name(job, folder) for job, path, _ in finished}
     by_view = []
     for view in views:
         own = {job: summary for job, summary in summaries.items() if view.kind in (None, summary.get("task"))}
-        completed = view.complete(own) if own else {}
+        # A search has chosen by what each job found by itself.
+        completed = view.complete(own) if own and not sweep.searches else own
         summaries = {job: completed.get(job, summary) for job, summary in summaries.items()}
         by_view.append((view, completed))
     rows = [{"folder": names[job], **flattened(summary)} for job, summary in summaries.items()]

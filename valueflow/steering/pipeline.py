@@ -18,7 +18,7 @@ from valueflow.opinionqa import (
     show_surveys,
 )
 from valueflow.responses import RESPONSES_FILE, joined
-from valueflow.run import Run, SweepView, Task, shorten
+from valueflow.run import Run, SweepView, Task, row_keys, shorten
 from valueflow.steering.display import show_steering
 from valueflow.steering.methods import Request
 from valueflow.steering.outcome import FAILURES_FILE, VECTORS_FOLDER, SteeredResponses
@@ -63,10 +63,12 @@ def steer(*, output_dir: str | Path | None = None, **settings: Any) -> SteeredRe
 
 def _steer(settings: SteeringSettings, run: Run) -> SteeredResponses | SurveyAnswers:
     if settings.preset is not None:
+        run.share.refuse("a survey (preset=...) chooses by all questions which of them use the profile; run it whole")
         return answer_survey(settings, run)
     theory, targets = settings.theory, settings.targets()
     with run.stage("load"):
         queries = load_queries(settings.queries, settings.limit, run.bad_rows)
+        queries = queries[run.share.take(row_keys(queries, settings.seed))].reset_index(drop=True)
     with run.stage("prompts"):
         digests: dict[str, str] = {}
 
@@ -191,4 +193,5 @@ TASK = Task(
         ),
         SweepView(show_surveys, ("preset", "theory", "llm"), kind="opinionqa", one=show_survey),
     ),
+    divides=True,
 )

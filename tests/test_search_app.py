@@ -1,0 +1,54 @@
+"""Searches of settings by Optuna: each trial is a job, and what it returns is a figure of its summary."""
+
+import re
+from importlib.util import find_spec
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.command import ROOT, environment, refused, succeeded, summary_in
+from tests.command import run as run_app
+
+PLUGIN = "hydra_plugins.hydra_optuna_sweeper"
+
+
+def is_installed() -> bool:
+    try:
+        return find_spec(PLUGIN) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def test_without_the_plugin_the_extra_is_named(tmp_path: Path) -> None:
+    if is_installed():
+        pytest.skip(f"{PLUGIN} is installed")
+    work = tmp_path / "work"
+    work.mkdir()
+    given = ("value=power", "hparams_search=windows")
+    done = run_app(ROOT / "evaluate.py", *given, folder=work, env=environment(tmp_path / "cache"))
+    refused(done, work, "pip install 'valueflow[optuna]'")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not is_installed(), reason="hydra-optuna-sweeper is not installed")
+def test_a_search_follows_what_jobs_return(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"query": ["q", "r"], "dataset": "d", "response": ["I lead.", "I follow."]})
+    frame.to_csv(tmp_path / "responses.csv", index=False)
+    arguments = ("value=power", "responses=responses.csv", "hparams_search=windows", "hydra.sweeper.n_trials=6")
+    done = run_app(
+        ROOT / "evaluate.py",
+        *(*arguments, "progress=false", "hydra.sweep.dir=searched"),
+        folder=tmp_path,
+        env=environment(tmp_path / "cache"),
+        fresh=True,
+    )
+    assert "6 of 6 jobs" in succeeded(done).stdout
+    results = (tmp_path / "searched" / "optimization_results.yaml").read_text()
+    best = re.search(r"best_value: (\S+)", results)
+    assert best is not None
+    figures = [summary_in(tmp_path / "searched" / str(job))["reliability"]["kendall_tau"] for job in range(6)]
+    assert float(best[1]) == max(figures)
+    table = pd.read_csv(tmp_path / "searched" / "sweep.csv")
+    chosen = table.iloc[figures.index(max(figures))]
+    assert f"m: {int(chosen['windows']) // 2}" in results
