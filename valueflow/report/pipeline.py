@@ -21,7 +21,7 @@ from valueflow.report.page import render, render_page
 from valueflow.report.reading import SCORE, find_runs
 from valueflow.report.samples import Sample, sample_responses
 from valueflow.report.settings import ReportSettings
-from valueflow.run import Run, SweepView, Task, progress_bar
+from valueflow.run import Run, SweepView, Task, compose_settings, progress_bar, write_csv
 
 _BYTES = 1_000_000
 
@@ -54,6 +54,23 @@ def make_report(
     >>> page = make_report("multirun/2026-01-01/12-00-00", output_dir="pages")  # doctest: +SKIP
     """
     return TASK.call({"folders": folders, **settings}, output_dir)  # type: ignore[arg-type]
+
+
+def report_on(folder: Path) -> Path:
+    """Write a page about the runs in a folder into it, as `report=true` does; return the page's path.
+
+    Raises
+    ------
+    InputError
+        The folder holds no finished run.
+    """
+    settings = ReportSettings.checked(compose_settings(TASK.name, {"folders": str(folder)}))
+    for name, output in _report(settings, Run(folder)).outputs().items():
+        if callable(output):
+            output(folder / name)
+        elif output is not None and not output.empty:
+            write_csv(output, folder / name)
+    return folder / REPORT_FILE
 
 
 def _report(settings: ReportSettings, run: Run) -> Report:

@@ -29,7 +29,7 @@ from valueflow.run.config import CONFIG_DIR, RUN_KEYS, group_options, require_se
 from valueflow.run.errors import InputError, nearest, unknown_setting
 from valueflow.run.folders import RunFolder
 from valueflow.run.help import group_help, key_help
-from valueflow.run.launching import adopt, is_searching, job_tag, recorded_launches
+from valueflow.run.launching import Sweep, adopt, is_searching, job_tag, recorded_launches
 from valueflow.run.optimizing import optimized_metric
 from valueflow.run.outputs import write_json
 from valueflow.run.pipes import patient_output
@@ -68,8 +68,13 @@ AnyTask = Task[Any, Any]
 Metric = float | tuple[float, ...] | None
 """What a search of settings looks at; None where nothing does."""
 
+Report = Callable[[Path], Path]
+"""Writes a page about the runs in a folder into it, and returns its path."""
 
-def run_command(name: str, load_task: Callable[[], AnyTask], positional: str | None = None) -> None:
+
+def run_command(
+    name: str, load_task: Callable[[], AnyTask], positional: str | None = None, report: Report | None = None
+) -> None:
     """Run a command from the command line and exit.
 
     Parameters
@@ -81,6 +86,8 @@ def run_command(name: str, load_task: Callable[[], AnyTask], positional: str | N
         libraries.
     positional
         Key of a list of paths that may also be given as plain arguments.
+    report
+        What `report=true` calls once a run or a sweep has ended.
 
     Notes
     -----
@@ -89,17 +96,17 @@ def run_command(name: str, load_task: Callable[[], AnyTask], positional: str | N
     job's folder keeps `error.json`.
     """
     with patient_output():
-        _run(name, load_task, positional)
+        _run(name, load_task, positional, report)
 
 
-def _run(name: str, load_task: Callable[[], AnyTask], positional: str | None) -> None:
+def _run(name: str, load_task: Callable[[], AnyTask], positional: str | None, report: Report | None) -> None:
     if "--version" in sys.argv[1:]:
         print(f"valueflow {versions()['valueflow']}")
         return
     wants_traces = os.environ.get("HYDRA_FULL_ERROR") == "1"
     try:
         with _process_state(positional):
-            code = _run_hydra(name, load_task)
+            code = _run_hydra(name, load_task, report)
     except KeyboardInterrupt:
         _stop("interrupted; the same command with resume=true keeps a sweep's finished jobs", EXIT_INTERRUPTED)
     except USER_FAULTS as error:
@@ -142,7 +149,7 @@ def _shared_store() -> Iterator[None]:
         del ConfigStore.__deepcopy__
 
 
-def _run_hydra(name: str, load_task: Callable[[], AnyTask]) -> int:
+def _run_hydra(name: str, load_task: Callable[[], AnyTask], report: Report | None) -> int:
     """Compose and run the job or jobs; return the exit code."""
     _refuse_null_options(sys.argv[1:])
     continue_earlier(sys.argv, name, lambda: load_task().trains)
@@ -150,6 +157,7 @@ def _run_hydra(name: str, load_task: Callable[[], AnyTask]) -> int:
     OmegaConf.register_new_resolver("keys", lambda: key_help(name), replace=True)
     faults: list[Exception] = []
     begun: list[bool] = []
+    reported: list[Path] = []
 
     @hydra_main(version_base="1.3", config_path=str(CONFIG_DIR), config_name=name)  # type: ignore[untyped-decorator]
     def app(config: DictConfig) -> Metric:
@@ -157,7 +165,10 @@ def _run_hydra(name: str, load_task: Callable[[], AnyTask]) -> int:
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             return _run_sweep_job(config, load_task)
         try:
-            return _run_job(config, load_task)
+            found = _run_job(config, load_task)
+            if config.get("report"):
+                reported.append(Path(HydraConfig.get().runtime.output_dir))
+            return found
         except USER_FAULTS as error:
             # Hydra would print a line of its own for an error that leaves this function.
             faults.append(error)
@@ -181,7 +192,28 @@ def _run_hydra(name: str, load_task: Callable[[], AnyTask]) -> int:
             return end_sweep(load_task().sweep, sweeps[0]) or EXIT_FAILED
     if faults:
         raise faults[0]
-    return end_sweep(load_task().sweep, sweeps[0]) if sweeps else 0
+    code = end_sweep(load_task().sweep, sweeps[0]) if sweeps else 0
+    reported += [sweeps[0].folder] if sweeps and _wants_report(sweeps[0]) else []
+    return max([code, *(_report(folder, report) for folder in reported)])
+
+
+def _wants_report(sweep: Sweep) -> bool:
+    """Return whether the jobs of a sweep were to be reported, from the settings that Hydra has saved of them."""
+    sweep.find_folders()
+    files = [job.folder / ".hydra" / "config.yaml" for job in sweep.jobs if job.folder is not None]
+    return any(OmegaConf.load(file).get("report") is True for file in files[:1] if file.is_file())
+
+
+def _report(folder: Path, report: Report | None) -> int:
+    """Write a page about a run or a sweep that has ended; a fault there costs nothing but the page."""
+    if report is None:
+        return 0
+    try:
+        print(f"report: {report(folder)}")
+    except Exception:
+        _log.exception("the report failed; the results are complete")
+        return EXIT_FAILED
+    return 0
 
 
 def _run_job(config: DictConfig, load_task: Callable[[], AnyTask]) -> Metric:
@@ -191,8 +223,9 @@ def _run_job(config: DictConfig, load_task: Callable[[], AnyTask]) -> Metric:
     require_set(OmegaConf.to_container(config))  # type: ignore[arg-type]
     settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     options = {key: settings.pop(key, None) for key in RUN_KEYS}
-    if not isinstance(options["resume"], bool | None):
-        raise InputError(f"resume={options['resume']}: give true or false")
+    for key in ("resume", "report"):
+        if not isinstance(options[key], bool | None):
+            raise InputError(f"{key}={options[key]}: give true or false")
     resume = bool(options["resume"]) or was_requeued()
     searches = is_sweep and is_searching(HydraConfig.instance().cfg)
 

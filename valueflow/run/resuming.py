@@ -13,7 +13,7 @@ from valueflow.run.summary import SUMMARY_FILE, read_record
 NOT_IN_FINGERPRINT = ("progress", "cache")
 """Keys that change what a run shows or costs, not its result; at any depth of the settings."""
 
-_NOT_COMPARED = ("-", "hydra", "resume=", "logger", *(f"{key}=" for key in NOT_IN_FINGERPRINT))
+_NOT_COMPARED = ("-", "hydra", "resume=", "report=", "logger", *(f"{key}=" for key in NOT_IN_FINGERPRINT))
 
 
 def result_settings(node: Any) -> Any:
