@@ -72,7 +72,7 @@ _OF_TRAINING = (
     "hives/training/weight_interpolation.py",
 )
 AT_HOME = {
-    "matplotlib": ("categorization/picture.py", "construction/picture.py"),
+    "matplotlib": ("categorization/picture.py", "construction/picture.py", "hives/picture.py"),
     "torch": _OF_TRAINING,
     "lightning": _OF_TRAINING,
     "sentence_transformers": _OF_TRAINING,
