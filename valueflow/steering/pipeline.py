@@ -6,20 +6,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from valueflow.llm import Client, Sampling, cache_state
+from valueflow.llm import Client, Sampling, cache_state, check_residual_stream
 from valueflow.opinionqa import ACCURACY_FILE, DETAILS_FILE, RELEVANCE_FILE, SurveyAnswers, answer_survey, show_surveys
-from valueflow.responses import RESPONSES_FILE, joined
+from valueflow.responses import PRICE, RESPONSES_FILE, joined
 from valueflow.run import Run, SweepView, Task, shorten
 from valueflow.steering.display import show_steering
 from valueflow.steering.methods import Request
 from valueflow.steering.outcome import FAILURES_FILE, VECTORS_FOLDER, SteeredResponses
+from valueflow.steering.price import price
 from valueflow.steering.queries import load_queries
 from valueflow.steering.refusals import is_refusal
 from valueflow.steering.settings import SteeringSettings
 from valueflow.steering.targets import Target
 from valueflow.vidb import Anchors, load_vidb
 
+_PRICE_SET = "price=true"
 COLUMNS = ("query", "dataset", "response", "theory", "value", "intensity", "steering", "model")
 
 
@@ -57,6 +60,8 @@ def _steer(settings: SteeringSettings, run: Run) -> SteeredResponses | SurveyAns
     if settings.preset is not None:
         return answer_survey(settings, run)
     theory, targets = settings.theory, settings.targets()
+    if settings.price:
+        check_residual_stream(settings.llm, _PRICE_SET)
     with run.stage("load"):
         queries = load_queries(settings.queries, settings.limit, run.bad_rows)
     with run.stage("prompts"):
@@ -107,6 +112,10 @@ def _steer(settings: SteeringSettings, run: Run) -> SteeredResponses | SurveyAns
     answered = reasons == ""
     responses = table[answered].reset_index(drop=True)
     failures = table[~answered].drop(columns="response").assign(failure=[shorten(r, 300) for r in reasons[~answered]])
+    if settings.price:
+        with run.stage("price"):
+            figures = price(request, settings.llm, responses, what=_PRICE_SET, progress=settings.progress)
+        responses = responses.join(figures)
     refused = responses["response"].map(is_refusal).to_numpy(dtype=bool)
     words = responses["response"].str.split().str.len()
     named = [theory.resolve(settings.value)] if settings.value and not targets else []
@@ -130,6 +139,7 @@ def _steer(settings: SteeringSettings, run: Run) -> SteeredResponses | SurveyAns
         "truncated": sum(completion.truncated for completion in completions if completion.text),
         "mean_words": float(words.mean()) if len(words) else None,
         **steered.report,
+        **_mean_price(responses),
         **digests,
         "llm": identity,
         "asking": {**client.usage.as_dict(), "cache": cache_state(settings.cache)},
@@ -144,6 +154,14 @@ def _steer(settings: SteeringSettings, run: Run) -> SteeredResponses | SurveyAns
         vectors=steered.vectors,
         summary=summary,
     )
+
+
+def _mean_price(responses: pd.DataFrame) -> dict[str, float]:
+    """Return the geometric mean perplexity and the mean repetition, where they are known."""
+    if not {*PRICE} <= {*responses.columns} or responses.empty:
+        return {}
+    perplexity, repetition = responses["perplexity"], responses["repetition"]
+    return {"perplexity": float(np.exp(np.log(perplexity).mean())), "repetition": float(repetition.mean())}
 
 
 def _labels(settings: SteeringSettings, targets: tuple[Target, ...]) -> dict[str, str]:
