@@ -41,6 +41,7 @@ class SteeringSettings(SurveySettings):
     vidb_columns: dict[str, str | None]
     on_bad_row: BadRowPolicy
     max_tokens: PositiveInt
+    price: bool
 
     @model_validator(mode="after")
     def _check_survey(self) -> Self:
