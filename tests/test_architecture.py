@@ -30,6 +30,7 @@ ROOMS = (
     "evaluation",
     "opinionqa",
     "profiling",
+    "geometry",
     "extraction",
     "steering",
     "categorization",
@@ -56,6 +57,7 @@ HEAVY = (
     "openvino",
     "lightning",
     "plotly",
+    "sklearn",
 )
 _OF_TRAINING = (
     "hives/losses/batch_labels.py",
