@@ -31,6 +31,7 @@ ROOMS = (
     "evaluation",
     "opinionqa",
     "profiling",
+    "geometry",
     "extraction",
     "steering",
     "categorization",
@@ -58,6 +59,7 @@ HEAVY = (
     "openvino",
     "lightning",
     "plotly",
+    "sklearn",
 )
 _OF_TRAINING = (
     "hives/losses/batch_labels.py",

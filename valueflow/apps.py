@@ -40,7 +40,7 @@ categorize = command("categorize", "valueflow.categorization", "place texts in a
 build_vidb = command("build_vidb", "valueflow.construction", "make anchors for a value out of raw texts")
 train = command("train", "valueflow.hives", "train the value embedding, or measure one")
 extract = command(
-    "extract", "valueflow.extraction", "embed texts into NPZ files, or find the values of groups by their texts"
+    "extract", "valueflow.extraction", "embed texts, find the values of groups by texts, compare vectors of values"
 )
 
 

@@ -18,6 +18,7 @@ from valueflow.extraction.npz import array_member, npz_file
 from valueflow.extraction.outcome import VECTOR_FILES, Embeddings, file_of
 from valueflow.extraction.reading import Chunk, TextFile
 from valueflow.extraction.settings import ExtractionSettings
+from valueflow.geometry import GEOMETRY_OUTPUTS, Geometry, GeometrySettings, find_geometry, show_geometries
 from valueflow.profiling import PROFILE_OUTPUTS, Profiles, ProfileSettings, find_profiles, show_profiles
 from valueflow.run import InputError, Run, SettingsByTask, Share, SweepView, Task, Timings, nearest, progress_bar
 
@@ -67,8 +68,9 @@ def extract(*, output_dir: str | Path | None = None, **settings: Any) -> Embeddi
     >>> result = extract(input="texts.csv", theory="pvq", output_dir="vectors")  # doctest: +SKIP
     >>> np.load(result.files["pvq"])["embeddings"].shape  # doctest: +SKIP
     """
-    if settings.get("task") == "profile":
-        raise InputError("task=profile: extract embeds texts; call profile to find values")
+    others = {"profile": "profile to find values", "geometry": "value_geometry to compare vectors"}
+    if settings.get("task") in others:
+        raise InputError(f"task={settings['task']}: extract embeds texts; call {others[settings['task']]}")
     outcome = TASK.call({"task": "embed", **settings}, output_dir)
     assert isinstance(outcome, Embeddings)
     return outcome
@@ -107,11 +109,49 @@ def profile(*, output_dir: str | Path | None = None, **settings: Any) -> Profile
     return outcome
 
 
-def _run(settings: ExtractionSettings | ProfileSettings, run: Run) -> Embeddings | Profiles:
-    if isinstance(settings, ExtractionSettings):
-        return _extract(settings, run)
-    run.share.refuse("task=profile compares groups by all their texts; run it whole")
-    return find_profiles(settings, run)
+def value_geometry(*, output_dir: str | Path | None = None, **settings: Any) -> Geometry:
+    """Compare the vectors of a theory's values with one another, and their distances with the theory's.
+
+    Parameters
+    ----------
+    output_dir
+        Folder for `geometry.csv`, `cosines.csv`, the picture and `summary.json`, where they replace an earlier run's;
+        None writes nothing.
+    **settings
+        Fields of `GeometrySettings`, the same as on the command line; what is not given has the default of
+        `configs/extract.yaml`.
+
+    Returns
+    -------
+    Geometry
+        Its `table` has a row per value, its `pairs` one per pair of values.
+
+    Raises
+    ------
+    InputError
+        Something given cannot be used; one line says what, where, and what would be right.
+
+    Examples
+    --------
+    >>> found = value_geometry(theory="pvq", vectors="vectors.safetensors")  # doctest: +SKIP
+    >>> found.summary["correlation"], found.summary["p"]  # doctest: +SKIP
+    """
+    outcome = TASK.call({**settings, "task": "geometry"}, output_dir)
+    assert isinstance(outcome, Geometry)
+    return outcome
+
+
+def _run(
+    settings: ExtractionSettings | ProfileSettings | GeometrySettings, run: Run
+) -> Embeddings | Profiles | Geometry:
+    match settings:
+        case ProfileSettings():
+            run.share.refuse("task=profile compares groups by all their texts; run it whole")
+            return find_profiles(settings, run)
+        case GeometrySettings():
+            run.share.refuse("task=geometry compares all values with one another; run it whole")
+            return find_geometry(settings, run)
+    return _extract(settings, run)
 
 
 def _extract(settings: ExtractionSettings, run: Run) -> Embeddings:
@@ -344,12 +384,13 @@ def _figures(
 
 TASK = Task(
     name="extract",
-    settings=SettingsByTask({"embed": ExtractionSettings, "profile": ProfileSettings}),
+    settings=SettingsByTask({"embed": ExtractionSettings, "profile": ProfileSettings, "geometry": GeometrySettings}),
     run=_run,
-    outputs=(VECTOR_FILES, *PROFILE_OUTPUTS),
+    outputs=(VECTOR_FILES, *PROFILE_OUTPUTS, *GEOMETRY_OUTPUTS),
     sweep=(
         SweepView(show_extractions, ("theory",), kind="embed"),
         SweepView(show_profiles, ("theory",), kind="profile"),
+        SweepView(show_geometries, ("theory",), kind="geometry"),
     ),
     divides=True,
 )
