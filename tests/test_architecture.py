@@ -56,6 +56,7 @@ HEAVY = (
     "openvino",
     "lightning",
     "plotly",
+    "tensorboard",
 )
 _OF_TRAINING = (
     "hives/losses/batch_labels.py",
