@@ -60,6 +60,7 @@ HEAVY = (
     "lightning",
     "plotly",
     "sklearn",
+    "tensorboard",
 )
 _OF_TRAINING = (
     "hives/losses/batch_labels.py",

@@ -237,6 +237,11 @@ def test_two_processes_have_loss_and_gradients_of_one(table_file: Path, tmp_path
     one, two = found
     assert [int(each["world_size"]) for each in found] == [1, 2]
     assert one["batch"] % 2 == 1  # one process has a text less
+    for each in found:
+        gradients = [each[name] for name in each.files if name not in ("loss", "batch", "world_size", "gradient_norm")]
+        assert each["gradient_norm"] == pytest.approx(
+            np.sqrt(sum(np.square(part).sum() for part in gradients)), rel=1e-4
+        )
     # Processes of DDP fill in zeros for parameters that have no part in the loss.
     assert set(one.files) <= set(two.files)
     assert len(one.files) > 20

@@ -284,11 +284,17 @@ def test_a_training_has_curves_metrics_and_its_model_in_one_run(tiny: Path, tabl
         f"data.train={table_file}",
         "data.held_out=0.3",
     )
-    steps = ("stage.batch_size=16", "stage.anchors_per_batch=4", "max_steps=12", "validate_every=6")
+    steps = (
+        "stage.batch_size=16",
+        "stage.anchors_per_batch=4",
+        "stage.positives_per_anchor=2",
+        "max_steps=12",
+        "validate_every=6",
+    )
     succeeded(offline("train.py", tmp_path / "work", *backbone, *steps, "hydra.run.dir=out"))
     found = run_of(tmp_path / "work" / "out")
     assert found.run.job_type == "train"
-    for curve in ("train/loss", "held_out/ranking_accuracy"):
+    for curve in ("train/loss", "held_out/ranking_accuracy", "gradient_norm", "learning_rate"):
         assert any(curve in row for row in found.history), curve
     assert {"after.overall.ranking_accuracy"} <= found.summary.keys()
     assert found.metrics["train/*"] == "trainer/global_step"

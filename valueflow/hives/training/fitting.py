@@ -13,7 +13,7 @@ from typing import Any
 import lightning.pytorch as pl
 import pandas as pd
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateMonitor, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
 from sentence_transformers import SentenceTransformer
 from torch import nn
 from torch.utils.data import DataLoader
@@ -201,7 +201,7 @@ def fit(
     checkpoints = folder / CHECKPOINTS
     if not resume:
         shutil.rmtree(checkpoints, ignore_errors=True)
-    callbacks, saver = _callbacks(settings, checkpoints, validation is not None, curve, logs=curves is not None)
+    callbacks, saver = _callbacks(settings, checkpoints, validation is not None, curve)
     with _without_lightning_advice():
         trainer = build_trainer(
             settings.trainer,
@@ -266,7 +266,7 @@ def _run(trainer: pl.Trainer, module: HivesModule, **loaders: Any) -> None:
 
 
 def _callbacks(
-    settings: TrainSettings, folder: Path, is_measured: bool, curve: LossCurve, *, logs: bool
+    settings: TrainSettings, folder: Path, is_measured: bool, curve: LossCurve
 ) -> tuple[list[Callback], ModelCheckpoint]:
     saver = checkpoint_saver(folder, None if is_measured else settings.validate_every)
     callbacks: list[Callback] = [curve, saver]
@@ -274,8 +274,6 @@ def _callbacks(
         callbacks.append(EarlyStopping(monitor=RANKING, mode="max", patience=settings.patience, verbose=False))
     if _shows(settings):
         callbacks.append(RichProgressBar())
-    if logs:
-        callbacks.append(LearningRateMonitor(logging_interval="step"))
     return callbacks, saver
 
 
