@@ -57,6 +57,7 @@ HEAVY = (
     "lightning",
     "plotly",
     "tensorboard",
+    "wandb_workspaces",
 )
 _OF_TRAINING = (
     "hives/losses/batch_labels.py",
