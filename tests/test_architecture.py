@@ -61,6 +61,7 @@ HEAVY = (
     "plotly",
     "sklearn",
     "tensorboard",
+    "wandb_workspaces",
 )
 _OF_TRAINING = (
     "hives/losses/batch_labels.py",

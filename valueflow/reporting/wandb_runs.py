@@ -1,10 +1,12 @@
 """`logger=wandb`: a Weights & Biases run per job, from before the work to its end, and one per sweep."""
 
 import hashlib
+import logging
 import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +20,10 @@ if TYPE_CHECKING:
 
 NAME = "wandb"
 
+
 _CURVES = ("train/*", "held_out/*", "learning_rate", "gradient_norm")
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -31,11 +36,14 @@ class WandbLogger(RunLogger):
         Where the runs go.
     mode
         `online`, `offline` or `disabled`; None leaves it to WANDB_MODE.
+    workspace
+        Whether a sweep lays out a dashboard for the project (extra `workspace`).
     """
 
     project: str = "valueflow"
     entity: str | None = None
     mode: str | None = None
+    workspace: bool = False
 
     def __post_init__(self) -> None:
         # Checked before anything is judged: a run that cannot be logged should not be paid for first.
@@ -51,6 +59,12 @@ class WandbLogger(RunLogger):
                 raise InputError(
                     "logger=wandb finds no key; set WANDB_API_KEY, run `wandb login`, or set logger.mode=offline"
                 )
+
+        if self.workspace and find_spec("wandb_workspaces") is None:
+            raise InputError(
+                "logger.workspace=true: the package wandb-workspaces is not installed; "
+                "pip install 'valueflow[workspace]'"
+            )
 
     def start(self, run: RunInfo) -> RunRecord:
         """Begin the run, and say which artifacts of earlier runs it takes."""
@@ -85,7 +99,17 @@ class WandbLogger(RunLogger):
         for files in files_of_sweep(jobs, handle.id):
             handle.log_artifact(_artifact(files))
         handle.finish(exit_code=sweep.exit_code)
+        if self.workspace and sweep.finished:
+            self._lay_out(sweep, handle)
         return {NAME: {**_place(handle), "jobs": list(jobs)}}
+
+    def _lay_out(self, sweep: SweepInfo, handle: "wandb.Run") -> None:
+        if handle.offline or handle.disabled:
+            _log.warning("logger.workspace=true needs a server; offline nothing is laid out")
+            return
+        from valueflow.reporting.wandb_workspace import laid_out
+
+        _log.info("workspace: %s", laid_out(sweep, entity=handle.entity, project=handle.project).save().url)
 
     def _begin(self, folder: Path, **described: Any) -> "wandb.Run":
         import wandb
