@@ -178,3 +178,24 @@ def test_a_price_is_asked_of_models_that_are_open_only(work: Path, model: Path) 
         "llm.base_url=http://localhost:1/v1",
     )
     refused(run(work, model, *asked), work, "price=true works inside a model", "llm=transformers")
+
+
+@pytest.mark.slow
+def test_layer_and_strength_are_searched_on_queries_that_the_run_does_not_ask(work: Path, model: Path) -> None:
+    search = ("steering.layer=search", "steering.strength=search", "steering.search.layers=[0.3,0.7]")
+    search += (
+        "steering.search.strengths=[0.1,0.3]",
+        "steering.search.queries=3",
+        "steering.search.most_perplexity=1000",
+    )
+    succeeded(run(work, model, "steering=activation", "value=power", "intensity=2", *search, "hydra.run.dir=out"))
+    found = summary_in(work / "out")["activation"]["power"]
+    assert found["layers"] in ([1], [2])
+    assert found["strength"] == found["strengths"][4] in (0, 0.1, 0.3)
+    assert [row["trial"] for row in found["search"]].count("anchor") == 4
+    assert responses_in(work / "out")["strength"].unique().tolist() == [f"{found['strength']:g}"]
+
+
+def test_a_search_without_queries_left_is_refused(work: Path, model: Path) -> None:
+    asked = ("steering=activation", "value=power", "intensity=2", "steering.layer=search", "queries=null")
+    refused(run(work, model, *asked), work, "search needs 8 queries", "0 are left", "limit=")

@@ -2,6 +2,8 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from valueflow.opinionqa import (
 from valueflow.responses import PRICE, RESPONSES_FILE, joined
 from valueflow.run import Run, SweepView, Task, row_keys, shorten
 from valueflow.steering.display import show_steering
+from valueflow.steering.held_out import held_out
 from valueflow.steering.methods import Request
 from valueflow.steering.outcome import FAILURES_FILE, VECTORS_FOLDER, SteeredResponses
 from valueflow.steering.price import price
@@ -91,20 +94,20 @@ def _steer(settings: SteeringSettings, run: Run) -> SteeredResponses | SurveyAns
             model=settings.llm,
             progress=settings.progress,
         )
+        client = Client(settings.llm, settings.cache)
+        sampling = Sampling(
+            temperature=settings.temperature,
+            max_tokens=settings.max_tokens,
+            # It decides nothing at temperature 0; completions cached under one seed serve all.
+            seed=settings.seed if settings.temperature > 0 else 0,
+        )
+        request = replace(request, held_out=partial(held_out, settings, request, client, sampling))
         steered = settings.steering.steer(request)
     identity = settings.llm.identity()
-    sampling = Sampling(
-        temperature=settings.temperature,
-        max_tokens=settings.max_tokens,
-        # It decides nothing at temperature 0; completions cached under one seed serve all.
-        seed=settings.seed if settings.temperature > 0 else 0,
-        additions=steered.additions,
-    )
-    client = Client(settings.llm, settings.cache)
     with run.stage("answer"):
         completions = client.ask(
             steered.conversations,
-            sampling,
+            replace(sampling, additions=steered.additions),
             title=_title(settings, targets),
             unit="responses",
             progress=settings.progress,
