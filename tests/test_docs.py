@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import numpy as np
+import pandas as pd
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
-
 from safetensors.numpy import save_file
+
 from tests.command import run as run_app
 from tests.command import succeeded
 from tests.comparison.simulated import write_sweep
@@ -76,10 +76,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ]
     pd.DataFrame(said, columns=["text", "group"]).to_csv("said.csv", index=False)
     write_published_files(frame)
-    return tmp_path
     values = ("benevolence", "universalism", "power", "achievement", "security", "tradition")
     vectors = np.random.default_rng(0).normal(size=(len(values), 8))
     save_file(dict(zip(values, vectors, strict=True)), "vectors.safetensors")
+    return tmp_path
 
 
 def write_published_files(responses: pd.DataFrame) -> None:
