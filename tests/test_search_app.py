@@ -42,6 +42,7 @@ def test_a_search_follows_what_jobs_return(tmp_path: Path) -> None:
         folder=tmp_path,
         env=environment(tmp_path / "cache"),
         fresh=True,
+        timeout=900,
     )
     assert "6 of 6 jobs" in succeeded(done).stdout
     results = (tmp_path / "searched" / "optimization_results.yaml").read_text()
