@@ -32,7 +32,7 @@ def show_comparison(table: pd.DataFrame, means: pd.DataFrame, drift: pd.DataFram
             console.print(f"{len(rows) - _MOST_ROWS} more rows of '{family}' are in comparison.csv")
     if not drift.empty:
         for (theory, *condition), rows in drift.groupby(["theory", "run", "model", "steered_by"], sort=False):
-            console.print(_drift_table(", ".join(part for part in condition if part) or theory, rows))
+            console.print(_drift_table(", ".join(str(part) for part in condition if part) or str(theory), rows))
     if "perplexity" in means:
         console.print(_price_table(means[means["perplexity"].notna()]))
     if "human_mean" in means:
@@ -142,8 +142,10 @@ def _drift_table(title: str, rows: pd.DataFrame) -> Table:
         table.add_column(name, justify="right")
     for steered, of_one in rows.groupby("steered", sort=False):
         cells = {
-            row.measured: f"{row.estimate:+.2f}{'*' if row.low > 0 or row.high < 0 else ''}"
-            for row in of_one.itertuples()
+            measured_value: f"{estimate:+.2f}{'*' if low > 0 or high < 0 else ''}"
+            for measured_value, estimate, low, high in zip(
+                *(of_one[column] for column in ("measured", "estimate", "low", "high")), strict=True
+            )
         }
         table.add_row(str(steered), *(cells.get(name, "-") for name in measured))
     return table

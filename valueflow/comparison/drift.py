@@ -86,12 +86,13 @@ def draw_drift(found: pd.DataFrame, file: Path) -> None:
 def _draw_matrix(panel: "Axes", rows: pd.DataFrame, most: float) -> None:
     steered, measured = list(dict.fromkeys(rows["steered"])), list(dict.fromkeys(rows["measured"]))
     matrix = np.full((len(steered), len(measured)), np.nan)
-    for row in rows.itertuples():
-        at = steered.index(str(row.steered)), measured.index(str(row.measured))
-        matrix[at] = row.estimate
-        star = "*" if row.low > 0 or row.high < 0 else ""
-        weight = "bold" if row.is_target else "normal"
-        panel.text(at[1], at[0], f"{row.estimate:+.1f}{star}", ha="center", va="center", fontsize=8, fontweight=weight)
+    columns = ("steered", "measured", "estimate", "low", "high", "is_target")
+    for value, on, estimate, low, high, is_target in zip(*(rows[column] for column in columns), strict=True):
+        at = steered.index(value), measured.index(on)
+        matrix[at] = estimate
+        star = "*" if low > 0 or high < 0 else ""
+        weight = "bold" if is_target else "normal"
+        panel.text(at[1], at[0], f"{estimate:+.1f}{star}", ha="center", va="center", fontsize=8, fontweight=weight)
     panel.imshow(matrix, cmap="RdBu_r", vmin=-most, vmax=most, alpha=0.6)
     panel.set_xticks(range(len(measured)), [picture_text(name) for name in measured], rotation=60, ha="right")
     panel.set_yticks(range(len(steered)), [picture_text(name) for name in steered])

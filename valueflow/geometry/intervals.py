@@ -64,8 +64,8 @@ def intervals(values: Sequence[Sides] | None, cosines: Floats, distances: Floats
     variances = np.clip(squares - sums**2 / _RESAMPLES, 0.0, None) / (_RESAMPLES - 1)
     vary = np.array([sides.can_vary for sides in values])
     low, high = _span(cosines, np.where(vary[:, None] & vary, np.sqrt(variances), np.nan))
-    error = np.concatenate(correlations).std(ddof=1) if vary.all() else np.float64(np.nan)
-    ends = _span(rank_correlation(cosines, distances), error)
+    error = np.asarray(np.concatenate(correlations).std(ddof=1) if vary.all() else np.nan)
+    ends = _span(np.asarray(rank_correlation(cosines, distances)), error)
     return Intervals(low, high, (float(ends[0]), float(ends[1])))
 
 

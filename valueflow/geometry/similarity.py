@@ -40,7 +40,7 @@ def cosine_matrix(vectors: Floats) -> Floats:
     cosines = (cosines + np.swapaxes(cosines, -1, -2)) / 2
     diagonal = np.arange(vectors.shape[-2])
     cosines[..., diagonal, diagonal] = 1.0
-    return cosines
+    return np.asarray(cosines)
 
 
 def chord_distances(cosines: Floats) -> Floats:

@@ -201,7 +201,7 @@ def _wants_report(sweep: Sweep) -> bool:
     """Return whether the jobs of a sweep were to be reported, from the settings that Hydra has saved of them."""
     sweep.find_folders()
     files = [job.folder / ".hydra" / "config.yaml" for job in sweep.jobs if job.folder is not None]
-    return any(OmegaConf.load(file).get("report") is True for file in files[:1] if file.is_file())
+    return any(OmegaConf.select(OmegaConf.load(file), "report") is True for file in files[:1] if file.is_file())
 
 
 def _report(folder: Path, report: Report | None) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,7 @@ def held_out(
             f"{len(left)} are left; give limit=... or queries=FILE, or lower steering.search.queries"
         )
     asked = replace(request, queries=left)
-    judging = {"judge": search.judge} | ({"llm": settings.llm} if search.judge in _ASKS_A_MODEL else {})
+    judging: dict[str, Any] = {"judge": search.judge} | ({"llm": settings.llm} if search.judge in _ASKS_A_MODEL else {})
 
     def trial(steer: Callable[[Request], Steered], value: str) -> Trial:
         steered = steer(asked)
