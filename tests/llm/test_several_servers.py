@@ -209,6 +209,18 @@ def test_a_server_that_is_not_there_at_the_start_is_done_without(caplog: pytest.
         ask(address, address.replace("127.0.0.1", "localhost"), n=10, max_retries=0)
 
 
+def test_all_have_failed_once_each_has_failed_so_often_since_its_last_answer() -> None:
+    now = [0.0]
+    balance = Balance(2, 4, clock=lambda: now[0])
+    for place in (0, 1, 0, 1):
+        assert not balance.all_failed(2)
+        now[0] += 100
+        balance.failed(place)
+    assert balance.all_failed(2)
+    balance.answered(0)
+    assert not balance.all_failed(1)
+
+
 def test_when_all_have_gone_the_run_ends_in_one_line() -> None:
     dies = dying(echo, 3, Reply(how="drop"))
     with (

@@ -77,3 +77,17 @@ def test_figures_are_numbers(tmp_path: Path) -> None:
         "versions": {"a": 1},
     }
     assert flat_figures(summary) == {"mean": 1.0, "deep.er": 2.5}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("llm.extra_body={api_key:sk-live-123456}", "llm.extra_body={api_key:***}"),
+        ("llm.api_key=sk-live-123456,value=power", "llm.api_key=***,value=power"),
+        ("Authorization: Bearer", "Authorization: ***"),
+        ("max_tokens=500 llm.api_key_env=OPENAI_API_KEY", "max_tokens=500 llm.api_key_env=OPENAI_API_KEY"),
+        ("value=power intensity=-2", "value=power intensity=-2"),
+    ],
+)
+def test_secrets_given_in_texts_are_hidden(text: str, shown: str) -> None:
+    assert redacted(text) == shown

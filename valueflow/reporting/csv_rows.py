@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 from filelock import FileLock
 
-from valueflow.reporting.runs import group_of
+from valueflow.reporting.runs import group_of, redacted
 from valueflow.run import Outcome, RunInfo, RunLogger, RunRecord, flattened, write_csv
 
 RUNS_FILE = "runs.csv"
@@ -30,7 +30,7 @@ class _Row(RunRecord):
         """Add the row; jobs of a sweep that run at once wait for each other."""
         path = (self.run.sweep_folder or self.run.folder) / RUNS_FILE
         group = group_of(self.run.sweep_folder) if self.run.sweep_folder else ""
-        row = pd.DataFrame([{"name": self.run.name, "group": group, **flattened(outcome.summary)}])
+        row = pd.DataFrame([{"name": redacted(self.run.name), "group": group, **flattened(outcome.summary)}])
         with FileLock(path.with_name(f".{RUNS_FILE}.lock")):
             if path.exists():
                 # Runs may differ in their figures; a row keeps its own columns whatever came before.

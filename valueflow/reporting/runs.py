@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from valueflow.run import Outcome, RunInfo, SweepInfo, flattened, plain, result_settings, shorten, versions
+from valueflow.run import RUN_KEYS, Outcome, RunInfo, SweepInfo, flattened, plain, result_settings, shorten, versions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,11 +17,16 @@ _LONGEST_TAG = 64
 
 _SECRET_NAME = re.compile(r"(?i)(key|token|secret|password|authorization)$")
 _NOT_SECRET = re.compile(r"(?i)(max_tokens|token_limit_key|value_key)$")
+_GIVEN_IN_TEXT = re.compile(
+    r"""(?i)(?<![\w.-])((?:[\w.-]*[_.-](?:key|token)|[\w.-]*(?:secret|password|authorization))["']?\s*[:=]\s*["']?)([^\s"',}]+)"""
+)
+"""`api_key=...` and `api_key: ...`, as in overrides and command lines."""
+
 _IN_URL = re.compile(r"(?<=://)[^/@\s]+@")
 _HIDDEN = "***"
 _SHORTEST_SECRET = 8
 
-_HOW_TO_RUN = ("experiment", "hydra", "logger", "resume", "progress", "cache")
+_HOW_TO_RUN = (*RUN_KEYS, "experiment", "hparams_search", "hydra", "progress", "cache")
 
 MAIN_FIGURES = (
     *("mean", "mean_low", "mean_high", "mean_se", "reliability.kendall_tau", "share_failed"),
@@ -94,6 +99,7 @@ def _redacted(node: Any, secrets: list[str]) -> Any:
         return node
     for secret in secrets:
         node = node.replace(secret, _HIDDEN)
+    node = _GIVEN_IN_TEXT.sub(rf"\1{_HIDDEN}", node)
     return _IN_URL.sub(f"{_HIDDEN}@", node)
 
 
@@ -154,5 +160,5 @@ def swept_settings(sweep: SweepInfo) -> dict[str, list[str]]:
         for override in job.overrides:
             key, _, entry = override.lstrip("+").partition("=")
             if key.partition(".")[0] not in _HOW_TO_RUN:
-                found.setdefault(key, {})[entry] = None
+                found.setdefault(key, {})[redacted({key: entry})[key]] = None
     return {key: list(entries) for key, entries in found.items()}

@@ -95,7 +95,7 @@ class _Session(RunRecord):
         from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 
         with _writer(self.folder) as writer:
-            writer.file_writer.add_summary(hparams_pb(flat_settings(self.run), trial_id=self.run.name))
+            writer.file_writer.add_summary(hparams_pb(flat_settings(self.run), trial_id=redacted(self.run.name)))
             yield writer
             writer.file_writer.add_summary(_end(status))
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from valueflow.reporting.runs import scored
+from valueflow.reporting.runs import redacted, scored
 from valueflow.run import SWEEP_FILE, Outcome, SweepInfo, distinguishing_settings
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def sweep_tables(sweep: SweepInfo) -> dict[str, Any]:
     if (sweep.folder / SWEEP_FILE).is_file():
         found["tables/jobs"] = _table("jobs", pd.read_csv(sweep.folder / SWEEP_FILE))
     if sweep.failed:
-        rows = [[job.name, " ".join(job.overrides), job.error] for job in sweep.failed]
+        rows = [redacted([job.name, " ".join(job.overrides), job.error]) for job in sweep.failed]
         found["tables/failed_jobs"] = wandb.Table(columns=["folder", "overrides", "error"], data=rows)
     return found
 

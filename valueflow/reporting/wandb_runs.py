@@ -71,7 +71,7 @@ class WandbLogger(RunLogger):
         taken = files_taken(run.config, NAME)
         handle = self._begin(
             run.folder,
-            name=run.name,
+            name=redacted(run.name),
             group=group_of(run.sweep_folder) if run.sweep_folder else None,
             job_type=run.command,
             tags=run_tags(run),

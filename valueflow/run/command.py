@@ -158,6 +158,7 @@ def _run_hydra(name: str, load_task: Callable[[], AnyTask], report: Report | Non
     faults: list[Exception] = []
     begun: list[bool] = []
     reported: list[Path] = []
+    least = 0
 
     @hydra_main(version_base="1.3", config_path=str(CONFIG_DIR), config_name=name)  # type: ignore[untyped-decorator]
     def app(config: DictConfig) -> Metric:
@@ -165,10 +166,7 @@ def _run_hydra(name: str, load_task: Callable[[], AnyTask], report: Report | Non
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             return _run_sweep_job(config, load_task)
         try:
-            found = _run_job(config, load_task)
-            if config.get("report"):
-                reported.append(Path(HydraConfig.get().runtime.output_dir))
-            return found
+            return _run_job(config, load_task, reported)
         except USER_FAULTS as error:
             # Hydra would print a line of its own for an error that leaves this function.
             faults.append(error)
@@ -189,10 +187,10 @@ def _run_hydra(name: str, load_task: Callable[[], AnyTask], report: Report | Non
             # A worker that was killed, a launcher or a later job that could not begin: what is finished is shown.
             kind = "" if isinstance(error, USER_FAULTS) else f"{type(error).__name__}: "
             print(f"error: {kind}{one_line(error)}", file=sys.stderr)
-            return end_sweep(load_task().sweep, sweeps[0]) or EXIT_FAILED
+            least = EXIT_FAILED
     if faults:
         raise faults[0]
-    code = end_sweep(load_task().sweep, sweeps[0]) if sweeps else 0
+    code = end_sweep(load_task().sweep, sweeps[0], least) if sweeps else 0
     reported += [sweeps[0].folder] if sweeps and _wants_report(sweeps[0]) else []
     return max([code, *(_report(folder, report) for folder in reported)])
 
@@ -210,14 +208,21 @@ def _report(folder: Path, report: Report | None) -> int:
         return 0
     try:
         print(f"report: {report(folder)}")
+    except USER_FAULTS as error:
+        _log.error("no report: %s; the results are complete", one_line(error))
+        return EXIT_FAILED
     except Exception:
         _log.exception("the report failed; the results are complete")
         return EXIT_FAILED
     return 0
 
 
-def _run_job(config: DictConfig, load_task: Callable[[], AnyTask]) -> Metric:
-    """Run one job in Hydra's output folder, a single run or a job of a sweep; return what a search looks at."""
+def _run_job(config: DictConfig, load_task: Callable[[], AnyTask], reported: list[Path] | None = None) -> Metric:
+    """Run one job in Hydra's output folder, a single run or a job of a sweep; return what a search looks at.
+
+    The folder joins `reported` where it is complete and wants a page. Of the processes of one training only the main
+    one knows that.
+    """
     hydra = HydraConfig.get()
     folder, is_sweep = Path(hydra.runtime.output_dir), hydra.mode == RunMode.MULTIRUN
     require_set(OmegaConf.to_container(config))  # type: ignore[arg-type]
@@ -229,8 +234,15 @@ def _run_job(config: DictConfig, load_task: Callable[[], AnyTask]) -> Metric:
     resume = bool(options["resume"]) or was_requeued()
     searches = is_sweep and is_searching(HydraConfig.instance().cfg)
 
-    def metric(summary: Mapping[str, Any]) -> Metric:
-        return optimized_metric(summary, options["optimized_metric"], needed=searches)
+    def done(summary: Mapping[str, Any]) -> Metric:
+        if options["report"] and reported is not None:
+            reported.append(folder)
+        try:
+            return optimized_metric(summary, options["optimized_metric"], needed=searches)
+        except InputError as error:
+            # What the job found stays; the search is told that it has no figure of it.
+            _log.error("%s", error)
+            return None
 
     division = {key: options[key] for key in DIVISION_KEYS if options[key] is not None}
     job_fingerprint = fingerprint(result_settings({**settings, **division}))
@@ -238,7 +250,7 @@ def _run_job(config: DictConfig, load_task: Callable[[], AnyTask]) -> Metric:
         if is_sweep:
             adopt(folder)
         _log.info("%s is done already", folder)
-        return metric(read_record(folder / SUMMARY_FILE) or {})
+        return done(read_record(folder / SUMMARY_FILE) or {})
     if is_sweep:
         # It stays if the job is killed, so that nothing that lies there from before passes for its result.
         _record_failure(folder, "did not finish", of_input=False)
@@ -266,7 +278,7 @@ def _run_job(config: DictConfig, load_task: Callable[[], AnyTask]) -> Metric:
             },
             report=report,
         )
-    return metric(outcome.summary) if outcome.is_main else None
+    return done(outcome.summary) if outcome.is_main else None
 
 
 def _info(config: DictConfig, settings: Settings, command: str, *, resumes: bool) -> RunInfo:

@@ -16,6 +16,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from valueflow.run.errors import InputError
 from valueflow.run.outputs import write_json
 from valueflow.run.summary import ERROR_FILE, SUMMARY_FILE, SWEEP_RECORD, read_record, sweep_of
 
@@ -135,6 +136,10 @@ class _Recording(Launcher):  # type: ignore[misc]
         for job, result in zip(jobs, returned, strict=False):
             if result.hydra_cfg is not None:
                 job.folder = self._within(Path(result.hydra_cfg.hydra.runtime.output_dir))
+            if self._searches and result.status == JobStatus.COMPLETED and result.return_value is None:
+                # The sweeper's own bound on failed trials counts it.
+                result.status = JobStatus.FAILED
+                result.return_value = InputError(f"job {job.number} has no figure that the search can follow")
         return returned
 
     def _within(self, folder: Path) -> Path:

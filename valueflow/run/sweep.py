@@ -75,16 +75,23 @@ class SweepView:
     one: Callable[[Mapping[str, Any]], None] | None = None
 
 
-def end_sweep(views: Sequence[SweepView], sweep: Sweep) -> int:
+def end_sweep(views: Sequence[SweepView], sweep: Sweep, least: int = 0) -> int:
     """Write `sweep.csv`, print a table of the finished jobs, and name those that failed.
 
     Every job that was launched is accounted for. What the jobs found is read from what they have written, so this works
     after any launcher, after a sweep that was resumed, and after one that was interrupted.
 
+    Parameters
+    ----------
+    views, sweep
+        How such sweeps are shown, and the one that has ended.
+    least
+        Exit code where no job has failed: not 0 where the sweep itself ended by an error.
+
     Returns
     -------
     int
-        Exit code: 0; 2 where all failures are faults of the input; else 1.
+        Exit code: `least`; 2 where all failures are faults of the input; else 1.
     """
     from rich.console import Console  # here, so that --help need not wait for it
 
@@ -98,7 +105,7 @@ def end_sweep(views: Sequence[SweepView], sweep: Sweep) -> int:
             failures.append((job, record or {"error": "did not finish"}))
         else:
             finished.append((job, job.folder, record))
-    code = 0
+    code = least
     if failures:
         code = EXIT_INPUT if all(failure.get("input") for _, failure in failures) else EXIT_FAILED
     summaries: Mapping[Path, Mapping[str, Any]] = {path: summary for _, path, summary in finished}

@@ -17,6 +17,9 @@ class _Server:
     under_way: int = 0
     begun: int = 0
     pause: float = 0.0
+    failures: int = 0
+    """In a row, of calls begun when it was not set aside."""
+
     until: float | None = None
     """When it is to be tried again; None where it is not set aside."""
 
@@ -78,7 +81,7 @@ class Balance:
         """Note that a server answers; return whether it had been set aside."""
         server = self._servers[place]
         was_aside = server.until is not None
-        server.until, server.pause = None, 0.0
+        server.until, server.pause, server.failures = None, 0.0, 0
         return was_aside
 
     def failed(self, place: int) -> float | None:
@@ -88,4 +91,9 @@ class Balance:
             return None
         server.pause = min(max(2 * server.pause, FIRST_PAUSE), LONGEST_PAUSE)
         server.until = now + server.pause
+        server.failures += 1
         return server.pause
+
+    def all_failed(self, times: int) -> bool:
+        """Return whether each server has failed so many times in a row."""
+        return all(server.failures >= times for server in self._servers)

@@ -82,6 +82,8 @@ class ServerEngine:
             if isinstance(found, Completion):
                 return replace(found, servers=tuple(asked)) if self._has_several else found
             reason = found
+            if self._has_several and self._balance.all_failed(self._settings.max_retries + 1):
+                await self._give_up(f"each failed {self._settings.max_retries + 1} times in a row", reason)
         return replace(await self._unanswered(reason), servers=tuple(asked) if self._has_several else ())
 
     async def _ask(
@@ -141,14 +143,17 @@ class ServerEngine:
         """
         self._unanswered_in_a_row += 1
         if self._unanswered_in_a_row > self._settings.concurrency:
-            await self._check_any_there()
-            urls = ", ".join(endpoint.url for endpoint in self._endpoints)
-            raise InputError(
-                f"{urls} {'have' if self._has_several else 'has'} answered none of the last "
-                f"{self._unanswered_in_a_row} calls ({reason}); cached completions serve when the same command is "
-                "started again"
-            )
+            await self._give_up(f"answered none of the last {self._unanswered_in_a_row} calls", reason)
         return Completion("", error=reason)
+
+    async def _give_up(self, what: str, reason: str) -> None:
+        """End the run in one line."""
+        await self._check_any_there()
+        urls = ", ".join(endpoint.url for endpoint in self._endpoints)
+        raise InputError(
+            f"{urls} {'have' if self._has_several else 'has'} {what} ({reason}); cached completions serve when the "
+            "same command is started again"
+        )
 
     async def _check_any_there(self) -> None:
         faults = []
