@@ -47,5 +47,9 @@ def test_a_value_that_was_not_steered_to_is_scored_where_the_steered_ones_are_na
     assert kept["response"].tolist() == ["power 2"]
     kept, _ = filter_responses(frame, where, PVQ, "tradition", values=["security"])
     assert kept["response"].tolist() == ["security -2", "security 2"]
+    with pytest.raises(InputError, match=r"intensity=2.*intensities=\[2\]"):
+        filter_responses(frame, where, PVQ, "tradition", values=["security"], intensity=2)
+    kept, _ = filter_responses(frame, where, PVQ, "security", values=["security"], intensity=2)
+    assert kept["response"].tolist() == ["security 2"]
     with pytest.raises(InputError, match="no response has value 'tradition'"):
         filter_responses(frame, where, PVQ, "tradition")
