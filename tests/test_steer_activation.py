@@ -1,5 +1,6 @@
 """`python steer.py steering=activation` as a person runs it, with a tiny model that has a planted direction."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,10 @@ def test_several_values_share_a_run(work: Path, model: Path) -> None:
         (("llm=openai", "llm.model=m", "llm.base_url=http://localhost:1/v1"), ("engine 'openai'", "llm=transformers")),
         (("llm=vllm", "llm.model=org/model"), ("does not let it", "llm=transformers")),
         (("steering=multi_activation",), ("'value' does not belong here",)),
+        (("shard=1/2", "steering.layer=search"), ("shard=1/2: steering.layer=search", "search once")),
+        (("shard=1/2", "steering.strength=search"), ("shard=1/2: steering.strength=search", "search once")),
+        (("shard=1/2",), ("shard=1/2: steering=activation makes vectors", "steering.vectors=FOLDER")),
+        (("shard=1/2", "steering=anchor", "price=true"), ("shard=1/2: price=true", "leave it out")),
     ],
 )
 def test_what_cannot_work_is_told_in_one_line(
@@ -112,6 +117,24 @@ def test_from_python_with_vectors_of_an_earlier_run(work: Path, model: Path, mon
     given |= {"steering.vectors": str(work / "first" / "vectors"), "vidb": "demo"}
     again = steer(**given, steering="activation")
     assert again.responses["response"].tolist() == first.responses["response"].tolist()
+
+
+def test_shards_with_vectors_made_before_join_without_the_model(
+    work: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ("steering=activation", "value=power", "intensity=2")
+    succeeded(run(work, model, *asked, "hydra.run.dir=whole"))
+    made = (*asked, "steering.vectors=whole/vectors")
+    succeeded(run(work, model, *made, "shard=1/2,2/2", "hydra.sweep.dir=shards", "-m"))
+
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError("merge loads the model")
+
+    release()
+    monkeypatch.setattr("valueflow.llm.engines.transformers.TransformersEngine.__init__", fail)
+    shutil.rmtree(work.parent / "cache")
+    succeeded(run(work, model, *made, "merge=shards", "hydra.run.dir=joined"))
+    assert responses_in(work / "joined").equals(responses_in(work / "whole"))
 
 
 def literal_perplexity(folder: Path, query: str, text: str) -> float:

@@ -77,6 +77,22 @@ class ActivationSteering(SteeringMethod):
         """One value, or several at once."""
         return "several" if self.several else "one"
 
+    @property
+    def indivisible(self) -> str:
+        """A search asks queries of its own, and vectors are made by the model, which merge does without."""
+        searched = next((key for key in ("layer", "strength") if getattr(self, key) == SEARCH), None)
+        if searched is not None:
+            return (
+                f"steering.{searched}=search chooses by trials of its own; search once, then give steering.layer and "
+                "steering.strength"
+            )
+        if self.vectors is None:
+            return (
+                f"steering={self.name} makes vectors of the anchors by the model; make them in one run, as with "
+                "limit=1, then give steering.vectors=FOLDER"
+            )
+        return self.prompt.indivisible
+
     def steer(self, request: Request) -> Steered:
         """Word the conversations as the prompt does, and add the vectors of the values."""
         what = f"steering={self.name}"

@@ -101,6 +101,11 @@ class SteeringMethod(Settings):
     def takes(self) -> Literal["nothing", "one", "several"]:
         """How many values it steers to."""
 
+    @property
+    def indivisible(self) -> str:
+        """Why a run with it cannot be divided into shards, and what can; empty where it can be."""
+        return ""
+
     @abstractmethod
     def steer(self, request: Request) -> Steered:
         """Word one conversation per query, and say what is added inside the model.
