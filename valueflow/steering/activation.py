@@ -78,9 +78,18 @@ class ActivationSteering(SteeringMethod):
         return "several" if self.several else "one"
 
     @property
+    def uses_anchors(self) -> bool:
+        """Vectors are made of them, and the trials of a search are judged by them."""
+        return self.vectors is None or self._searched is not None or self.prompt.uses_anchors
+
+    @property
+    def _searched(self) -> str | None:
+        return next((key for key in ("layer", "strength") if getattr(self, key) == SEARCH), None)
+
+    @property
     def indivisible(self) -> str:
         """A search asks queries of its own, and vectors are made by the model, which merge does without."""
-        searched = next((key for key in ("layer", "strength") if getattr(self, key) == SEARCH), None)
+        searched = self._searched
         if searched is not None:
             return (
                 f"steering.{searched}=search chooses by trials of its own; search once, then give steering.layer and "
