@@ -266,9 +266,7 @@ def test_likelihoods_are_those_of_one_pass_per_text(tiny: Path, batch_size: int)
 def test_texts_are_answers_where_the_template_opens_thoughts(tiny: Path) -> None:
     thinking, plain = engine_of(tiny), engine_of(tiny)
     thinking._tokenizer.chat_template = TEMPLATE + "{{ '<think>\n' }}"
-    plain._tokenizer.chat_template = (
-        TEMPLATE + "{{ '<think>\n\n</think>\n\n' }}"
-    )  # as where models are told not to think
+    plain._tokenizer.chat_template = TEMPLATE + "{{ '<think>\n\n</think>\n\n' }}"
     found, expected = (
         engine.residual_stream.read(user("Q?"), TEXTS, progress=False).means for engine in (thinking, plain)
     )
