@@ -12,6 +12,8 @@ from safetensors.numpy import save_file
 from tests.command import Finished, environment, refused, succeeded, summary_in
 from tests.command import run as run_app
 from valueflow import value_geometry
+from valueflow.run import InputError
+from valueflow.steering.value_vectors import ValueVectors, file_of
 from valueflow.theory import load_theory
 from valueflow.vidb import load_vidb
 
@@ -76,6 +78,51 @@ def test_npz_and_safetensors_and_bfloat16_are_alike(work: Path) -> None:
     halved = value_geometry(vectors=str(work / "b.safetensors"))
     assert whole.summary["correlation"] == pytest.approx(1)
     assert halved.pairs["cosine"].to_numpy() == pytest.approx(whole.pairs["cosine"].to_numpy(), abs=0.02)
+
+
+def save_as_steering(folder: Path, planted: Vectors, **card: Any) -> None:
+    """Leave one file per value as steering does: the planted vector is that of layer 2 of 4."""
+    for value, vector in planted.items():
+        layers = np.random.default_rng([*value.encode()]).normal(size=(4, len(vector))).astype(np.float32)
+        layers[2] = vector
+        said = {"format": 1, "model": "m", "theory": "pvq", "value": value, "layers": 4, "width": len(vector)} | card
+        ValueVectors(layers, np.ones(4), said).save(file_of(folder, value))
+
+
+def test_vectors_that_steering_left_are_compared_after_one_layer(work: Path) -> None:
+    planted = on_the_circle()
+    for job, value in enumerate(planted):  # as a sweep leaves them, each value at two intensities
+        for folder in (work / "steered" / str(job), work / "steered" / str(job + 20)):
+            save_as_steering(folder / "vectors", {value: planted[value]})
+    save_as_steering(work / "steered" / "mft" / "vectors", {"care-harm": planted["power"]}, theory="mft")
+    succeeded(run(work, "vectors=steered"))
+    found = summary_in(work / "out")
+    assert (found["values"], found["settings"]["depth"]) == (12, 0.5)
+    assert found["correlation"] == pytest.approx(1)
+    last = value_geometry(vectors=str(work / "steered"), depth=1)
+    assert last.summary["correlation"] < 0.5
+    with pytest.raises(InputError, match="depth=12"):
+        value_geometry(vectors=str(work / "steered"), depth=12)
+
+
+def test_folders_of_vectors_that_cannot_be_compared_are_refused(work: Path) -> None:
+    folder, planted = work / "steered", on_the_circle()
+    folder.mkdir()
+    save_file(planted, folder / "model.safetensors")  # has no card
+    with pytest.raises(InputError, match=r"holds no VALUE.safetensors with its card VALUE.json of theory 'pvq'"):
+        value_geometry(vectors=str(folder))
+    save_as_steering(folder / "a", planted)
+    with pytest.raises(InputError, match="of theory 'duty'.*it has vectors of pvq"):
+        value_geometry(theory="duty", vectors=str(folder))
+    save_as_steering(folder / "b", {"power": 2 * planted["security"]})
+    with pytest.raises(InputError, match="holds other vectors of 'power'"):
+        value_geometry(vectors=str(folder))
+    save_as_steering(folder / "b", planted, model="other")
+    with pytest.raises(InputError, match="vectors of 2 models: m, other"):
+        value_geometry(vectors=str(folder))
+    save_file({"norms": np.ones(4)}, folder / "a" / "power.safetensors")
+    with pytest.raises(InputError, match=r"holds no tensor 'vectors'.*'norms' \(4,\)"):
+        value_geometry(vectors=str(folder / "a"))
 
 
 @pytest.mark.slow

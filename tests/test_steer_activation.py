@@ -1,5 +1,6 @@
 """`python steer.py steering=activation` as a person runs it, with a tiny model that has a planted direction."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from tests.command import run as run_app
 from tests.steering.planted import write_anchors, write_planted_model
 from valueflow import evaluate_responses, steer
 from valueflow.llm import release
+from valueflow.run import built, compose_group
+from valueflow.steering.queries import PACKAGED_FILE
+from valueflow.steering.settings import SteeringSettings
 
 ROOT = Path(__file__).parents[1]
 
@@ -90,6 +94,10 @@ def test_several_values_share_a_run(work: Path, model: Path) -> None:
         (("llm=openai", "llm.model=m", "llm.base_url=http://localhost:1/v1"), ("engine 'openai'", "llm=transformers")),
         (("llm=vllm", "llm.model=org/model"), ("does not let it", "llm=transformers")),
         (("steering=multi_activation",), ("'value' does not belong here",)),
+        (("shard=1/2", "steering.layer=search"), ("shard=1/2: steering.layer=search", "search once")),
+        (("shard=1/2", "steering.strength=search"), ("shard=1/2: steering.strength=search", "search once")),
+        (("shard=1/2",), ("shard=1/2: steering=activation makes vectors", "steering.vectors=FOLDER")),
+        (("shard=1/2", "steering=anchor", "price=true"), ("shard=1/2: price=true", "leave it out")),
     ],
 )
 def test_what_cannot_work_is_told_in_one_line(
@@ -112,6 +120,24 @@ def test_from_python_with_vectors_of_an_earlier_run(work: Path, model: Path, mon
     given |= {"steering.vectors": str(work / "first" / "vectors"), "vidb": "demo"}
     again = steer(**given, steering="activation")
     assert again.responses["response"].tolist() == first.responses["response"].tolist()
+
+
+def test_shards_with_vectors_made_before_join_without_the_model(
+    work: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ("steering=activation", "value=power", "intensity=2")
+    succeeded(run(work, model, *asked, "hydra.run.dir=whole"))
+    made = (*asked, "steering.vectors=whole/vectors")
+    succeeded(run(work, model, *made, "shard=1/2,2/2", "hydra.sweep.dir=shards", "-m"))
+
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError("merge loads the model")
+
+    release()
+    monkeypatch.setattr("valueflow.llm.engines.transformers.TransformersEngine.__init__", fail)
+    shutil.rmtree(work.parent / "cache")
+    succeeded(run(work, model, *made, "merge=shards", "hydra.run.dir=joined"))
+    assert responses_in(work / "joined").equals(responses_in(work / "whole"))
 
 
 def literal_perplexity(folder: Path, query: str, text: str) -> float:
@@ -168,6 +194,33 @@ def test_the_study_of_methods_scores_all_of_them_with_their_price_and_drift(work
     }
 
 
+def test_a_survey_has_no_price(work: Path, model: Path) -> None:
+    asked = ("preset=phi4", "price=true")
+    done = run_app(ROOT / "steer.py", *asked, folder=work, env=environment(work.parent / "cache"))
+    refused(done, work, "preset=phi4 answers a survey", "leave price=true out")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "is_used"),
+    [
+        (("activation",), True),
+        (("anchor+activation",), True),
+        (("activation", "steering.vectors=V"), False),
+        (("activation", "steering.vectors=V", "steering.strength=search"), True),
+        (("user_texts",), True),
+        (("anchor",), False),
+    ],
+)
+def test_loggers_are_told_of_the_vidb_where_it_has_a_part(arguments: tuple[str, ...], is_used: bool) -> None:
+    option, *changes = arguments
+    node = compose_group("steering", option)
+    for change in changes:
+        key, _, entry = change.removeprefix("steering.").partition("=")
+        node[key] = entry
+    settings = SteeringSettings.model_construct(steering=built(node), preset=None)
+    assert ({"vidb", "vidb_columns"} <= settings.unused({"llm"})) is not is_used
+
+
 def test_a_price_is_asked_of_models_that_are_open_only(work: Path, model: Path) -> None:
     asked = (
         "value=power",
@@ -194,6 +247,34 @@ def test_layer_and_strength_are_searched_on_queries_that_the_run_does_not_ask(wo
     assert found["strength"] == found["strengths"][4] in (0, 0.1, 0.3)
     assert [row["trial"] for row in found["search"]].count("anchor") == 4
     assert responses_in(work / "out")["strength"].unique().tolist() == [f"{found['strength']:g}"]
+
+
+def test_trials_ask_queries_that_the_run_does_not_and_read_the_vidb_as_the_run_does(
+    work: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anchors = pd.read_csv(work.parent / "anchors.csv").rename(columns={"final_rating": "rating"})
+    broken = pd.DataFrame({"theory": ["pvq"], "value": ["power"], "text": ["no rating"], "rating": [None]})
+    pd.concat([anchors, broken]).to_csv(work.parent / "anchors.csv", index=False)
+    judged: list[list[str]] = []
+
+    def spy(said: pd.DataFrame, **settings: Any) -> Any:
+        judged.append(said["query"].tolist())
+        return evaluate_responses(said, **settings)
+
+    monkeypatch.setattr("valueflow.steering.held_out.evaluate_responses", spy)
+    asked = ("steering=activation", "value=power", "intensity=2", "steering.layer=search", "queries=null", "limit=4")
+    asked += ("steering.search.queries=3", "steering.search.layers=[0.3,0.7]", "steering.search.most_perplexity=1000")
+    asked += ("vidb_columns.final_rating=rating", "on_bad_row=skip")
+    succeeded(run(work, model, *asked, "hydra.run.dir=out"))
+    packaged = pd.read_csv(PACKAGED_FILE)["query"].tolist()
+    assert responses_in(work / "out")["query"].tolist() == packaged[:4]
+    assert len(judged) == 5
+    assert all(queries == packaged[4:7] for queries in judged)
+    found = summary_in(work / "out")["activation"]["power"]
+    scores = {(*row["layers"], row["strength"]): row["score"] for row in found["search"] if "layers" in row}
+    effects = {layer: scores[layer, 0.4] - scores[layer, -0.4] for layer in (1, 2)}
+    assert effects[1] != effects[2]
+    assert found["layers"] == [max(effects, key=lambda layer: effects[layer])]
 
 
 def test_a_search_without_queries_left_is_refused(work: Path, model: Path) -> None:

@@ -60,6 +60,17 @@ def test_where_nothing_but_the_own_value_is_scored_there_is_no_matrix(tmp_path: 
     assert not list((tmp_path / "out").glob("drift*"))
 
 
+def test_responses_steered_to_several_values_have_no_matrix(tmp_path: Path) -> None:
+    for intensity in (1, 2):
+        more = {"values": ["power", "universalism"], "intensities": [2, intensity]}
+        for measured in ("universalism", "benevolence"):
+            job = tmp_path / "runs" / f"{intensity}{measured}"
+            write_job(job, np.arange(8.0) + intensity, QUERIES, value=measured, model="m", steered_by="anchor", **more)
+    found = compare(str(tmp_path / "runs"), output_dir=tmp_path / "out")
+    assert (found.table["family"] == "targets").any()
+    assert found.drift.empty
+
+
 def test_the_price_of_a_job_is_the_mean_over_its_responses_clustered_by_query() -> None:
     scores = pd.DataFrame(
         {

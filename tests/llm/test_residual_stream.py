@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.llm.collecting import answers_of
-from tests.llm.test_transformers_engine import conversations, engine_of, needs_smollm2, tiny, user
+from tests.llm.test_transformers_engine import TEMPLATE, conversations, engine_of, needs_smollm2, tiny, user
 from valueflow.llm import Addition, Client, Conversation, OpenvinoModel, Sampling, ServerModel, VllmModel
 from valueflow.llm.engines.adding import adding, decoder_layers
 from valueflow.llm.engines.transformers import TransformersEngine
@@ -261,6 +261,21 @@ def test_likelihoods_are_those_of_one_pass_per_text(tiny: Path, batch_size: int)
         assert n == len(tokens)
         assert logprob == pytest.approx(expected, abs=1e-3)
     assert found.perplexity() == pytest.approx(np.exp(-found.logprobs / found.tokens))
+
+
+def test_texts_are_answers_where_the_template_opens_thoughts(tiny: Path) -> None:
+    thinking, plain = engine_of(tiny), engine_of(tiny)
+    thinking._tokenizer.chat_template = TEMPLATE + "{{ '<think>\n' }}"
+    plain._tokenizer.chat_template = TEMPLATE + "{{ '<think>\n\n</think>\n\n' }}"
+    found, expected = (
+        engine.residual_stream.read(user("Q?"), TEXTS, progress=False).means for engine in (thinking, plain)
+    )
+    np.testing.assert_array_equal(found, expected)
+    found, expected = (
+        engine.residual_stream.likelihoods([user("Q?"), user("R?")], ["a", "b c"], progress=False).logprobs
+        for engine in (thinking, plain)
+    )
+    np.testing.assert_array_equal(found, expected)
 
 
 @needs_smollm2

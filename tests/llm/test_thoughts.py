@@ -22,6 +22,7 @@ from valueflow.llm import (
 )
 from valueflow.llm.engines.chat_template import marks_are_special, opened_thoughts
 from valueflow.llm.engines.thoughts import encodable, read_answer
+from valueflow.llm.prompting import leaving_empty, opened_by
 
 MARKS = [
     ("<think>", "</think>"),
@@ -41,6 +42,7 @@ MARKS = [
     ("<|start|>assistant<|channel|>commentary<|message|>", "<|channel|>final<|message|>"),
     ("analysis", "assistantfinal"),
 ]
+GPT_OSS_END = "<|end|><|start|>assistant"
 THOUGHTS = "We could say 2 > 1, or [1, 2]?\n\nAnswer: growth. No."
 # What no mark of thoughts has.
 WORDS = st.text(st.sampled_from("ab c.\n12[],>{}\"'"), max_size=12)
@@ -207,6 +209,16 @@ class Tokenizer:
 def test_what_a_template_opens_at_the_end_of_a_prompt_is_seen(prompt: str, opened: str) -> None:
     tokenizer: Any = Tokenizer()
     assert opened_thoughts(tokenizer, tokenizer.encode(prompt)) == opened
+
+
+@pytest.mark.parametrize(("opening", "closing"), MARKS)
+def test_thoughts_that_a_prompt_opens_can_be_left_empty(opening: str, closing: str) -> None:
+    opened = opened_by(f"user hi assistant {opening}")
+    if not opened:  # a prompt cannot end with it: only what follows makes it a mark
+        assert opening in ("analysis", "<|channel>thought\n")
+        return
+    assert leaving_empty(opened).strip() in (closing, closing.casefold().replace(" ", ""), f"{GPT_OSS_END}{closing}")
+    assert without_thoughts(f"{opened}{leaving_empty(opened)}I share.") == ("I share.", True, False)
 
 
 def test_marks_that_are_special_tokens_are_seen() -> None:

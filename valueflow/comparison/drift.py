@@ -13,7 +13,8 @@ from valueflow.run import picture_text, save_picture
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_TARGET = re.compile(r"(?P<value>.+?)(?P<intensity>[+-]\d)")
+_TARGET = re.compile(r"(?P<value>(?:(?![+-]\d).)+)(?P<intensity>[+-]\d)")
+"""A label of one value and its intensity; a label of several values has more than one intensity and does not match."""
 _CONDITION = ["run", "model", "steered_by"]
 _CELL, _MARGIN = 0.75, 2.2
 """Inches: of a cell of the picture, and around the matrix."""

@@ -41,7 +41,7 @@ from valueflow.evaluation.scoring import score_windows
 from valueflow.evaluation.settings import EvaluationSettings
 from valueflow.evaluation.text_scores import TEXT_SCORES_FILE, text_scores_of_windows
 from valueflow.judge import Criterion, RankedWindows
-from valueflow.responses import filter_responses, load_responses, response_keys
+from valueflow.responses import REPEATED, filter_responses, load_responses, response_keys
 from valueflow.run import InputError, Run, Share, SweepView, Task
 from valueflow.vidb import AdaptiveSampling, load_vidb
 
@@ -131,7 +131,7 @@ def _evaluate(settings: EvaluationSettings, run: Run) -> Evaluation:
             frame, source = responses_of(saved, str(settings.rankings)), str(settings.rankings)
         else:
             frame, source = load_responses(settings.responses, settings.response_columns, run.bad_rows)
-        n_read = len(frame)
+        n_read, n_repeated = len(frame), frame.attrs.get(REPEATED, 0)
         frame, labels = filter_responses(
             frame,
             source,
@@ -164,6 +164,7 @@ def _evaluate(settings: EvaluationSettings, run: Run) -> Evaluation:
         "intensities": settings.intensities,
         "labels_only": labels,
         "read": n_read,
+        REPEATED: n_repeated,
         "without_query": int(is_without_query(frame).sum()),
         **score_figures(found.scores),
         **found.summary,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ from valueflow.geometry.directions import Sides, direction
 from valueflow.geometry.files import EMBEDDINGS, TEXTS, Arrays, is_embeddings, read_arrays, vectors_of_values
 from valueflow.geometry.settings import GeometrySettings
 from valueflow.geometry.similarity import Floats
+from valueflow.geometry.steered import vectors_of_layer
 from valueflow.run import InputError, Run, progress_bar
 from valueflow.theory import Theory
 from valueflow.vidb import Anchors, Vidb, load_vidb
@@ -23,7 +25,7 @@ _TEXTS_AT_ONCE = 1024
 _NO_ANCHORS = "no anchors in the VIDB"
 _ONE_SIDED = "no vectors of texts on both sides, supporting and opposing"
 _NO_DIRECTION = "supporting and opposing texts have the same mean"
-_NO_VECTOR = "no vector in the file"
+_NO_VECTOR = "no vector in the file or folder"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +73,8 @@ def read_material(settings: GeometrySettings, run: Run) -> Material:
     """
     if settings.vectors is None:
         material = _of_anchors(settings, run)
+    elif Path(settings.vectors).is_dir():
+        material = _of_file(settings, vectors_of_layer(settings.vectors, settings.theory, settings.depth))
     else:
         arrays = read_arrays(settings.vectors)
         ready = not is_embeddings(arrays)

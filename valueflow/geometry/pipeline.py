@@ -72,7 +72,7 @@ def find_geometry(settings: GeometrySettings, run: Run) -> Geometry:
         "of_no_anchor": material.of_no_anchor,
         "left_out": material.left_out,
         "vidb_sha256": material.vidb_sha256,
-        "settings": settings.model_dump(include={"model", "vectors", "vidb", "permutations", "on_bad_row"}),
+        "settings": settings.model_dump(include={"model", "vectors", "depth", "vidb", "permutations", "on_bad_row"}),
     }
     return Geometry(table=table, pairs=_pairs_table(material.values, cosines, spans, expected), summary=summary)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 from valueflow.run import BadRowPolicy, PositiveInt, Seed, Settings
 from valueflow.theory import Theory, load_theory, theory_from_file, theory_of
@@ -28,6 +28,7 @@ class GeometrySettings(Settings):
     task: Literal["geometry"]
     theory: Annotated[Theory, BeforeValidator(_theory)]
     vectors: str | None
+    depth: Annotated[float, Field(ge=0, le=1)]
     model: str
     batch_size: PositiveInt
     vidb: str

@@ -17,6 +17,9 @@ FILTERS = ("theory", "value", "intensity", "steering", "model")
 PRICE = ("perplexity", "repetition", "refused")
 """Columns, where steering was asked for its price: of each response, numbers."""
 
+REPEATED = "unsteered_repeats"
+"""What counts the unsteered responses that jobs had in common, among the `attrs` of a table and in summaries."""
+
 RESPONSES_FILE = "responses.csv"
 """What a file of responses is called in a folder."""
 

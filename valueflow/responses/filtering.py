@@ -40,7 +40,8 @@ def filter_responses(
         Entries of the columns `intensity`, `model` and `steering`; None takes all.
     values, intensities
         Ids of all values that a response was steered to, and its intensity on each, in their order; None takes all.
-        Where `value` is none of them, drift on it is measured: `value` and `intensity` then filter nothing.
+        Where `value` is none of them, drift on it is measured: `value` then filters nothing, and `intensity` is
+        refused.
 
     Returns
     -------
@@ -52,7 +53,8 @@ def filter_responses(
     Raises
     ------
     InputError
-        None is left; the message says what the deciding column holds.
+        None is left; the message says what the deciding column holds. Or `intensity` is given where drift is measured:
+        no response has an intensity on a value that it was not steered to.
     """
 
     @cache
@@ -65,13 +67,18 @@ def filter_responses(
         names, entries = named(values), intensities.split(JOINT)
         return entries[names.index(value)] if len(names) == len(entries) else ""
 
+    is_drift = values is not None and value not in values
+    if is_drift and intensity is not None:
+        raise InputError(
+            f"intensity={intensity}: no response was steered to value={value} where values=[{','.join(values or ())}]; "
+            f"give intensities=[{intensity}], the intensities on these values"
+        )
     if values is not None:
         frame = _steered_to(frame, where, [named(cell) == list(values) for cell in _cells(frame, "value")], values)
     if intensities is not None:
         wanted_cell = JOINT.join(map(str, intensities))
         fitting = [cell.replace(" ", "") == wanted_cell for cell in _cells(frame, "intensity")]
         frame = _steered_to(frame, where, fitting, intensities)
-    is_drift = values is not None and value not in values
     filters: tuple[tuple[str, str, object, Callable[[str], bool]], ...] = (
         ("steered_by", "steering", steered_by, lambda cell: cell == steered_by),
         ("model", "model", model, lambda cell: cell == model),
@@ -88,7 +95,7 @@ def filter_responses(
     }
     kept, idle = frame, []
     for setting, column, wanted, fits in filters:
-        if wanted is None or (is_drift and column in ("value", "intensity")):
+        if wanted is None or (is_drift and column == "value"):
             continue
         cells = _cells(kept, column)
         if not any(cell.strip() for cell in cells):

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from valueflow.responses.columns import FILTERS, IDENTITY, JOINT, RESPONSES_FILE
+from valueflow.responses.columns import FILTERS, IDENTITY, JOINT, REPEATED, RESPONSES_FILE
 from valueflow.responses.logs import inspect_log, is_lm_eval, lm_eval_responses
 from valueflow.responses.published import published_files, with_name_columns
+from valueflow.responses.repeats import repeats_of_earlier_jobs
 from valueflow.responses.thoughts import responses_alone
 from valueflow.run import (
     ERROR_FILE,
@@ -63,7 +64,8 @@ def load_responses(
     -------
     pandas.DataFrame
         The rows in order; the columns of `IDENTITY` and, where present, `FILTERS` as strings, others as read. Responses
-        are without the thoughts that a reasoning model wrote before them; that there were some is warned of.
+        are without the thoughts that a reasoning model wrote before them; that there were some is warned of. Of a
+        folder, `attrs[REPEATED]` counts the unsteered responses that jobs had in common and that were left out.
     str
         What messages and summaries call the source.
 
@@ -105,25 +107,21 @@ def load_responses(
     if not whole:
         raise InputError(f"responses: every run in the folder {source} has failed")
     parts = [_read(file, columns, bad_rows) for file in whole]
-    return _some(_unsteered_once(parts, source), source), source
+    return _some(_joined(parts, whole, source), source), source
 
 
-def _unsteered_once(parts: list[pd.DataFrame], source: str) -> pd.DataFrame:
-    """Join the tables of a folder; what several jobs of a sweep say unsteered, at each intensity anew, counts once."""
+def _joined(parts: list[pd.DataFrame], files: list[Path], source: str) -> pd.DataFrame:
+    """Join the tables of a folder; unsteered responses that jobs of a sweep have in common count once."""
     frame = pd.concat(parts, ignore_index=True).fillna("")
-    known = [column for column in (*IDENTITY, *FILTERS) if column in frame]
-    if not {"steering", "intensity"} <= {*known}:
-        return frame
-    # A response that one job gives twice is two.
-    place = np.concatenate([part.groupby(list(IDENTITY), sort=False).cumcount() for part in parts])
-    is_unsteered = (frame["steering"].str.strip() != "") & (frame["intensity"].str.strip() == "")
-    again = (is_unsteered & frame[known].assign(place=place).duplicated()).to_numpy()
+    again = repeats_of_earlier_jobs(frame, files, [len(part) for part in parts])
     if again.any():
         _log.info(
             "responses: %s unsteered responses in %s repeat those of an earlier job and count once",
             *(f"{int(again.sum()):,}", source),
         )
-    return frame[~again].reset_index(drop=True)
+    frame = frame[~again].reset_index(drop=True)
+    frame.attrs[REPEATED] = int(again.sum())
+    return frame
 
 
 def _some(frame: pd.DataFrame, source: str) -> pd.DataFrame:

@@ -77,6 +77,31 @@ class ActivationSteering(SteeringMethod):
         """One value, or several at once."""
         return "several" if self.several else "one"
 
+    @property
+    def uses_anchors(self) -> bool:
+        """Vectors are made of them, and the trials of a search are judged by them."""
+        return self.vectors is None or self._searched is not None or self.prompt.uses_anchors
+
+    @property
+    def _searched(self) -> str | None:
+        return next((key for key in ("layer", "strength") if getattr(self, key) == SEARCH), None)
+
+    @property
+    def indivisible(self) -> str:
+        """A search asks queries of its own, and vectors are made by the model, which merge does without."""
+        searched = self._searched
+        if searched is not None:
+            return (
+                f"steering.{searched}=search chooses by trials of its own; search once, then give steering.layer and "
+                "steering.strength"
+            )
+        if self.vectors is None:
+            return (
+                f"steering={self.name} makes vectors of the anchors by the model; make them in one run, as with "
+                "limit=1, then give steering.vectors=FOLDER"
+            )
+        return self.prompt.indivisible
+
     def steer(self, request: Request) -> Steered:
         """Word the conversations as the prompt does, and add the vectors of the values."""
         what = f"steering={self.name}"

@@ -60,6 +60,8 @@ def held_out(
             theory=settings.theory,
             value=value,
             vidb=settings.vidb,
+            vidb_columns=settings.vidb_columns,
+            on_bad_row=settings.on_bad_row,
             seed=settings.seed,
             cache=settings.cache,
             judge_check=False,

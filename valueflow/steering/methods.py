@@ -101,6 +101,16 @@ class SteeringMethod(Settings):
     def takes(self) -> Literal["nothing", "one", "several"]:
         """How many values it steers to."""
 
+    @property
+    def uses_anchors(self) -> bool:
+        """Whether it takes anything from a VIDB."""
+        return False
+
+    @property
+    def indivisible(self) -> str:
+        """Why a run with it cannot be divided into shards, and what can; empty where it can be."""
+        return ""
+
     @abstractmethod
     def steer(self, request: Request) -> Steered:
         """Word one conversation per query, and say what is added inside the model.
@@ -257,6 +267,11 @@ class UserTextsSteering(_Targeted):
     slight_from: float = Field(3.0, ge=0, le=10, description="Absolute intensity from which an anchor is slight.")
     strong_beyond: float = Field(6.5, ge=0, le=10, description="Absolute intensity beyond which it is strong.")
     max_text_bytes: Annotated[int, Field(ge=20, strict=True, description="Most bytes of a text that are shown.")] = 2000
+
+    @property
+    def uses_anchors(self) -> bool:
+        """It shows them."""
+        return True
 
     @model_validator(mode="after")
     def _check_bins(self) -> Self:

@@ -73,7 +73,10 @@ def _steer(settings: SteeringSettings, run: Run) -> SteeredResponses | SurveyAns
         return answer_survey(settings, run)
     theory, targets = settings.theory, settings.targets()
     if settings.price:
+        run.share.refuse(f"{_PRICE_SET} asks the model once more about all responses; leave it out, or run it whole")
         check_residual_stream(settings.llm, _PRICE_SET)
+    if settings.steering.indivisible:
+        run.share.refuse(settings.steering.indivisible)
     with run.stage("load"):
         queries = load_queries(settings.queries, settings.limit, run.bad_rows)
         queries = queries[run.share.take(row_keys(queries, settings.seed))].reset_index(drop=True)

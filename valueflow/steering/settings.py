@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, SkipValidation, model_validator
 
 from valueflow.opinionqa import SurveySettings
 from valueflow.run import BadRowPolicy, InputError, Intensity, PositiveInt, built_as
-from valueflow.steering.methods import SteeringMethod, UserTextsSteering
+from valueflow.steering.methods import SteeringMethod
 from valueflow.steering.targets import Target
 
 _log = logging.getLogger(__name__)
@@ -16,8 +16,8 @@ _log = logging.getLogger(__name__)
 _NOT_OF_A_SURVEY = ("value", "intensity", "values", "intensities", "queries")
 """Settings that have no meaning for a survey."""
 
-_OF_TEXTS = {"vidb", "vidb_columns"}
-_OF_STEERING = {"steering", "queries", "max_tokens", "on_bad_row", *_OF_TEXTS}
+_OF_ANCHORS = {"vidb", "vidb_columns"}
+_OF_STEERING = {"steering", "queries", "max_tokens", "on_bad_row", "price", *_OF_ANCHORS}
 
 ConfiguredSteering = Annotated[
     SkipValidation[SteeringMethod],
@@ -48,6 +48,8 @@ class SteeringSettings(SurveySettings):
         given = [key for key in _NOT_OF_A_SURVEY if getattr(self, key) is not None]
         if self.preset is not None and given:
             raise ValueError(f"preset={self.preset} answers a survey, where '{given[0]}' has no meaning; leave it out")
+        if self.preset is not None and self.price:
+            raise ValueError(f"preset={self.preset} answers a survey, which has no price; leave price=true out")
         return self
 
     def targets(self) -> tuple[Target, ...]:
@@ -93,4 +95,4 @@ class SteeringSettings(SurveySettings):
         found = super().unused(referred)
         if self.preset is not None:
             return found | _OF_STEERING
-        return found | {"opinionqa"} | (set() if isinstance(self.steering, UserTextsSteering) else _OF_TEXTS)
+        return found | {"opinionqa"} | (set() if self.steering.uses_anchors else _OF_ANCHORS)

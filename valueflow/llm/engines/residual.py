@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from valueflow.llm.engines.adding import decoder_layers
-from valueflow.llm.engines.chat_template import prompt_tokens
+from valueflow.llm.engines.chat_template import opened_thoughts, prompt_tokens
 from valueflow.llm.engines.thoughts import encodable
 from valueflow.llm.open_models import Likelihoods, Readings
-from valueflow.llm.prompting import escape_special_tokens
+from valueflow.llm.prompting import escape_special_tokens, leaving_empty
 from valueflow.llm.protocol import Conversation
 from valueflow.run import InputError, progress_bar
 
@@ -143,8 +143,14 @@ class TransformersResidualStream:
         return Likelihoods(logprobs, np.array([len(answer) for answer in answers], dtype=np.int64))
 
     def _prompts(self, conversations: Sequence[Conversation]) -> list[list[int]]:
+        """Return the tokens up to where an answer begins: behind the thoughts, should the template open some."""
         settings = self._settings
-        return prompt_tokens(self._tokenizer, conversations, settings.model, settings.chat_template_kwargs)
+        prompts = prompt_tokens(self._tokenizer, conversations, settings.model, settings.chat_template_kwargs)
+        opened = opened_thoughts(self._tokenizer, prompts[0]) if prompts else ""
+        if not opened:
+            return prompts
+        closing = self._tokenizer(leaving_empty(opened), add_special_tokens=False)["input_ids"]
+        return [prompt + closing for prompt in prompts]
 
     def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the tokens of texts, none of them special, whatever the texts hold."""

@@ -9,25 +9,25 @@ CUT_IN_THOUGHTS = "the model did not get to an answer, its thoughts used up the 
 
 _TAG = r"(?P<name>think|thinking|thoughts?|reasoning|seed:think)"
 
-_FAMILIES = tuple(
-    (re.compile(opening), re.compile(closing))
-    for opening, closing in (
-        (rf"(?i)<{_TAG}(?![\w:-])[^<>\n]{{0,80}}>", rf"(?i)</{_TAG}\s*>"),
-        (r"(?i)\[THINK\]", r"(?i)\[/THINK\]"),
-        ("\u25c1think\u25b7", "\u25c1/think\u25b7"),
-        (r"<\|START_THINKING\|>", r"<\|END_THINKING\|>"),
-        (r"<\|begin_of_thought\|>", r"<\|end_of_thought\|>"),
-        (r"<\|inner_prefix\|>", r"<\|inner_suffix\|>"),
-        (r"<\|channel>", r"<channel\|>"),
-        # The channels of gpt-oss, with their special tokens and as they read once those are left out.
-        (
-            r"(?:<\|start\|>assistant)?<\|channel\|>(?:analysis|commentary)\b[^<>\n]{0,80}<\|message\|>",
-            r"<\|channel\|>final\b[^<>\n]{0,80}<\|message\|>",
-        ),
-        (r"\A\s*analysis(?=[A-Z\"'])", r"assistantfinal"),
-    )
+_WRITTEN = (
+    (rf"(?i)<{_TAG}(?![\w:-])[^<>\n]{{0,80}}>", rf"(?i)</{_TAG}\s*>", "</{name}>"),
+    (r"(?i)\[THINK\]", r"(?i)\[/THINK\]", "[/THINK]"),
+    ("\u25c1think\u25b7", "\u25c1/think\u25b7", "\u25c1/think\u25b7"),
+    (r"<\|START_THINKING\|>", r"<\|END_THINKING\|>", "<|END_THINKING|>"),
+    (r"<\|begin_of_thought\|>", r"<\|end_of_thought\|>", "<|end_of_thought|>"),
+    (r"<\|inner_prefix\|>", r"<\|inner_suffix\|>", "<|inner_suffix|>"),
+    (r"<\|channel>", r"<channel\|>", "<channel|>"),
+    # The channels of gpt-oss, with their special tokens and as they read once those are left out.
+    (
+        r"(?:<\|start\|>assistant)?<\|channel\|>(?:analysis|commentary)\b[^<>\n]{0,80}<\|message\|>",
+        r"<\|channel\|>final\b[^<>\n]{0,80}<\|message\|>",
+        "<|end|><|start|>assistant<|channel|>final<|message|>",
+    ),
+    (r"\A\s*analysis(?=[A-Z\"'])", r"assistantfinal", "assistantfinal"),
 )
-"""What opens and what closes thoughts, for each way in which models mark them."""
+"""For each way in which models mark thoughts: patterns of what opens and what closes them, and a closing mark."""
+
+_FAMILIES = tuple((re.compile(opening), re.compile(closing)) for opening, closing, _ in _WRITTEN)
 
 _MAY_HOLD_THOUGHTS = re.compile(r"(?i)think|thought|reasoning|channel|inner_|assistantfinal|\A\s*analysis")
 """Found in every text that holds a mark of thoughts; most texts are done with this one search."""
@@ -93,6 +93,12 @@ def opened_by(prompt: str) -> str:
     if marks and marks[-1].opens and not prompt[marks[-1].end :].strip():
         return prompt[marks[-1].start : marks[-1].end]
     return ""
+
+
+def leaving_empty(opening: str) -> str:
+    """Return what a model writes to end thoughts at once that a mark, as `opened_by` returns it, has opened."""
+    family, name = _marks(opening)[0].kind
+    return f"\n{_WRITTEN[family][2].format(name=name)}\n\n"
 
 
 def is_mark(token: str) -> bool:
