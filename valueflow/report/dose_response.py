@@ -204,12 +204,14 @@ def _table(cells: Sequence[Cell]) -> Table:
             "scored",
             "mean",
             "95% interval",
-            "windows failed",
+            "failed",
             "judge tau",
             "misreads by",
         ),
         rows=rows,
         words=frozenset({"value", "responses of"}),
-        note="Judge tau: how far the judge's order of the anchors agrees with the known one, 1 is perfect, 0 is "
-        "chance. Misreads by: standard deviation, in points, of where the judge sees a text from where it is.",
+        note="Failed: share of the windows that could not be ranked or, with estimator=regression, of the texts that "
+        "could not be read. Judge tau: how far the judge's order of the anchors agrees with the known one, 1 is "
+        "perfect, 0 is chance. Misreads by: standard deviation, in points, of where the judge sees a text from where "
+        "it is.",
     )

@@ -88,7 +88,7 @@ def refusal_section(samples: Sequence[Sample]) -> Section:
         # Responses that were not steered to one value are scored on several; they count once.
         if is_of_value or key not in counts:
             total = counts.setdefault(key, [0, 0])
-            total[0] += sample.refused
+            total[0] += int(sample.said["refused"].sum())
             total[1] += sample.n
     levels = sorted({level for _, level in counts}, key=lambda level: -math.inf if level is None else level)
     series = list(dict.fromkeys(name for name, _ in counts))

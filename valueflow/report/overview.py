@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from valueflow.evaluation import evaluation_remarks
 from valueflow.report.blocks import Block, Lines, Section, Table
 from valueflow.report.cells import Cell, judge_words
@@ -13,18 +11,23 @@ from valueflow.report.reading import Found
 from valueflow.run import cost_lines, number
 
 _MOST_FAILED = 50
+_MOST_NAMED = 5
 _WORDS = {"what", "models", "judges", "began", "version"}
-_HYDRA_CONFIG = Path(".hydra", "config.yaml")
+_MOST_PROBLEMS = 20
 _REMARKED = ("reliability", "timings", "settings", "failures", "misfit", "far_from_anchors", "without_query")
 """What older summaries lack, and remarks are about."""
 
 
-def overview_section(found: Found, cells: Sequence[Cell]) -> Section:
-    """Say what the folders hold, and what is wrong with it."""
+def overview_section(found: Found, cells: Sequence[Cell], problems: Sequence[str]) -> Section:
+    """Say what the folders hold, and what is wrong with it; `problems` are those of files, one line each."""
     blocks: list[Block] = [Lines([_count(found)]), _tasks(found)]
     remarks = judge_remarks(cells)
     if remarks:
         blocks.append(Lines(["What to know before reading on:", *remarks]))
+    if problems:
+        more = len(problems) - _MOST_PROBLEMS
+        rest = [f"{more:,} more problems are not listed; summary.json of this report has all."] if more > 0 else []
+        blocks.append(Lines(["What could not be read:", *problems[:_MOST_PROBLEMS], *rest]))
     costs = _costs(found)
     blocks.append(Lines(costs))
     if found.failed:
@@ -45,7 +48,17 @@ def judge_remarks(cells: Sequence[Cell]) -> list[str]:
 
 def _count(found: Found) -> str:
     failed = f", {len(found.failed)} failed" if found.failed else ", none failed"
-    return f"{len(found.runs)} finished run{'' if len(found.runs) == 1 else 's'}{failed}."
+    words = f"{len(found.runs)} finished run{'' if len(found.runs) == 1 else 's'}{failed}."
+    if found.unfinished:
+        named = ", ".join(map(str, found.unfinished[:_MOST_NAMED]))
+        more = ", ..." if len(found.unfinished) > _MOST_NAMED else ""
+        words += (
+            f" {len(found.unfinished)} began and did not finish (interrupted, or still running) and are left out: "
+            f"{named}{more}."
+        )
+    if found.earlier:
+        words += f" {found.earlier} of an earlier sweep in the same folder are left out."
+    return words
 
 
 def _tasks(found: Found) -> Table:
@@ -95,10 +108,10 @@ def _prompts(found: Found) -> Table | None:
     """Return the wordings that models were asked by, as the configurations of the runs hold them."""
     wordings: dict[tuple[str, str, str], None] = {}
     for run in found.runs:
-        config = _config(run.folder)
         groups = {"score": ("prompt",), "steering": ("steering",)}.get(run.task, ())
         asks = run.task == "steering" or (run.summary.get("judge") or {}).get("kind") == "llm"
-        for group in groups if asks else ():
+        config = run.config("config.yaml") if asks and groups else {}
+        for group in groups:
             node = config.get(group)
             if isinstance(node, Mapping):
                 for role in ("system", "user"):
@@ -109,10 +122,3 @@ def _prompts(found: Found) -> Table | None:
     note = "Names in braces are filled in for each question."
     headings = ["prompt", "message", "wording"]
     return Table("Prompts", headings, [list(key) for key in wordings], frozenset(headings), note=note)
-
-
-def _config(folder: Path) -> Mapping[str, Any]:
-    """Return the settings that a run was started with; empty where they are not saved."""
-    file = folder / _HYDRA_CONFIG
-    content = OmegaConf.to_container(OmegaConf.load(file)) if file.is_file() else {}
-    return content if isinstance(content, Mapping) else {}

@@ -17,12 +17,22 @@ from valueflow.report.effects import COMPARISON_FILE, compared, effect_section, 
 from valueflow.report.other_runs import other_sections
 from valueflow.report.outcome import REPORT_FILE, Report
 from valueflow.report.overview import overview_section
-from valueflow.report.page import render, render_page
+from valueflow.report.page import render_page
 from valueflow.report.paper import FIGURES_FOLDER, paper_figures
 from valueflow.report.reading import SCORE, find_runs
 from valueflow.report.samples import Sample, sample_responses
 from valueflow.report.settings import ReportSettings
-from valueflow.run import InputError, Run, SweepView, Task, compose_settings, progress_bar, write_csv
+from valueflow.run import (
+    SUMMARY_FILE,
+    InputError,
+    Run,
+    SweepView,
+    Task,
+    compose_settings,
+    progress_bar,
+    read_record,
+    write_csv,
+)
 
 _BYTES = 1_000_000
 
@@ -74,17 +84,29 @@ def report_on(folder: Path) -> Path:
     return folder / REPORT_FILE
 
 
+def _report_apart(settings: ReportSettings, run: Run) -> Report:
+    """Report into a folder of the report's own: its `summary.json` takes no other's place."""
+    record = None if run.folder is None else read_record(run.folder / SUMMARY_FILE)
+    if record is not None and record.get("task") != TASK.name:
+        raise InputError(
+            f"output folder {run.folder} holds the {SUMMARY_FILE} of another run, which a report would replace; give "
+            "a folder of its own, such as output_dir='page' or hydra.run.dir=page"
+        )
+    return _report(settings, run)
+
+
 def _report(settings: ReportSettings, run: Run) -> Report:
     page_folder = run.folder or Path.cwd()
     title = f"ValueFlow: {', '.join(settings.folders)}"
     with run.stage("read"):
-        found = find_runs(settings.folders)
+        found = find_runs(settings.folders, run.folder)
         cells = cells_of(found.of(SCORE))
         samples = _samples(cells, settings)
     with run.stage("compare"):
         comparison = compared(cells) if len(cells) > 1 else None
     with run.stage("draw"):
-        sections = [overview_section(found, cells)]
+        problems = list(dict.fromkeys(problem for sample in samples for problem in sample.problems))
+        sections = [overview_section(found, cells, problems)]
         if cells:
             sections += _of_evaluations(cells, samples, comparison)
         sections += other_sections(found, page_folder)
@@ -100,8 +122,6 @@ def _report(settings: ReportSettings, run: Run) -> Report:
                 page_folder=page_folder,
                 longest=settings.longest,
                 room=room,
-                render=render,
-                progress=settings.progress,
             )
             sections.append(responses.section)
         html = render_page(title, sections)
@@ -120,6 +140,9 @@ def _report(settings: ReportSettings, run: Run) -> Report:
         "bytes": len(html.encode()),
         "runs": len(found.runs),
         "failed": len(found.failed),
+        "unfinished": len(found.unfinished),
+        "earlier": found.earlier,
+        "problems": problems,
         "responses": {"all": sum(sample.n for sample in samples), "shown": responses.shown if samples else 0},
         "sections": [section.name for section in sections],
         "figures": [figure.name for figure in figures],
@@ -147,7 +170,7 @@ def _of_evaluations(
 TASK = Task(
     name="report",
     settings=ReportSettings,
-    run=_report,
+    run=_report_apart,
     outputs=(REPORT_FILE, COMPARISON_FILE, FIGURES_FOLDER),
     sweep=(SweepView(show_reports, ()),),
 )
