@@ -28,7 +28,7 @@ class Cell:
     level
         Intensity that its responses were steered to on this value; None where they were not.
     is_unsteered
-        Whether its responses were steered to nothing.
+        Whether its responses are known to be steered to nothing.
     """
 
     run: FinishedRun
@@ -123,7 +123,11 @@ def _level(summary: Mapping[str, Any]) -> int | None:
 
 
 def _is_unsteered(summary: Mapping[str, Any]) -> bool:
-    return summary["intensity"] is None and not summary.get("values")
+    """Return whether it is known that no response was steered; a pool of all intensities is steered."""
+    if summary["intensity"] is not None or summary.get("values"):
+        return False
+    known = summary.get("steered_to")
+    return not known if known is not None else summary.get("steered_by") == "none"
 
 
 def _folded(name: str) -> str:

@@ -21,7 +21,7 @@ _REMARKED = ("reliability", "timings", "settings", "failures", "misfit", "far_fr
 def overview_section(found: Found, cells: Sequence[Cell], problems: Sequence[str]) -> Section:
     """Say what the folders hold, and what is wrong with it; `problems` are those of files, one line each."""
     blocks: list[Block] = [Lines([_count(found)]), _tasks(found)]
-    remarks = judge_remarks(cells)
+    remarks = [*label_remarks(cells), *judge_remarks(cells)]
     if remarks:
         blocks.append(Lines(["What to know before reading on:", *remarks]))
     if problems:
@@ -44,6 +44,19 @@ def judge_remarks(cells: Sequence[Cell]) -> list[str]:
     if not known:
         return []
     return evaluation_remarks([cell.summary for cell in known], [cell.series for cell in known])
+
+
+def label_remarks(cells: Sequence[Cell]) -> list[str]:
+    """Say of which evaluations a setting chose nothing, because the responses do not say what they are."""
+    named: dict[str, list[str]] = {}
+    for cell in cells:
+        for setting in cell.summary.get("labels_only") or []:
+            named.setdefault(f"{setting}={cell.summary.get(setting)}", []).append(cell.value)
+    return [
+        f"{setting} is a label only: the responses do not say what they are, so all of them were scored "
+        f"({len(values)} evaluation{'' if len(values) == 1 else 's'}: {', '.join(dict.fromkeys(values))})"
+        for setting, values in named.items()
+    ]
 
 
 def _count(found: Found) -> str:
