@@ -105,7 +105,8 @@ def judge_words(judge: object) -> str:
         return f"panel of {', '.join(judge_words(member) for member in judge['members'])}"
     named = judge.get("model") or judge.get("encoder")
     parts = [str(judge.get("kind", "judge")), *([str(named)] if named else [])]
-    return " ".join(parts) + (f", prompt {judge['prompt']}" if judge.get("prompt") else "")
+    asked = [str(judge["prompt"])] if judge.get("prompt") else [str(name) for name in judge.get("wordings") or []]
+    return " ".join(parts) + (f", prompt {' and '.join(asked)}" if asked else "")
 
 
 def targets(summary: Mapping[str, Any]) -> str:

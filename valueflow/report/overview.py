@@ -1,12 +1,13 @@
 """What was run, by which models and judges, what went wrong, and what it cost."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from valueflow.evaluation import evaluation_remarks
 from valueflow.report.blocks import Block, Lines, Section, Table
 from valueflow.report.cells import Cell, judge_words
+from valueflow.report.prompts import prompt_table
 from valueflow.report.reading import Found
 from valueflow.run import cost_lines, number
 
@@ -14,6 +15,8 @@ _MOST_FAILED = 50
 _MOST_NAMED = 5
 _WORDS = {"what", "models", "judges", "began", "version"}
 _MOST_PROBLEMS = 20
+_JUDGING = "judging"
+_CALLS = {"calls", "cache_hits", "prompt_tokens"}
 _REMARKED = ("reliability", "timings", "settings", "failures", "misfit", "far_from_anchors", "without_query")
 """What older summaries lack, and remarks are about."""
 
@@ -32,7 +35,7 @@ def overview_section(found: Found, cells: Sequence[Cell], problems: Sequence[str
     blocks.append(Lines(costs))
     if found.failed:
         blocks.append(_failed(found.failed))
-    prompts = _prompts(found)
+    prompts = prompt_table(found.runs)
     if prompts is not None:
         blocks.append(prompts)
     return Section("overview", "Overview", blocks)
@@ -100,12 +103,22 @@ def _joined(names: Any) -> str:
 
 
 def _costs(found: Found) -> list[str]:
-    summaries = [run.summary for run in found.runs]
-    lines = [
-        *cost_lines("judge calls", (summary.get("judging") or {} for summary in summaries)),
-        *cost_lines("calls of other models", (summary.get("asking") or {} for summary in summaries)),
-    ]
-    return lines or ["No language model was asked."]
+    usages: dict[str, list[Mapping[str, Any]]] = {}
+    for run in found.runs:
+        for key, usage in _usages(run.summary):
+            usages.setdefault("judge calls" if key == _JUDGING else "calls of other models", []).append(usage)
+    lines = [line for what, own in usages.items() for line in cost_lines(what, own)]
+    return lines or ["The summaries count no call of a language model."]
+
+
+def _usages(summary: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield what a summary says of calls, at any depth: who asked, and the counts."""
+    for key, entry in summary.items():
+        if isinstance(entry, Mapping):
+            if entry.keys() >= _CALLS:
+                yield key, entry
+            else:
+                yield from _usages(entry)
 
 
 def _failed(failed: Sequence[tuple[Path, str]]) -> Table:
@@ -115,23 +128,3 @@ def _failed(failed: Sequence[tuple[Path, str]]) -> Table:
     return Table(
         "Failed jobs", ["folder", "what went wrong"], rows, frozenset({"folder", "what went wrong"}), note=note
     )
-
-
-def _prompts(found: Found) -> Table | None:
-    """Return the wordings that models were asked by, as the configurations of the runs hold them."""
-    wordings: dict[tuple[str, str, str], None] = {}
-    for run in found.runs:
-        groups = {"score": ("prompt",), "steering": ("steering",)}.get(run.task, ())
-        asks = run.task == "steering" or (run.summary.get("judge") or {}).get("kind") == "llm"
-        config = run.config("config.yaml") if asks and groups else {}
-        for group in groups:
-            node = config.get(group)
-            if isinstance(node, Mapping):
-                for role in ("system", "user"):
-                    if node.get(role):
-                        wordings[(f"{group} {node.get('name', '')}", role, str(node[role]))] = None
-    if not wordings:
-        return None
-    note = "Names in braces are filled in for each question."
-    headings = ["prompt", "message", "wording"]
-    return Table("Prompts", headings, [list(key) for key in wordings], frozenset(headings), note=note)
