@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 import unicodedata
 from collections.abc import Sequence
 from functools import cache
@@ -16,6 +17,9 @@ from valueflow.report.blocks import Section
 _TEMPLATES = Path(__file__).parent / "templates"
 _LONGEST_CELL = 2000
 _KEPT_CONTROLS = "\n\t"
+_BOUND = re.compile(r"<\s*(\d*\.?\d+)")
+_BELOW = 0.999
+_SHARE = re.compile(r"[\d,]+ of [\d,]+: (\d+(?:\.\d+)?)%")
 
 
 def render_page(title: str, sections: Sequence[Section]) -> str:
@@ -72,6 +76,17 @@ def plain_text(text: object, longest: int = 200) -> str:
     return "".join(map(_shown_letter, cut))
 
 
+def sort_key(figure: str) -> str:
+    """Return the number that a figure is sorted by, where it is not the one that its text begins with; else empty.
+
+    A bound such as `<.001` comes before the bound itself, a share such as `2 of 3: 66.7%` goes by its percentage.
+    """
+    if bound := _BOUND.match(figure):
+        return f"{float(bound[1]) * _BELOW:g}"
+    share = _SHARE.match(figure)
+    return share[1] if share else ""
+
+
 def _shown_letter(letter: str) -> str:
     category = unicodedata.category(letter)
     if category == "Cs":
@@ -91,5 +106,6 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["shown"] = shown_text
+    environment.filters["sort_key"] = sort_key
     environment.filters["plain"] = plain_text
     return environment
