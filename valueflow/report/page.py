@@ -48,8 +48,8 @@ def render(template: str, variables: dict[str, Any]) -> Markup:
 def shown_text(text: object, longest: int = _LONGEST_CELL) -> Markup:
     """Return a text as it can stand in a page, whatever it holds.
 
-    Control characters, which HTML has no place for, are replaced by their pictures, halves of characters by U+FFFD.
-    What is cut off is counted.
+    Control characters, which HTML has no place for, are replaced by their pictures, halves of characters by U+FFFD, and
+    line ends as on Windows (CR LF) by LF. What is cut off is counted.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def shown_text(text: object, longest: int = _LONGEST_CELL) -> Markup:
     if isinstance(text, Markup):
         return text
     whole = str(text)
-    beginning = "".join(map(_shown_letter, whole[:longest]))
+    beginning = _shown_letters(whole[:longest])
     if len(whole) <= longest:
         return escape(beginning)
     return escape(beginning) + Markup('<span class="cut">... cut: {} characters in all</span>').format(
@@ -73,7 +73,7 @@ def plain_text(text: object, longest: int = 200) -> str:
     """Return a text as it can stand in an attribute, cut where it is longer; as `shown_text`, but for the count."""
     whole = str(text)
     cut = whole if len(whole) <= longest else f"{whole[: longest - 3]}..."
-    return "".join(map(_shown_letter, cut))
+    return _shown_letters(cut)
 
 
 def sort_key(figure: str) -> str:
@@ -85,6 +85,10 @@ def sort_key(figure: str) -> str:
         return f"{float(bound[1]) * _BELOW:g}"
     share = _SHARE.match(figure)
     return share[1] if share else ""
+
+
+def _shown_letters(text: str) -> str:
+    return "".join(map(_shown_letter, text.replace("\r\n", "\n")))
 
 
 def _shown_letter(letter: str) -> str:
