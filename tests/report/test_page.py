@@ -213,6 +213,14 @@ def test_the_size_of_the_page_is_kept(tmp_path: Path) -> None:
     assert f"{len(read.texts['r'])} of 600 responses are shown" in html
 
 
+def test_a_page_without_room_for_any_response_says_so(tmp_path: Path) -> None:
+    write_judged_job(tmp_path / "0", [f"{number} {'word ' * 100}" for number in range(4)])
+    html, read = page_in(_reported(tmp_path, megabytes=0.001))
+    assert "r" not in read.texts
+    assert "None of 4 responses is shown: the page has no room for them (megabytes)." in html
+    assert "it cannot be smaller" in html
+
+
 def test_windows_of_replaced_rankings_are_not_shown(tmp_path: Path) -> None:
     write_judged_job(tmp_path / "0", SAID)
     rankings = pd.read_csv(tmp_path / "0" / "rankings.csv").assign(target_text="another")

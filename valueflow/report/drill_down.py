@@ -80,9 +80,9 @@ def response_section(
         chosen = [sample.chosen.iloc[spread(len(sample.chosen), per_cell)] for sample in samples]
         markup = _made(samples, chosen, longest)
         size = len(markup.encode())
-        if size <= budget or per_cell <= 1:
+        if size <= budget or per_cell == 0:
             break
-        per_cell = max(1, min(per_cell - 1, int(per_cell * budget / size)))
+        per_cell = min(per_cell - 1, int(per_cell * budget / size))
     shown = sum(map(len, chosen))
     n_unread = sum(sample.n == 0 and bool(sample.problems) for sample in samples)
     return ShownResponses(
@@ -100,6 +100,9 @@ def _words(shown: int, total: int, per_cell: int, longest: int, n_unread: int) -
         if total == 0
         else "All responses are shown."
         if shown == total
+        else f"None of {total:,} responses is shown: the page has no room for them (megabytes). The files of each job, "
+        "linked below, have all."
+        if shown == 0
         else f"{shown:,} of {total:,} responses are shown: of each job at most {per_cell}, spread evenly from the "
         "lowest score to the highest, so that the page stays small. The files of each job, linked below, have all."
     )

@@ -2,18 +2,20 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from valueflow.comparison import Comparison
-from valueflow.report.blocks import Section
+from valueflow.report.blocks import Lines, Section
 from valueflow.report.cells import Cell, cells_of
 from valueflow.report.display import show_reports
 from valueflow.report.dose_response import score_section
 from valueflow.report.drill_down import response_section
 from valueflow.report.effects import COMPARISON_FILE, compared, effect_section, refusal_section
+from valueflow.report.fitting import fit
 from valueflow.report.other_runs import other_sections
 from valueflow.report.outcome import REPORT_FILE, Report
 from valueflow.report.overview import overview_section
@@ -110,20 +112,23 @@ def _report(settings: ReportSettings, run: Run) -> Report:
         if cells:
             sections += _of_evaluations(cells, samples, comparison)
         sections += other_sections(found, page_folder)
+        most = int(settings.megabytes * _BYTES)
+        # Responses have half of the page where there are any.
+        sections = fit(sections, most // 2 if samples else most, lambda made: _size(title, made))
     with run.stage("responses"):
         if samples:
-
-            def room(section: Section) -> int:
-                used = len(render_page(title, [*sections, section]).encode())
-                return max(int(settings.megabytes * _BYTES) - used, 0)
-
             responses = response_section(
                 samples,
                 page_folder=page_folder,
                 longest=settings.longest,
-                room=room,
+                room=lambda section: max(most - _size(title, [*sections, section]), 0),
             )
             sections.append(responses.section)
+        size = _size(title, sections)
+        if size > most:
+            asked = f"megabytes={settings.megabytes:g}"
+            words = f"This page has {size / _BYTES:.2f} MB, more than {asked}: it cannot be smaller."
+            sections[0] = replace(sections[0], blocks=[Lines([words]), *sections[0].blocks])
         html = render_page(title, sections)
     found_effects = comparison if isinstance(comparison, Comparison) else None
     table = pd.DataFrame() if found_effects is None else found_effects.table
@@ -149,6 +154,10 @@ def _report(settings: ReportSettings, run: Run) -> Report:
         "settings": settings.model_dump(include={"per_cell", "longest", "megabytes"}),
     }
     return Report(html=html, comparison=table, figures=figures, summary=summary)
+
+
+def _size(title: str, sections: Sequence[Section]) -> int:
+    return len(render_page(title, sections).encode())
 
 
 def _samples(cells: Sequence[Cell], settings: ReportSettings) -> list[Sample]:
