@@ -448,6 +448,7 @@ def test_a_sweep_of_steered_responses_is_scored_and_drawn_by_method_and_intensit
     assert table["responses"].tolist() == [str(steered)] * 4
     assert table[["read", "n"]].to_numpy().tolist() == [[24, 8]] * 4
     assert [summary_in(sweep / str(job))["labels_only"] for job in (0, 2)] == [[], ["intensity"]]
+    assert [summary_in(sweep / str(job))["steered_to"] for job in range(4)] == [[-2, 0], [0, 2], [], []]
     assert (sweep / "dose_response.png").read_bytes().startswith(b"\x89PNG")
     assert "dose_response.png" in shown
     for method in ("prompt", "none"):

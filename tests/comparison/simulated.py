@@ -57,6 +57,7 @@ def write_job(
         "steered_by": steered_by,
         "values": None,
         "intensities": None,
+        "steered_to": [] if intensity is None else [intensity],
         "n": len(score),
         "scored": int(known.sum()),
         "mean": mean,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import shutil
 import subprocess
 import tempfile
@@ -63,6 +64,7 @@ class Page:
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._rest:
+            assert select.select([self._from], [], [], _SECONDS)[0], f"the browser has said nothing for {_SECONDS} s"
             read = os.read(self._from, 1 << 20)
             assert read, "the browser has closed"
             self._rest += read

@@ -99,3 +99,32 @@ def test_a_survey_has_both_passes_by_group(tmp_path: Path) -> None:
             f"{group['default_accuracy']:.1%}",
             f"{group['profile_accuracy']:.1%}",
         ]
+
+
+def page_size(html: str) -> int:
+    return len(html.encode())
+
+
+def test_pictures_and_tables_of_other_runs_are_left_out_where_the_page_would_be_too_large(tmp_path: Path) -> None:
+    for run in range(3):
+        folder = tmp_path / str(run)
+        write_json({"task": "other", "n": run}, folder / "summary.json")
+        (folder / "curve_of_mine.png").write_bytes(bytes(range(256)) * 400)
+        write_csv(pd.DataFrame({"text": [f"{'x' * 900} {row}" for row in range(12)]}), folder / "texts.csv")
+    whole = make_report(tmp_path).html
+    assert page_size(whole) > 400_000
+    assert "left out" not in whole
+    # Two of three pictures, of 137 kB each, go; then all pictures and some tables.
+    for megabytes, pictures in ((0.25, 1), (0.04, 0)):
+        html = make_report(tmp_path, megabytes=megabytes).html
+        assert page_size(html) <= megabytes * 1e6
+        assert html.count("<img ") == pictures
+        assert html.count("The picture &#39;curve of mine&#39; is left out") == 3 - pictures
+        assert "more than megabytes" not in html
+    assert "Its rows are left out" in html
+
+
+def test_a_page_that_cannot_be_as_small_as_asked_for_says_so(tmp_path: Path) -> None:
+    write_json({"task": "other", "n": 1}, tmp_path / "summary.json")
+    html = make_report(tmp_path, megabytes=0.001).html
+    assert re.search(r"This page has 0\.\d\d MB, more than megabytes=0\.001: it cannot be smaller\.", html)

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from valueflow.responses import filter_responses, load_responses
+from valueflow.responses import filter_responses, load_responses, steered_to
 from valueflow.run import BadRows, InputError
 from valueflow.theory import known_theories, load_theory
 
@@ -336,3 +336,12 @@ def test_a_column_goes_before_the_name_of_a_published_file(tmp_path: Path) -> No
     rows.to_csv(tmp_path / "m_gpv_single_definition_power_2.csv", index=False)
     frame, _ = load_responses(str(tmp_path), {})
     assert frame[["value", "intensity"]].to_numpy().tolist() == [["power", "0"]]
+
+
+@pytest.mark.parametrize(
+    ("cells", "levels"),
+    [(["", " "], []), (["2", "-1", "2"], [-1, 2]), (["2|-1", "0"], [-1, 0, 2]), (["strong", ""], [])],
+)
+def test_intensities_that_responses_were_steered_to(cells: list[str], levels: list[int]) -> None:
+    assert steered_to(pd.DataFrame({"response": "a", "intensity": cells})) == levels
+    assert steered_to(pd.DataFrame({"response": ["a"]})) == []

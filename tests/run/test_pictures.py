@@ -12,6 +12,7 @@ from valueflow.run import picture_text
         ("a$b$", r"a\$b\$"),
         ("_hidden", " _hidden"),
         ("a\x1b[31m\nb\udcff", "a\ufffd[31m\ufffdb\ufffd"),
+        ("a\uffff\ufffe", "a\ufffd\ufffd"),
         ("模型", "模型"),
     ],
 )

@@ -41,7 +41,7 @@ from valueflow.evaluation.scoring import score_windows
 from valueflow.evaluation.settings import EvaluationSettings
 from valueflow.evaluation.text_scores import TEXT_SCORES_FILE, text_scores_of_windows
 from valueflow.judge import Criterion, RankedWindows
-from valueflow.responses import REPEATED, filter_responses, load_responses, response_keys
+from valueflow.responses import REPEATED, filter_responses, load_responses, response_keys, steered_to
 from valueflow.run import InputError, Run, Share, SweepView, Task
 from valueflow.vidb import AdaptiveSampling, load_vidb
 
@@ -163,6 +163,8 @@ def _evaluate(settings: EvaluationSettings, run: Run) -> Evaluation:
         "values": settings.values,
         "intensities": settings.intensities,
         "labels_only": labels,
+        # Of saved rankings without their responses nothing is known.
+        "steered_to": None if saved is not None and settings.responses is None else steered_to(frame),
         "read": n_read,
         REPEATED: n_repeated,
         "without_query": int(is_without_query(frame).sum()),

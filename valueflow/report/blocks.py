@@ -96,11 +96,11 @@ class Picture:
 
 @dataclass(frozen=True)
 class Panels:
-    """Pictures side by side, as many in a row as fit, and what their colors mean."""
+    """Pictures side by side, as many in a row as fit; the legend has name, color and SVG dash pattern of each line."""
 
     kind: ClassVar[str] = "panels"
     pictures: Sequence[Picture]
-    legend: Sequence[tuple[str, str]] = ()
+    legend: Sequence[tuple[str, str, str]] = ()
     note: str = ""
 
 

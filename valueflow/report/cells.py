@@ -28,7 +28,7 @@ class Cell:
     level
         Intensity that its responses were steered to on this value; None where they were not.
     is_unsteered
-        Whether its responses were steered to nothing.
+        Whether its responses are known to be steered to nothing.
     """
 
     run: FinishedRun
@@ -105,7 +105,8 @@ def judge_words(judge: object) -> str:
         return f"panel of {', '.join(judge_words(member) for member in judge['members'])}"
     named = judge.get("model") or judge.get("encoder")
     parts = [str(judge.get("kind", "judge")), *([str(named)] if named else [])]
-    return " ".join(parts) + (f", prompt {judge['prompt']}" if judge.get("prompt") else "")
+    asked = [str(judge["prompt"])] if judge.get("prompt") else [str(name) for name in judge.get("wordings") or []]
+    return " ".join(parts) + (f", prompt {' and '.join(asked)}" if asked else "")
 
 
 def targets(summary: Mapping[str, Any]) -> str:
@@ -123,7 +124,11 @@ def _level(summary: Mapping[str, Any]) -> int | None:
 
 
 def _is_unsteered(summary: Mapping[str, Any]) -> bool:
-    return summary["intensity"] is None and not summary.get("values")
+    """Return whether it is known that no response was steered; a pool of all intensities is steered."""
+    if summary["intensity"] is not None or summary.get("values"):
+        return False
+    known = summary.get("steered_to")
+    return not known if known is not None else summary.get("steered_by") == "none"
 
 
 def _folded(name: str) -> str:

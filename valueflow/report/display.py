@@ -26,5 +26,9 @@ def show_reports(summaries: Sequence[Mapping[str, Any]], title: str | None = Non
         about = f"{summary['runs']:,} runs, {summary['failed']:,} failed jobs"
         if shown["all"]:
             about += f", {shown['shown']:,} of {shown['all']:,} responses"
+        if summary["unfinished"]:
+            about += f", {summary['unfinished']:,} that did not finish"
+        if summary["problems"]:
+            about += f"; {len(summary['problems']):,} problems, listed on the page"
         named = f"{others[place]}: " if others and others[place] else ""
         console.print(f"{named}report: {summary['file']} ({summary['bytes'] / 1e6:.2f} MB): {about}", soft_wrap=True)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _STYLES = ("-", "--", ":", "-.")
+_DASHES: Mapping[str, str] = {"-": "", "--": "7 3", ":": "1.5 2.5", "-.": "8 2.5 1.5 2.5"}
+"""Of a line in the legend, as SVG writes it."""
+
 _COLORS = PICTURE_COLORS[:-1]
 """The last one is black, which a dark page swallows."""
 
@@ -59,8 +62,10 @@ def _panels(means: pd.DataFrame) -> Panels:
     note = "Mean score of the responses by steering intensity, with 95% intervals, on the scale from -10 to 10."
     if (means["unsteered"] & means["mean"].notna()).any():
         note += " Dashed lines with a band: responses that were not steered, and the interval of their mean."
-    legend = [(name, color) for name, (color, _) in styles.items()] if len(styles) > 1 else []
-    return Panels(pictures, legend[:_MOST_SERIES], note)
+    if len(styles) > _MOST_SERIES:
+        note += f" {len(styles)} series share {_MOST_SERIES} kinds of lines; the table below tells them apart."
+    legend = [(name, color, _DASHES[style]) for name, (color, style) in styles.items()] if len(styles) > 1 else []
+    return Panels(pictures, legend, note)
 
 
 def _alt(value: str, rows: pd.DataFrame) -> str:
@@ -204,12 +209,14 @@ def _table(cells: Sequence[Cell]) -> Table:
             "scored",
             "mean",
             "95% interval",
-            "windows failed",
+            "failed",
             "judge tau",
             "misreads by",
         ),
         rows=rows,
         words=frozenset({"value", "responses of"}),
-        note="Judge tau: how far the judge's order of the anchors agrees with the known one, 1 is perfect, 0 is "
-        "chance. Misreads by: standard deviation, in points, of where the judge sees a text from where it is.",
+        note="Failed: share of the windows that could not be ranked or, with estimator=regression, of the texts that "
+        "could not be read. Judge tau: how far the judge's order of the anchors agrees with the known one, 1 is "
+        "perfect, 0 is chance. Misreads by: standard deviation, in points, of where the judge sees a text from where "
+        "it is.",
     )

@@ -8,6 +8,8 @@ from xml.etree import ElementTree
 
 from markupsafe import Markup
 
+from valueflow.report.page import plain_text
+
 _INK = "#0a0b0c"
 """A color that no drawing uses otherwise; the color of the page's text takes its place."""
 
@@ -61,7 +63,14 @@ def _inlined(svg: str, name: str, alt: str) -> str:
     for key in ("width", "height", "version"):
         root.attrib.pop(key, None)
     # A blank text would leave the drawing without a name.
-    root.attrib.update({"class": "drawing", "role": "img", "aria-label": alt, "style": f"max-width: {width:.0f}px"})
+    root.attrib.update(
+        {
+            "class": "drawing",
+            "role": "img",
+            "aria-label": plain_text(alt, len(alt)),
+            "style": f"max-width: {width:.0f}px",
+        }
+    )
     return ElementTree.tostring(root, encoding="unicode")
 
 

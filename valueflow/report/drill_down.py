@@ -10,13 +10,13 @@ from urllib.parse import quote
 import pandas as pd
 from markupsafe import Markup
 
-from valueflow.evaluation import RANKINGS_FILE, SCORES_FILE
+from valueflow.evaluation import SCORES_FILE
 from valueflow.report.blocks import Block, Lines, Made, Section, Table
 from valueflow.report.cells import Cell
-from valueflow.report.samples import Sample, Window, spread, windows_of
-from valueflow.run import number, progress_bar
-
-Render = Callable[[str, dict[str, Any]], Markup]
+from valueflow.report.page import render
+from valueflow.report.samples import Sample, spread
+from valueflow.report.windows import Window
+from valueflow.run import number
 
 
 @dataclass
@@ -56,8 +56,6 @@ def response_section(
     page_folder: Path,
     longest: int,
     room: Callable[[Section], int],
-    render: Render,
-    progress: bool,
 ) -> ShownResponses:
     """Show responses in the room that a page has for them.
 
@@ -71,44 +69,45 @@ def response_section(
         Characters of a text that are shown.
     room
         Bytes that are left on the page for responses, given what else the section holds.
-    render
-        From a template's name and its variables to markup.
-    progress
-        Whether to show a bar.
     """
-    windows = []
-    with progress_bar("windows", len(samples), "jobs", enabled=progress) as advance:
-        for sample in samples:
-            windows.append(windows_of(sample.cell, sample.chosen))
-            advance(1, 0)
     most = max((len(sample.chosen) for sample in samples), default=0)
     total = sum(sample.n for sample in samples)
     files = _files(samples, page_folder)
     # Of all that the words may say, the longest.
-    budget = room(_section([Lines(_words(max(total - 1, 0), total, most, longest)), files]))
+    budget = room(_section([Lines(_words(max(total - 1, 0), total, most, longest, len(samples))), files]))
     per_cell = most
     while True:
         chosen = [sample.chosen.iloc[spread(len(sample.chosen), per_cell)] for sample in samples]
-        markup = _made(samples, chosen, windows, longest, render)
+        markup = _made(samples, chosen, longest)
         size = len(markup.encode())
-        if size <= budget or per_cell <= 1:
+        if size <= budget or per_cell == 0:
             break
-        per_cell = max(1, min(per_cell - 1, int(per_cell * budget / size)))
+        per_cell = min(per_cell - 1, int(per_cell * budget / size))
     shown = sum(map(len, chosen))
-    return ShownResponses(_section([Lines(_words(shown, total, per_cell, longest)), Made(markup), files]), shown)
+    n_unread = sum(sample.n == 0 and bool(sample.problems) for sample in samples)
+    return ShownResponses(
+        _section([Lines(_words(shown, total, per_cell, longest, n_unread)), Made(markup), files]), shown
+    )
 
 
 def _section(blocks: Sequence[Block]) -> Section:
     return Section("responses", "Responses", blocks)
 
 
-def _words(shown: int, total: int, per_cell: int, longest: int) -> list[str]:
+def _words(shown: int, total: int, per_cell: int, longest: int, n_unread: int) -> list[str]:
     words = (
-        "All responses are shown."
+        "No response could be read; the overview says why."
+        if total == 0
+        else "All responses are shown."
         if shown == total
+        else f"None of {total:,} responses is shown: the page has no room for them (megabytes). The files of each job, "
+        "linked below, have all."
+        if shown == 0
         else f"{shown:,} of {total:,} responses are shown: of each job at most {per_cell}, spread evenly from the "
         "lowest score to the highest, so that the page stays small. The files of each job, linked below, have all."
     )
+    if n_unread and total:
+        words += f" Jobs whose responses could not be read: {n_unread:,} (the overview says why)."
     return [
         words,
         f"Texts longer than {longest:,} characters are cut, and say so. A window opens to the texts in the order in "
@@ -119,9 +118,7 @@ def _words(shown: int, total: int, per_cell: int, longest: int) -> list[str]:
 def _made(
     samples: Sequence[Sample],
     chosen: Sequence[pd.DataFrame],
-    windows: Sequence[dict[int, list[Window]]],
     longest: int,
-    render: Render,
 ) -> Markup:
     anchors = Anchors()
     rows = [
@@ -131,9 +128,9 @@ def _made(
             response.response,
             number(response.score, "+.2f"),
             f"{number(response.low, '+.2f')} to {number(response.high, '+.2f')}",
-            [_numbered(window, sample.cell, anchors) for window in own.get(int(response.Index), [])],
+            [_numbered(window, sample.cell, anchors) for window in sample.windows.by_row.get(int(response.Index), [])],
         )
-        for sample, frame, own in zip(samples, chosen, windows, strict=True)
+        for sample, frame in zip(samples, chosen, strict=True)
         for response in frame.itertuples()
     ]
     cells = [sample.cell for sample in samples]
@@ -167,16 +164,25 @@ def _files(samples: Sequence[Sample], page_folder: Path) -> Table:
     rows, links = [], []
     for sample in samples:
         cell = sample.cell
-        rows.append([str(cell.run.folder / SCORES_FILE), cell.value, cell.intensity, cell.series, f"{sample.n:,}"])
-        links.append(link_to(cell.run.folder / SCORES_FILE, page_folder))
+        file, windows = cell.run.folder / SCORES_FILE, sample.windows.file
+        rows.append(
+            [
+                str(file),
+                cell.value,
+                cell.intensity,
+                cell.series,
+                f"{sample.n:,}",
+                "none" if windows is None else windows.name if windows.parent == file.parent else str(windows),
+            ]
+        )
+        links.append(link_to(file, page_folder) if file.is_file() else "")
     return Table(
         caption="All responses with their scores, a file per job",
-        headings=["file", "value", "intensity", "responses of", "responses"],
+        headings=["file", "value", "intensity", "responses of", "responses", "all windows in"],
         rows=rows,
-        words=frozenset({"file", "value", "responses of"}),
+        words=frozenset({"file", "value", "responses of", "all windows in"}),
         links=links,
-        note=f"{RANKINGS_FILE} in the same folder has all windows. Links work "
-        "where this page lies where it was written.",
+        note="Links work as long as this page is in the folder it was written to.",
     )
 
 

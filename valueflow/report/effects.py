@@ -18,7 +18,9 @@ COMPARISON_FILE = "report_comparison.csv"
 
 _MOST_ROWS = 80
 _MOST_DRAWN = 60
+_MOST_LEFT_OUT = 5
 _SLOPE = "slope"
+_NOT_COMPARED = ": not compared: "
 
 
 def compared(cells: Sequence[Cell]) -> Comparison | str:
@@ -41,11 +43,23 @@ def effect_section(found: Comparison | str) -> Section:
         "Right way: share of queries whose score moved as it was steered, with its 95% interval.",
         *_rises(found),
     ]
-    if found.summary["left_out"]:
-        words.append(f"Not compared: {'; '.join(found.summary['left_out'][:5])}")
-    blocks: list[Block] = [Lines(words)]
+    # Runs of other kinds and failed jobs are on the page elsewhere.
+    left_out = [line for line in found.summary["left_out"] if _NOT_COMPARED in line]
+    words += left_out[:_MOST_LEFT_OUT]
+    if len(left_out) > _MOST_LEFT_OUT:
+        words.append(f"{len(left_out) - _MOST_LEFT_OUT:,} more evaluations are not compared")
+    if found.summary["not_paired"]:
+        words.append(
+            f"{found.summary['not_paired']:,} comparisons are left out: their jobs share fewer than two queries"
+        )
     drawn = table[table["family"].str.startswith(_SLOPE)]
     drawn = table[table["family"] == "intensity"] if drawn.empty else drawn
+    if len(drawn) > _MOST_DRAWN:
+        # Slopes without their differences between models and methods.
+        drawn = drawn[drawn["family"] == _SLOPE] if (drawn["family"] == _SLOPE).any() else drawn
+    if len(drawn) > _MOST_DRAWN:
+        words.append(f"{len(drawn):,} estimates are too many for a picture here; compare.py draws all")
+    blocks: list[Block] = [Lines(words)]
     if 0 < len(drawn) <= _MOST_DRAWN:
         alt = f"{len(drawn)} estimates with 95% intervals; the tables below have the same figures."
         picture = inline_svg(partial(draw_forest, drawn), "effects", alt)
@@ -80,16 +94,18 @@ def _family_table(family: str, rows: pd.DataFrame) -> Table:
 
 def refusal_section(samples: Sequence[Sample]) -> Section:
     """Show what share of the responses declines to answer, by series and intensity."""
-    counts: dict[tuple[str, int | None], list[int]] = {}
+    said: dict[tuple[str, int | None], list[pd.DataFrame]] = {}
     for sample in samples:
-        cell = sample.cell
-        is_of_value = cell.summary["intensity"] is not None
-        key = (cell.series, cell.level if is_of_value else None)
-        # Responses that were not steered to one value are scored on several; they count once.
-        if is_of_value or key not in counts:
-            total = counts.setdefault(key, [0, 0])
-            total[0] += sample.refused
-            total[1] += sample.n
+        summary = sample.cell.summary
+        is_of_value = summary["intensity"] is not None and "intensity" not in (summary.get("labels_only") or [])
+        own = sample.said.assign(
+            source=str(summary.get("responses")),
+            # Responses that were not steered to one value are scored on several; they count once.
+            value=sample.cell.value if is_of_value else "",
+            repeat=sample.said.groupby("key").cumcount(),
+        )
+        said.setdefault((sample.cell.series, sample.cell.level if is_of_value else None), []).append(own)
+    counts = {key: _counted(pd.concat(frames)) for key, frames in said.items()}
     levels = sorted({level for _, level in counts}, key=lambda level: -math.inf if level is None else level)
     series = list(dict.fromkeys(name for name, _ in counts))
     rows = [[name, *(_refused(counts.get((name, level))) for level in levels)] for name in series]
@@ -100,6 +116,12 @@ def refusal_section(samples: Sequence[Sample]) -> Section:
     headings = ["responses of", *map(shown_level, levels)]
     table = Table("Refusals by intensity", headings, rows, frozenset({"responses of"}), note=note)
     return Section("refusals", "Refusals", [table])
+
+
+def _counted(said: pd.DataFrame) -> tuple[int, int]:
+    """Return how many responses are refusals, and how many there are."""
+    distinct = said.drop_duplicates(["source", "value", "key", "repeat"])
+    return int(distinct["refused"].sum()), len(distinct)
 
 
 def _refused(counts: Sequence[int] | None) -> str:

@@ -122,7 +122,10 @@ def _figures(run: FinishedRun) -> Table:
 
 
 def _curves(run: FinishedRun, number: int) -> list[Block]:
-    curve = read_result(run.folder / _CURVE_FILE)
+    try:
+        curve = read_result(run.folder / _CURVE_FILE)
+    except InputError as error:
+        return [Lines([str(error)])]
     if "step" not in curve:
         return []
     curve = curve.apply(pd.to_numeric, errors="coerce")

@@ -1,35 +1,41 @@
 """What was run, by which models and judges, what went wrong, and what it cost."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-from omegaconf import OmegaConf
 
 from valueflow.evaluation import evaluation_remarks
 from valueflow.report.blocks import Block, Lines, Section, Table
 from valueflow.report.cells import Cell, judge_words
+from valueflow.report.prompts import prompt_table
 from valueflow.report.reading import Found
 from valueflow.run import cost_lines, number
 
 _MOST_FAILED = 50
+_MOST_NAMED = 5
 _WORDS = {"what", "models", "judges", "began", "version"}
-_HYDRA_CONFIG = Path(".hydra", "config.yaml")
+_MOST_PROBLEMS = 20
+_JUDGING = "judging"
+_CALLS = {"calls", "cache_hits", "prompt_tokens"}
 _REMARKED = ("reliability", "timings", "settings", "failures", "misfit", "far_from_anchors", "without_query")
 """What older summaries lack, and remarks are about."""
 
 
-def overview_section(found: Found, cells: Sequence[Cell]) -> Section:
-    """Say what the folders hold, and what is wrong with it."""
+def overview_section(found: Found, cells: Sequence[Cell], problems: Sequence[str]) -> Section:
+    """Say what the folders hold, and what is wrong with it; `problems` are those of files, one line each."""
     blocks: list[Block] = [Lines([_count(found)]), _tasks(found)]
-    remarks = judge_remarks(cells)
+    remarks = [*label_remarks(cells), *judge_remarks(cells)]
     if remarks:
         blocks.append(Lines(["What to know before reading on:", *remarks]))
+    if problems:
+        more = len(problems) - _MOST_PROBLEMS
+        rest = [f"{more:,} more problems are not listed; summary.json of this report has all."] if more > 0 else []
+        blocks.append(Lines(["What could not be read:", *problems[:_MOST_PROBLEMS], *rest]))
     costs = _costs(found)
     blocks.append(Lines(costs))
     if found.failed:
         blocks.append(_failed(found.failed))
-    prompts = _prompts(found)
+    prompts = prompt_table(found.runs)
     if prompts is not None:
         blocks.append(prompts)
     return Section("overview", "Overview", blocks)
@@ -43,9 +49,32 @@ def judge_remarks(cells: Sequence[Cell]) -> list[str]:
     return evaluation_remarks([cell.summary for cell in known], [cell.series for cell in known])
 
 
+def label_remarks(cells: Sequence[Cell]) -> list[str]:
+    """Say of which evaluations a setting chose nothing, because the responses do not say what they are."""
+    named: dict[str, list[str]] = {}
+    for cell in cells:
+        for setting in cell.summary.get("labels_only") or []:
+            named.setdefault(f"{setting}={cell.summary.get(setting)}", []).append(cell.value)
+    return [
+        f"{setting} is a label only: the responses do not say what they are, so all of them were scored "
+        f"({len(values)} evaluation{'' if len(values) == 1 else 's'}: {', '.join(dict.fromkeys(values))})"
+        for setting, values in named.items()
+    ]
+
+
 def _count(found: Found) -> str:
     failed = f", {len(found.failed)} failed" if found.failed else ", none failed"
-    return f"{len(found.runs)} finished run{'' if len(found.runs) == 1 else 's'}{failed}."
+    words = f"{len(found.runs)} finished run{'' if len(found.runs) == 1 else 's'}{failed}."
+    if found.unfinished:
+        named = ", ".join(map(str, found.unfinished[:_MOST_NAMED]))
+        more = ", ..." if len(found.unfinished) > _MOST_NAMED else ""
+        words += (
+            f" {len(found.unfinished)} began and did not finish (interrupted, or still running) and are left out: "
+            f"{named}{more}."
+        )
+    if found.earlier:
+        words += f" {found.earlier} of an earlier sweep in the same folder are left out."
+    return words
 
 
 def _tasks(found: Found) -> Table:
@@ -74,12 +103,22 @@ def _joined(names: Any) -> str:
 
 
 def _costs(found: Found) -> list[str]:
-    summaries = [run.summary for run in found.runs]
-    lines = [
-        *cost_lines("judge calls", (summary.get("judging") or {} for summary in summaries)),
-        *cost_lines("calls of other models", (summary.get("asking") or {} for summary in summaries)),
-    ]
-    return lines or ["No language model was asked."]
+    usages: dict[str, list[Mapping[str, Any]]] = {}
+    for run in found.runs:
+        for key, usage in _usages(run.summary):
+            usages.setdefault("judge calls" if key == _JUDGING else "calls of other models", []).append(usage)
+    lines = [line for what, own in usages.items() for line in cost_lines(what, own)]
+    return lines or ["The summaries count no call of a language model."]
+
+
+def _usages(summary: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield what a summary says of calls, at any depth: who asked, and the counts."""
+    for key, entry in summary.items():
+        if isinstance(entry, Mapping):
+            if entry.keys() >= _CALLS:
+                yield key, entry
+            else:
+                yield from _usages(entry)
 
 
 def _failed(failed: Sequence[tuple[Path, str]]) -> Table:
@@ -89,30 +128,3 @@ def _failed(failed: Sequence[tuple[Path, str]]) -> Table:
     return Table(
         "Failed jobs", ["folder", "what went wrong"], rows, frozenset({"folder", "what went wrong"}), note=note
     )
-
-
-def _prompts(found: Found) -> Table | None:
-    """Return the wordings that models were asked by, as the configurations of the runs hold them."""
-    wordings: dict[tuple[str, str, str], None] = {}
-    for run in found.runs:
-        config = _config(run.folder)
-        groups = {"score": ("prompt",), "steering": ("steering",)}.get(run.task, ())
-        asks = run.task == "steering" or (run.summary.get("judge") or {}).get("kind") == "llm"
-        for group in groups if asks else ():
-            node = config.get(group)
-            if isinstance(node, Mapping):
-                for role in ("system", "user"):
-                    if node.get(role):
-                        wordings[(f"{group} {node.get('name', '')}", role, str(node[role]))] = None
-    if not wordings:
-        return None
-    note = "Names in braces are filled in for each question."
-    headings = ["prompt", "message", "wording"]
-    return Table("Prompts", headings, [list(key) for key in wordings], frozenset(headings), note=note)
-
-
-def _config(folder: Path) -> Mapping[str, Any]:
-    """Return the settings that a run was started with; empty where they are not saved."""
-    file = folder / _HYDRA_CONFIG
-    content = OmegaConf.to_container(OmegaConf.load(file)) if file.is_file() else {}
-    return content if isinstance(content, Mapping) else {}

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 import unicodedata
 from collections.abc import Sequence
 from functools import cache
@@ -16,6 +17,9 @@ from valueflow.report.blocks import Section
 _TEMPLATES = Path(__file__).parent / "templates"
 _LONGEST_CELL = 2000
 _KEPT_CONTROLS = "\n\t"
+_BOUND = re.compile(r"<\s*(\d*\.?\d+)")
+_BELOW = 0.999
+_SHARE = re.compile(r"[\d,]+ of [\d,]+: (\d+(?:\.\d+)?)%")
 
 
 def render_page(title: str, sections: Sequence[Section]) -> str:
@@ -44,8 +48,8 @@ def render(template: str, variables: dict[str, Any]) -> Markup:
 def shown_text(text: object, longest: int = _LONGEST_CELL) -> Markup:
     """Return a text as it can stand in a page, whatever it holds.
 
-    Control characters, which HTML has no place for, are replaced by their pictures, halves of characters by U+FFFD.
-    What is cut off is counted.
+    Control characters, which HTML has no place for, are replaced by their pictures, halves of characters by U+FFFD, and
+    line ends as on Windows (CR LF) by LF. What is cut off is counted.
 
     Parameters
     ----------
@@ -57,7 +61,7 @@ def shown_text(text: object, longest: int = _LONGEST_CELL) -> Markup:
     if isinstance(text, Markup):
         return text
     whole = str(text)
-    beginning = "".join(map(_shown_letter, whole[:longest]))
+    beginning = _shown_letters(whole[:longest])
     if len(whole) <= longest:
         return escape(beginning)
     return escape(beginning) + Markup('<span class="cut">... cut: {} characters in all</span>').format(
@@ -69,7 +73,22 @@ def plain_text(text: object, longest: int = 200) -> str:
     """Return a text as it can stand in an attribute, cut where it is longer; as `shown_text`, but for the count."""
     whole = str(text)
     cut = whole if len(whole) <= longest else f"{whole[: longest - 3]}..."
-    return "".join(map(_shown_letter, cut))
+    return _shown_letters(cut)
+
+
+def sort_key(figure: str) -> str:
+    """Return the number that a figure is sorted by, where it is not the one that its text begins with; else empty.
+
+    A bound such as `<.001` comes before the bound itself, a share such as `2 of 3: 66.7%` goes by its percentage.
+    """
+    if bound := _BOUND.match(figure):
+        return f"{float(bound[1]) * _BELOW:g}"
+    share = _SHARE.match(figure)
+    return share[1] if share else ""
+
+
+def _shown_letters(text: str) -> str:
+    return "".join(map(_shown_letter, text.replace("\r\n", "\n")))
 
 
 def _shown_letter(letter: str) -> str:
@@ -91,5 +110,6 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["shown"] = shown_text
+    environment.filters["sort_key"] = sort_key
     environment.filters["plain"] = plain_text
     return environment

@@ -2,27 +2,39 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from valueflow.comparison import Comparison
-from valueflow.report.blocks import Section
+from valueflow.report.blocks import Lines, Section
 from valueflow.report.cells import Cell, cells_of
 from valueflow.report.display import show_reports
 from valueflow.report.dose_response import score_section
 from valueflow.report.drill_down import response_section
 from valueflow.report.effects import COMPARISON_FILE, compared, effect_section, refusal_section
+from valueflow.report.fitting import fit
 from valueflow.report.other_runs import other_sections
 from valueflow.report.outcome import REPORT_FILE, Report
 from valueflow.report.overview import overview_section
-from valueflow.report.page import render, render_page
+from valueflow.report.page import render_page
 from valueflow.report.paper import FIGURES_FOLDER, paper_figures
 from valueflow.report.reading import SCORE, find_runs
 from valueflow.report.samples import Sample, sample_responses
 from valueflow.report.settings import ReportSettings
-from valueflow.run import InputError, Run, SweepView, Task, compose_settings, progress_bar, write_csv
+from valueflow.run import (
+    SUMMARY_FILE,
+    InputError,
+    Run,
+    SweepView,
+    Task,
+    compose_settings,
+    progress_bar,
+    read_record,
+    write_csv,
+)
 
 _BYTES = 1_000_000
 
@@ -74,36 +86,49 @@ def report_on(folder: Path) -> Path:
     return folder / REPORT_FILE
 
 
+def _report_apart(settings: ReportSettings, run: Run) -> Report:
+    """Report into a folder of the report's own: its `summary.json` takes no other's place."""
+    record = None if run.folder is None else read_record(run.folder / SUMMARY_FILE)
+    if record is not None and record.get("task") != TASK.name:
+        raise InputError(
+            f"output folder {run.folder} holds the {SUMMARY_FILE} of another run, which a report would replace; give "
+            "a folder of its own, such as output_dir='page' or hydra.run.dir=page"
+        )
+    return _report(settings, run)
+
+
 def _report(settings: ReportSettings, run: Run) -> Report:
     page_folder = run.folder or Path.cwd()
     title = f"ValueFlow: {', '.join(settings.folders)}"
     with run.stage("read"):
-        found = find_runs(settings.folders)
+        found = find_runs(settings.folders, run.folder)
         cells = cells_of(found.of(SCORE))
         samples = _samples(cells, settings)
     with run.stage("compare"):
         comparison = compared(cells) if len(cells) > 1 else None
     with run.stage("draw"):
-        sections = [overview_section(found, cells)]
+        problems = list(dict.fromkeys(problem for sample in samples for problem in sample.problems))
+        sections = [overview_section(found, cells, problems)]
         if cells:
             sections += _of_evaluations(cells, samples, comparison)
         sections += other_sections(found, page_folder)
+        most = int(settings.megabytes * _BYTES)
+        # Responses have half of the page where there are any.
+        sections = fit(sections, most // 2 if samples else most, lambda made: _size(title, made))
     with run.stage("responses"):
         if samples:
-
-            def room(section: Section) -> int:
-                used = len(render_page(title, [*sections, section]).encode())
-                return max(int(settings.megabytes * _BYTES) - used, 0)
-
             responses = response_section(
                 samples,
                 page_folder=page_folder,
                 longest=settings.longest,
-                room=room,
-                render=render,
-                progress=settings.progress,
+                room=lambda section: max(most - _size(title, [*sections, section]), 0),
             )
             sections.append(responses.section)
+        size = _size(title, sections)
+        if size > most:
+            asked = f"megabytes={settings.megabytes:g}"
+            words = f"This page has {size / _BYTES:.2f} MB, more than {asked}: it cannot be smaller."
+            sections[0] = replace(sections[0], blocks=[Lines([words]), *sections[0].blocks])
         html = render_page(title, sections)
     found_effects = comparison if isinstance(comparison, Comparison) else None
     table = pd.DataFrame() if found_effects is None else found_effects.table
@@ -120,12 +145,19 @@ def _report(settings: ReportSettings, run: Run) -> Report:
         "bytes": len(html.encode()),
         "runs": len(found.runs),
         "failed": len(found.failed),
+        "unfinished": len(found.unfinished),
+        "earlier": found.earlier,
+        "problems": problems,
         "responses": {"all": sum(sample.n for sample in samples), "shown": responses.shown if samples else 0},
         "sections": [section.name for section in sections],
         "figures": [figure.name for figure in figures],
         "settings": settings.model_dump(include={"per_cell", "longest", "megabytes"}),
     }
     return Report(html=html, comparison=table, figures=figures, summary=summary)
+
+
+def _size(title: str, sections: Sequence[Section]) -> int:
+    return len(render_page(title, sections).encode())
 
 
 def _samples(cells: Sequence[Cell], settings: ReportSettings) -> list[Sample]:
@@ -147,7 +179,7 @@ def _of_evaluations(
 TASK = Task(
     name="report",
     settings=ReportSettings,
-    run=_report,
+    run=_report_apart,
     outputs=(REPORT_FILE, COMPARISON_FILE, FIGURES_FOLDER),
     sweep=(SweepView(show_reports, ()),),
 )

@@ -1,7 +1,7 @@
 """The table of responses that steering writes and evaluation reads."""
 
 from valueflow.responses.columns import FILTERS, IDENTITY, JOINT, PRICE, REPEATED, RESPONSES_FILE, joined, response_keys
-from valueflow.responses.filtering import filter_responses
+from valueflow.responses.filtering import filter_responses, steered_to
 from valueflow.responses.reading import load_responses
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "joined",
     "load_responses",
     "response_keys",
+    "steered_to",
 ]

@@ -114,6 +114,13 @@ def filter_responses(
     return kept.reset_index(drop=True), [setting for setting in idle if setting not in ("theory", "value")]
 
 
+def steered_to(frame: pd.DataFrame) -> list[int]:
+    """Return the intensities that responses were steered to, ascending, each once; empty where none was steered."""
+    entries = {entry for cell in set(_cells(frame, "intensity")) for entry in cell.split(JOINT)}
+    known = pd.to_numeric(pd.Series(sorted(entries), dtype=object), errors="coerce").dropna()
+    return sorted({int(entry) for entry in known})
+
+
 def _cells(frame: pd.DataFrame, column: str) -> list[str]:
     return frame[column].tolist() if column in frame else [""] * len(frame)
 

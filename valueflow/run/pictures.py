@@ -40,9 +40,14 @@ def save_picture(figure: "Figure", path: Path, *, dpi: float = 150, more: Mappin
 def picture_text(name: str) -> str:
     """Return a name as matplotlib draws it as it is, at most 200 characters of it.
 
-    Dollar signs are no mathematics. Control characters, which would make an SVG file unreadable, are replaced. A legend
-    leaves out names that begin with an underscore, so these get a blank before it.
+    Dollar signs are no mathematics. Characters that XML does not allow, which would make an SVG file unreadable, are
+    replaced. A legend leaves out names that begin with an underscore, so these get a blank before it.
     """
-    shown = "".join("\ufffd" if unicodedata.category(letter) in ("Cc", "Cs") else letter for letter in name)
+    shown = "".join("\ufffd" if _is_no_xml(letter) else letter for letter in name)
     shown = shorten(shown, _LONGEST).replace("$", r"\$")
     return f" {shown}" if shown.startswith("_") else shown
+
+
+def _is_no_xml(letter: str) -> bool:
+    """Return whether a character is a control, or one that XML 1.0 does not allow."""
+    return unicodedata.category(letter) in ("Cc", "Cs") or letter in "\ufffe\uffff"

@@ -3,6 +3,7 @@
 (() => {
   const trimmed = (text) => text.replace(/\s+/g, " ").trim();
   const cellText = (row, column) => trimmed(row.cells[column].textContent);
+  const sortText = (row, column) => row.cells[column].dataset.sort ?? cellText(row, column);
   const figure = (text) => parseFloat(text.replace(/,/g, ""));
 
   function sortBy(table, column, header) {
@@ -10,7 +11,7 @@
     const falls = header.getAttribute("aria-sort") === "ascending";
     for (const other of header.parentNode.cells) other.removeAttribute("aria-sort");
     header.setAttribute("aria-sort", falls ? "descending" : "ascending");
-    const rows = [...body.rows].map((row) => ({ row, text: cellText(row, column) }));
+    const rows = [...body.rows].map((row) => ({ row, text: sortText(row, column) }));
     const areFigures = header.classList.contains("n");
     const unknown = (entry) => areFigures && Number.isNaN(figure(entry.text));
     rows.sort((one, other) => {
