@@ -21,7 +21,7 @@ from valueflow.evaluation.outcome import RANKINGS_FILE, SCORES_FILE, query_clust
 from valueflow.evaluation.rankings import ranked_windows, read_rankings
 from valueflow.evaluation.scoring import score_windows
 from valueflow.judge import RankedWindows
-from valueflow.responses import IDENTITY
+from valueflow.responses import IDENTITY, PRICE
 from valueflow.run import SUMMARY_FILE, BadRows, plain, read_record, write_csv, write_json
 
 Summary = Mapping[str, Any]
@@ -75,9 +75,14 @@ def _bad_rows(summary: Summary) -> BadRows:
     return BadRows(summary["settings"].get("on_bad_row", "fail"))
 
 
+def _is_of_responses(column: object) -> bool:
+    """Return whether a column of scores was the responses' own: pooling leaves it as it is."""
+    return column in (*IDENTITY, *PRICE)
+
+
 def _pool(members: list[Path], jobs: Mapping[Path, Summary]) -> list[tuple[Path, Summary]]:
     frames = [
-        pd.read_csv(job / SCORES_FILE, usecols=list(IDENTITY), dtype=str, keep_default_na=False) for job in members
+        pd.read_csv(job / SCORES_FILE, usecols=_is_of_responses, dtype=str, keep_default_na=False) for job in members
     ]
     tables = [read_rankings(_rankings_of(job, jobs[job]), _bad_rows(jobs[job])) for job in members]
     starts = np.cumsum([0, *(len(frame) for frame in frames)])
