@@ -204,7 +204,7 @@ def _table(cells: Sequence[Cell]) -> Table:
         caption="Mean scores with 95% intervals",
         headings=(
             "value",
-            *(["responses of"] if is_told_apart else []),
+            *(["series"] if is_told_apart else []),
             "intensity",
             "scored",
             "mean",
@@ -214,7 +214,7 @@ def _table(cells: Sequence[Cell]) -> Table:
             "misreads by",
         ),
         rows=rows,
-        words=frozenset({"value", "responses of"}),
+        words=frozenset({"value", "series"}),
         note="Failed: share of the windows that could not be ranked or, with estimator=regression, of the texts that "
         "could not be read. Judge tau: how far the judge's order of the anchors agrees with the known one, 1 is "
         "perfect, 0 is chance. Misreads by: standard deviation, in points, of where the judge sees a text from where "
