@@ -90,7 +90,7 @@ def _simulate(folder: Path, models: int, n: int) -> None:
                 where = folder / str(job)
                 _write(where, f"model {model}", value, intensity, queries, said, score)
                 drawn = rng.integers(0, 200, (n * M, K - 1))
-                rows = np.repeat(np.arange(n), M)
+                rows: npt.NDArray[np.int64] = np.repeat(np.arange(n), M)
                 table: dict[str, Any] = {"row_idx": rows, "target_text": np.array(said, dtype=object)[rows]}
                 table["ranking"] = [json.dumps((rng.permutation(K) + 1).tolist()) for _ in rows]
                 for place in range(K - 1):

@@ -1,9 +1,9 @@
 """Scores by steering intensity: a panel per value, a heatmap, and a table of all means."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -72,10 +72,11 @@ def _alt(value: str, rows: pd.DataFrame) -> str:
     """Word what a panel shows, figures and all."""
     parts = []
     for series, own in rows.groupby("series", sort=False):
+        means: Iterable[Any] = own.itertuples()
         points = [
             f"{shown_level(None if np.isnan(row.level) else int(row.level))}: {number(row.mean, '+.2f')}"
             f" ({number(row.low, '+.2f')} to {number(row.high, '+.2f')})"
-            for row in own.itertuples()
+            for row in means
         ]
         parts.append(f"{series}: {', '.join(points)}")
     return f"Mean score on {value} by steering intensity. {'; '.join(parts)}."
@@ -117,7 +118,8 @@ def draw_panel(panel: "Axes", rows: pd.DataFrame, styles: Mapping[str, tuple[str
             linewidth=1.3,
             capsize=2,
         )
-    for row in rows[rows["unsteered"] & rows["mean"].notna()].itertuples():
+    references: Iterable[Any] = rows[rows["unsteered"] & rows["mean"].notna()].itertuples()
+    for row in references:
         color = next((styles[name][0] for name in _of_model(rows, str(row.model)) if name in styles), "0.5")
         panel.axhspan(row.low, row.high, color=color, alpha=0.12, linewidth=0)
         panel.axhline(row.mean, color=color, linewidth=1.0, linestyle=(0, (4, 3)))

@@ -124,11 +124,14 @@ def _made(
     rows = [
         _Shown(
             sample.cell,
-            response.query,
-            response.response,
+            str(response.query),
+            str(response.response),
             number(response.score, "+.2f"),
             f"{number(response.low, '+.2f')} to {number(response.high, '+.2f')}",
-            [_numbered(window, sample.cell, anchors) for window in sample.windows.by_row.get(int(response.Index), [])],
+            [
+                _numbered(window, sample.cell, anchors)
+                for window in sample.windows.by_row.get(int(str(response.Index)), [])
+            ],
         )
         for sample, frame in zip(samples, chosen, strict=True)
         for response in frame.itertuples()
