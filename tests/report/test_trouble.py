@@ -194,3 +194,11 @@ def test_a_configuration_that_is_not_yaml_is_passed_over(tmp_path: Path) -> None
     (folder / ".hydra").mkdir()
     (folder / ".hydra" / "config.yaml").write_text("a: [1\nb: {")
     assert "Prompts" not in PageReader(make_report(folder).html).tables
+
+
+def test_a_page_that_is_not_written_names_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    two_jobs(tmp_path / "runs")
+    report = make_report(tmp_path / "runs")
+    assert report.summary["file"] is None
+    report.show()
+    assert "report: not written (" in capsys.readouterr().out

@@ -31,4 +31,7 @@ def show_reports(summaries: Sequence[Mapping[str, Any]], title: str | None = Non
         if summary["problems"]:
             about += f"; {len(summary['problems']):,} problems, listed on the page"
         named = f"{others[place]}: " if others and others[place] else ""
-        console.print(f"{named}report: {summary['file']} ({summary['bytes'] / 1e6:.2f} MB): {about}", soft_wrap=True)
+        console.print(
+            f"{named}report: {summary['file'] or 'not written'} ({summary['bytes'] / 1e6:.2f} MB): {about}",
+            soft_wrap=True,
+        )

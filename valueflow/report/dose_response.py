@@ -1,9 +1,9 @@
 """Scores by steering intensity: a panel per value, a heatmap, and a table of all means."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -72,10 +72,11 @@ def _alt(value: str, rows: pd.DataFrame) -> str:
     """Word what a panel shows, figures and all."""
     parts = []
     for series, own in rows.groupby("series", sort=False):
+        means: Iterable[Any] = own.itertuples()
         points = [
             f"{shown_level(None if np.isnan(row.level) else int(row.level))}: {number(row.mean, '+.2f')}"
             f" ({number(row.low, '+.2f')} to {number(row.high, '+.2f')})"
-            for row in own.itertuples()
+            for row in means
         ]
         parts.append(f"{series}: {', '.join(points)}")
     return f"Mean score on {value} by steering intensity. {'; '.join(parts)}."
@@ -117,7 +118,8 @@ def draw_panel(panel: "Axes", rows: pd.DataFrame, styles: Mapping[str, tuple[str
             linewidth=1.3,
             capsize=2,
         )
-    for row in rows[rows["unsteered"] & rows["mean"].notna()].itertuples():
+    references: Iterable[Any] = rows[rows["unsteered"] & rows["mean"].notna()].itertuples()
+    for row in references:
         color = next((styles[name][0] for name in _of_model(rows, str(row.model)) if name in styles), "0.5")
         panel.axhspan(row.low, row.high, color=color, alpha=0.12, linewidth=0)
         panel.axhline(row.mean, color=color, linewidth=1.0, linestyle=(0, (4, 3)))
@@ -204,7 +206,7 @@ def _table(cells: Sequence[Cell]) -> Table:
         caption="Mean scores with 95% intervals",
         headings=(
             "value",
-            *(["responses of"] if is_told_apart else []),
+            *(["series"] if is_told_apart else []),
             "intensity",
             "scored",
             "mean",
@@ -214,7 +216,7 @@ def _table(cells: Sequence[Cell]) -> Table:
             "misreads by",
         ),
         rows=rows,
-        words=frozenset({"value", "responses of"}),
+        words=frozenset({"value", "series"}),
         note="Failed: share of the windows that could not be ranked or, with estimator=regression, of the texts that "
         "could not be read. Judge tau: how far the judge's order of the anchors agrees with the known one, 1 is "
         "perfect, 0 is chance. Misreads by: standard deviation, in points, of where the judge sees a text from where "

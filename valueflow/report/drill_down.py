@@ -124,11 +124,14 @@ def _made(
     rows = [
         _Shown(
             sample.cell,
-            response.query,
-            response.response,
+            str(response.query),
+            str(response.response),
             number(response.score, "+.2f"),
             f"{number(response.low, '+.2f')} to {number(response.high, '+.2f')}",
-            [_numbered(window, sample.cell, anchors) for window in sample.windows.by_row.get(int(response.Index), [])],
+            [
+                _numbered(window, sample.cell, anchors)
+                for window in sample.windows.by_row.get(int(str(response.Index)), [])
+            ],
         )
         for sample, frame in zip(samples, chosen, strict=True)
         for response in frame.itertuples()
@@ -140,7 +143,7 @@ def _made(
     }
     series = list(dict.fromkeys(cell.series for cell in cells))
     if len(series) > 1:
-        filters["responses of"] = series
+        filters["series"] = series
     listed = [(anchor, *key) for key, anchor in anchors.numbers.items()]
     return render(
         "responses.html",
@@ -178,9 +181,9 @@ def _files(samples: Sequence[Sample], page_folder: Path) -> Table:
         links.append(link_to(file, page_folder) if file.is_file() else "")
     return Table(
         caption="All responses with their scores, a file per job",
-        headings=["file", "value", "intensity", "responses of", "responses", "all windows in"],
+        headings=["file", "value", "intensity", "series", "responses", "all windows in"],
         rows=rows,
-        words=frozenset({"file", "value", "responses of", "all windows in"}),
+        words=frozenset({"file", "value", "series", "all windows in"}),
         links=links,
         note="Links work as long as this page is in the folder it was written to.",
     )

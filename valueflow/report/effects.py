@@ -113,8 +113,8 @@ def refusal_section(samples: Sequence[Sample]) -> Section:
         "Responses that decline to answer, by the rule of steer.py (docs/steering.md): it knows English and misses "
         "polite evasions. 95% intervals take responses for independent."
     )
-    headings = ["responses of", *map(shown_level, levels)]
-    table = Table("Refusals by intensity", headings, rows, frozenset({"responses of"}), note=note)
+    headings = ["series", *map(shown_level, levels)]
+    table = Table("Refusals by intensity", headings, rows, frozenset({"series"}), note=note)
     return Section("refusals", "Refusals", [table])
 
 

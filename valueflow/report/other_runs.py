@@ -118,7 +118,7 @@ def _blocks(printed: Sequence[Any]) -> Iterator[Block]:
 
 def _figures(run: FinishedRun) -> Table:
     rows = [[key, str(plain(entry))] for key, entry in flattened(run.summary).items()]
-    return Table("Figures of its summary", ["figure", "is"], rows, frozenset({"figure", "is"}))
+    return Table("Figures of its summary", ["figure", "value"], rows, frozenset({"figure", "value"}))
 
 
 def _curves(run: FinishedRun, number: int) -> list[Block]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from valueflow.evaluation import evaluation_remarks
 from valueflow.report.blocks import Block, Lines, Section, Table
-from valueflow.report.cells import Cell, judge_words
+from valueflow.report.cells import ONLY_SERIES, Cell, judge_words
 from valueflow.report.prompts import prompt_table
 from valueflow.report.reading import Found
 from valueflow.run import cost_lines, number
@@ -46,7 +46,9 @@ def judge_remarks(cells: Sequence[Cell]) -> list[str]:
     known = [cell for cell in cells if all(key in cell.summary for key in _REMARKED)]
     if not known:
         return []
-    return evaluation_remarks([cell.summary for cell in known], [cell.series for cell in known])
+    return evaluation_remarks(
+        [cell.summary for cell in known], ["" if cell.series == ONLY_SERIES else cell.series for cell in known]
+    )
 
 
 def label_remarks(cells: Sequence[Cell]) -> list[str]:

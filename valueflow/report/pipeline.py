@@ -124,12 +124,13 @@ def _report(settings: ReportSettings, run: Run) -> Report:
                 room=lambda section: max(most - _size(title, [*sections, section]), 0),
             )
             sections.append(responses.section)
-        size = _size(title, sections)
+        html = render_page(title, sections)
+        size = len(html.encode())
         if size > most:
             asked = f"megabytes={settings.megabytes:g}"
             words = f"This page has {size / _BYTES:.2f} MB, more than {asked}: it cannot be smaller."
             sections[0] = replace(sections[0], blocks=[Lines([words]), *sections[0].blocks])
-        html = render_page(title, sections)
+            html = render_page(title, sections)
     found_effects = comparison if isinstance(comparison, Comparison) else None
     table = pd.DataFrame() if found_effects is None else found_effects.table
     figures = paper_figures(found, cells, found_effects) if settings.figures == "paper" else []
@@ -141,7 +142,7 @@ def _report(settings: ReportSettings, run: Run) -> Report:
     summary = {
         "task": "report",
         "folders": settings.folders,
-        "file": str(page_folder / REPORT_FILE),
+        "file": None if run.folder is None else str(run.folder / REPORT_FILE),
         "bytes": len(html.encode()),
         "runs": len(found.runs),
         "failed": len(found.failed),
