@@ -58,6 +58,9 @@ HEAVY = (
     "plotly",
 )
 _OF_TRAINING = (
+    "hives/distillation/fitting.py",
+    "hives/distillation/objective.py",
+    "hives/distillation/steps.py",
     "hives/losses/batch_labels.py",
     "hives/losses/contrastive.py",
     "hives/losses/hierarchical.py",

@@ -23,6 +23,7 @@ class DataSettings(Settings):
     train: Sources | None
     validation: Sources | None
     test: Sources | None
+    texts: Sources | None
     theory: str | None
     held_out: Share
 
@@ -87,18 +88,17 @@ class TrainerSettings(Settings):
         return self.accelerator != "cpu"
 
 
-class TrainSettings(Settings):
-    """What is trained, on what, how, and what is measured."""
+class EncoderTraining(Settings, extra="ignore"):
+    """What every training of an encoder has: where it starts, on what, for how long, and where it is computed.
 
-    task: Literal["train", "test", "convert"]
-    stage: StageSettings
+    Keys of other stages are left aside; `SettingsByTask` knows them all.
+    """
+
     backbone: BackboneSettings
     trainer: TrainerSettings
     optimiser: OptimizerSettings
     data: DataSettings
-    metrics: Literal["standard", "published"]
     model: str | None
-    loss: Literal["hmc", "hce", "hmce"]
     epochs: PositiveInt
     max_steps: PositiveInt | None
     validate_every: PositiveInt
@@ -116,6 +116,20 @@ class TrainSettings(Settings):
         if trainer.accelerator == "cpu" and trainer.precision == "16-mixed":
             raise ValueError("precision=16-mixed needs a GPU; give 32-true or bf16-mixed")
         return trainer
+
+    @property
+    def start(self) -> str:
+        """The encoder that training starts from: an export, or the backbone."""
+        return self.model or self.backbone.model
+
+
+class TrainSettings(EncoderTraining):
+    """What is trained in the stages intra and inter, on what, how, and what is measured."""
+
+    task: Literal["train", "test", "convert"]
+    stage: StageSettings
+    metrics: Literal["standard", "published"]
+    loss: Literal["hmc", "hce", "hmce"]
 
     @model_validator(mode="after")
     def _check_data(self) -> Self:
