@@ -60,6 +60,9 @@ HEAVY = (
     "plotly",
 )
 _OF_TRAINING = (
+    "hives/distillation/fitting.py",
+    "hives/distillation/objective.py",
+    "hives/distillation/steps.py",
     "hives/losses/batch_labels.py",
     "hives/losses/contrastive.py",
     "hives/losses/hierarchical.py",
@@ -72,7 +75,7 @@ _OF_TRAINING = (
     "hives/training/weight_interpolation.py",
 )
 AT_HOME = {
-    "matplotlib": ("categorization/picture.py", "construction/picture.py"),
+    "matplotlib": ("categorization/picture.py", "construction/picture.py", "hives/picture.py"),
     "torch": _OF_TRAINING,
     "lightning": _OF_TRAINING,
     "sentence_transformers": _OF_TRAINING,

@@ -13,6 +13,7 @@ from .extraction import Embeddings as Embeddings
 from .extraction import extract as extract
 from .extraction import profile as profile
 from .hives import ConvertedTable as ConvertedTable
+from .hives import DistilledEncoder as DistilledEncoder
 from .hives import MeasuredEncoder as MeasuredEncoder
 from .hives import TrainedEncoder as TrainedEncoder
 from .hives import train as train

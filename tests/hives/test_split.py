@@ -15,7 +15,7 @@ from valueflow.hives.data import TEST, TRAINING, VALIDATION, load_splits, near_d
 from valueflow.hives.settings import DataSettings
 
 NOTHING = {"train": None, "validation": None, "test": None, "theory": None, "names": None, "name_similarity": None}
-NOTHING |= {"several_values": "branch"}
+NOTHING |= {"several_values": "branch", "texts": None}
 
 
 def data_settings(**given: object) -> DataSettings:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,10 +13,11 @@ from matplotlib.lines import Line2D
 
 from valueflow.hives.data import IntArray, Labels
 from valueflow.hives.metrics import normalized, values_of_texts
-from valueflow.hives.metrics.similarity import FloatArray
 from valueflow.hives.outcome import EncoderMap
 from valueflow.run import picture_text, save_picture
 from valueflow.theory import DIRECTIONS, find_theory
+
+FloatArray = npt.NDArray[np.float64]
 
 _MARKERS = ("^", "v", "o")  # in the order of DIRECTIONS: support, oppose, neutral
 _MOST_TEXTS = 1500  # of a theory; more would cover each other

@@ -43,6 +43,7 @@ class DataSettings(Settings):
     train: Sources | None
     validation: Sources | None
     test: Sources | None
+    texts: Sources | None
     theory: str | None
     names: str | None
     name_similarity: Annotated[float, Field(ge=-1, le=1)] | None
@@ -115,21 +116,17 @@ class TrainerSettings(Settings):
         return self.accelerator != "cpu"
 
 
-class TrainSettings(Settings):
-    """What is trained, on what, how, and what is measured."""
+class EncoderTraining(Settings, extra="ignore"):
+    """What every training of an encoder has: where it starts, on what, for how long, and where it is computed.
 
-    task: Literal["train", "test", "convert"]
-    stage: StageSettings
+    Keys of other stages are left aside; `SettingsByTask` knows them all.
+    """
+
     backbone: BackboneSettings
     trainer: TrainerSettings
     optimiser: OptimizerSettings
     data: DataSettings
-    measure: Literal["validation", "test"] | None
-    baseline: Sources | None
-    metrics: Literal["standard", "published"]
-    replicates: Annotated[int, Field(ge=0, strict=True)]
     model: str | None
-    loss: Literal["hmc", "hce", "hmce"]
     epochs: PositiveInt
     max_steps: PositiveInt | None
     validate_every: PositiveInt
@@ -147,6 +144,23 @@ class TrainSettings(Settings):
         if trainer.accelerator == "cpu" and trainer.precision == "16-mixed":
             raise ValueError("precision=16-mixed needs a GPU; give 32-true or bf16-mixed")
         return trainer
+
+    @property
+    def start(self) -> str:
+        """The encoder that training starts from: an export, or the backbone."""
+        return self.model or self.backbone.model
+
+
+class TrainSettings(EncoderTraining):
+    """What is trained in the stages intra and inter, on what, how, and what is measured."""
+
+    task: Literal["train", "test", "convert"]
+    stage: StageSettings
+    measure: Literal["validation", "test"] | None
+    baseline: Sources | None
+    metrics: Literal["standard", "published"]
+    replicates: Annotated[int, Field(ge=0, strict=True)]
+    loss: Literal["hmc", "hce", "hmce"]
 
     @model_validator(mode="after")
     def _check_data(self) -> Self:

@@ -5,8 +5,8 @@ from .labels import IntArray as IntArray
 from .labels import Labels as Labels
 from .labels import agree as agree
 from .labels import shared_levels as shared_levels
+from .minhash import near_duplicates as near_duplicates
 from .named_rows import named_rows as named_rows
-from .near_duplicates import near_duplicates as near_duplicates
 from .sources import check_names as check_names
 from .sources import left_out_by_reason as left_out_by_reason
 from .sources import load_rows as load_rows

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from valueflow.hives.data.near_duplicates import near_duplicates
+from valueflow.hives.data.minhash import near_duplicates
 from valueflow.hives.data.sources import check_names, left_out_by_reason, load_rows, load_table
 from valueflow.hives.data.table import TrainingTable, training_table
 from valueflow.hives.settings import DataSettings

@@ -49,7 +49,7 @@ def train_encoder(settings: TrainSettings, run: Run) -> TrainedEncoder:
                 )
     # Imported here: what is above finds most mistakes before torch has loaded.
     from valueflow.hives.training.backbone import load_backbone
-    from valueflow.hives.training.export import MODEL_FOLDER, export_model, push
+    from valueflow.hives.training.export import MODEL_FOLDER, export_model, model_card, push
     from valueflow.hives.training.fitting import fit
 
     with timings.stage("load"):
@@ -81,7 +81,7 @@ def train_encoder(settings: TrainSettings, run: Run) -> TrainedEncoder:
     summary = {
         "task": "train",
         "stage": settings.stage.name,
-        "model": settings.model or settings.backbone.model,
+        "model": settings.start,
         "data": data,
         "steps": result.steps,
         "best_step": result.best_step,
@@ -96,7 +96,7 @@ def train_encoder(settings: TrainSettings, run: Run) -> TrainedEncoder:
     model = folder / MODEL_FOLDER
     if result.is_main:
         with timings.stage("export"):
-            export_model(encoder, model, summary)
+            export_model(encoder, model, model_card(summary))
             if settings.push_to_hub is not None:
                 summary["pushed_to"] = push(encoder, settings.push_to_hub, model)
     summary["export"] = str(model)
