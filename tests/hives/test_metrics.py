@@ -257,6 +257,18 @@ def test_neighbours_vote_once_for_each_prefix():
     assert knn(embeddings, paths, 3)[0].tolist() == [True, True]
 
 
+def test_a_text_in_two_rows_is_one_neighbour():
+    # The two rows at 10 degrees are one text; with the row at 20 degrees, b has two texts of three and wins.
+    angles = np.radians([0, 10, 10, 20, 30, 180])
+    z = np.column_stack([np.cos(angles), np.sin(angles)])
+    labels = make_labels([0] * 6, [[("a",)], [("a",)], [("a",)], [("b",)], [("b",)], [("c",)]], [0] * 6)
+    similarities, rows = cosine_similarities(z, z), np.arange(6)
+    alone = knn_correct(similarities, rows, rows, labels.paths, 3)
+    together = knn_correct(similarities, rows, rows, labels.paths, 3, np.array([0, 1, 1, 2, 3, 4]))
+    assert alone[0, 0]
+    assert not together[0, 0]
+
+
 def test_neighbours_vote_on_the_direction():
     # The nearest two of the first text: 1, which agrees with it, and 2, which does not; the first met counts.
     angles = np.radians([0, 10, 25, 45, 180])

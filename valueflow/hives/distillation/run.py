@@ -4,13 +4,24 @@ import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from valueflow.hives.data import TEST, TRAINING, VALIDATION, near_duplicates, parts_of
+from valueflow.hives.data import (
+    TEST,
+    TRAINING,
+    VALIDATION,
+    Keys,
+    keys_in,
+    near_duplicates,
+    parts_of,
+    trained_keys,
+    write_keys,
+)
 from valueflow.hives.distillation.agreement import LEAST_TEXTS, Agreement, agreement
 from valueflow.hives.distillation.asking import ask
 from valueflow.hives.distillation.card import folder_card, head_card, texts_digest
@@ -139,7 +150,13 @@ def distill_judge(settings: DistillSettings, run: Run) -> DistilledEncoder:
             known = texts[np.unique(learned.text)]
             card = head_card(summary, values, texts_digest(known))
             head = replace(head, learned=np.sort(text_keys(known)), card=card)
-            export_model(encoder, model, folder_card(summary), add=head.write)
+            keys = np.concatenate([keys_in([settings.model]), trained_keys(known)])
+
+            def add(where: Path, head: UtilityHead = head, keys: Keys = keys) -> None:
+                head.write(where)
+                write_keys(keys, where)
+
+            export_model(encoder, model, folder_card(summary), add=add)
             if settings.push_to_hub is not None:
                 summary["pushed_to"] = push(encoder, settings.push_to_hub, model)
     summary["export"] = str(model)

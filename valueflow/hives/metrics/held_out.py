@@ -215,7 +215,7 @@ def _within_theory(embeddings: FloatArray, labels: Labels, texts: IntArray, k: i
         if n > k:
             rows = np.arange(part.start, part.stop)
             correct.append(knn_correct(similarities, rows, kinds.member, ballots, k, texts))
-    predicted, has_values = which_value(embeddings, values_of_texts(labels)[1], kinds.member, texts)
+    predicted, has_values = which_value(embeddings, values_of_texts(labels)[1], texts)
     votes = np.concatenate(correct).astype(np.float64) if correct else np.full((n, depth + 1), np.nan)
     figures: Counted = {
         "ranking_accuracy": mean_and_count(np.concatenate(pairwise)),
