@@ -89,8 +89,8 @@ def test_neither_order_of_rows_nor_files_count(order: list[int], cut: int) -> No
     ("rows", "message"),
     [
         (
-            frame(("a", "pvq", "x", "y", "supports")),
-            "row 1, column 'direction': 'supports' is no direction; did you mean",
+            frame(("a", "pvq", "x", "y", "suports")),
+            "row 1, column 'direction': 'suports' is no direction; did you mean",
         ),
         (frame(("a", "pvq", "", "y", "support")), "row 1, column 'level_1': the value is missing"),
         (frame(("a", "pvq", "x", "", "support"), ("  ", "pvq", "x", "", "support")), "row 2, column 'text'"),

@@ -14,8 +14,8 @@ from .retrieval import chance_average_precision as chance_average_precision
 from .retrieval import concept_retrieval as concept_retrieval
 from .similarity import cosine_similarities as cosine_similarities
 from .similarity import normalized as normalized
+from .value_votes import values_of_texts as values_of_texts
+from .value_votes import which_value as which_value
 from .values import knn_correct as knn_correct
 from .values import nearest_correct as nearest_correct
 from .values import orthogonality as orthogonality
-from .which_value import values_of_texts as values_of_texts
-from .which_value import which_value as which_value

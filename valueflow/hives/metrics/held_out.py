@@ -28,9 +28,9 @@ from valueflow.hives.metrics.ranking_samples import RankingSamples
 from valueflow.hives.metrics.retrieval import concept_retrieval
 from valueflow.hives.metrics.samples import checked_embeddings, theory_samples
 from valueflow.hives.metrics.similarity import FloatArray, cosine_similarities, normalized, row_blocks
+from valueflow.hives.metrics.value_votes import NAMES as VALUE_NAMES
+from valueflow.hives.metrics.value_votes import values_of_texts, which_value
 from valueflow.hives.metrics.values import knn_correct, orthogonality, resampled_orthogonality
-from valueflow.hives.metrics.which_value import NAMES as VALUE_NAMES
-from valueflow.hives.metrics.which_value import values_of_texts, which_value
 
 Counted = dict[str, CountedMean]
 Samples = dict[str, Resampled]
