@@ -33,7 +33,7 @@ from valueflow.hives.distillation import (
 )
 from valueflow.hives.training import LossCurve
 from valueflow.judge import Criterion, DistilledJudge, UtilityHead
-from valueflow.run import InputError
+from valueflow.run import InputError, keyed_uniforms, row_keys
 from valueflow.theory import load_theory
 from valueflow.vidb import Vidb, load_vidb
 
@@ -62,6 +62,7 @@ def test_texts_and_the_values_that_their_sources_name(tmp_path: Path) -> None:
     found = load_texts([str(tmp_path / "a.csv"), str(tmp_path / "b.csv")], values)
     assert found.texts.tolist() == ["Coffee.", "I care.", "I obey.", "I rule.", "Tea, please."]
     assert found.rows == 7
+    assert found.other_values == 1
     named = [[values[column].name for column in np.flatnonzero(row)] for row in found.named]
     assert named == [[], ["mft/care-harm"], [], ["pvq/self-direction", "pvq/power"], []]
     again = load_texts([str(tmp_path / "b.csv"), str(tmp_path / "a.csv")], values)
@@ -122,18 +123,18 @@ def test_all_values_are_asked_about_where_none_is_drawn() -> None:
 
 def test_standards_by_hand() -> None:
     pairs = Pairs(
-        text=np.array([0, 1, 2, 0, 1, 2, 0]),
-        value=np.array([0, 0, 0, 1, 1, 1, 2]),
-        utility=np.array([1.0, 2, 3, 0.1, 0.1, 0.1, 5]),
+        text=np.array([*range(5), *range(5), *range(4)]),
+        value=np.repeat([0, 1, 2], [5, 5, 4]),
+        utility=np.array([0.0, 2, 2, 2, 4, *[0.1] * 5, 1, 2, 3, 4]),
     )
     standards = Standards.of(pairs, 4)
     assert standards.mean[0] == 2
-    assert standards.sd[0] == 1
-    # One that does not vary, one with a single text, one without any.
+    assert standards.sd[0] == pytest.approx(2**0.5)
+    # One that does not vary, one with four texts, one without any.
     assert np.isnan(standards.sd[1:]).all()
     kept = standards.of_pairs(pairs)
-    assert kept.utility.tolist() == [-1, 0, 1]
-    assert kept.text.tolist() == [0, 1, 2]
+    np.testing.assert_allclose(kept.utility, np.array([-2, 0, 0, 0, 2]) / 2**0.5)
+    assert kept.text.tolist() == [0, 1, 2, 3, 4]
 
 
 def test_what_a_teacher_cannot_say_is_counted() -> None:
@@ -314,6 +315,8 @@ def test_a_student_says_of_held_out_texts_what_its_teacher_says(
     data = summary["data"]
     assert data["training"] + data["validation"] + data["held_out"] == data["texts"] == 108
     assert data["pairs"] == 108 * 12
+    assert data["pairs_left_out"] == 0
+    assert data["rows_of_other_values"] == 0
     assert summary["meaning"] == []
     student = summary["correlation"]["student"]
     assert student["low"] > 0.5
@@ -380,7 +383,7 @@ def test_after_an_interruption_it_ends_the_same(
 def test_a_result_without_meaning_says_so(
     tiny: Path, material: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    short = {"max_steps": 1, "stage.values_per_text": 1}
+    short = {"max_steps": 1, "stage.values_per_text": 2}
     found = distilled(tiny, material, tmp_path / "a", **short, **{"data.held_out": 0.0})
     assert found.agreement is None
     assert found.summary["correlation"] is None
@@ -388,8 +391,12 @@ def test_a_result_without_meaning_says_so(
         "too little is held out: how far the student says what its teacher says is not known"
     ]
     assert "how far the student says what its teacher says is not known" in caplog.text
-    untaught = distilled(tiny, material, tmp_path / "b", **short, **{"stage.head_learning_rate": 1e-12})
-    assert "not known" in untaught.summary["meaning"][0] or "not shown" in untaught.summary["meaning"][0]
+    data = found.summary["data"]
+    assert data["pairs_left_out"] == data["pairs"] - data["pairs_trained"]
+    # Nothing can be learned of held-out texts from one who answers at random.
+    untaught = distilled(tiny, material, tmp_path / "b", max_steps=1, teacher=AnswersAtRandom())
+    (meaning,) = untaught.summary["meaning"]
+    assert meaning == "the student is not shown to follow its teacher on held-out texts; do not judge with it"
 
 
 def test_near_duplicates_are_learned_or_held_out_together(tiny: Path, material: Path, tmp_path: Path) -> None:
@@ -416,6 +423,15 @@ class RanksOnly:
         return {"kind": "ranks"}
 
 
+class AnswersAtRandom(KnownTeacher):
+    """Has an opinion of each text on each value that has nothing to do with what it says."""
+
+    def text_utilities(self, criterion: Criterion, texts: Any, progress: Any) -> Any:
+        said = super().text_utilities(criterion, texts, progress)
+        keys = row_keys(pd.DataFrame({"text": said.texts, "value": criterion.value}), 0)
+        return replace(said, utility=keyed_uniforms(keys, 1)[:, 0])
+
+
 class SaysTheSame(KnownTeacher):
     """Tells no two texts apart."""
 
@@ -429,11 +445,13 @@ class SaysTheSame(KnownTeacher):
     [
         ({"teacher": RanksOnly()}, "teacher: is not a judge that gives single texts utilities"),
         ({"teacher": "llm"}, "teacher 'llm' is unknown"),
-        ({"teacher": SaysTheSame()}, "it gives no two texts different utilities on any value"),
+        ({"teacher": SaysTheSame()}, "on no value does it give 5 texts utilities that differ"),
         ({"data.texts": []}, "data.texts is empty"),
         ({"data.texts": "nowhere.csv"}, "nowhere.csv does not exist"),
         ({"data.train": "demo"}, "data.train is for the other stages"),
         ({"data.theory": "pvk"}, "data.theory=pvk: unknown; did you mean 'pvq'?"),
+        ({"trainer": "ddp"}, "stage=distill runs in one process"),
+        ({"trainer.devices": 2}, "stage=distill runs in one process"),
         ({"start_share": 0.3}, "a head fits only the weights that it was trained with"),
         ({"stage.values_per_text": 0}, "stage.values_per_text=0"),
         ({"stage.head_learning_rate": 0}, "stage.head_learning_rate=0"),

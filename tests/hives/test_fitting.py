@@ -74,6 +74,16 @@ def test_it_learns_and_keeps_the_best_weights(tiny: Path, table: TrainingTable, 
     assert curve["train/loss"].iloc[-1] < curve["train/loss"].iloc[0]
 
 
+def test_a_validation_that_cannot_be_ranked_counts_as_none(
+    tiny: Path, table: TrainingTable, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = settings_of(tiny, max_steps=2, validate_every=1, patience=1)
+    held = table.take(np.array([0, 0]))  # one text, twice
+    result = fit(load_backbone(settings.backbone), table, held, settings, folder=tmp_path)
+    assert (result.steps, result.best_step, result.stopped_early) == (2, 2, False)
+    assert "the last weights count" in caplog.text
+
+
 @pytest.mark.slow
 def test_after_an_interruption_it_ends_the_same(
     tiny: Path, table: TrainingTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -95,6 +95,25 @@ def test_situations_become_rows_of_every_theory_that_a_name_means(tmp_path: Path
     assert set(liberty["selected_anchor"]) == {"liberty/oppose"}
 
 
+def test_a_column_that_says_value_right_or_duty_holds_no_names(tmp_path: Path) -> None:
+    # As in the full table of ValuePrism: the name is in `text`, the side in `valence`.
+    path = tmp_path / "full.csv"
+    pd.DataFrame(
+        {
+            "situation": ["Reading her diary", "Telling the truth"],
+            "vrd": ["Right", "Duty"],
+            "text": ["Right to privacy", "Duty to be honest"],
+            "explanation": ["It is hers.", "It is due."],
+            "valence": ["Opposes", "Supports"],
+        }
+    ).to_csv(path, index=False)
+    (loaded,) = load_rows([str(path)])
+    assert loaded.names is not None
+    assert set(loaded.names["name"]) == {"Right to privacy", "Duty to be honest"}
+    assert set(loaded.names["how"]) == {"table"}
+    assert set(loaded.rows["text"]) == {"Reading her diary", "Telling the truth"}
+
+
 @pytest.mark.parametrize("direction", ["direction", "label", "valence"])
 def test_any_table_with_a_column_of_names(direction: str, tmp_path: Path) -> None:
     path = tmp_path / "mine.csv"

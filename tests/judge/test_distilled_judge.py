@@ -10,9 +10,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from valueflow import evaluate_responses
-from valueflow.encoder import load_model
+from valueflow.encoder import PROBE, load_model
 from valueflow.judge import (
-    HEAD_PROBE,
     Criterion,
     DistilledJudge,
     EmbeddingJudge,
@@ -56,7 +55,7 @@ def folder(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         matrix=rng.normal(size=(32, 32)),
         slope=rng.normal(size=32),
         offset=0.25,
-        probe=embedded(own, [HEAD_PROBE])[0],
+        probe=embedded(own, [PROBE])[0],
         learned=np.sort(text_keys(LEARNED)),
         card={"teacher": {"kind": "logprob", "model": "someone"}},
     ).write(own)

@@ -164,6 +164,12 @@ class TrainSettings(EncoderTraining):
 
     @model_validator(mode="after")
     def _check_data(self) -> Self:
+        if self.data.texts is not None:
+            raise ValueError(
+                f"data.texts is for stage=distill; stage={self.stage.name} learns from labeled texts (data.train)"
+            )
+        if self.baseline is not None and self.task != "test":
+            raise ValueError(f"baseline is for task=test; task={self.task} compares with nothing else")
         if self.task == "test":
             part = self.measure or "test"
             if (self.data.validation if part == "validation" else self.data.test) is None and self.data.train is None:

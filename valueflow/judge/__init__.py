@@ -16,11 +16,10 @@ from valueflow.judge.reports import summed_report
 from valueflow.judge.settings import ConfiguredJudge
 from valueflow.judge.stances import StancePrompt
 from valueflow.judge.utilities import TextUtilities
-from valueflow.judge.utility_head import HEAD_PROBE, UtilityHead, text_keys
+from valueflow.judge.utility_head import UtilityHead, text_keys
 from valueflow.judge.windows import LONGEST_REASON, RankedWindows, Windows, commonest_order, plain_lines
 
 __all__ = [
-    "HEAD_PROBE",
     "LONGEST_REASON",
     "MAX_ITEMS_IN_GRAMMAR",
     "MAX_ITEMS_IN_SCHEMA",

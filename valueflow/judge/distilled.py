@@ -10,13 +10,13 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from valueflow.encoder import SentenceEncoder, load_model
+from valueflow.encoder import PROBE, SentenceEncoder, load_model
 from valueflow.judge.by_utility import rank_by_utility
 from valueflow.judge.definitions import definition_text
 from valueflow.judge.embedding import check_encoder
 from valueflow.judge.protocol import Criterion, Progress
 from valueflow.judge.utilities import TextUtilities
-from valueflow.judge.utility_head import HEAD_PROBE, UtilityHead, head_digest, read_head
+from valueflow.judge.utility_head import UtilityHead, head_digest, read_head
 from valueflow.judge.windows import RankedWindows, Windows
 from valueflow.theory import Theory
 
@@ -34,8 +34,8 @@ class DistilledJudge:
     """Gives every text a utility by the head that `train.py stage=distill` left in the encoder's folder.
 
     Utilities are in standard deviations of the teacher's on a value. Neither anchors nor definitions need be those that
-    the head was trained with. Texts that it was trained on are counted, not left out: it knows the teacher's
-    answers to them, but no intensity of any anchor.
+    the head was trained with. Texts that it was trained on are counted (`texts_learned`; of anchors `anchors_learned`,
+    with a warning), not left out: it knows the teacher's answers to them, but no intensity of any anchor.
 
     Attributes
     ----------
@@ -131,7 +131,7 @@ class DistilledJudge:
             np.array([*distinct, None], dtype=object)[:-1],
             utility,
             np.full(len(distinct), "", dtype=object),
-            report={"texts_truncated": truncated},
+            report={"texts_truncated": truncated, "texts_learned": int(head.has_learned(distinct).sum())},
         )
 
     def _report_learned(self, anchors: npt.NDArray[np.object_]) -> dict[str, object]:
@@ -149,7 +149,7 @@ class DistilledJudge:
 def _loaded(encoder: str, digest: str) -> tuple[SentenceEncoder, UtilityHead]:
     """Return encoder and head; the digest tells apart what was trained into the same folder again."""
     loaded, head = SentenceEncoder(encoder, load_model(encoder)), read_head(encoder)
-    head.check_encoder(loaded.encode([HEAD_PROBE])[0], encoder)
+    head.check_encoder(loaded.encode([PROBE])[0], encoder)
     return loaded, head
 
 

@@ -19,9 +19,6 @@ from valueflow.run import InputError, replacing, row_keys, write_json
 
 HEAD_FILE, CARD_FILE = "utility_head.safetensors", "utility_head.json"
 
-HEAD_PROBE = "She kept her promise, although nobody would ever have known."
-"""A head has the embedding of this text: by it an encoder is recognized as the one that the head was trained with."""
-
 _LEAST_COSINE = 0.99
 """Between the probe's embeddings; arithmetic in half precision stays above it, other weights do not."""
 
@@ -39,7 +36,7 @@ class UtilityHead:
     matrix, slope, offset
         A (D, D), a (D,) and c.
     probe
-        (D,) embedding of `HEAD_PROBE`.
+        (D,) embedding of `valueflow.encoder.PROBE`, by which the encoder is recognized that the head was trained with.
     learned
         (M,) keys of the texts it was trained on, as `text_keys` returns them, ascending.
     card

@@ -9,12 +9,13 @@ import numpy as np
 import numpy.typing as npt
 from sentence_transformers import SentenceTransformer
 
+from valueflow.encoder import PROBE
 from valueflow.hives.distillation.objective import DistillationObjective
 from valueflow.hives.distillation.pairs import Pairs
 from valueflow.hives.distillation.settings import DistillSettings
 from valueflow.hives.distillation.steps import DistillationSteps, HeldOutPairs, TextBatches
 from valueflow.hives.training import Fit, HivesModule, fingerprint, make_steps, steps_of
-from valueflow.judge import HEAD_PROBE, UtilityHead
+from valueflow.judge import UtilityHead
 
 
 def fit_student(
@@ -94,7 +95,7 @@ def fit_student(
         before=before,
     )
     encoder.requires_grad_(True)
-    probe = encoder.encode([HEAD_PROBE], normalize_embeddings=True, show_progress_bar=False)[0]
+    probe = encoder.encode([PROBE], normalize_embeddings=True, show_progress_bar=False)[0]
     return head_of(objective, np.asarray(probe, dtype=np.float64)), fit
 
 

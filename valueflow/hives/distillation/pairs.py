@@ -13,6 +13,9 @@ IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
+LEAST_ANSWERS = 5
+"""Answers to learn from below which a value has no standard deviation worth the name, and is not learned."""
+
 _SMALLEST = 1e-9
 """Standard deviation, as a share of the mean, below which utilities are equal but for rounding."""
 
@@ -75,7 +78,8 @@ class Standards:
     Attributes
     ----------
     mean, sd
-        (V,) of the pairs that are learned from; NaN for a value that tells its texts not apart.
+        (V,) of the pairs that are learned from; NaN for a value with fewer than `LEAST_ANSWERS`, or on which all texts
+        have one utility.
     """
 
     mean: FloatArray
@@ -89,7 +93,8 @@ class Standards:
             mean = np.bincount(learned.value, learned.utility, minlength=n_values) / counts
             squares = np.bincount(learned.value, (learned.utility - mean[learned.value]) ** 2, minlength=n_values)
             sd = np.sqrt(squares / (counts - 1))
-        known = np.nan_to_num(sd) > _SMALLEST * np.maximum(np.abs(np.nan_to_num(mean)), 1.0)
+        varies = np.nan_to_num(sd) > _SMALLEST * np.maximum(np.abs(np.nan_to_num(mean)), 1.0)
+        known = varies & (counts >= LEAST_ANSWERS)
         return cls(np.where(known, mean, np.nan), np.where(known, sd, np.nan))
 
     def of_pairs(self, pairs: Pairs) -> Pairs:

@@ -26,7 +26,7 @@ from valueflow.hives.distillation.agreement import LEAST_TEXTS, Agreement, agree
 from valueflow.hives.distillation.asking import ask
 from valueflow.hives.distillation.card import folder_card, head_card, texts_digest
 from valueflow.hives.distillation.outcome import DistilledEncoder
-from valueflow.hives.distillation.pairs import FloatArray, Pairs, Standards, draw_pairs
+from valueflow.hives.distillation.pairs import LEAST_ANSWERS, FloatArray, Pairs, Standards, draw_pairs
 from valueflow.hives.distillation.settings import DistillSettings
 from valueflow.hives.distillation.texts import LearnedValue, load_texts, values_of
 from valueflow.judge import EmbeddingJudge, UtilityHead, text_keys
@@ -66,6 +66,12 @@ def distill_judge(settings: DistillSettings, run: Run) -> DistilledEncoder:
         sources = settings.data.texts if settings.data.texts is not None else [DEMO]
         loaded = load_texts(sources, values)
         vidb = load_vidb(settings.stage.vidb)
+        if loaded.other_values:
+            _log.warning(
+                "data.texts: %s of %s rows name a theory or value that is not asked about; the names are passed over, "
+                "the texts are not",
+                *(f"{loaded.other_values:,}", f"{loaded.rows:,}"),
+            )
         asked = draw_pairs(loaded, settings.stage.values_per_text, settings.seed)
     texts, definitions = loaded.texts, [value.definition for value in values]
     with timings.stage("teacher"), _asking(settings, "asking the teacher", len(asked)) as progress:
@@ -130,6 +136,9 @@ def distill_judge(settings: DistillSettings, run: Run) -> DistilledEncoder:
             "values": len(values),
             "pairs": len(taught.pairs),
             "pairs_trained": len(learned),
+            # Not what is watched and measured, but answers on values that are not learned, or held out in vain.
+            "pairs_left_out": len(taught.pairs) - sum(len(part) for part in parts.values() if part is not None),
+            "rows_of_other_values": loaded.other_values,
             "failures": dict(taught.failures),
             "values_left_out": left_out,
         },
@@ -158,6 +167,11 @@ def distill_judge(settings: DistillSettings, run: Run) -> DistilledEncoder:
 
             export_model(encoder, model, folder_card(summary), add=add)
             if settings.push_to_hub is not None:
+                _log.warning(
+                    "push_to_hub=%s: judge.encoder reads the head from a folder alone; download the repository and "
+                    "give its folder, since the name stands for the encoder without its head",
+                    settings.push_to_hub,
+                )
                 summary["pushed_to"] = push(encoder, settings.push_to_hub, model)
     summary["export"] = str(model)
     return DistilledEncoder(
@@ -190,14 +204,19 @@ def _split(
     learned = standards.of_pairs(mine)
     if not len(learned):
         raise InputError(
-            "teacher: it gives no two texts different utilities on any value, so there is nothing to learn; give more "
-            "texts (data.texts), or another teacher"
+            f"teacher: on no value does it give {LEAST_ANSWERS} texts utilities that differ, so there is nothing to "
+            "learn; give more texts (data.texts), or another teacher"
         )
     left_out = [values[number].name for number in np.unique(pairs.value) if not np.isfinite(standards.sd[number])]
     if left_out:
         _log.warning(
-            "%s of %s values are not learned: the teacher tells no two texts apart on them (%s)",
-            *(len(left_out), len(values), ", ".join(left_out[:3]) + (", ..." if len(left_out) > 3 else "")),
+            "%s of %s values are not learned: the teacher gave fewer than %s answers, or all the same (%s)",
+            *(
+                len(left_out),
+                len(values),
+                LEAST_ANSWERS,
+                ", ".join(left_out[:3]) + (", ..." if len(left_out) > 3 else ""),
+            ),
         )
     validation, test = (standards.of_pairs(pairs[part == name]) for name in (VALIDATION, TEST))
     if min(len(validation), len(test)) < LEAST_TEXTS:

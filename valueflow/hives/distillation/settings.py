@@ -40,6 +40,14 @@ class DistillSettings(EncoderTraining):
     llm: Any
     cache: CacheMode
 
+    @property
+    def _is_one_process(self) -> bool:
+        devices = self.trainer.devices
+        several = len(devices) > 1 if isinstance(devices, list) else devices not in (1, "auto")
+        # All that are there: on a CPU it is one.
+        unknown = devices == "auto" and self.trainer.may_use_gpu
+        return not (several or unknown or self.trainer.num_nodes > 1 or self.trainer.strategy.startswith("ddp"))
+
     @model_validator(mode="after")
     def _check_distillation(self) -> Self:
         for key in ("train", "validation", "test"):
@@ -48,6 +56,11 @@ class DistillSettings(EncoderTraining):
                     f"stage=distill learns from data.texts, and measures on those it holds out; data.{key} is for the "
                     "other stages"
                 )
+        if not self._is_one_process:
+            raise ValueError(
+                "stage=distill runs in one process, since each would ask the teacher anew; give trainer=gpu or "
+                "trainer=cpu, with trainer.devices=1"
+            )
         if self.start_share:
             raise ValueError(
                 f"start_share={self.start_share}: a head fits only the weights that it was trained with; give 0"

@@ -51,11 +51,15 @@ class DistillationTexts:
         (N, V) whether a source names the value for a text: one that it is an anchor of, or was steered to.
     rows
         Rows of the sources; equal texts count once.
+    other_values
+        How many of these name a theory or value that the teacher is not asked about: their texts count, their values do
+        not.
     """
 
     texts: npt.NDArray[np.object_]
     named: npt.NDArray[np.bool_]
     rows: int
+    other_values: int = 0
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -105,7 +109,8 @@ def load_texts(sources: Sequence[str], values: Sequence[LearnedValue]) -> Distil
     column = np.array([columns.get(_ids(*pair), _NONE) for pair in different])[codes]
     counts = column != _NONE
     named[place[counts], column[counts]] = True
-    return DistillationTexts(texts, named, len(rows))
+    names_any = (rows[["theory", "value"]] != "").any(axis=1).to_numpy()
+    return DistillationTexts(texts, named, len(rows), int((names_any & ~counts).sum()))
 
 
 def _ids(theory: str, value: str) -> tuple[str, str]:

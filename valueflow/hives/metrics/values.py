@@ -35,6 +35,15 @@ class DistinctTexts:
         places[order] = member.reshape(-1)
         return cls(places, order, starts)
 
+    def mean(self, numbers: FloatArray) -> FloatArray:
+        """Return the mean of the (N,) numbers of each text's rows, without NaN: (T,); NaN where there are no others."""
+        known = ~np.isnan(numbers)
+        sums = np.bincount(self.member, np.where(known, numbers, 0.0), minlength=len(self.starts))
+        counts = np.bincount(self.member, known, minlength=len(self.starts))
+        means = np.full(len(self.starts), np.nan)
+        np.divide(sums, counts, out=means, where=counts > 0)
+        return means
+
     def highest(self, numbers: IntArray) -> IntArray:
         """Return the highest of the (B, N) numbers of each text's rows: (B, T)."""
         return np.maximum.reduceat(numbers[:, self.order], self.starts, axis=1)

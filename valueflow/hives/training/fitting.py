@@ -192,6 +192,13 @@ def fit(
     labels = training.labels
     mark = fingerprint(settings, training.texts, (labels.paths, labels.directions, labels.individuals, labels.concepts))
     held_out = None if validation is None else HeldOutLabels(validation, settings.seed)
+    if held_out is not None and not held_out.decides:
+        _log.warning(
+            "the %s validation texts have no two kinds of texts to rank, as if nothing were held out for validation: "
+            "the last weights count",
+            len(held_out),
+        )
+        validation = held_out = None
     module = HivesModule(
         encoder,
         build_objective(settings),

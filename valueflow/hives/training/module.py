@@ -51,6 +51,12 @@ class HeldOutLabels:
         self._labels, self._seed = table.labels, seed
         self._texts = near_duplicates(table.texts.tolist())
 
+    @property
+    def decides(self) -> bool:
+        """Whether the texts have a ranking accuracy, which depends on their labels alone."""
+        same = np.ones((len(self), 1), dtype=np.float32)
+        return self.metrics(same)[self.decisive] is not None
+
     def __len__(self) -> int:
         return len(self._labels)
 
