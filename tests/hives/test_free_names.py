@@ -95,6 +95,23 @@ def test_situations_become_rows_of_every_theory_that_a_name_means(tmp_path: Path
     assert set(liberty["selected_anchor"]) == {"liberty/oppose"}
 
 
+def test_a_name_has_one_concept_in_all_theories(tmp_path: Path) -> None:
+    # By its nodes "Right to life" is care in two theories and liberty in a third: it is care in all of them.
+    assert len(table_of_names()["right to life"]) >= 3
+    source = write_json(
+        tmp_path,
+        ("Sparing an enemy", "Right to life", "Supports"),
+        ("Shooting a deserter", "Right to life", "Opposes"),
+        ("Reading her diary", "Right to privacy", "Opposes"),
+        ("Growing old in peace", "Right to life", "Supports"),
+    )
+    rows = load_rows([source])[0].rows
+    concepts = {text: set(own) for text, own in rows.groupby("text")["selected_anchor"]}
+    assert concepts["Sparing an enemy"] == concepts["Growing old in peace"] == {"care/support"}
+    assert concepts["Shooting a deserter"] == {"care/oppose"}
+    assert concepts["Reading her diary"] == {"liberty/oppose"}
+
+
 def test_a_column_that_says_value_right_or_duty_holds_no_names(tmp_path: Path) -> None:
     # As in the full table of ValuePrism: the name is in `text`, the side in `valence`.
     path = tmp_path / "full.csv"

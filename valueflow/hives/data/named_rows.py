@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from valueflow.hives.data.anchor_rows import level_rows, with_stage_2
+from valueflow.hives.data.table import CONCEPT
 from valueflow.hives.data.value_names import MappedName, map_names
 from valueflow.run import InputError, as_texts, nearest, rename_columns, row_number, shorten, text_column
 from valueflow.theory import DIRECTIONS, direction_of, load_theory
@@ -87,7 +88,21 @@ def named_rows(table: pd.DataFrame, column: str | None, least_similarity: float 
             "column by data.names=COLUMN, or a lower data.name_similarity"
         )
     unmapped = int((~given[_NAME].isin(rows[_NAME])).sum())
-    return NamedRows(with_stage_2(rows.drop(columns=_NAME).fillna("")), names, unmapped)
+    rows = with_one_concept(with_stage_2(rows.fillna("")))
+    return NamedRows(rows.drop(columns=_NAME), names, unmapped)
+
+
+def with_one_concept(rows: pd.DataFrame) -> pd.DataFrame:
+    """Give all rows of a name and direction one concept: what most theories take the name for, of equals the first.
+
+    Otherwise a text would be of one concept in one theory and of another in the next, near itself and far from itself.
+    """
+    key = [_NAME, _DIRECTION]
+    said = rows.loc[rows[CONCEPT] != "", [*key, "theory", CONCEPT]].drop_duplicates()
+    counts = (
+        said.groupby([*key, CONCEPT], as_index=False).size().sort_values(["size", CONCEPT], ascending=[False, True])
+    )
+    return rows.drop(columns=CONCEPT).merge(counts.drop_duplicates(key)[[*key, CONCEPT]], on=key, how="left").fillna("")
 
 
 def _column_of_names(table: pd.DataFrame, where: str) -> str:
