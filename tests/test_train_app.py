@@ -255,7 +255,7 @@ def test_no_text_is_its_own_nearest_training_text(
     given = {"data.train": str(table_file), "data.test": str(tmp_path / "test.csv"), "metrics": "published"}
     summary = measured_by(tiny, **given, **{"data.held_out": 0.0}).summary
     assert summary["data"]["training"] == 54
-    assert "54 training texts are validation or test texts too, or nearly" in caplog.text
+    assert "54 training texts that are validation or test texts too, or nearly; they are left out" in caplog.text
     n_training = [own["n_training"] for own in summary["after"]["published"]["theories"].values()]
     assert sum(n_training) == 54
 

@@ -1,6 +1,7 @@
 """Whether a text's neighbors share its values, and whether different values point in different directions."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +10,8 @@ from scipy.sparse import coo_array
 from valueflow.hives.data import NONE, IntArray
 from valueflow.hives.metrics.bootstrap import Resampled, Weights
 from valueflow.hives.metrics.similarity import FloatArray, normalized, whole_numbers
+
+_Number = TypeVar("_Number", np.int64, np.float64)
 
 NO_NEIGHBOR = np.iinfo(np.int64).min
 """Nearness of a text to itself."""
@@ -44,9 +47,9 @@ class DistinctTexts:
         np.divide(sums, counts, out=means, where=counts > 0)
         return means
 
-    def highest(self, numbers: IntArray) -> IntArray:
+    def highest(self, numbers: npt.NDArray[_Number]) -> npt.NDArray[_Number]:
         """Return the highest of the (B, N) numbers of each text's rows: (B, T)."""
-        return np.maximum.reduceat(numbers[:, self.order], self.starts, axis=1)
+        return np.asarray(np.maximum.reduceat(numbers[:, self.order], self.starts, axis=1))
 
 
 def knn_correct(
