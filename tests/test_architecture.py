@@ -31,6 +31,7 @@ ROOMS = (
     "evaluation",
     "opinionqa",
     "profiling",
+    "geometry",
     "extraction",
     "steering",
     "categorization",
@@ -58,6 +59,9 @@ HEAVY = (
     "openvino",
     "lightning",
     "plotly",
+    "sklearn",
+    "tensorboard",
+    "wandb_workspaces",
 )
 _OF_TRAINING = (
     "hives/distillation/fitting.py",

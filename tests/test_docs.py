@@ -9,9 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from safetensors.numpy import save_file
 
 from tests.command import run as run_app
 from tests.command import succeeded
@@ -74,6 +76,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ]
     pd.DataFrame(said, columns=["text", "group"]).to_csv("said.csv", index=False)
     write_published_files(frame)
+    values = ("benevolence", "universalism", "power", "achievement", "security", "tradition")
+    vectors = np.random.default_rng(0).normal(size=(len(values), 8))
+    save_file(dict(zip(values, vectors, strict=True)), "vectors.safetensors")
     return tmp_path
 
 
@@ -159,7 +164,7 @@ def run_part(document: str, command: str, folder: Path) -> None:
         "evaluate.py": ("scores.csv",),
         "steer.py": ("responses.csv", "accuracy.csv"),
         "train.py": ("model/README.md", "metrics.csv", "training.csv"),
-        "extract.py": ("embedding_pvq.npz", "profiles.csv"),
+        "extract.py": ("embedding_pvq.npz", "profiles.csv", "geometry.csv"),
         "categorize.py": ("votes.csv",),
         "build_vidb.py": ("plan.csv",),
         "compare.py": ("comparison.csv",),
@@ -233,8 +238,9 @@ EXAMPLES = [(name, block) for name, block in blocks("python") if name != "CONTRI
 def test_python_examples_run(document: str, code: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(code.strip().splitlines()) <= 10, document
     exec(compile(code, document, "exec"), {})
-    if document == "profiles.md":
-        assert "CREGION_Harbour side" in capsys.readouterr().out
+    shown = {"profiles.md": "CREGION_Harbour side", "geometry.md": "farthest"}
+    if document in shown:
+        assert shown[document] in capsys.readouterr().out
         return
     assert "benevolence_score" in capsys.readouterr().out
     assert (folder / "results" / "scores.csv").is_file()

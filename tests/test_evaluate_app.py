@@ -476,7 +476,7 @@ def test_a_job_that_fails_leaves_the_others_running_and_is_named(work: Path, ran
 
 def test_a_fault_of_the_program_in_a_job_exits_with_1(work: Path, rankings: Path) -> None:
     """A logger that breaks stands for any fault that is not the input's."""
-    broken = "logger._target_=types.SimpleNamespace"
+    broken = "logger.csv._target_=types.SimpleNamespace"
     done = run(work, "value=power,face", f"rankings={rankings}", "logger=csv", broken, "-m", fresh=True)
     assert done.returncode == 1
     for job in ("0", "1"):

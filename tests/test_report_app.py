@@ -60,3 +60,40 @@ def test_what_cannot_be_reported_is_refused_in_one_line(work: Path, phi: Path) -
     scores = phi / "0" / "scores.csv"
     shutil.copy(scores.with_name("summary.json"), scores)
     refused(run(work, phi), work, str(scores), "run it again")
+
+
+def _rankings(work: Path) -> Path:
+    file = work.parent / "rankings.csv"
+    file.write_text(
+        "row_idx,target_text,ranking,db_text_1,db_score_1,db_text_2,db_score_2\n"
+        '0,one,"[2, 1, 3]",a,5,b,-5\n1,two,"[1, 2, 3]",a,5,b,-5\n'
+    )
+    return file
+
+
+def _evaluate(work: Path, *arguments: object) -> Finished:
+    given = ("value=power", f"rankings={_rankings(work)}", "judge_check=false", *map(str, arguments))
+    return run_app(ROOT / "evaluate.py", *given, folder=work, env=environment(work.parent / "cache"))
+
+
+def test_report_true_makes_the_page_of_a_run_in_its_folder(work: Path) -> None:
+    done = succeeded(_evaluate(work, "hydra.run.dir=out", "report=true"))
+    assert f"report: {work / 'out' / 'report.html'}" in done.stdout
+    html = (work / "out" / "report.html").read_text(encoding="utf-8")
+    assert "All responses are shown." in html
+    assert "report=" not in summary_in(work / "out")["job"]
+    succeeded(_evaluate(work, "hydra.run.dir=plain"))
+    assert not (work / "plain" / "report.html").exists()
+    (work.parent / "empty").mkdir()
+    refused(_evaluate(work.parent / "empty", "report=perhaps"), work.parent / "empty", "report=perhaps: give true")
+
+
+def test_report_true_makes_one_page_of_a_sweep(work: Path) -> None:
+    done = succeeded(_evaluate(work, "hydra.sweep.dir=sweep", "iter=40,50", "report=true", "-m"))
+    assert "report: sweep/report.html" in done.stdout
+    assert [path.parent.name for path in work.rglob("report.html")] == ["sweep"]
+    assert summary_in(work / "sweep" / "0")["job"] == summary_in(work / "sweep" / "1")["job"].replace(
+        "iter=50", "iter=40"
+    )
+    html = (work / "sweep" / "report.html").read_text(encoding="utf-8")
+    assert "2 finished runs, none failed." in html

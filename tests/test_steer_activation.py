@@ -112,3 +112,90 @@ def test_from_python_with_vectors_of_an_earlier_run(work: Path, model: Path, mon
     given |= {"steering.vectors": str(work / "first" / "vectors"), "vidb": "demo"}
     again = steer(**given, steering="activation")
     assert again.responses["response"].tolist() == first.responses["response"].tolist()
+
+
+def literal_perplexity(folder: Path, query: str, text: str) -> float:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    words = f"Answer the question below in the first person, in about 100 words.\n\n{query}"
+    turn = [{"role": "user", "content": words}]
+    prompt = tokenizer.apply_chat_template(turn, add_generation_prompt=True)["input_ids"]
+    tokens = tokenizer(text, add_special_tokens=False)["input_ids"]
+    with torch.inference_mode():
+        logprobs = model(torch.tensor([prompt + tokens])).logits[0].double().log_softmax(dim=-1)
+    said = [float(logprobs[len(prompt) - 1 + place, token]) for place, token in enumerate(tokens)]
+    return float(torch.tensor(said).mean().neg().exp())
+
+
+@pytest.mark.slow
+def test_the_study_of_methods_scores_all_of_them_with_their_price_and_drift(work: Path, model: Path) -> None:
+    study = ("experiment=steering_methods", "value=power,security", "limit=3", "hydra.sweep.dir=steered")
+    succeeded(run(work, model, *study))
+    tables = {
+        (table["steering"].iloc[0], table["value"].iloc[0], table["intensity"].iloc[0]): table
+        for table in map(responses_in, sorted(file.parent for file in (work / "steered").rglob("responses.csv")))
+    }
+    assert len(tables) == 2 + 3 * 2 * 3  # unsteered ones of three intensities are the same
+    for condition in (("none", "power", ""), ("activation", "power", "2"), ("anchor", "security", "-2")):
+        row = tables[condition].iloc[1]
+        assert float(row["perplexity"]) == pytest.approx(
+            literal_perplexity(model, row["query"], row["response"]), rel=1e-3
+        )
+        assert row["refused"] == "0"
+    env = environment(work.parent / "cache")
+    scored = ("responses=steered", f"vidb={work.parent / 'anchors.csv'}", "judge_check=false", "m=2", "-m")
+    sweeps = {
+        "unsteered": ("steered_by=none", "value=power,security"),
+        "steered": ("steered_by=activation", "value=power,security", "intensity=-2,0,2"),
+        "drift": ("steered_by=activation", "value=power,security", "values=[power],[security]", "intensities=[-2],[2]"),
+    }
+    for name, arguments in sweeps.items():
+        succeeded(
+            run_app(ROOT / "evaluate.py", *scored, *arguments, f"hydra.sweep.dir=scored/{name}", folder=work, env=env)
+        )
+    assert summary_in(work / "scored" / "unsteered" / "0")["n"] == 3
+    done = succeeded(run_app(ROOT / "compare.py", "scored", "hydra.run.dir=compared", folder=work, env=env))
+    assert "price of responses" in done.stdout
+    assert "drift, " in done.stdout
+    means = pd.read_csv(work / "compared" / "means.csv")
+    assert means["perplexity"].notna().all()
+    matrix = pd.read_csv(work / "compared" / "drift.csv")
+    assert set(zip(matrix["steered"], matrix["measured"], strict=True)) == {
+        (one, other) for one in ("power", "security") for other in ("power", "security")
+    }
+
+
+def test_a_price_is_asked_of_models_that_are_open_only(work: Path, model: Path) -> None:
+    asked = (
+        "value=power",
+        "intensity=2",
+        "price=true",
+        "llm=openai",
+        "llm.model=m",
+        "llm.base_url=http://localhost:1/v1",
+    )
+    refused(run(work, model, *asked), work, "price=true works inside a model", "llm=transformers")
+
+
+@pytest.mark.slow
+def test_layer_and_strength_are_searched_on_queries_that_the_run_does_not_ask(work: Path, model: Path) -> None:
+    search = ("steering.layer=search", "steering.strength=search", "steering.search.layers=[0.3,0.7]")
+    search += (
+        "steering.search.strengths=[0.1,0.3]",
+        "steering.search.queries=3",
+        "steering.search.most_perplexity=1000",
+    )
+    succeeded(run(work, model, "steering=activation", "value=power", "intensity=2", *search, "hydra.run.dir=out"))
+    found = summary_in(work / "out")["activation"]["power"]
+    assert found["layers"] in ([1], [2])
+    assert found["strength"] == found["strengths"][4] in (0, 0.1, 0.3)
+    assert [row["trial"] for row in found["search"]].count("anchor") == 4
+    assert responses_in(work / "out")["strength"].unique().tolist() == [f"{found['strength']:g}"]
+
+
+def test_a_search_without_queries_left_is_refused(work: Path, model: Path) -> None:
+    asked = ("steering=activation", "value=power", "intensity=2", "steering.layer=search", "queries=null")
+    refused(run(work, model, *asked), work, "search needs 8 queries", "0 are left", "limit=")

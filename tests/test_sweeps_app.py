@@ -95,12 +95,19 @@ def test_a_resumed_sweep_takes_over_jobs_of_the_one_before_another(rankings: Pat
 @pytest.mark.slow
 def test_an_interrupted_sweep_shows_what_is_finished(rankings: Path) -> None:
     (rankings.parent / "interrupting.py").write_text(
-        "class Logger:\n"
-        "    def __init__(self, at):\n"
-        "        self.at = at\n"
-        "    def log(self, outcome, *, name, **place):\n"
-        "        if f'value={self.at}' in name:\n"
+        "from valueflow.run import RunLogger, RunRecord\n\n\n"
+        "class Record(RunRecord):\n"
+        "    def __init__(self, stops):\n"
+        "        self.stops = stops\n\n"
+        "    def finish(self, outcome):\n"
+        "        if self.stops:\n"
         "            raise KeyboardInterrupt\n"
+        "        return {}\n\n\n"
+        "class Logger(RunLogger):\n"
+        "    def __init__(self, at):\n"
+        "        self.at = at\n\n"
+        "    def start(self, run):\n"
+        "        return Record(f'value={self.at}' in run.name)\n"
     )
     logger = ("+logger._target_=interrupting.Logger", "+logger.at=face")
     done = sweep(rankings, "value=power,face,humility", *logger, fresh=True, PYTHONPATH=f"{ROOT}:{rankings.parent}")
@@ -116,7 +123,8 @@ def test_an_interrupted_sweep_shows_what_is_finished(rankings: Path) -> None:
 @pytest.mark.slow
 def test_a_job_that_exits_is_a_failed_job(rankings: Path) -> None:
     (rankings.parent / "exiting.py").write_text(
-        "import sys\n\n\nclass Logger:\n    def log(self, outcome, **place):\n        sys.exit(3)\n"
+        "import sys\n\nfrom valueflow.run import RunLogger\n\n\n"
+        "class Logger(RunLogger):\n    def start(self, run):\n        sys.exit(3)\n"
     )
     logger = "+logger._target_=exiting.Logger"
     done = sweep(rankings, "value=power,face", logger, fresh=True, PYTHONPATH=f"{ROOT}:{rankings.parent}")

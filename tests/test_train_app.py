@@ -154,18 +154,6 @@ def test_a_sweep_over_losses(tiny: Path, table_file: Path, work: Path) -> None:
 
 
 @pytest.mark.slow
-def test_wandb_gets_curve_and_summary_in_one_run(tiny: Path, table_file: Path, work: Path) -> None:
-    # In a fresh interpreter: wandb has a service process of its own.
-    arguments = small(tiny, table_file, "logger=wandb", "logger.mode=offline", "hydra.run.dir=run")
-    succeeded(run(work, *arguments, fresh=True))
-    runs = list((work / "run" / "wandb").glob("offline-run-*"))
-    assert len(runs) == 1
-    content = next(runs[0].glob("*.wandb")).read_bytes()
-    for key in (b"train/loss", b"held_out/ranking_accuracy", b"after.overall.ranking_accuracy"):
-        assert key in content
-
-
-@pytest.mark.slow
 def test_of_two_processes_one_reports(tiny: Path, table_file: Path, work: Path) -> None:
     two = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.precision=32-true")
     # In a fresh interpreter: Lightning starts the second process with the command line of the first.

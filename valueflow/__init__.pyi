@@ -12,6 +12,8 @@ from .evaluation import evaluate_responses as evaluate_responses
 from .extraction import Embeddings as Embeddings
 from .extraction import extract as extract
 from .extraction import profile as profile
+from .extraction import value_geometry as value_geometry
+from .geometry import Geometry as Geometry
 from .hives import ConvertedTable as ConvertedTable
 from .hives import DistilledEncoder as DistilledEncoder
 from .hives import MeasuredEncoder as MeasuredEncoder

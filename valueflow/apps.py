@@ -3,11 +3,18 @@
 import sys
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 
 from valueflow.run import patient_output, run_command
 
 COMMANDS: dict[str, tuple[str, Callable[[], None]]] = {}
 """What each command is for and the function that runs it, by name."""
+
+
+def _page_about(folder: Path) -> Path:
+    """Write a page about the runs in a folder into it (`report=true`)."""
+    page: Path = import_module("valueflow.report").report_on(folder)
+    return page
 
 
 def command(name: str, room: str, purpose: str, positional: str | None = None) -> Callable[[], None]:
@@ -17,7 +24,7 @@ def command(name: str, room: str, purpose: str, positional: str | None = None) -
     """
 
     def run() -> None:
-        run_command(name, lambda: import_module(room).TASK, positional)
+        run_command(name, lambda: import_module(room).TASK, positional, _page_about)
 
     COMMANDS[name] = purpose, run
     return run
@@ -33,7 +40,7 @@ categorize = command("categorize", "valueflow.categorization", "place texts in a
 build_vidb = command("build_vidb", "valueflow.construction", "make anchors for a value out of raw texts")
 train = command("train", "valueflow.hives", "train the value embedding, or measure one")
 extract = command(
-    "extract", "valueflow.extraction", "embed texts into NPZ files, or find the values of groups by their texts"
+    "extract", "valueflow.extraction", "embed texts, find the values of groups by texts, compare vectors of values"
 )
 
 

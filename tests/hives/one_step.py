@@ -36,6 +36,7 @@ class Gradients(pl.Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
         self.kept["loss"] = trainer.callback_metrics["train/loss"].numpy()
+        self.kept["gradient_norm"] = trainer.callback_metrics["gradient_norm"].numpy()
 
 
 def main(encoder_folder: str, table_file: str, devices: str, out: str) -> None:

@@ -31,6 +31,7 @@ from valueflow.llm import (
     release,
 )
 from valueflow.llm.cache import CompletionCache, cache_file, request_key
+from valueflow.llm.client import ServerCounts
 from valueflow.llm.protocol import one_each
 from valueflow.run import InputError
 
@@ -468,7 +469,10 @@ def test_usage_adds_up() -> None:
     assert both.tokens_per_second == 165
     assert Usage(completion_tokens=5).tokens_per_second == 0
     figures = both.as_dict()
-    assert set(figures) == {field.name for field in fields(Usage)} | {"tokens_per_second"}
+    # Servers are counted only where there are several.
+    assert set(figures) == {field.name for field in fields(Usage)} - {"servers"} | {"tokens_per_second"}
+    two = Usage(servers={"a": ServerCounts(1, 2)}) + Usage(servers={"a": ServerCounts(3), "b": ServerCounts(5, 7)})
+    assert two.as_dict()["servers"] == {"a": {"calls": 4, "failed": 2}, "b": {"calls": 5, "failed": 7}}
     assert (figures["calls"], figures["completion_tokens"], figures["tokens_per_second"]) == (11, 660, 165)
 
 

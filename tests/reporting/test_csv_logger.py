@@ -2,29 +2,34 @@
 
 import csv
 import multiprocessing
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from valueflow.reporting import CsvLogger
+from valueflow.run import Outcome, RunInfo
 
 
-@dataclass
-class Finished:
+@dataclass(frozen=True, kw_only=True)
+class Finished(Outcome):
     """An outcome with nothing but a summary."""
 
-    summary: dict[str, Any]
+    def outputs(self) -> Mapping[str, Any]:
+        return {}
 
-    def tables(self) -> dict[str, object]:
+    def tables(self) -> Mapping[str, pd.DataFrame]:
         return {}
 
     def show(self) -> None: ...
 
 
 def log(folder: Path, name: str = "value=power", sweep: Path | None = None, **summary: object) -> None:
-    CsvLogger().log(Finished(summary), config={"k": 6}, name=name, folder=folder, sweep_folder=sweep)
+    run = RunInfo(command="evaluate", name=name, config={"k": 6}, options={}, folder=folder, sweep_folder=sweep)
+    CsvLogger().start(run).finish(Finished(summary=summary))
 
 
 def rows(path: Path) -> list[dict[str, str]]:

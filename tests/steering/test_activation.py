@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from valueflow.llm import TransformersModel, release
 from valueflow.run import InputError, built, compose_group
 from valueflow.steering import ActivationSteering
 from valueflow.steering.methods import Request, Steered
+from valueflow.steering.search import SearchSettings, Trial
 from valueflow.steering.targets import INTENSITIES, Target
 from valueflow.steering.value_vectors import file_of, load_vectors
 from valueflow.theory import load_theory
@@ -207,3 +209,56 @@ def test_a_layer_that_the_model_does_not_have_is_refused(model: TransformersMode
 def test_settings_that_cannot_work_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         method(**changes)
+
+
+# ---- Search
+
+
+def searching(request: Request) -> Request:
+    """A request whose held-out queries have scores made of what is added: layer 1 moves most, beyond 0.5 it breaks."""
+
+    def held_out(search: SearchSettings, what: str) -> Any:
+        def attempt(steer: Any, value: str) -> Trial:
+            made = steer(replace(request, queries=request.queries.head(1)))
+            if not made.additions:
+                said = made.conversations[0][0]["content"]
+                degrees = {
+                    "strongly value": 4.0,
+                    "slightly value": 2.0,
+                    "slightly reject": -2.0,
+                    "strongly reject": -4.0,
+                }
+                return Trial(next((score for words, score in degrees.items() if words in said), 0.0), 10.0)
+            (one,) = made.additions
+            multiple = one.strength / NORMS[one.layer]
+            return Trial(10 * multiple * (2 if one.layer == 1 else 1), 10.0 if abs(multiple) < 0.5 else 50.0)
+
+        return attempt
+
+    return replace(request, held_out=held_out)
+
+
+NORMS: dict[int, float] = {}
+
+
+def test_layer_and_strengths_are_searched_on_held_out_queries(model: TransformersModel, tmp_path: Path) -> None:
+    plain = steered(method(), model, tmp_path, ("power", 2))
+    NORMS.update(enumerate(plain.vectors["power"].norms.tolist()))
+    search = compose_group("steering", "activation")["search"] | {
+        "layers": [0, 0.33, 0.66, 1],
+        "strengths": [0.1, 0.2, 0.6],
+    }
+    steering = method(layer="search", strength="search", search=search)
+    vidb = load_vidb(str(tmp_path / "anchors.csv"), PVQ)
+    frame = pd.DataFrame({"query": ["Shall I?"], "dataset": "d"})
+    asked = Request(PVQ, (Target("power", 1),), frame, lambda value: vidb.of(PVQ, value), 42, model)
+    made = steering.steer(searching(asked))
+    report: Any = made.report["activation"]
+    # 20 points per multiple at layer 1: 0.2 comes to the 4 of the words, 0.1 to their 2; 0.6 is not fluent.
+    assert report["power"]["layers"] == [1]
+    assert report["power"]["strengths"] == [-0.2, -0.1, 0.0, 0.1, 0.2]
+    assert made.columns == {"strength": "0.1"}
+    assert {row["trial"] for row in report["power"]["search"]} == {"unsteered", "anchor", "activation"}
+    fixed = method(layer="search", search=search).steer(searching(asked))
+    assert [one.layer for one in fixed.additions] == [1]
+    assert fixed.columns == {"strength": "0.2"}

@@ -26,7 +26,17 @@ from valueflow.categorization.review import Decision, read_decisions
 from valueflow.categorization.settings import CategorizationSettings
 from valueflow.categorization.tables import direction_table, paths_of, review_table, votes_table
 from valueflow.llm import cache_state
-from valueflow.run import InputError, Run, SweepView, Task, read_table, rename_columns, row_number, text_column
+from valueflow.run import (
+    InputError,
+    Run,
+    SweepView,
+    Task,
+    read_table,
+    rename_columns,
+    row_keys,
+    row_number,
+    text_column,
+)
 from valueflow.theory import DIRECTIONS, NEUTRAL, SUPPORT, Theory, columns_of_paths
 from valueflow.voting import NO_WINNER, count_votes, winners
 
@@ -73,13 +83,15 @@ def _categorize(settings: CategorizationSettings, run: Run) -> Categorization:
     theory, panel = settings.theory, settings.panel
     with run.stage("load"):
         given, in_file = _read_texts(settings, run)
-        # Equal texts meet equal questions, so each different one is asked about once.
-        places, texts = pd.factorize(given)
-        rows = in_file[np.unique(places, return_index=True)[1]]
         decided: dict[str, Decision] = {}
         undecided = 0
         if settings.reviewed is not None:
             decided, undecided = read_decisions(settings.reviewed, theory, given.tolist(), in_file.tolist())
+        own = run.share.take(row_keys(pd.DataFrame({"text": given}), settings.seed))
+        given, in_file = given[own], in_file[own]
+        # Equal texts meet equal questions, so each different one is asked about once.
+        places, texts = pd.factorize(given)
+        rows = in_file[np.unique(places, return_index=True)[1]]
     questions = Questions(settings, texts)
     with run.stage("vote"):
         numbers = np.flatnonzero([text not in decided for text in texts])
@@ -207,4 +219,5 @@ TASK = Task(
     run=_categorize,
     outputs=(TABLE_FILE, VOTES_FILE, REVIEW_FILE, UNPLACED_FILE, PICTURE_FILE),
     sweep=(SweepView(show_categorizations, ("theory",), one=show_categorization),),
+    divides=True,
 )

@@ -9,17 +9,19 @@ from rich.table import Table
 
 from valueflow.comparison.forest import SIGNIFICANT, compared_words
 from valueflow.comparison.questions import FACTORS, INTENSITY, SLOPE
+from valueflow.responses import PRICE
 from valueflow.run import number, screen
 
 _MOST_ROWS, _MOST_LINES = 40, 5
+_PRICED = (*FACTORS, INTENSITY)
 
 
-def show_comparison(table: pd.DataFrame, means: pd.DataFrame, summary: Mapping[str, Any]) -> None:
-    """Print a table per family, the prediction-powered means, and what was left out.
+def show_comparison(table: pd.DataFrame, means: pd.DataFrame, drift: pd.DataFrame, summary: Mapping[str, Any]) -> None:
+    """Print a table per family, drift, prices, the prediction-powered means, and what was left out.
 
     Parameters
     ----------
-    table, means, summary
+    table, means, drift, summary
         Of a `Comparison`.
     """
     console = screen()
@@ -28,6 +30,11 @@ def show_comparison(table: pd.DataFrame, means: pd.DataFrame, summary: Mapping[s
         console.print(_on_screen(family_table(family, rows.head(_MOST_ROWS))))
         if len(rows) > _MOST_ROWS:
             console.print(f"{len(rows) - _MOST_ROWS} more rows of '{family}' are in comparison.csv")
+    if not drift.empty:
+        for (theory, *condition), rows in drift.groupby(["theory", "run", "model", "steered_by"], sort=False):
+            console.print(_drift_table(", ".join(str(part) for part in condition if part) or str(theory), rows))
+    if "perplexity" in means:
+        console.print(_price_table(means[means["perplexity"].notna()]))
     if "human_mean" in means:
         console.print(_means_table(means[means["human_mean"].notna()]))
     for line in _lines(summary):
@@ -124,6 +131,45 @@ def _worded(rows: pd.DataFrame, keys: Sequence[str], form: str, times: float = 1
         return []
     cells = (times * rows[list(keys)].astype(float)).itertuples(index=False)
     return ["-" if pd.isna(figures[0]) else form.format(*figures) for figures in cells]
+
+
+def _drift_table(title: str, rows: pd.DataFrame) -> Table:
+    """Return values steered to in rows and values measured in columns; a star: the interval leaves out 0."""
+    table = Table(title=f"drift, {title}: points from the lowest to the highest intensity", title_justify="left")
+    table.add_column("steered to")
+    measured = list(dict.fromkeys(rows["measured"]))
+    for name in measured:
+        table.add_column(name, justify="right")
+    for steered, of_one in rows.groupby("steered", sort=False):
+        cells = {
+            measured_value: f"{estimate:+.2f}{'*' if low > 0 or high < 0 else ''}"
+            for measured_value, estimate, low, high in zip(
+                *(of_one[column] for column in ("measured", "estimate", "low", "high")), strict=True
+            )
+        }
+        table.add_row(str(steered), *(cells.get(name, "-") for name in measured))
+    return table
+
+
+def _price_table(means: pd.DataFrame) -> Table:
+    """Return what the responses of each condition cost, whatever they were scored on."""
+    rows = means.drop_duplicates([*_PRICED, *(name for name in PRICE if name in means)])
+    varying = [key for key in _PRICED if rows[key].nunique() > 1]
+    table = Table(title="price of responses, with 95% intervals", title_justify="left")
+    for key in varying:
+        table.add_column(key.replace("_", " "))
+    figures = {
+        "perplexity": _worded(rows, ("perplexity", "perplexity_low", "perplexity_high"), "{:.1f} ({:.1f} to {:.1f})"),
+        "repetition, %": _worded(rows, ("repetition",), "{:.0f}", 100),
+        "refused, %": _worded(rows, ("refused",), "{:.0f}", 100),
+    }
+    # Responses of fewer than four words have no repetition.
+    shown = {heading: cells for heading, cells in figures.items() if cells}
+    for heading in shown:
+        table.add_column(heading, justify="right")
+    for cells in zip(*(rows[key].astype(str) for key in varying), *shown.values(), strict=True):
+        table.add_row(*cells)
+    return table
 
 
 def _means_table(means: pd.DataFrame) -> Table:

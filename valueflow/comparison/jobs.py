@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from valueflow.evaluation import SCORES_FILE
+from valueflow.responses import PRICE
 from valueflow.run import (
     ERROR_FILE,
     SUMMARY_FILE,
@@ -67,7 +68,8 @@ class Job:
     summary
         Its `summary.json`.
     scores
-        One row per response, ordered by its texts: `query`, `dataset`, `response`, `score`, `influence` (on the mean).
+        One row per response, ordered by its texts: `query`, `dataset`, `response`, `score`, `influence` (on the mean),
+        and what it has of `PRICE`.
     """
 
     folder: Path
@@ -181,7 +183,9 @@ def _job(record: Mapping[str, Any], where: Path, folder: str) -> Job:
         if key not in record:
             raise InputError(f"{where / SUMMARY_FILE}: '{key}' is missing: written by an older version; score it again")
     scores = table[list(_IDENTITY)].assign(
-        score=_numbers(table[f"{value}_score"], file), influence=_numbers(table["mean_influence"], file)
+        score=_numbers(table[f"{value}_score"], file),
+        influence=_numbers(table["mean_influence"], file),
+        **{name: _numbers(table[name], file) for name in PRICE if name in table},
     )
     intensity = record["intensity"]
     return Job(

@@ -9,10 +9,12 @@ import pandas as pd
 
 from valueflow.comparison.answers import FEWEST_SHARED, Draws, answer
 from valueflow.comparison.display import show_comparisons
+from valueflow.comparison.drift import drift
 from valueflow.comparison.forest import SIGNIFICANT
 from valueflow.comparison.jobs import Job, Jobs, read_jobs
-from valueflow.comparison.outcome import COMPARISON_FILE, MEANS_FILE, PICTURE_FILES, Comparison
+from valueflow.comparison.outcome import OUTPUTS, Comparison
 from valueflow.comparison.prediction_powered import PoweredMean, prediction_powered_mean
+from valueflow.comparison.price import price_cells
 from valueflow.comparison.questions import UNSTEERED, Question, ask, condition_cells, shown_intensity
 from valueflow.comparison.ratings import Ratings, read_ratings
 from valueflow.comparison.settings import ComparisonSettings
@@ -38,8 +40,9 @@ def compare(
     folders
         Folders of runs and sweeps of `evaluate.py`.
     output_dir
-        Folder for `comparison.csv`, `means.csv`, `forest.png`, `forest.svg` and `summary.json`, where they replace an
-        earlier comparison's; None writes nothing.
+        Folder for `comparison.csv`, `means.csv`, `forest.png`, `forest.svg` and `summary.json`, and where responses
+        steered to one value are scored on others `drift.csv`, `drift.png` and `drift.svg`. They replace an earlier
+        comparison's; None writes nothing.
     **settings
         Fields of `ComparisonSettings`, the same as on the command line; what is not given has the default of
         `configs/compare.yaml`.
@@ -90,7 +93,7 @@ def _compare(settings: ComparisonSettings, run: Run) -> Comparison:
         "human": None if ratings is None else _rating_counts(ratings, powered),
         "settings": settings.model_dump(include={"reference", "pairs", "permutations"}),
     }
-    return Comparison(table=table, means=_means(jobs, powered), summary=summary)
+    return Comparison(table=table, means=_means(jobs, powered), drift=drift(table), summary=summary)
 
 
 def _check_enough(found: Jobs, folders: Sequence[str]) -> None:
@@ -199,6 +202,7 @@ def _means(jobs: Sequence[Job], powered: Sequence[PoweredMean | None]) -> pd.Dat
             "se": job.figure("mean_se"),
             "low": job.figure("mean_low"),
             "high": job.figure("mean_high"),
+            **price_cells(job.scores),
         }
         if mean is not None:
             row |= {f"human_{key}": getattr(mean, key) for key in ("mean", "se", "low", "high")}
@@ -211,6 +215,6 @@ TASK = Task(
     name="compare",
     settings=ComparisonSettings,
     run=_compare,
-    outputs=(COMPARISON_FILE, MEANS_FILE, *PICTURE_FILES),
+    outputs=OUTPUTS,
     sweep=(SweepView(show_comparisons, ()),),
 )

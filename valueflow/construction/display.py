@@ -32,6 +32,14 @@ def show_construction(summary: Mapping[str, Any]) -> None:
         console.print(plan_line(summary), soft_wrap=True)
         console.print("nothing was asked (dry_run=true); the random rounds are in plan.csv", soft_wrap=True)
         return
+    if "published" not in summary:
+        console.print(plan_line(summary), soft_wrap=True)
+        console.print(
+            f"shard {summary['shard']['part']}: {summary['windows']:,} windows are judged; "
+            "merge=FOLDER makes the database",
+            soft_wrap=True,
+        )
+        return
     show_constructions([summary], f"{summary['theory']}: {summary['label']}", [""])
     for line in _lines(summary):
         console.print(line, soft_wrap=True)

@@ -84,6 +84,18 @@ def _named(source: str | pd.DataFrame | None) -> str | None:
     return "a table" if isinstance(source, pd.DataFrame) else source
 
 
+def ranking_counts(judged: Judged) -> dict[str, Any]:
+    """Return how many windows were judged, what failed, and what it took."""
+    failed = judged.failures != ""
+    return {
+        "windows": len(judged.items),
+        "rankings": len(judged.orders),
+        "rankings_failed": int(failed.sum()),
+        "failures": dict(Counter(judged.failures[failed]).most_common()),
+        "judging": summed_report(judged.reports),
+    }
+
+
 def judged_figures(
     settings: ConstructionSettings,
     texts: Texts,
@@ -108,10 +120,7 @@ def judged_figures(
         "reviewed": 0 if reviewed is None else int((~np.isnan(reviewed.rating)).sum()),
         "reviewed_unknown_ids": 0 if reviewed is None else reviewed.n_unknown,
         "reviewed_empty": 0 if reviewed is None else reviewed.n_empty,
-        "windows": len(judged.items),
-        "rankings": len(judged.orders),
-        "rankings_failed": int(failed.sum()),
-        "failures": dict(Counter(judged.failures[failed]).most_common()),
+        **ranking_counts(judged),
         "components": len(np.unique(fit.component[ranked])),
         "never_lost": int((fit.never_lost & ranked).sum()),
         "never_won": int((fit.never_won & ranked).sum()),
@@ -134,7 +143,6 @@ def judged_figures(
             }
             for number, name in enumerate(judged.judge_names)
         ],
-        "judging": summed_report(judged.reports),
         "most_certain": certain[:_NAMED_TEXTS],
         "least_certain": certain[::-1][:_NAMED_TEXTS],
     }

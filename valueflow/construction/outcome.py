@@ -17,7 +17,9 @@ UNRANKED_FILE, PICTURE_FILE, VIDB_FOLDER = "unranked.csv", "distribution.svg", "
 
 @dataclass(frozen=True, kw_only=True)
 class Construction(Outcome):
-    """A value intensity database and how it came about; after `dry_run` there are only `plan` and `summary`.
+    """A value intensity database and how it came about.
+
+    After `dry_run` there are only `plan` and `summary`, of a shard these and `rankings`, of its own windows.
 
     Attributes
     ----------

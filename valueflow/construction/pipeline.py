@@ -10,7 +10,7 @@ import pandas as pd
 
 from valueflow.construction.checking import Checked
 from valueflow.construction.display import plan_line, show_construction, show_constructions
-from valueflow.construction.figures import judged_figures, planned_figures, warn
+from valueflow.construction.figures import judged_figures, planned_figures, ranking_counts, warn
 from valueflow.construction.outcome import (
     ALL_FILE,
     PICTURE_FILE,
@@ -23,12 +23,12 @@ from valueflow.construction.outcome import (
 )
 from valueflow.construction.ratings import FLAGGED, FOUND_ODD, checked_by_panel, rate
 from valueflow.construction.reliability import split_half
-from valueflow.construction.rounds import judge_rounds, planned_rounds, prompt_orders
+from valueflow.construction.rounds import judge_batch, judge_rounds, planned_rounds, prompt_orders, window_keys
 from valueflow.construction.settings import ConstructionSettings
 from valueflow.construction.tables import plan_table, rankings_table
 from valueflow.construction.texts import HUMAN_RATING, ID, read_reviewed, read_texts
 from valueflow.judge import Criterion, Windows, cost_of
-from valueflow.run import InputError, Run, SweepView, Task, progress_bar, replacing, row_keys
+from valueflow.run import InputError, Run, Share, SweepView, Task, progress_bar, replacing, row_keys
 from valueflow.vidb import load_vidb
 
 _DATABASE_COLUMNS = ("text", "final_rating", "standard_error", "windows", "machine_rating", HUMAN_RATING, ID)
@@ -69,6 +69,7 @@ def build_vidb(*, output_dir: str | Path | None = None, **settings: Any) -> Cons
 
 
 def _construct(settings: ConstructionSettings, run: Run) -> Construction:
+    _check_division(settings, run.share)
     theory, value = settings.theory, settings.theory.resolve(settings.value)
     with run.stage("load"):
         texts = read_texts(settings.input, settings.input_columns, settings.limit, settings.calibration, run.bad_rows)
@@ -90,12 +91,22 @@ def _construct(settings: ConstructionSettings, run: Run) -> Construction:
     if settings.dry_run:
         plan = plan_table(texts, items, order, round_of)
         return Construction(plan=plan, summary=head, theory=theory, value=value)
+    own = run.share.take(window_keys(keys, items, round_of))
     times = settings.judge.rankings_per_window
     title, steps = f"{theory.name}/{value}", "windows" if times == 1 else "rankings"
     with (
         run.stage("judge"),
-        progress_bar(title, times * n_windows, steps, enabled=settings.progress) as advance,
+        progress_bar(title, times * int(own.sum() + n_windows - len(own)), steps, enabled=settings.progress) as advance,
     ):
+        if run.share.shard is not None:
+            part = judge_batch(settings.judge, criterion, texts.texts, keys, items[own], round_of[own], advance)
+            return Construction(
+                plan=plan_table(texts, part.items, part.shown, part.round_of),
+                rankings=rankings_table(part),
+                summary={**head, **ranking_counts(part)},
+                theory=theory,
+                value=value,
+            )
         judged, fit = judge_rounds(
             settings.judge,
             criterion,
@@ -154,6 +165,16 @@ def _construct(settings: ConstructionSettings, run: Run) -> Construction:
     )
 
 
+def _check_division(settings: ConstructionSettings, share: Share) -> None:
+    if settings.m > settings.random_rounds:
+        share.refuse(
+            "rounds after the random ones follow what all windows have told so far; give "
+            f"random_rounds={settings.m}, as m is"
+        )
+    if settings.panel is not None:
+        share.refuse("panel=... looks at ratings, which only all shards together have; give panel=none")
+
+
 def _merge_databases(jobs: Mapping[Path, Mapping[str, Any]], others: Sequence[str], folder: Path) -> list[str]:
     """Bring the databases of a sweep together in one folder, where no value was built twice."""
     files = [file for job in jobs for file in sorted((job / VIDB_FOLDER).glob("*_flag_aggregated.csv"))]
@@ -181,4 +202,5 @@ TASK = Task(
             one=show_construction,
         ),
     ),
+    divides=True,
 )

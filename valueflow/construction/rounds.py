@@ -72,6 +72,15 @@ class Judged(RankedWindows):
         return judges if len(present) > 1 else None
 
 
+def window_keys(keys: npt.NDArray[np.uint64], items: IntArray, round_of: IntArray) -> npt.NDArray[np.uint64]:
+    """Return a key for each window (W, K); a window is told by its first text and its round.
+
+    Each text leads at most one window of a round.
+    """
+    drawn = split_keys(keys[items[:, 0]] ^ _SALT, int(round_of.max(initial=0)) + 1)
+    return np.asarray(drawn[np.arange(len(items)), round_of], dtype=np.uint64)
+
+
 def planned_rounds(keys: npt.NDArray[np.uint64], k: int, random: int) -> tuple[IntArray, IntArray]:
     """Return the windows (W, K) of the random rounds and the round (W,) of each."""
     items = random_rounds(keys, k, range(random))
@@ -80,10 +89,7 @@ def planned_rounds(keys: npt.NDArray[np.uint64], k: int, random: int) -> tuple[I
 
 def prompt_orders(keys: npt.NDArray[np.uint64], items: IntArray, round_of: IntArray) -> npt.NDArray[np.int64]:
     """Draw the order (W, K) in which each window's items are shown; all orders are equally likely."""
-    # A window is told by its first text and its round: each text leads at most one window of a round.
-    drawn = split_keys(keys[items[:, 0]] ^ _SALT, int(round_of.max(initial=0)) + 1)
-    own = drawn[np.arange(len(items)), round_of]
-    return np.argsort(keyed_uniforms(own, items.shape[1]), axis=1, kind="stable") + 1
+    return np.argsort(keyed_uniforms(window_keys(keys, items, round_of), items.shape[1]), axis=1, kind="stable") + 1
 
 
 def judge_rounds(
@@ -120,17 +126,17 @@ def judge_rounds(
         No ranking can be used: all windows failed, or every judge always gave the same order.
     """
     items, round_of = planned_rounds(keys, k, random)
-    judged = _ask(judge, criterion, texts, keys, items, round_of, progress)
+    judged = judge_batch(judge, criterion, texts, keys, items, round_of, progress)
     fit = _fitted(judged, len(texts), prior_precision)
     for number in range(random, m):
         items = informed_round(keys, k, fit.utility, fit.standard_error, number)
-        further = _ask(judge, criterion, texts, keys, items, np.full(len(items), number), progress)
+        further = judge_batch(judge, criterion, texts, keys, items, np.full(len(items), number), progress)
         judged = _joined(judged, further)
         fit = _fitted(judged, len(texts), fit.prior_precision)
     return judged, fit
 
 
-def _ask(
+def judge_batch(
     judge: Judge,
     criterion: Criterion,
     texts: npt.NDArray[np.object_],
@@ -139,6 +145,7 @@ def _ask(
     round_of: IntArray,
     progress: Progress,
 ) -> Judged:
+    """Have a judge rank windows (W, K) of texts that belong to rounds (W,)."""
     order = prompt_orders(keys, items, round_of)
     windows = Windows.among(criterion.theory.name, criterion.value, texts, items, order)
     ranked = judge.rank(criterion, windows, progress)

@@ -2,6 +2,7 @@
 
 from valueflow.evaluation.calibrating import CalibratedJudge
 from valueflow.evaluation.display import evaluation_remarks
+from valueflow.evaluation.dose_response import dose_response_means
 from valueflow.evaluation.group_means import GroupMeans, Sayings, means_by_group
 from valueflow.evaluation.judges import BOUNDS, JudgeFit, Reliability, fit_judges
 from valueflow.evaluation.judging import JudgedWindows, judge_responses
@@ -31,6 +32,7 @@ __all__ = [
     "WindowSettings",
     "build_windows",
     "calibrate_judge",
+    "dose_response_means",
     "evaluate_responses",
     "evaluation_remarks",
     "fit_judges",

@@ -90,8 +90,8 @@ class CalibratedJudge(Outcome):
         }
 
     def tables(self) -> Mapping[str, pd.DataFrame]:
-        """Return the scores, for loggers."""
-        return {"scores": self.scores}
+        """Return the scores and the log of windows, for loggers."""
+        return {"scores": self.scores, "windows": self.rankings}
 
     def show(self) -> None:
         """Print the table for a person."""

@@ -21,30 +21,47 @@ _MAX_VALUES_WITH_POINTS = 3
 _PANELS_PER_ROW = 2
 
 
+def dose_response_means(jobs: Mapping[Path, Mapping[str, Any]], others: Sequence[str]) -> pd.DataFrame:
+    """Return the means of a sweep's steered runs.
+
+    Parameters
+    ----------
+    jobs
+        Summaries by folder.
+    others
+        For each job its settings that differ from the others' besides theory, value and intensity.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per run with an intensity, in their order: `theory`, `intensity`, `mean`, `mean_low`, `mean_high`,
+        `label`. One label per value and setting: runs that differ in more than intensity are not points of one curve.
+    """
+    figures = ("theory", "intensity", "mean", "mean_low", "mean_high")
+    rows = [
+        {key: summary[key] for key in figures} | {"label": " ".join([summary["label"], other]).strip()}
+        for summary, other in zip(jobs.values(), others, strict=True)
+        if summary["intensity"] is not None
+    ]
+    return pd.DataFrame(rows)
+
+
 def add_dose_response(jobs: Mapping[Path, Mapping[str, Any]], others: Sequence[str], folder: Path) -> list[str]:
     """Draw the picture of a sweep, where its jobs have two intensities or more; return a line that names each file."""
-    # One line per value and setting: runs that differ in more than intensity are not points of one curve.
-    labels = {
-        job: " ".join([summary["label"], other]).strip()
-        for (job, summary), other in zip(jobs.items(), others, strict=True)
-    }
-    steered = {job: summary for job, summary in jobs.items() if summary["intensity"] is not None}
-    figures = ("theory", "intensity", "mean", "mean_low", "mean_high")
-    means = pd.DataFrame(
-        [{key: summary[key] for key in figures} | {"label": labels[job]} for job, summary in steered.items()]
-    )
+    means = dose_response_means(jobs, others)
     if means.empty or means["intensity"].nunique() < 2:
         return []
+    steered = {job: summary for job, summary in jobs.items() if summary["intensity"] is not None}
     points = [
         pd.DataFrame(
             {
                 "theory": summary["theory"],
-                "label": labels[job],
+                "label": label,
                 "intensity": summary["intensity"],
                 "score": pd.read_csv(job / SCORES_FILE, usecols=[f"{summary['value']}_score"]).iloc[:, 0],
             }
         )
-        for job, summary in steered.items()
+        for (job, summary), label in zip(steered.items(), means["label"], strict=True)
     ]
     files = draw_dose_response(means, pd.concat(points, ignore_index=True), folder / PICTURE)
     return [f"picture: {file}" for file in files]

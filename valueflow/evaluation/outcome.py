@@ -11,7 +11,7 @@ import pandas as pd
 from valueflow.evaluation.display import show_evaluation
 from valueflow.evaluation.scoring import Scores
 from valueflow.evaluation.text_scores import TEXT_SCORES_FILE
-from valueflow.responses import IDENTITY
+from valueflow.responses import IDENTITY, PRICE
 from valueflow.run import Outcome
 
 SCORES_FILE, RANKINGS_FILE = "scores.csv", "rankings.csv"
@@ -26,7 +26,8 @@ class Evaluation(Outcome):
     scores
         One row per response, in the order given: `query`, `dataset`, `response`, `{value}_score`,
         `{value}_se`, `{value}_low`, `{value}_high`, `windows`, `windows_failed`, `outfit`, `misfit`,
-        `mean_influence`. `windows` and `windows_failed` count rankings: a panel of J judges gives J of each window.
+        `mean_influence`, and what of `PRICE` the responses have. `windows` and `windows_failed` count rankings: a panel
+        of J judges gives J of each window.
     rankings
         One row per window, of a panel one for each window and judge; None where saved rankings were
         scored, or texts without windows.
@@ -47,8 +48,8 @@ class Evaluation(Outcome):
         return {name: table for name, table in found.items() if table is not None}
 
     def tables(self) -> Mapping[str, pd.DataFrame]:
-        """Return the scores, for loggers."""
-        return {"scores": self.scores}
+        """Return the scores and the log of windows, for loggers."""
+        return {"scores": self.scores} | ({} if self.rankings is None else {"windows": self.rankings})
 
     def show(self) -> None:
         """Print the table for a person."""
@@ -91,7 +92,8 @@ def scores_table(frame: pd.DataFrame, value: str, scores: Scores) -> pd.DataFram
         "misfit": scores.misfit,
         "mean_influence": scores.mean.influence,
     }
-    return frame[list(IDENTITY)].assign(**columns)
+    prices = {name: pd.to_numeric(frame[name], errors="coerce").to_numpy() for name in PRICE if name in frame}
+    return frame[list(IDENTITY)].assign(**columns, **prices)
 
 
 def score_figures(scores: Scores) -> dict[str, object]:

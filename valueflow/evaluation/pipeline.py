@@ -42,8 +42,8 @@ from valueflow.evaluation.settings import EvaluationSettings
 from valueflow.evaluation.text_scores import TEXT_SCORES_FILE, text_scores_of_windows
 from valueflow.judge import Criterion, RankedWindows
 from valueflow.responses import filter_responses, load_responses, response_keys
-from valueflow.run import InputError, Run, SweepView, Task
-from valueflow.vidb import load_vidb
+from valueflow.run import InputError, Run, Share, SweepView, Task
+from valueflow.vidb import AdaptiveSampling, load_vidb
 
 _log = logging.getLogger(__name__)
 
@@ -111,7 +111,10 @@ def calibrate_judge(*, output_dir: str | Path | None = None, **settings: Any) ->
 
 
 def _run(settings: EvaluationSettings, run: Run) -> Evaluation | CalibratedJudge:
-    return calibrate(settings, run) if settings.task == "calibrate" else _evaluate(settings, run)
+    if settings.task == "score":
+        return _evaluate(settings, run)
+    run.share.refuse("task=calibrate learns of the judge from all anchors together; run it whole")
+    return calibrate(settings, run)
 
 
 def _evaluate(settings: EvaluationSettings, run: Run) -> Evaluation:
@@ -119,6 +122,7 @@ def _evaluate(settings: EvaluationSettings, run: Run) -> Evaluation:
         text_judge(settings)
     else:
         _check_calibration(settings)
+    _check_division(settings, run.share)
     theory = settings.theory
     value = theory.resolve(settings.value)
     with run.stage("load"):
@@ -139,6 +143,7 @@ def _evaluate(settings: EvaluationSettings, run: Run) -> Evaluation:
             values=[theory.resolve(name) for name in settings.values] if settings.values is not None else None,
             intensities=settings.intensities,
         )
+        frame = frame[run.share.take(response_keys(frame, settings.seed))].reset_index(drop=True)
     found = (
         score_by_regression(settings, value, frame, run)
         if settings.estimator == "regression"
@@ -269,6 +274,13 @@ def _check_calibration(settings: EvaluationSettings) -> None:
         )
 
 
+def _check_division(settings: EvaluationSettings, share: Share) -> None:
+    if settings.rankings is not None:
+        share.refuse("saved rankings ask nothing; score them in one run")
+    if isinstance(settings.sampling, AdaptiveSampling) and settings.estimator != "regression":
+        share.refuse("sampling=adaptive draws windows by what all responses have told so far; give sampling=bucket")
+
+
 def _saved_windows(table: pd.DataFrame, where: str, frame: pd.DataFrame) -> RankedWindows:
     windows = ranked_windows(table, where)
     check_targets(table, frame["response"].to_numpy(dtype=object), where)
@@ -291,4 +303,5 @@ TASK = Task(
         ),
         SweepView(show_calibrations, ("theory", "value"), kind="calibrate"),
     ),
+    divides=True,
 )

@@ -1,5 +1,6 @@
 """The settings of an evaluation; `configs/evaluate.yaml` holds their defaults and describes them."""
 
+from collections.abc import Collection
 from typing import Annotated, Any, Literal, Self
 
 import pandas as pd
@@ -10,6 +11,20 @@ from valueflow.llm import CacheMode
 from valueflow.run import BadRowPolicy, Intensity, PositiveInt, Seed, Settings
 from valueflow.theory import TheorySettings
 from valueflow.vidb import ConfiguredSampling
+
+_OF_RESPONSES = {
+    "responses",
+    "response_columns",
+    "rankings",
+    "intensity",
+    "model",
+    "values",
+    "intensities",
+    "steered_by",
+}
+_OF_WINDOWS = {"k", "m", "sampling", "response_position"}
+_OF_JUDGING = {"judge", "vidb", "vidb_columns", "calibration", *_OF_WINDOWS}
+_OF_UTILITIES = {"point", "solver", "iter", "lr"}
 
 
 class WindowSettings(Settings):
@@ -59,3 +74,16 @@ class EvaluationSettings(WindowSettings, TheorySettings):
                 "as values=[benevolence,power] intensities=[2,-1]"
             )
         return self
+
+    def unused(self, referred: Collection[str]) -> set[str]:
+        """Return the keys that have no part in this run."""
+        found = super().unused(referred)
+        if self.task == "calibrate":
+            found |= _OF_RESPONSES
+        elif self.rankings is not None:
+            found |= _OF_JUDGING
+        if self.estimator == "regression":
+            found |= _OF_WINDOWS | _OF_UTILITIES
+        elif self.solver == "newton":
+            found.add("lr")
+        return found

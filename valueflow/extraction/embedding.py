@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from valueflow.encoder import PROBE, load_model
+from valueflow.extraction.reading import Chunk
 from valueflow.run import InputError, nearest
 
 if TYPE_CHECKING:
@@ -43,12 +44,12 @@ class Embedder:
     _encode: Callable[[list[str]], Vectors]
     _texts_a_call: int | None
 
-    def embed(self, texts: Sequence[str], advance: Callable[[int], None]) -> Vectors:
+    def embed(self, chunk: Chunk, advance: Callable[[int], None]) -> Vectors:
         """Embed texts, those of like length together.
 
         Parameters
         ----------
-        texts
+        chunk
             N texts; what exceeds the model's window is cut off by its tokenizer.
         advance
             Called with how many more are done.
@@ -57,6 +58,7 @@ class Embedder:
         -------
         (N, D) float32 array
         """
+        texts = chunk.texts
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
         order = np.argsort([-len(text) for text in texts], kind="stable")
         step = self._texts_a_call or len(texts)

@@ -1,5 +1,6 @@
-"""NPZ files written piece by piece: no array is ever held whole."""
+"""NPZ files written and read piece by piece: no array is ever held whole."""
 
+import math
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -69,3 +70,26 @@ def array_member(
         yield append
     if left:
         raise ValueError(f"the array '{name}' of {shape[0]:,} rows got {shape[0] - left:,}")
+
+
+@contextmanager
+def array_rows(path: Path, name: str) -> Iterator[Callable[[int], npt.NDArray[Any]]]:
+    """Open an array of an NPZ file to read its rows one after another.
+
+    Yields
+    ------
+    Callable
+        Takes a number n and returns the next n rows; raises `ValueError` where fewer are left.
+    """
+    with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as stream:
+        np.lib.format.read_magic(stream)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+        row_bytes = dtype.itemsize * math.prod(shape[1:])
+
+        def rows(n: int) -> npt.NDArray[Any]:
+            content = stream.read(n * row_bytes)
+            if len(content) < n * row_bytes:
+                raise ValueError(f"the array '{name}' in {path} ends early")
+            return np.frombuffer(content, dtype=dtype).reshape(n, *shape[1:])
+
+        yield rows

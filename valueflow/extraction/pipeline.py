@@ -1,7 +1,7 @@
 """`extract.py` from settings to an outcome, by task; a file of texts in, a file of vectors for each theory out."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,14 @@ import numpy.typing as npt
 from valueflow.encoder import model_source
 from valueflow.extraction.display import show_extractions
 from valueflow.extraction.embedding import Embedder, embedder
+from valueflow.extraction.joining import JoinedVectors, joined_vectors
 from valueflow.extraction.npz import array_member, npz_file
 from valueflow.extraction.outcome import VECTOR_FILES, Embeddings, file_of
 from valueflow.extraction.reading import Chunk, TextFile
 from valueflow.extraction.settings import ExtractionSettings
+from valueflow.geometry import GEOMETRY_OUTPUTS, Geometry, GeometrySettings, find_geometry, show_geometries
 from valueflow.profiling import PROFILE_OUTPUTS, Profiles, ProfileSettings, find_profiles, show_profiles
-from valueflow.run import InputError, Run, SettingsByTask, SweepView, Task, Timings, nearest, progress_bar
+from valueflow.run import InputError, Run, SettingsByTask, Share, SweepView, Task, Timings, nearest, progress_bar
 
 MAX_BYTES_OF_TEXTS = 2 << 30
 """Size of a theory's array of texts at most: who loads it holds every text in memory as wide as the longest."""
@@ -66,8 +68,9 @@ def extract(*, output_dir: str | Path | None = None, **settings: Any) -> Embeddi
     >>> result = extract(input="texts.csv", theory="pvq", output_dir="vectors")  # doctest: +SKIP
     >>> np.load(result.files["pvq"])["embeddings"].shape  # doctest: +SKIP
     """
-    if settings.get("task") == "profile":
-        raise InputError("task=profile: extract embeds texts; call profile to find values")
+    others = {"profile": "profile to find values", "geometry": "value_geometry to compare vectors"}
+    if settings.get("task") in others:
+        raise InputError(f"task={settings['task']}: extract embeds texts; call {others[settings['task']]}")
     outcome = TASK.call({"task": "embed", **settings}, output_dir)
     assert isinstance(outcome, Embeddings)
     return outcome
@@ -106,8 +109,49 @@ def profile(*, output_dir: str | Path | None = None, **settings: Any) -> Profile
     return outcome
 
 
-def _run(settings: ExtractionSettings | ProfileSettings, run: Run) -> Embeddings | Profiles:
-    return find_profiles(settings, run) if isinstance(settings, ProfileSettings) else _extract(settings, run)
+def value_geometry(*, output_dir: str | Path | None = None, **settings: Any) -> Geometry:
+    """Compare the vectors of a theory's values with one another, and their distances with the theory's.
+
+    Parameters
+    ----------
+    output_dir
+        Folder for `geometry.csv`, `cosines.csv`, the picture and `summary.json`, where they replace an earlier run's;
+        None writes nothing.
+    **settings
+        Fields of `GeometrySettings`, the same as on the command line; what is not given has the default of
+        `configs/extract.yaml`.
+
+    Returns
+    -------
+    Geometry
+        Its `table` has a row per value, its `pairs` one per pair of values.
+
+    Raises
+    ------
+    InputError
+        Something given cannot be used; one line says what, where, and what would be right.
+
+    Examples
+    --------
+    >>> found = value_geometry(theory="pvq", vectors="vectors.safetensors")  # doctest: +SKIP
+    >>> found.summary["correlation"], found.summary["p"]  # doctest: +SKIP
+    """
+    outcome = TASK.call({**settings, "task": "geometry"}, output_dir)
+    assert isinstance(outcome, Geometry)
+    return outcome
+
+
+def _run(
+    settings: ExtractionSettings | ProfileSettings | GeometrySettings, run: Run
+) -> Embeddings | Profiles | Geometry:
+    match settings:
+        case ProfileSettings():
+            run.share.refuse("task=profile compares groups by all their texts; run it whole")
+            return find_profiles(settings, run)
+        case GeometrySettings():
+            run.share.refuse("task=geometry compares all values with one another; run it whole")
+            return find_geometry(settings, run)
+    return _extract(settings, run)
 
 
 def _extract(settings: ExtractionSettings, run: Run) -> Embeddings:
@@ -116,28 +160,21 @@ def _extract(settings: ExtractionSettings, run: Run) -> Embeddings:
         model_source(settings.model)  # a folder that is not there is reported before a long file is read
     file = TextFile(settings.input, settings.input_columns, settings.theory, settings.rows_per_chunk, run.bad_rows)
     with run.stage("check"):
-        tallies = _count(file, settings)
+        tallies = _count(file, settings, run.share)
+        run.share.check_rows()
         _check_sizes(tallies, settings)
     files = {theory: folder / file_of(theory) for theory in tallies}
     with ExitStack() as stack:
         with run.stage("load"):
-            placed = embedder(
-                settings.model,
-                devices=settings.devices,
-                dtype=settings.dtype,
-                batch_size=settings.batch_size,
-                normalize=settings.normalize,
-                prompt_name=settings.prompt_name,
-            )
-            model = stack.enter_context(placed)
+            model = stack.enter_context(_vectors(settings, run.share))
         # A run that is interrupted where files take their places must not look finished.
         run.start_writing()
         archives = {theory: stack.enter_context(npz_file(path)) for theory, path in files.items()}
         with run.stage("embed"):
-            _write_vectors(file, model, tallies, archives, show=settings.progress)
+            _write_vectors(_own_chunks(file, run.share), model, tallies, archives, show=settings.progress)
         with run.stage("texts"):
-            _write_texts(file, tallies, archives)
-    summary = _figures(settings, model, file, tallies, run.timings)
+            _write_texts(_own_chunks(file, run.share), tallies, archives)
+    summary = _figures(settings, model, file.rows - run.share.rows, tallies, run.timings)
     return Embeddings(files=files, summary=summary)
 
 
@@ -186,16 +223,16 @@ class _Tally:
         self.not_finite_rows += rows[: _MAX_ROWS_NAMED - len(self.not_finite_rows)]
 
 
-def _count(file: TextFile, settings: ExtractionSettings) -> dict[str, _Tally]:
+def _count(file: TextFile, settings: ExtractionSettings, share: Share) -> dict[str, _Tally]:
     """Read the file once: a tally a theory, in the order that they turn up."""
     tallies: dict[str, _Tally] = {}
-    for chunk in file.chunks():
+    for chunk in _own_chunks(file, share, counted=True):
         for text, theory, row in zip(chunk.texts, chunk.theories, chunk.rows, strict=True):
             if theory not in tallies:
                 _check_new(theory, row, tallies, file)
                 tallies[theory] = _Tally()
             tallies[theory].add(text, row, settings.max_characters)
-    if not tallies:
+    if not share.rows:
         near = nearest(str(settings.theory), file.other_theories)
         raise InputError(f"input: {file.path} has no row of theory '{settings.theory}'; {near}")
     return tallies
@@ -229,8 +266,8 @@ def _check_sizes(tallies: Mapping[str, _Tally], settings: ExtractionSettings) ->
 
 
 def _write_vectors(
-    file: TextFile,
-    model: Embedder,
+    chunks: Iterator[Chunk],
+    model: Embedder | JoinedVectors,
     tallies: Mapping[str, _Tally],
     archives: Mapping[str, ZipFile],
     *,
@@ -245,15 +282,15 @@ def _write_vectors(
             )
             for theory, tally in tallies.items()
         }
-        for chunk in file.chunks():
-            vectors = model.embed(chunk.texts, lambda done: progress(done, 0))
+        for chunk in chunks:
+            vectors = model.embed(chunk, lambda done: progress(done, 0))
             finite = np.logical_and.reduce(np.isfinite(vectors), axis=1)
             for theory, places in _places(chunk):
                 appends[theory](vectors[places])
                 tallies[theory].add_not_finite([chunk.rows[place] for place in places[~finite[places]]])
 
 
-def _write_texts(file: TextFile, tallies: Mapping[str, _Tally], archives: Mapping[str, ZipFile]) -> None:
+def _write_texts(chunks: Iterator[Chunk], tallies: Mapping[str, _Tally], archives: Mapping[str, ZipFile]) -> None:
     """Append each text to its theory's array; NumPy cuts what is wider."""
     with ExitStack() as stack:
         appends = {
@@ -262,13 +299,40 @@ def _write_texts(file: TextFile, tallies: Mapping[str, _Tally], archives: Mappin
             )
             for theory, tally in tallies.items()
         }
-        for chunk in file.chunks():
+        for chunk in chunks:
             for theory, places in _places(chunk):
                 width = tallies[theory].width
                 step = max(_BLOCK_BYTES // (4 * width), 1)
                 for start in range(0, len(places), step):
                     block = [chunk.texts[place] for place in places[start : start + step]]
                     appends[theory](np.array(block, dtype=f"<U{width}"))
+
+
+def _own_chunks(file: TextFile, share: Share, *, counted: bool = False) -> Iterator[Chunk]:
+    """Give out the texts that the run is about; `counted` also counts all that there are."""
+    for chunk in file.chunks():
+        if share.is_whole and not counted:
+            yield chunk
+            continue
+        keys = chunk.keys()
+        if counted:
+            share.count_rows(keys)
+        own = chunk if share.shard is None else chunk.only(share.own(keys))
+        if own.texts:
+            yield own
+
+
+def _vectors(settings: ExtractionSettings, share: Share) -> AbstractContextManager[Embedder | JoinedVectors]:
+    if share.merged:
+        return joined_vectors(share.merged)
+    return embedder(
+        settings.model,
+        devices=settings.devices,
+        dtype=settings.dtype,
+        batch_size=settings.batch_size,
+        normalize=settings.normalize,
+        prompt_name=settings.prompt_name,
+    )
 
 
 def _places(chunk: Chunk) -> Iterator[tuple[str, npt.NDArray[np.int64]]]:
@@ -281,7 +345,11 @@ def _places(chunk: Chunk) -> Iterator[tuple[str, npt.NDArray[np.int64]]]:
 
 
 def _figures(
-    settings: ExtractionSettings, model: Embedder, file: TextFile, tallies: Mapping[str, _Tally], timings: Timings
+    settings: ExtractionSettings,
+    model: Embedder | JoinedVectors,
+    left_out: int,
+    tallies: Mapping[str, _Tally],
+    timings: Timings,
 ) -> dict[str, Any]:
     """Say what was embedded by what, and what was left out or could not be kept as it was."""
     n = sum(tally.texts for tally in tallies.values())
@@ -292,7 +360,7 @@ def _figures(
         "model": settings.model if isinstance(settings.model, str) else type(settings.model).__name__,
         "input": settings.input,
         "texts": n,
-        "left_out": file.rows - n,
+        "left_out": left_out,
         "dimension": model.dimension,
         "window": model.window,
         "devices": list(model.devices),
@@ -316,11 +384,13 @@ def _figures(
 
 TASK = Task(
     name="extract",
-    settings=SettingsByTask({"embed": ExtractionSettings, "profile": ProfileSettings}),
+    settings=SettingsByTask({"embed": ExtractionSettings, "profile": ProfileSettings, "geometry": GeometrySettings}),
     run=_run,
-    outputs=(VECTOR_FILES, *PROFILE_OUTPUTS),
+    outputs=(VECTOR_FILES, *PROFILE_OUTPUTS, *GEOMETRY_OUTPUTS),
     sweep=(
         SweepView(show_extractions, ("theory",), kind="embed"),
         SweepView(show_profiles, ("theory",), kind="profile"),
+        SweepView(show_geometries, ("theory",), kind="geometry"),
     ),
+    divides=True,
 )

@@ -9,6 +9,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,6 +29,7 @@ from valueflow.run import (
     prose_faults,
     read_table,
     rename_columns,
+    row_keys,
     shorten,
     table_kind,
 )
@@ -60,6 +63,19 @@ class Chunk:
     texts: list[str] = field(default_factory=list)
     theories: list[str] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
+
+    def keys(self) -> npt.NDArray[np.uint64]:
+        """Return a key for each text with its theory, (N,); equal pairs share one."""
+        return row_keys(pd.DataFrame({"text": self.texts, "theory": self.theories}), 0)
+
+    def only(self, chosen: npt.NDArray[np.bool_]) -> "Chunk":
+        """Return the texts that are chosen (N,)."""
+        places = np.flatnonzero(chosen).tolist()
+        return Chunk(
+            [self.texts[place] for place in places],
+            [self.theories[place] for place in places],
+            [self.rows[place] for place in places],
+        )
 
 
 class TextFile:

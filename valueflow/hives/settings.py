@@ -1,5 +1,6 @@
 """The settings of `train.py`; `configs/train.yaml` and its groups hold their defaults and describe them."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
@@ -116,6 +117,12 @@ class TrainerSettings(Settings):
         return self.accelerator != "cpu"
 
 
+_OF_TRAINING = {
+    *("stage", "optimiser", "loss", "epochs", "max_steps", "validate_every", "patience"),
+    *("chunk_size", "gradient_caching", "start_share", "push_to_hub"),
+}
+
+
 class EncoderTraining(Settings, extra="ignore"):
     """What every training of an encoder has: where it starts, on what, for how long, and where it is computed.
 
@@ -181,3 +188,10 @@ class TrainSettings(EncoderTraining):
                 "data.train is not set; give a training table, a folder of anchors, a ValueEval file, or demo"
             )
         return self
+
+    def unused(self, referred: Collection[str]) -> set[str]:
+        """Return the keys that have no part in this run."""
+        found = super().unused(referred)
+        if self.task == "convert":
+            return found | (set(type(self).model_fields) - {"task", "data"})
+        return found | (_OF_TRAINING if self.task == "test" else set())

@@ -2,9 +2,10 @@
 
 import logging
 import time
-from collections.abc import Generator, Hashable, Sequence
+from collections.abc import Generator, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
 
 from valueflow.llm.cache import CachedEngine, CacheMode, CompletionCache, cache_file
 from valueflow.llm.engine_pool import is_news, release, running_engine
@@ -22,14 +23,24 @@ from valueflow.llm.protocol import (
     Streaming,
     one_each,
 )
-from valueflow.run import InputError, progress_bar, shorten
+from valueflow.llm.recorded import TOO_LONG, AnswerLog, RecordedAnswers
+from valueflow.run import InputError, current_share, progress_bar, shorten
 
 MAX_TOO_LONG = 20
 """Prompts that may be too long for the model before it is the model that does not fit."""
 
-_TOO_LONG = "the prompt is too long: "
-
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ServerCounts:
+    """Calls that one of several servers answered, and calls that it failed to answer, which went to another."""
+
+    calls: int = 0
+    failed: int = 0
+
+    def __add__(self, other: "ServerCounts") -> "ServerCounts":
+        return ServerCounts(self.calls + other.calls, self.failed + other.failed)
 
 
 @dataclass(frozen=True)
@@ -54,6 +65,8 @@ class Usage:
         Spent generating; the engine's start does not count.
     with_thoughts
         Calls whose answer came with the model's thoughts, which are left out.
+    servers
+        Of several servers, by address: calls that each answered, and calls that it failed to answer.
     """
 
     calls: int = 0
@@ -66,9 +79,14 @@ class Usage:
     cached_completion_tokens: int = 0
     seconds: float = 0.0
     with_thoughts: int = 0
+    servers: Mapping[str, ServerCounts] = field(default_factory=dict)
 
     def __add__(self, other: "Usage") -> "Usage":
-        return Usage(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
+        sums = {name: getattr(self, name) + getattr(other, name) for name in _SUMMED}
+        both = {*self.servers, *other.servers}
+        of_none = ServerCounts()
+        counts = {url: self.servers.get(url, of_none) + other.servers.get(url, of_none) for url in sorted(both)}
+        return Usage(**sums, servers=counts)
 
     @property
     def tokens_per_second(self) -> float:
@@ -83,9 +101,14 @@ class Usage:
             parts.append(f"{self.tokens_per_second:,.0f} tokens/s")
         return ", ".join(parts)
 
-    def as_dict(self) -> dict[str, int | float]:
-        """Return all figures by name."""
-        return {**asdict(self), "tokens_per_second": self.tokens_per_second}
+    def as_dict(self) -> dict[str, Any]:
+        """Return all figures by name; those of servers only where there are several."""
+        sums = {name: getattr(self, name) for name in _SUMMED}
+        servers = {"servers": {url: asdict(counts) for url, counts in self.servers.items()}} if self.servers else {}
+        return {**sums, "tokens_per_second": self.tokens_per_second, **servers}
+
+
+_SUMMED = tuple(figure.name for figure in fields(Usage) if figure.name != "servers")
 
 
 class PromptsTooLongError(InputError):
@@ -107,7 +130,7 @@ class PromptsTooLongError(InputError):
 
 def is_too_long(completion: Completion) -> bool:
     """Return whether a completion failed because its prompt does not fit into the model."""
-    return completion.error.startswith(_TOO_LONG)
+    return completion.error.startswith(TOO_LONG)
 
 
 def check_startable(model: ChatModel, cache: CacheMode) -> None:
@@ -120,7 +143,7 @@ def check_startable(model: ChatModel, cache: CacheMode) -> None:
     InputError
         A package or a key is missing.
     """
-    if not isinstance(model, KnownToStart):
+    if not isinstance(model, KnownToStart) or current_share().merged:
         return
     if cache != "off":
         with CompletionCache(cache_file(), read_only=True) as completions:
@@ -211,6 +234,7 @@ class Client:
         self, conversations: Sequence[Conversation], samplings: Sequence[Sampling], most_too_long: int
     ) -> Generator[Arrivals, None, None]:
         waiting = _equal_requests(conversations, samplings)
+        log = AnswerLog(self._model, current_share())
         n_too_long = 0
         with self._cached() as engine:
             while waiting:
@@ -222,6 +246,10 @@ class Client:
                     ) as answers:
                         for arrivals in answers.groups:
                             answered.update(place for place, _ in arrivals)
+                            log.add(
+                                (conversations[first[place]], samplings[first[place]], completion)
+                                for place, completion in arrivals
+                            )
                             self._count([(len(waiting[place]), completion) for place, completion in arrivals])
                             yield [(index, completion) for place, completion in arrivals for index in waiting[place]]
                     return
@@ -231,12 +259,14 @@ class Client:
                     if n_too_long > most_too_long:
                         message = self._too_long(most_too_long, conversations[refused[0]], error.detail)
                         raise PromptsTooLongError(message, refused[0], error.detail) from error
-                    yield [(index, Completion("", error=_TOO_LONG + error.detail)) for index in refused]
+                    unanswered = Completion("", error=TOO_LONG + error.detail)
+                    log.add([(conversations[refused[0]], samplings[refused[0]], unanswered)])
+                    yield [(index, unanswered) for index in refused]
                     answered.add(error.index)
                 waiting = [indices for place, indices in enumerate(waiting) if place not in answered]
 
     def _cached(self) -> AbstractContextManager[Streaming]:
-        if self._cache == "off":
+        if self._cache == "off" or current_share().merged:
             return nullcontext(self._engine)
         return CachedEngine(self._engine, self._model.identity(), read_only=self._cache == "read")
 
@@ -270,7 +300,8 @@ class _MeteredEngine:
     def _groups(
         self, conversations: Sequence[Conversation], sampling: Sampling | Sequence[Sampling]
     ) -> Generator[Arrivals, None, None]:
-        engine = running_engine(self._model)
+        share = current_share()
+        engine: Streaming = RecordedAnswers(self._model, share) if share.merged else running_engine(self._model)
         begin = time.perf_counter() - self.usage.seconds
         try:
             with engine.stream(conversations, sampling) as answers:
@@ -283,6 +314,7 @@ class _MeteredEngine:
                         ),
                         prompt_tokens=sum(completion.prompt_tokens for _, completion in arrivals),
                         completion_tokens=sum(completion.completion_tokens for _, completion in arrivals),
+                        servers=_by_server(arrivals),
                     )
                     self.usage = replace(self.usage + calls, seconds=time.perf_counter() - begin)
                     self._tell_of_thoughts(arrivals)
@@ -304,6 +336,17 @@ class _MeteredEngine:
                 )
             elif completion.has_thought and not completion.error and is_news(self._model, "thoughts"):
                 _log.info("%s thinks before it answers; its thoughts are left out", self._model.identity()["model"])
+
+
+def _by_server(arrivals: Arrivals) -> dict[str, ServerCounts]:
+    """Count, for each of several servers, what it answered and what it did not."""
+    counts: dict[str, ServerCounts] = {}
+    for _, completion in arrivals:
+        for place, url in enumerate(completion.servers, start=1):
+            answers = place == len(completion.servers) and not completion.error
+            one = ServerCounts(calls=1) if answers else ServerCounts(failed=1)
+            counts[url] = counts.get(url, ServerCounts()) + one
+    return counts
 
 
 def _equal_requests(conversations: Sequence[Conversation], samplings: Sequence[Sampling]) -> list[list[int]]:

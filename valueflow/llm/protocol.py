@@ -101,6 +101,9 @@ class Completion:
         first: there they are the model's given that the answer keeps to the constraint. Engines in this process add
         all tokens that begin one of the sampling's `words`; vLLM then gives these and the token that was chosen.
         A server gives the likeliest tokens only.
+    servers
+        Of several servers those that were asked, one after another; the last one answered, unless there is an error.
+        Empty where there is one server or none; of no account when completions are compared.
     """
 
     text: str
@@ -112,6 +115,7 @@ class Completion:
     has_thought: bool = field(default=False, compare=False)
     # Left out of the hash, as mappings have none; equality looks at it.
     logprobs: Mapping[str, float] | None = field(default=None, hash=False)
+    servers: tuple[str, ...] = field(default=(), compare=False)
 
 
 Arrivals = Sequence[tuple[int, Completion]]

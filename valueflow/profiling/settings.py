@@ -1,6 +1,6 @@
 """The settings of `extract.py task=profile`; `configs/extract.yaml` holds their defaults and describes them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, SkipValidation, field_validator, model_validator
@@ -89,3 +89,7 @@ class ProfileSettings(WindowSettings):
         if len(given) > 1:
             raise ValueError(f"{' and '.join(f'{key}=...' for key in given)} are both given; give one of them")
         return self
+
+    def unused(self, referred: Collection[str]) -> set[str]:
+        """Return the keys that have no part in this run."""
+        return super().unused(referred) - ({"llm"} if self.statements == "model" else set())

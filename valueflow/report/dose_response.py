@@ -29,12 +29,14 @@ _MIDDLE = (247, 247, 247)
 
 def score_section(cells: Sequence[Cell]) -> Section:
     """Show the means of evaluations by value, intensity and series."""
-    means = means_table(cells)
+    # Responses to several values at once are no points of a curve: a table names their aims.
+    curves = [cell for cell in cells if not cell.summary.get("values")]
+    means = means_table(curves)
     blocks: list[Block] = []
     drawn = means[means["level"].notna() & means["mean"].notna()]
     if drawn["level"].nunique() > 1:
         blocks.append(_panels(means))
-    blocks += [heatmap(cells), _table(cells)]
+    blocks += [*([heatmap(curves)] if curves else []), _table(cells)]
     return Section("scores", "Scores by value and intensity", blocks)
 
 

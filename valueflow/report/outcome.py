@@ -1,6 +1,6 @@
 """What a report leaves in its folder: the page, and the table of comparisons behind it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import pandas as pd
 
 from valueflow.report.display import show_reports
 from valueflow.report.effects import COMPARISON_FILE
+from valueflow.report.paper import PaperFigure
 from valueflow.run import Outcome, replacing
 
 REPORT_FILE = "report.html"
@@ -23,16 +24,20 @@ class Report(Outcome):
         The page.
     comparison
         All differences and slopes that its tables are of; empty where nothing could be compared.
+    figures
+        Those of the paper that the runs have something for, where they are asked for.
     summary
         What it is about, its sections and size, versions, timings.
     """
 
     html: str
     comparison: pd.DataFrame
+    figures: Sequence[PaperFigure] = ()
 
     def outputs(self) -> "Mapping[str, pd.DataFrame | Callable[[Path], object] | None]":
-        """Return the page and the table."""
-        return {REPORT_FILE: self._write, COMPARISON_FILE: self.comparison}
+        """Return the page, the table, and the figures of the paper."""
+        figures = {name: output for figure in self.figures for name, output in figure.outputs().items()}
+        return {REPORT_FILE: self._write, COMPARISON_FILE: self.comparison, **figures}
 
     def tables(self) -> Mapping[str, pd.DataFrame]:
         """Return the table where it has rows, for loggers."""

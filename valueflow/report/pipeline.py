@@ -18,10 +18,11 @@ from valueflow.report.other_runs import other_sections
 from valueflow.report.outcome import REPORT_FILE, Report
 from valueflow.report.overview import overview_section
 from valueflow.report.page import render, render_page
+from valueflow.report.paper import FIGURES_FOLDER, paper_figures
 from valueflow.report.reading import SCORE, find_runs
 from valueflow.report.samples import Sample, sample_responses
 from valueflow.report.settings import ReportSettings
-from valueflow.run import Run, SweepView, Task, progress_bar
+from valueflow.run import InputError, Run, SweepView, Task, compose_settings, progress_bar, write_csv
 
 _BYTES = 1_000_000
 
@@ -56,6 +57,23 @@ def make_report(
     return TASK.call({"folders": folders, **settings}, output_dir)  # type: ignore[arg-type]
 
 
+def report_on(folder: Path) -> Path:
+    """Write a page about the runs in a folder into it, as `report=true` does; return the page's path.
+
+    Raises
+    ------
+    InputError
+        The folder holds no finished run.
+    """
+    settings = ReportSettings.checked(compose_settings(TASK.name, {"folders": str(folder)}))
+    for name, output in _report(settings, Run(folder)).outputs().items():
+        if callable(output):
+            output(folder / name)
+        elif output is not None and not output.empty:
+            write_csv(output, folder / name)
+    return folder / REPORT_FILE
+
+
 def _report(settings: ReportSettings, run: Run) -> Report:
     page_folder = run.folder or Path.cwd()
     title = f"ValueFlow: {', '.join(settings.folders)}"
@@ -87,6 +105,14 @@ def _report(settings: ReportSettings, run: Run) -> Report:
             )
             sections.append(responses.section)
         html = render_page(title, sections)
+    found_effects = comparison if isinstance(comparison, Comparison) else None
+    table = pd.DataFrame() if found_effects is None else found_effects.table
+    figures = paper_figures(found, cells, found_effects) if settings.figures == "paper" else []
+    if settings.figures == "paper" and not figures:
+        raise InputError(
+            f"figures=paper: {', '.join(settings.folders)}: no figure can be drawn of these runs; give evaluations of "
+            "steered responses, surveys or trainings"
+        )
     summary = {
         "task": "report",
         "folders": settings.folders,
@@ -96,10 +122,10 @@ def _report(settings: ReportSettings, run: Run) -> Report:
         "failed": len(found.failed),
         "responses": {"all": sum(sample.n for sample in samples), "shown": responses.shown if samples else 0},
         "sections": [section.name for section in sections],
+        "figures": [figure.name for figure in figures],
         "settings": settings.model_dump(include={"per_cell", "longest", "megabytes"}),
     }
-    table = comparison.table if isinstance(comparison, Comparison) else pd.DataFrame()
-    return Report(html=html, comparison=table, summary=summary)
+    return Report(html=html, comparison=table, figures=figures, summary=summary)
 
 
 def _samples(cells: Sequence[Cell], settings: ReportSettings) -> list[Sample]:
@@ -122,6 +148,6 @@ TASK = Task(
     name="report",
     settings=ReportSettings,
     run=_report,
-    outputs=(REPORT_FILE, COMPARISON_FILE),
+    outputs=(REPORT_FILE, COMPARISON_FILE, FIGURES_FOLDER),
     sweep=(SweepView(show_reports, ()),),
 )

@@ -1,6 +1,6 @@
 """The settings of a report; `configs/report.yaml` holds their defaults and describes them."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -14,4 +14,5 @@ class ReportSettings(Settings):
     per_cell: PositiveInt
     longest: Annotated[int, Field(ge=20, strict=True)]
     megabytes: Annotated[float, Field(gt=0, le=100)]
+    figures: Literal["none", "paper"]
     progress: bool

@@ -1,5 +1,7 @@
-"""Where finished runs are recorded besides their folder: the loggers."""
+"""Where runs are recorded besides their folder: the loggers, the config group `logger`."""
 
-from valueflow.reporting.loggers import CsvLogger, WandbLogger
+from valueflow.reporting.csv_rows import CsvLogger
+from valueflow.reporting.tensorboard_runs import TensorBoardLogger
+from valueflow.reporting.wandb_runs import WandbLogger
 
-__all__ = ["CsvLogger", "WandbLogger"]
+__all__ = ["CsvLogger", "TensorBoardLogger", "WandbLogger"]

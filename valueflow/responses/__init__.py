@@ -1,6 +1,6 @@
 """The table of responses that steering writes and evaluation reads."""
 
-from valueflow.responses.columns import FILTERS, IDENTITY, JOINT, RESPONSES_FILE, joined, response_keys
+from valueflow.responses.columns import FILTERS, IDENTITY, JOINT, PRICE, RESPONSES_FILE, joined, response_keys
 from valueflow.responses.filtering import filter_responses
 from valueflow.responses.reading import load_responses
 
@@ -8,6 +8,7 @@ __all__ = [
     "FILTERS",
     "IDENTITY",
     "JOINT",
+    "PRICE",
     "RESPONSES_FILE",
     "filter_responses",
     "joined",

@@ -14,6 +14,9 @@ IDENTITY = ("query", "dataset", "response")
 FILTERS = ("theory", "value", "intensity", "steering", "model")
 """Columns that say how a response came about."""
 
+PRICE = ("perplexity", "repetition", "refused")
+"""Columns, where steering was asked for its price: of each response, numbers."""
+
 RESPONSES_FILE = "responses.csv"
 """What a file of responses is called in a folder."""
 

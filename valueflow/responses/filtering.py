@@ -40,6 +40,7 @@ def filter_responses(
         Entries of the columns `intensity`, `model` and `steering`; None takes all.
     values, intensities
         Ids of all values that a response was steered to, and its intensity on each, in their order; None takes all.
+        Where `value` is none of them, drift on it is measured: `value` and `intensity` then filter nothing.
 
     Returns
     -------
@@ -70,6 +71,7 @@ def filter_responses(
         wanted_cell = JOINT.join(map(str, intensities))
         fitting = [cell.replace(" ", "") == wanted_cell for cell in _cells(frame, "intensity")]
         frame = _steered_to(frame, where, fitting, intensities)
+    is_drift = values is not None and value not in values
     filters: tuple[tuple[str, str, object, Callable[[str], bool]], ...] = (
         ("steered_by", "steering", steered_by, lambda cell: cell == steered_by),
         ("model", "model", model, lambda cell: cell == model),
@@ -86,7 +88,7 @@ def filter_responses(
     }
     kept, idle = frame, []
     for setting, column, wanted, fits in filters:
-        if wanted is None:
+        if wanted is None or (is_drift and column in ("value", "intensity")):
             continue
         cells = _cells(kept, column)
         if not any(cell.strip() for cell in cells):

@@ -105,7 +105,25 @@ def load_responses(
     if not whole:
         raise InputError(f"responses: every run in the folder {source} has failed")
     parts = [_read(file, columns, bad_rows) for file in whole]
-    return _some(pd.concat(parts, ignore_index=True).fillna(""), source), source
+    return _some(_unsteered_once(parts, source), source), source
+
+
+def _unsteered_once(parts: list[pd.DataFrame], source: str) -> pd.DataFrame:
+    """Join the tables of a folder; what several jobs of a sweep say unsteered, at each intensity anew, counts once."""
+    frame = pd.concat(parts, ignore_index=True).fillna("")
+    known = [column for column in (*IDENTITY, *FILTERS) if column in frame]
+    if not {"steering", "intensity"} <= {*known}:
+        return frame
+    # A response that one job gives twice is two.
+    place = np.concatenate([part.groupby(list(IDENTITY), sort=False).cumcount() for part in parts])
+    is_unsteered = (frame["steering"].str.strip() != "") & (frame["intensity"].str.strip() == "")
+    again = (is_unsteered & frame[known].assign(place=place).duplicated()).to_numpy()
+    if again.any():
+        _log.info(
+            "responses: %s unsteered responses in %s repeat those of an earlier job and count once",
+            *(f"{int(again.sum()):,}", source),
+        )
+    return frame[~again].reset_index(drop=True)
 
 
 def _some(frame: pd.DataFrame, source: str) -> pd.DataFrame:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
 from hydra import main as hydra_main
 from hydra.core.config_store import ConfigStore
@@ -25,17 +25,22 @@ from valueflow.run.arguments import (
     with_positional,
     with_quotes,
 )
-from valueflow.run.config import CONFIG_DIR, RUN_KEYS, built, group_options, require_set
+from valueflow.run.config import CONFIG_DIR, RUN_KEYS, group_options, require_set
 from valueflow.run.errors import InputError, nearest, unknown_setting
 from valueflow.run.folders import RunFolder
 from valueflow.run.help import group_help, key_help
-from valueflow.run.launching import adopt, job_tag, recorded_launches
+from valueflow.run.launching import Sweep, adopt, is_searching, job_tag, recorded_launches
+from valueflow.run.optimizing import optimized_metric
 from valueflow.run.outputs import write_json
 from valueflow.run.pipes import patient_output
-from valueflow.run.resuming import continue_earlier, is_finished, result_settings
-from valueflow.run.summary import ERROR_FILE, SUMMARY_FILE, fingerprint, versions
+from valueflow.run.recording import RunInfo, built_loggers, recording
+from valueflow.run.resuming import continue_earlier, is_finished, result_settings, was_requeued
+from valueflow.run.settings import Settings
+from valueflow.run.shards import DIVISION_KEYS
+from valueflow.run.summary import ERROR_FILE, SUMMARY_FILE, fingerprint, read_record, versions
 from valueflow.run.sweep import EXIT_FAILED, EXIT_INPUT, end_sweep
 from valueflow.run.task import Outcome, Task
+from valueflow.run.used_settings import used_settings
 
 EXIT_INTERRUPTED = 130
 
@@ -47,26 +52,29 @@ _OF_COMPOSING = (ValueError, TypeError, IndexError, AssertionError)
 
 _HELP_FLAGS = {"--help", "-h", "--hydra-help"}
 
+_EXTRAS = {
+    "hydra/launcher/joblib": "joblib",
+    "hydra/launcher/submitit_local": "submitit",
+    "hydra/launcher/submitit_slurm": "submitit",
+    "hydra/launcher/ray": "ray",
+    "hydra/sweeper/optuna": "optuna",
+}
+"""Extras of this package that hold the plugins behind options of Hydra's own groups."""
+
 _log = logging.getLogger(__name__)
 
 AnyTask = Task[Any, Any]
 
+Metric = float | tuple[float, ...] | None
+"""What a search of settings looks at; None where nothing does."""
 
-class RunLogger(Protocol):
-    """Records a finished run where runs are compared; the config group `logger` chooses one."""
-
-    def log(
-        self, outcome: Outcome, *, config: Mapping[str, Any], name: str, folder: Path, sweep_folder: Path | None
-    ) -> None:
-        """Record a run under its name, grouped with the other jobs of its sweep if it is part of one."""
-        ...
-
-    def curves(self, *, config: Mapping[str, Any], name: str, folder: Path, sweep_folder: Path | None) -> Any:
-        """Return a Lightning logger that shows a training as it goes on, in the run that `log` will finish; or None."""
-        ...
+Report = Callable[[Path], Path]
+"""Writes a page about the runs in a folder into it, and returns its path."""
 
 
-def run_command(name: str, load_task: Callable[[], AnyTask], positional: str | None = None) -> None:
+def run_command(
+    name: str, load_task: Callable[[], AnyTask], positional: str | None = None, report: Report | None = None
+) -> None:
     """Run a command from the command line and exit.
 
     Parameters
@@ -78,6 +86,8 @@ def run_command(name: str, load_task: Callable[[], AnyTask], positional: str | N
         libraries.
     positional
         Key of a list of paths that may also be given as plain arguments.
+    report
+        What `report=true` calls once a run or a sweep has ended.
 
     Notes
     -----
@@ -86,17 +96,17 @@ def run_command(name: str, load_task: Callable[[], AnyTask], positional: str | N
     job's folder keeps `error.json`.
     """
     with patient_output():
-        _run(name, load_task, positional)
+        _run(name, load_task, positional, report)
 
 
-def _run(name: str, load_task: Callable[[], AnyTask], positional: str | None) -> None:
+def _run(name: str, load_task: Callable[[], AnyTask], positional: str | None, report: Report | None) -> None:
     if "--version" in sys.argv[1:]:
         print(f"valueflow {versions()['valueflow']}")
         return
     wants_traces = os.environ.get("HYDRA_FULL_ERROR") == "1"
     try:
         with _process_state(positional):
-            code = _run_hydra(name, load_task)
+            code = _run_hydra(name, load_task, report)
     except KeyboardInterrupt:
         _stop("interrupted; the same command with resume=true keeps a sweep's finished jobs", EXIT_INTERRUPTED)
     except USER_FAULTS as error:
@@ -139,7 +149,7 @@ def _shared_store() -> Iterator[None]:
         del ConfigStore.__deepcopy__
 
 
-def _run_hydra(name: str, load_task: Callable[[], AnyTask]) -> int:
+def _run_hydra(name: str, load_task: Callable[[], AnyTask], report: Report | None) -> int:
     """Compose and run the job or jobs; return the exit code."""
     _refuse_null_options(sys.argv[1:])
     continue_earlier(sys.argv, name, lambda: load_task().trains)
@@ -147,18 +157,20 @@ def _run_hydra(name: str, load_task: Callable[[], AnyTask]) -> int:
     OmegaConf.register_new_resolver("keys", lambda: key_help(name), replace=True)
     faults: list[Exception] = []
     begun: list[bool] = []
+    reported: list[Path] = []
+    least = 0
 
     @hydra_main(version_base="1.3", config_path=str(CONFIG_DIR), config_name=name)  # type: ignore[untyped-decorator]
-    def app(config: DictConfig) -> None:
+    def app(config: DictConfig) -> Metric:
         begun.append(True)
         if HydraConfig.get().mode == RunMode.MULTIRUN:
-            _run_sweep_job(config, load_task)
-            return
+            return _run_sweep_job(config, load_task)
         try:
-            _run_job(config, load_task)
+            return _run_job(config, load_task, reported)
         except USER_FAULTS as error:
             # Hydra would print a line of its own for an error that leaves this function.
             faults.append(error)
+            return None
 
     with recorded_launches() as sweeps:
         try:
@@ -175,70 +187,135 @@ def _run_hydra(name: str, load_task: Callable[[], AnyTask]) -> int:
             # A worker that was killed, a launcher or a later job that could not begin: what is finished is shown.
             kind = "" if isinstance(error, USER_FAULTS) else f"{type(error).__name__}: "
             print(f"error: {kind}{one_line(error)}", file=sys.stderr)
-            return end_sweep(load_task().sweep, sweeps[0]) or EXIT_FAILED
+            least = EXIT_FAILED
     if faults:
         raise faults[0]
-    return end_sweep(load_task().sweep, sweeps[0]) if sweeps else 0
+    code = end_sweep(load_task().sweep, sweeps[0], least) if sweeps else 0
+    reported += [sweeps[0].folder] if sweeps and _wants_report(sweeps[0]) else []
+    return max([code, *(_report(folder, report) for folder in reported)])
 
 
-def _run_job(config: DictConfig, load_task: Callable[[], AnyTask]) -> None:
-    """Run one job in Hydra's output folder: a single run, or a job of a sweep."""
+def _wants_report(sweep: Sweep) -> bool:
+    """Return whether the jobs of a sweep were to be reported, from the settings that Hydra has saved of them."""
+    sweep.find_folders()
+    files = [job.folder / ".hydra" / "config.yaml" for job in sweep.jobs if job.folder is not None]
+    return any(OmegaConf.select(OmegaConf.load(file), "report") is True for file in files[:1] if file.is_file())
+
+
+def _report(folder: Path, report: Report | None) -> int:
+    """Write a page about a run or a sweep that has ended; a fault there costs nothing but the page."""
+    if report is None:
+        return 0
+    try:
+        print(f"report: {report(folder)}")
+    except USER_FAULTS as error:
+        _log.error("no report: %s; the results are complete", one_line(error))
+        return EXIT_FAILED
+    except Exception:
+        _log.exception("the report failed; the results are complete")
+        return EXIT_FAILED
+    return 0
+
+
+def _run_job(config: DictConfig, load_task: Callable[[], AnyTask], reported: list[Path] | None = None) -> Metric:
+    """Run one job in Hydra's output folder, a single run or a job of a sweep; return what a search looks at.
+
+    The folder joins `reported` where it is complete and wants a page. Of the processes of one training only the main
+    one knows that.
+    """
     hydra = HydraConfig.get()
     folder, is_sweep = Path(hydra.runtime.output_dir), hydra.mode == RunMode.MULTIRUN
     require_set(OmegaConf.to_container(config))  # type: ignore[arg-type]
     settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     options = {key: settings.pop(key, None) for key in RUN_KEYS}
-    if not isinstance(options["resume"], bool | None):
-        raise InputError(f"resume={options['resume']}: give true or false")
-    job_fingerprint = fingerprint(result_settings(settings))
-    if options["resume"] and is_finished(folder, job_fingerprint):
+    for key in ("resume", "report"):
+        if not isinstance(options[key], bool | None):
+            raise InputError(f"{key}={options[key]}: give true or false")
+    resume = bool(options["resume"]) or was_requeued()
+    searches = is_sweep and is_searching(HydraConfig.instance().cfg)
+
+    def done(summary: Mapping[str, Any]) -> Metric:
+        if options["report"] and reported is not None:
+            reported.append(folder)
+        try:
+            return optimized_metric(summary, options["optimized_metric"], needed=searches)
+        except InputError as error:
+            # What the job found stays; the search is told that it has no figure of it.
+            _log.error("%s", error)
+            return None
+
+    division = {key: options[key] for key in DIVISION_KEYS if options[key] is not None}
+    job_fingerprint = fingerprint(result_settings({**settings, **division}))
+    if resume and is_finished(folder, job_fingerprint):
         if is_sweep:
             adopt(folder)
         _log.info("%s is done already", folder)
-        return
+        return done(read_record(folder / SUMMARY_FILE) or {})
     if is_sweep:
         # It stays if the job is killed, so that nothing that lies there from before passes for its result.
         _record_failure(folder, "did not finish", of_input=False)
-    logger: RunLogger | None = built(options["logger"])
-    place: dict[str, Any] = {
-        "config": settings,
-        "name": hydra.job.override_dirname or hydra.job.name,
-        "folder": folder,
-        "sweep_folder": Path(hydra.sweep.dir) if is_sweep else None,
-    }
+    task = load_task()
 
-    def report(outcome: Outcome) -> None:
+    def begin(checked: Settings) -> list[Any] | None:
+        return records.start(_info(config, checked, task.name, resumes=resume), trains=task.trains)
+
+    def report(outcome: Outcome) -> dict[str, Any]:
         if not is_sweep:
             outcome.show()
-        if logger is not None:
-            logger.log(outcome, **place)
+        return records.finish(outcome)
 
-    task = load_task()
-    task.execute(
-        settings,
-        folder,
-        resume=bool(options["resume"]),
-        curves=logger.curves(**place) if logger is not None and task.trains else None,
-        extra={
-            "job": hydra.job.override_dirname,
-            "fingerprint": job_fingerprint,
-            **({"sweep": job_tag()} if is_sweep else {}),
-        },
-        report=report,
+    with recording(built_loggers(options["logger"]), _fault) as records:
+        outcome = task.execute(
+            settings,
+            folder,
+            resume=resume,
+            begin=begin,
+            division=division,
+            extra={
+                "job": hydra.job.override_dirname,
+                "fingerprint": job_fingerprint,
+                **({"sweep": job_tag()} if is_sweep else {}),
+            },
+            report=report,
+        )
+    return done(outcome.summary) if outcome.is_main else None
+
+
+def _info(config: DictConfig, settings: Settings, command: str, *, resumes: bool) -> RunInfo:
+    hydra = HydraConfig.get()
+    used = used_settings(config, settings)
+    return RunInfo(
+        command=command,
+        name=hydra.job.override_dirname or hydra.job.name,
+        config=used,
+        options={group: str(option) for group, option in hydra.runtime.choices.items() if group in used},
+        folder=Path(hydra.runtime.output_dir),
+        sweep_folder=Path(hydra.sweep.dir) if hydra.mode == RunMode.MULTIRUN else None,
+        resumes=resumes,
     )
 
 
-def _run_sweep_job(config: DictConfig, load_task: Callable[[], AnyTask]) -> None:
+def _fault(error: BaseException) -> tuple[str, int]:
+    """Word why a run failed, and say what the command exits with."""
+    if isinstance(error, USER_FAULTS):
+        return one_line(error), EXIT_INPUT
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted", EXIT_INTERRUPTED
+    return f"{type(error).__name__}: {error}", EXIT_FAILED
+
+
+def _run_sweep_job(config: DictConfig, load_task: Callable[[], AnyTask]) -> Metric:
     """Run one job of a sweep; what fails is recorded in its folder, and the other jobs go on."""
     folder = Path(HydraConfig.get().runtime.output_dir)
     try:
-        _run_job(config, load_task)
+        return _run_job(config, load_task)
     except USER_FAULTS as error:
         _log.error("%s", one_line(error))
         _record_failure(folder, one_line(error), of_input=True)
     except (Exception, SystemExit) as error:
         _log.exception("the job failed")
         _record_failure(folder, f"{type(error).__name__}: {error}", of_input=False)
+    return None
 
 
 def _record_failure(folder: Path, fault: str, *, of_input: bool) -> None:
@@ -260,16 +337,27 @@ def one_line(error: Exception) -> str:
     if isinstance(error, InputError):
         return str(error)
     cause = error.__cause__
-    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options is not None:
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, option = str(error.missing_cfg_file).rpartition("/")
-        return str(InputError(f"{group} '{option}' is unknown; {nearest(option, error.options)}"))
+        if extra := _EXTRAS.get(str(error.missing_cfg_file)):
+            return f"{group}={option} needs a plugin of Hydra: pip install 'valueflow[{extra}]'"
+        # Of an option in a list, as logger=[csv,wandb], Hydra does not say what else there is.
+        options = error.options or (group_options(group) if group else [])
+        if options:
+            return str(InputError(f"{group} '{option}' is unknown; {nearest(option, options)}"))
     text = str(error)
     if isinstance(cause, ConfigKeyError | ConfigAttributeError):
         key = str(cause.full_key or cause.key)
         known = [str(name) for name in cause.parent_node] if isinstance(cause.parent_node, DictConfig) else []
         return str(InputError(unknown_setting(key, [name for name in known if name != "hydra"])))
     if "Ambiguous value" in text or "requires --multirun" in text:
-        return str(InputError(f"{text.splitlines()[0]}; several values are a sweep: add -m"))
+        first = text.splitlines()[0]
+        hint = (
+            "several loggers are a list: logger=[csv,wandb]"
+            if "'logger=" in first
+            else "several values are a sweep: add -m"
+        )
+        return str(InputError(f"{first}; {hint}"))
     if isinstance(error, OverrideParseException):
         return str(InputError(f"cannot read '{error.override}' as an override: {how_to_quote(str(error.override))}"))
     lines = [line.strip() for line in f"{text}\n{cause or ''}".splitlines() if line.strip()]

@@ -17,7 +17,7 @@ _PACKAGE = Path(__file__).parents[1]
 CONFIG_DIR = next(folder for folder in (_PACKAGE / "configs", _PACKAGE.parent / "configs") if folder.is_dir())
 
 
-RUN_KEYS = ("logger", "resume")
+RUN_KEYS = ("logger", "resume", "report", "shard", "merge", "optimized_metric")
 """Keys of every app's YAML that say how to run, not what: no setting of the app's function."""
 
 

@@ -1,6 +1,7 @@
 """Which jobs a sweep has launched, whatever launcher runs them and wherever their folders are."""
 
 import os
+import sys
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,11 +11,12 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
-from hydra.core.utils import JobReturn, filter_overrides
+from hydra.core.utils import JobReturn, JobStatus, filter_overrides
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
+from valueflow.run.errors import InputError
 from valueflow.run.outputs import write_json
 from valueflow.run.summary import ERROR_FILE, SUMMARY_FILE, SWEEP_RECORD, read_record, sweep_of
 
@@ -50,11 +52,20 @@ class Sweep:
         Tells its jobs from those of another sweep in the same folder; a resumed sweep keeps the id.
     jobs
         In the order of their numbers.
+    command
+        Name of the command.
+    logger
+        The composed group `logger`; None: there is none.
+    searches
+        Whether a search of settings follows what the jobs return; then their figures stay what they returned.
     """
 
     folder: Path
     id: str
     jobs: list[SweepJob] = field(default_factory=list)
+    command: str = ""
+    logger: dict[str, Any] | None = None
+    searches: bool = False
 
     def find_folders(self) -> None:
         """Look up the folders of jobs that the launcher did not return: those that left a record."""
@@ -66,6 +77,11 @@ class Sweep:
                 tag = sweep_of(file.parent)
                 if tag is not None and tag["id"] == self.id and tag["job"] in missing:
                     missing[tag["job"]].folder = file.parent
+
+
+def is_searching(config: DictConfig) -> bool:
+    """Return whether a sweeper follows what jobs return; Hydra's plain one does not."""
+    return not str(config.hydra.sweeper.get("_target_")).endswith(".BasicSweeper")
 
 
 @contextmanager
@@ -85,7 +101,8 @@ def recorded_launches() -> Iterator[list[Sweep]]:
     sweeps: list[Sweep] = []
 
     def make_recording(hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> Launcher:
-        return _Recording(make(hydra_context, task_function, config), Path(config.hydra.sweep.dir), sweeps)
+        launcher = make(hydra_context, task_function, config)
+        return _Recording(launcher, config, sweeps, searches=is_searching(config))
 
     plugins.instantiate_launcher = make_recording
     try:
@@ -97,24 +114,32 @@ def recorded_launches() -> Iterator[list[Sweep]]:
 class _Recording(Launcher):  # type: ignore[misc]
     """A launcher that notes which jobs it is given and where they wrote."""
 
-    def __init__(self, launcher: Launcher, folder: Path, sweeps: list[Sweep]) -> None:
-        self._launcher, self._folder, self._sweeps = launcher, folder, sweeps
+    def __init__(self, launcher: Launcher, config: DictConfig, sweeps: list[Sweep], *, searches: bool) -> None:
+        self._launcher, self._config, self._sweeps = launcher, config, sweeps
+        self._folder = Path(config.hydra.sweep.dir)
+        self._searches = searches
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self._launcher.setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         if not self._sweeps:
-            self._sweeps.append(_begin(self._folder, resumes=_resumes(job_overrides)))
+            self._sweeps.append(_begin(self._config, resumes=_resumes(job_overrides)))
+            self._sweeps[0].searches = self._searches
         jobs = [
             SweepJob(number, tuple(filter_overrides(overrides)))
             for number, overrides in enumerate(job_overrides, start=initial_job_idx)
         ]
         self._sweeps[0].jobs += jobs
-        returned: Sequence[JobReturn] = self._launcher.launch(job_overrides, initial_job_idx)
+        with _waiting_for_all():
+            returned: Sequence[JobReturn] = self._launcher.launch(job_overrides, initial_job_idx)
         for job, result in zip(jobs, returned, strict=False):
             if result.hydra_cfg is not None:
                 job.folder = self._within(Path(result.hydra_cfg.hydra.runtime.output_dir))
+            if self._searches and result.status == JobStatus.COMPLETED and result.return_value is None:
+                # The sweeper's own bound on failed trials counts it.
+                result.status = JobStatus.FAILED
+                result.return_value = InputError(f"job {job.number} has no figure that the search can follow")
         return returned
 
     def _within(self, folder: Path) -> Path:
@@ -123,14 +148,48 @@ class _Recording(Launcher):  # type: ignore[misc]
         return self._folder / folder.relative_to(sweep) if folder.is_relative_to(sweep) else folder
 
 
+@contextmanager
+def _waiting_for_all() -> Iterator[None]:
+    """Let a launcher of submitit wait for all jobs where one was lost: the end of the sweep names it.
+
+    It would stop at the first worker that was killed, while others still work.
+    """
+    if "hydra_plugins.hydra_submitit_launcher" not in sys.modules:
+        yield
+        return
+    from submitit import Job
+    from submitit.core.utils import FailedJobError, UncompletedJobError
+
+    wait = Job.results
+
+    def results(job: Any) -> list[Any]:
+        try:
+            return list(wait(job))
+        except (UncompletedJobError, FailedJobError):
+            return [JobReturn(status=JobStatus.COMPLETED)]
+
+    Job.results = results
+    try:
+        yield
+    finally:
+        Job.results = wait
+
+
 def _resumes(job_overrides: Sequence[Sequence[str]]) -> bool:
     return any(override.lower().lstrip("+") == "resume=true" for overrides in job_overrides for override in overrides)
 
 
-def _begin(folder: Path, *, resumes: bool) -> Sweep:
+def _begin(config: DictConfig, *, resumes: bool) -> Sweep:
     """Give the sweep its id, where its jobs and later readers of the folder find it."""
+    folder = Path(config.hydra.sweep.dir)
     record = read_record(folder / SWEEP_RECORD) or {}
-    sweep = Sweep(folder, str(record["id"]) if resumes and "id" in record else uuid.uuid4().hex)
+    logger: Any = OmegaConf.to_container(config.logger, resolve=True) if "logger" in config else None
+    sweep = Sweep(
+        folder,
+        str(record["id"]) if resumes and "id" in record else uuid.uuid4().hex,
+        command=config.hydra.job.config_name,
+        logger=logger,
+    )
     # What the end of an earlier sweep wrote stays listed, so that the end of this one can replace it.
     write_json({**record, "id": sweep.id}, folder / SWEEP_RECORD)
     return sweep

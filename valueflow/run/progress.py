@@ -9,6 +9,8 @@ from rich import progress as rich_progress
 from rich.console import Console
 from rich.text import Text
 
+from valueflow.run.progress_watch import progress_watch
+
 
 class Progress(Protocol):
     """What long work calls as it goes on."""
@@ -61,14 +63,20 @@ def progress_bar(title: str, total: int, unit: str, *, enabled: bool = True) -> 
         console=Console(file=sys.stderr),
         disable=not enabled or not sys.stderr.isatty(),
     )
-    failures = 0
+    steps = failures = 0
+    watch = progress_watch()
     with bar:
         task = bar.add_task(title, total=total, failed="", note="")
+        if watch is not None:
+            watch(unit, 0, 0, total)
 
         def advance(done: int, failed: int, note: str = "") -> None:
-            nonlocal failures
+            nonlocal steps, failures
+            steps += done
             failures += failed
             bar.update(task, advance=done, failed=f"{failures} failed" if failures else "", note=note)
+            if watch is not None:
+                watch(unit, steps, failures, total)
 
         yield advance
 

@@ -1,5 +1,6 @@
 """Which jobs are finished, and which folder an interrupted command left."""
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from valueflow.run.summary import SUMMARY_FILE, read_record
 NOT_IN_FINGERPRINT = ("progress", "cache")
 """Keys that change what a run shows or costs, not its result; at any depth of the settings."""
 
-_NOT_COMPARED = ("-", "hydra", "resume=", "logger", *(f"{key}=" for key in NOT_IN_FINGERPRINT))
+_NOT_COMPARED = ("-", "hydra", "resume=", "report=", "logger", *(f"{key}=" for key in NOT_IN_FINGERPRINT))
 
 
 def result_settings(node: Any) -> Any:
@@ -26,6 +27,11 @@ def is_finished(folder: Path, fingerprint: str) -> bool:
     """Return whether a folder holds the finished job of this fingerprint."""
     recorded = read_record(folder / SUMMARY_FILE)
     return recorded is not None and recorded.get("fingerprint") == fingerprint
+
+
+def was_requeued() -> bool:
+    """Return whether Slurm has started this job before: it was preempted, or ran out of time, and goes on."""
+    return os.environ.get("SLURM_RESTART_COUNT", "0") not in ("", "0")
 
 
 def continue_earlier(arguments: list[str], command: str, trains: Callable[[], bool]) -> None:
@@ -48,7 +54,9 @@ def continue_earlier(arguments: list[str], command: str, trains: Callable[[], bo
     if any(argument.startswith(("hydra.sweep.dir=", "hydra.run.dir=")) for argument in arguments):
         return
     is_sweep = bool({"-m", "--multirun"} & set(arguments))
-    may_be_sweep = is_sweep or any("experiment=" in argument for argument in arguments)
+    may_be_sweep = is_sweep or any(
+        choice in argument for choice in ("experiment=", "hparams_search=") for argument in arguments
+    )
     may_be_run = not is_sweep and trains()
     wanted = _compared(arguments[1:])
     found = _earlier_run(wanted, command) if may_be_run else None

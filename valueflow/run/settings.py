@@ -3,7 +3,7 @@
 The YAML files in `configs` hold the defaults and describe each key; the classes hold types and ranges.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -34,6 +34,20 @@ class Settings(BaseModel):
             return cls.model_validate(dict(given))
         except ValidationError as error:
             raise InputError(first_fault(error, cls)) from error
+
+    def unused(self, referred: Collection[str]) -> set[str]:
+        """Return the keys that have no part in this run; loggers leave them out.
+
+        Parameters
+        ----------
+        referred
+            Keys that others refer to: an option that is taken as it is (`Any`) has a part only if it is among them.
+        """
+        return {
+            key
+            for key, field in type(self).model_fields.items()
+            if field.annotation is Any and isinstance(getattr(self, key), Mapping) and key not in referred
+        }
 
 
 class SettingsByTask:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from valueflow.run.launching import Sweep, SweepJob
 from valueflow.run.outputs import write_csv, write_json
+from valueflow.run.recording import FailedJob, FinishedJob, SweepInfo, built_loggers
 from valueflow.run.summary import ERROR_FILE, SUMMARY_FILE, SWEEP_RECORD, read_record
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ _NOT_FLATTENED = (
     "most_certain",
     "least_certain",
     "sweep",
+    "loggers",
 )
 
 _log = logging.getLogger(__name__)
@@ -73,16 +75,23 @@ class SweepView:
     one: Callable[[Mapping[str, Any]], None] | None = None
 
 
-def end_sweep(views: Sequence[SweepView], sweep: Sweep) -> int:
+def end_sweep(views: Sequence[SweepView], sweep: Sweep, least: int = 0) -> int:
     """Write `sweep.csv`, print a table of the finished jobs, and name those that failed.
 
     Every job that was launched is accounted for. What the jobs found is read from what they have written, so this works
     after any launcher, after a sweep that was resumed, and after one that was interrupted.
 
+    Parameters
+    ----------
+    views, sweep
+        How such sweeps are shown, and the one that has ended.
+    least
+        Exit code where no job has failed: not 0 where the sweep itself ended by an error.
+
     Returns
     -------
     int
-        Exit code: 0; 2 where all failures are faults of the input; else 1.
+        Exit code: `least`; 2 where all failures are faults of the input; else 1.
     """
     from rich.console import Console  # here, so that --help need not wait for it
 
@@ -96,19 +105,26 @@ def end_sweep(views: Sequence[SweepView], sweep: Sweep) -> int:
             failures.append((job, record or {"error": "did not finish"}))
         else:
             finished.append((job, job.folder, record))
-    code = 0
+    code = least
+    if failures:
+        code = EXIT_INPUT if all(failure.get("input") for _, failure in failures) else EXIT_FAILED
+    summaries: Mapping[Path, Mapping[str, Any]] = {path: summary for _, path, summary in finished}
     try:
         _remove_earlier(sweep.folder)
         if finished:
-            _summarize(views, finished, f"{len(finished)} of {len(sweep.jobs)} jobs", sweep.folder, console)
+            title = f"{len(finished)} of {len(sweep.jobs)} jobs"
+            summaries = _summarize(views, finished, title, sweep, console)
     except Exception:
         _log.exception("the end of the sweep failed; the folders of its jobs are complete")
+        code = EXIT_FAILED
+    try:
+        _record(sweep, finished, summaries, failures, code)
+    except Exception:
+        _log.exception("a logger could not record the sweep; the folders of its jobs are complete")
         code = EXIT_FAILED
     for job, failure in failures:
         line = f"failed: job {_name(job, sweep.folder)} ({' '.join(job.overrides)}): {failure['error']}"
         console.print(line, soft_wrap=True)
-    if failures and not code:
-        code = EXIT_INPUT if all(failure.get("input") for _, failure in failures) else EXIT_FAILED
     return code
 
 
@@ -139,6 +155,35 @@ def _name(job: SweepJob, folder: Path) -> str:
     return str(job.folder.relative_to(folder) if job.folder.is_relative_to(folder) else job.folder)
 
 
+def _record(
+    sweep: Sweep,
+    finished: Sequence[tuple[SweepJob, Path, Mapping[str, Any]]],
+    summaries: Mapping[Path, Mapping[str, Any]],
+    failures: Sequence[tuple[SweepJob, Mapping[str, Any]]],
+    code: int,
+) -> None:
+    """Have loggers record the sweep; `sweep.json` says where."""
+    info = SweepInfo(
+        command=sweep.command,
+        folder=sweep.folder,
+        finished={
+            path: FinishedJob(name=_name(job, sweep.folder), overrides=job.overrides, summary=summaries[path])
+            for job, path, _ in finished
+        },
+        failed=[
+            FailedJob(name=_name(job, sweep.folder), overrides=job.overrides, error=str(failure["error"]))
+            for job, failure in failures
+        ],
+        exit_code=code,
+    )
+    said: dict[str, Any] = {}
+    for logger in built_loggers(sweep.logger):
+        said |= logger.end_sweep(info)
+    record = read_record(sweep.folder / SWEEP_RECORD) or {}
+    if record.get("loggers", {}) != said:
+        write_json({**record, "loggers": said}, sweep.folder / SWEEP_RECORD)
+
+
 def _remove_earlier(folder: Path) -> None:
     """Remove what the end of an earlier sweep in the folder has written."""
     for name in {SWEEP_FILE, *(read_record(folder / SWEEP_RECORD) or {}).get("files", [])}:
@@ -149,19 +194,21 @@ def _summarize(
     views: Sequence[SweepView],
     finished: Sequence[tuple[SweepJob, Path, Mapping[str, Any]]],
     title: str,
-    folder: Path,
+    sweep: Sweep,
     console: "Console",
-) -> None:
+) -> dict[Path, Mapping[str, Any]]:
     # Imported here: every command loads this module, few end a sweep.
     import pandas as pd
 
-    summaries = {path: summary for _, path, summary in finished}
+    folder = sweep.folder
+    summaries: dict[Path, Mapping[str, Any]] = {path: summary for _, path, summary in finished}
     overrides = {path: job.overrides for job, path, _ in finished}
     names = {path: _name(job, folder) for job, path, _ in finished}
     by_view = []
     for view in views:
         own = {job: summary for job, summary in summaries.items() if view.kind in (None, summary.get("task"))}
-        completed = view.complete(own) if own else {}
+        # A search has chosen by what each job found by itself.
+        completed = view.complete(own) if own and not sweep.searches else own
         summaries = {job: completed.get(job, summary) for job, summary in summaries.items()}
         by_view.append((view, completed))
     rows = [{"folder": names[job], **flattened(summary)} for job, summary in summaries.items()]
@@ -179,6 +226,7 @@ def _summarize(
         {**record, "files": [SWEEP_FILE, *(str(path.relative_to(folder)) for path in written)]}, folder / SWEEP_RECORD
     )
     console.print(f"table: {folder / SWEEP_FILE}, and one folder per job beside it", soft_wrap=True)
+    return summaries
 
 
 def _stamps(views: Sequence[SweepView], folder: Path) -> dict[Path, int]:

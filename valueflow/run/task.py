@@ -19,6 +19,7 @@ from valueflow.run.config import compose_settings, require_set
 from valueflow.run.errors import InputError
 from valueflow.run.outputs import write_csv, write_json
 from valueflow.run.settings import Settings, SettingsByTask
+from valueflow.run.shards import ANSWERS_FILE, DIVISION_KEYS, Share, share_of, sharing
 from valueflow.run.summary import ERROR_FILE, SUMMARY_FILE, Timings, named_paths, versions
 from valueflow.run.sweep import SweepView
 
@@ -76,6 +77,8 @@ class Run:
         Seconds by stage.
     bad_rows
         What becomes of rows of the input that cannot be used (`on_bad_row`), and those skipped so far.
+    share
+        Which rows the run is about: all, or those of a shard.
     """
 
     folder: Path | None = None
@@ -83,6 +86,7 @@ class Run:
     curves: Any = None
     timings: Timings = field(default_factory=Timings)
     bad_rows: BadRows = field(default_factory=BadRows)
+    share: Share = field(default_factory=Share)
 
     def stage(self, name: str) -> AbstractContextManager[None]:
         """Add the time of a block to a stage of the run."""
@@ -131,6 +135,8 @@ class Task(Generic[SettingsT, OutcomeT]):
     trains
         Whether runs are trainings: a single one can continue in the folder of an interrupted one, and loggers show
         its curves.
+    divides
+        Whether the rows can be divided among runs: its YAML then has the keys `shard` and `merge`.
     """
 
     name: str
@@ -139,6 +145,7 @@ class Task(Generic[SettingsT, OutcomeT]):
     outputs: tuple[str, ...]
     sweep: tuple[SweepView, ...]
     trains: bool = False
+    divides: bool = False
 
     def call(
         self,
@@ -156,10 +163,11 @@ class Task(Generic[SettingsT, OutcomeT]):
             Something given cannot be used; one line says what, where, and what would be right.
         """
         plain = {key: _plain_paths(entry) for key, entry in given.items()}
+        division = {key: plain.pop(key, None) for key in DIVISION_KEYS} if self.divides else {}
         if self.settings.model_fields.keys() - plain.keys():
             plain = compose_settings(self.name, plain)
         folder = None if output_dir is None else Path(output_dir)
-        return self.execute(plain, folder, resume=resume, curves=curves)
+        return self.execute(plain, folder, resume=resume, begin=lambda settings: curves, division=division)
 
     def execute(
         self,
@@ -167,9 +175,10 @@ class Task(Generic[SettingsT, OutcomeT]):
         folder: Path | None,
         *,
         resume: bool = False,
-        curves: Any = None,
+        begin: Callable[[SettingsT], Any] = lambda settings: None,
+        division: Mapping[str, Any] | None = None,
         extra: Mapping[str, Any] | None = None,
-        report: Callable[[OutcomeT], None] = lambda outcome: None,
+        report: Callable[[OutcomeT], Mapping[str, Any]] = lambda outcome: {},
     ) -> OutcomeT:
         """Check complete settings, run, and write everything to the folder.
 
@@ -179,25 +188,33 @@ class Task(Generic[SettingsT, OutcomeT]):
             All settings by key.
         folder
             None writes nothing.
-        resume, curves
+        resume
             See `Run`.
+        begin
+            Called once the settings are checked and before the work; returns what shows curves (see `Run`).
+        division
+            `shard` or `merge` as given (`share_of`).
         extra
             Entries for the summary file alone, such as the job's fingerprint.
         report
             Called once the tables are written and before the summary is, which marks the run as finished: shows the
-            outcome, records it with loggers.
+            outcome, records it with loggers; returns further entries for the summary file.
         """
         require_set(given)
         settings = cast("SettingsT", self.settings.checked(given))
         started = datetime.now(UTC)
-        run = Run(folder, resume, curves, bad_rows=BadRows(getattr(settings, "on_bad_row", "fail")))
-        outcome = self.run(settings, run)
+        share = share_of(self.name, given, folder, division or {})
+        bad_rows = BadRows(getattr(settings, "on_bad_row", "fail"))
+        run = Run(folder, resume, begin(settings), bad_rows=bad_rows, share=share)
+        with sharing(share):
+            outcome = self.run(settings, run)
         if not outcome.is_main:
             return outcome
         seed = {"seed": settings.seed} if hasattr(settings, "seed") else {}
         envelope = {
             **outcome.summary,
             **run.bad_rows.figures(),
+            **share.figures(),
             # An outcome that the seed had no part in says so itself.
             **(seed if "seed" not in outcome.summary else {}),
             "versions": versions(),
@@ -207,20 +224,22 @@ class Task(Generic[SettingsT, OutcomeT]):
         outcome = replace(outcome, summary=envelope)
         if folder is not None:
             run.start_writing()
-            self._write_files(outcome, folder, {path.resolve() for path in named_paths(given)})
+            kept = [*named_paths(given), *([share.answers] if share.answers is not None else [])]
+            self._write_files(outcome, folder, {path.resolve() for path in kept})
             if run.bad_rows.skipped:
                 write_csv(run.bad_rows.table(), folder / SKIPPED_FILE)
         run.bad_rows.warn()
-        report(outcome)
+        told = report(outcome)
         if folder is not None:
-            write_json({**outcome.summary, **(extra or {})}, folder / SUMMARY_FILE)
+            write_json({**outcome.summary, **told, **(extra or {})}, folder / SUMMARY_FILE)
         return outcome
 
-    def _write_files(self, outcome: OutcomeT, folder: Path, inputs: set[Path]) -> None:
-        """Write an outcome's files in place of an earlier run's; what the settings name is the user's and stays."""
+    def _write_files(self, outcome: OutcomeT, folder: Path, kept: set[Path]) -> None:
+        """Write an outcome's files in place of an earlier run's; what is to be kept, such as inputs, stays."""
         outputs = outcome.outputs()
-        for path in {path for pattern in (ERROR_FILE, SKIPPED_FILE, *self.outputs) for path in folder.glob(pattern)}:
-            if outputs.get(path.name, "new") is not None and path.resolve() not in inputs:
+        patterns = (ERROR_FILE, SKIPPED_FILE, ANSWERS_FILE, *self.outputs)
+        for path in {path for pattern in patterns for path in folder.glob(pattern)}:
+            if outputs.get(path.name, "new") is not None and path.resolve() not in kept:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         for name, output in outputs.items():
             if callable(output):

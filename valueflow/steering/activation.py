@@ -1,36 +1,43 @@
 """Steering inside a model: vectors of values are added to its residual stream, beside any prompt."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
 from valueflow.llm import AddedTokens, Addition, check_residual_stream
 from valueflow.responses import joined
-from valueflow.run import InputError, PositiveInt
+from valueflow.run import InputError, PositiveInt, built, compose_group
 from valueflow.steering.directions import DirectionMethod
 from valueflow.steering.fitting import Recipe, fitted_vectors
 from valueflow.steering.methods import Request, Steered, SteeringMethod
-from valueflow.steering.targets import INTENSITIES
+from valueflow.steering.search import SearchSettings, Trial, Trials, search_layer, search_strengths
+from valueflow.steering.targets import INTENSITIES, Target
 from valueflow.steering.value_vectors import ValueVectors, given_vectors
+
+SEARCH = "search"
 
 Multiple = Annotated[float, Field(allow_inf_nan=False)]
 
 
 def _layers(given: object) -> object:
     """Refuse what is neither a fraction of depth nor a list of numbers, in one line for both."""
+    if given == SEARCH:
+        return given
     is_fraction = isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given <= 1
     numbers = given if isinstance(given, list | tuple) else []
     are_numbers = all(isinstance(layer, int) and not isinstance(layer, bool) and layer >= 0 for layer in numbers)
     if not is_fraction and not (numbers and are_numbers and len(set(numbers)) == len(numbers)):
         listed = f"; [{given}] would be that layer alone" if isinstance(given, int) and given > 1 else ""
         raise ValueError(
-            f"{given} is neither a fraction of depth, 0 to 1, nor a list of different layer numbers, as [12,16]{listed}"
+            f"{given} is neither a fraction of depth, 0 to 1, nor a list of different layer numbers, as [12,16], nor "
+            f"search{listed}"
         )
     return given
 
 
-Layers = Annotated[float | list[int], BeforeValidator(_layers)]
+Layers = Annotated[float | list[int] | Literal["search"], BeforeValidator(_layers)]
 
 
 class ActivationSteering(SteeringMethod):
@@ -47,13 +54,16 @@ class ActivationSteering(SteeringMethod):
     max_anchors: PositiveInt = Field(description="Most anchors of each side.")
     question: str = Field(min_length=1, description="What the anchors are read as answers to.")
     vectors: str | None = Field(description="Vectors made before, in the place of the anchors'.")
-    layer: Layers = Field(description="After which layers: a fraction of depth, or numbers.")
+    layer: Layers = Field(description="After which layers: a fraction of depth, numbers, or search.")
     tokens: AddedTokens = Field(description="At which tokens.")
-    strength: list[Multiple] = Field(description="At -2, -1, 0, 1, 2: multiples of the mean residual norm.")
+    strength: list[Multiple] | Literal["search"] = Field(
+        description="At -2, -1, 0, 1, 2: multiples of the mean residual norm; or search."
+    )
+    search: SearchSettings = Field(description="What a search tries.")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if len(self.strength) != len(INTENSITIES):
+        if self.strength != SEARCH and len(self.strength) != len(INTENSITIES):
             raise ValueError(
                 f"strength has {len(self.strength)} numbers and needs one for each intensity: {list(INTENSITIES)}"
             )
@@ -80,16 +90,11 @@ class ActivationSteering(SteeringMethod):
         vectors: dict[str, ValueVectors] = {}
         for target in request.targets:
             found = vectors[target.value] = self._vectors(request, target.value, what)
-            layers = self._layers(len(found.norms), what)
-            multiple = self.strength[INTENSITIES.index(target.intensity)]
+            layers, by_intensity, trials = self._chosen(request, target.value, found, what)
+            multiple = by_intensity[INTENSITIES.index(target.intensity)]
             strengths.append(multiple)
-            added = [multiple * float(found.norms[layer]) for layer in layers]
-            additions += [
-                Addition(layer, strength, self.tokens, found.vectors[layer])
-                for layer, strength in zip(layers, added, strict=True)
-                if strength
-            ]
-            reports[target.value] = _report(found, layers, multiple, added)
+            additions += self._additions(found, layers, multiple)
+            reports[target.value] = _report(found, layers, multiple) | trials
         return Steered(
             worded.conversations,
             {**worded.report, "activation": reports},
@@ -113,9 +118,50 @@ class ActivationSteering(SteeringMethod):
             )
         return found
 
+    def _additions(self, found: ValueVectors, layers: Sequence[int], multiple: float) -> list[Addition]:
+        return [
+            Addition(layer, multiple * float(found.norms[layer]), self.tokens, found.vectors[layer])
+            for layer in layers
+            if multiple
+        ]
+
+    def _chosen(
+        self, request: Request, value: str, found: ValueVectors, what: str
+    ) -> tuple[Sequence[int], Sequence[float], dict[str, object]]:
+        """Return layers, multiples by intensity and, where these are searched for, the trials for the summary."""
+        n, search = len(found.norms), self.search
+        if self.layer != SEARCH and self.strength != SEARCH:
+            return self._layers(n, what), [*map(float, self.strength)], {}
+        trials = self._trials(request, value, found, what)
+        layers = [] if self.layer == SEARCH else self._layers(n, what)
+        if self.layer == SEARCH:
+            middle = sorted(search.strengths)[len(search.strengths) // 2]
+            ends = (-middle, middle) if self.strength == SEARCH else (float(self.strength[0]), float(self.strength[-1]))
+            numbers = sorted({_number(fraction, n) for fraction in search.layers})
+            layers = [search_layer(trials, numbers, ends, search.most_perplexity)]
+        multiples: Sequence[float] = [] if self.strength == SEARCH else [*map(float, self.strength)]
+        if self.strength == SEARCH:
+            multiples = search_strengths(trials, layers, search.strengths, search.most_perplexity)
+        return layers, multiples, {"strengths": list(multiples), "search": trials.table()}
+
+    def _trials(self, request: Request, value: str, found: ValueVectors, what: str) -> Trials:
+        """Return the trials of a value: with the plain prompt, whatever prompt the run combines the vector with."""
+        assert request.held_out is not None
+        attempt = request.held_out(self.search, what)
+        plain, words = (built(compose_group("steering", name)) for name in ("none", "anchor"))
+
+        def with_vector(layers: Sequence[int], multiple: float) -> Trial:
+            added = tuple(self._additions(found, layers, multiple))
+            return attempt(lambda asked: replace(plain.steer(asked), additions=added), value)
+
+        def by_words(intensity: int) -> Trial:
+            return attempt(lambda asked: words.steer(replace(asked, targets=(Target(value, intensity),))), value)
+
+        return Trials(with_vector, by_words, attempt(plain.steer, value))
+
     def _layers(self, n: int, what: str) -> Sequence[int]:
         if not isinstance(self.layer, list):
-            return [round(self.layer * (n - 1))]
+            return [_number(float(self.layer), n)]
         wrong = next((layer for layer in self.layer if layer >= n), None)
         if wrong is not None:
             raise InputError(
@@ -125,14 +171,19 @@ class ActivationSteering(SteeringMethod):
         return self.layer
 
 
-def _report(found: ValueVectors, layers: Sequence[int], multiple: float, added: Sequence[float]) -> dict[str, object]:
+def _number(fraction: float, n: int) -> int:
+    """Return the layer at a fraction of the depth of n layers."""
+    return round(fraction * (n - 1))
+
+
+def _report(found: ValueVectors, layers: Sequence[int], multiple: float) -> dict[str, object]:
     """Return what a summary says of the vectors of a value."""
     card, halves = found.card, found.card.get("halves_cosine") or []
     return {
         "layers": list(layers),
         "of_layers": len(found.norms),
         "strength": multiple,
-        "length_added": list(added),
+        "length_added": [multiple * float(found.norms[layer]) for layer in layers],
         "halves_cosine": [halves[layer] for layer in layers] if halves else None,
         **{key: card.get(key) for key in ("method", "supporting", "opposing", "truncated", "anchors_sha256")},
     }

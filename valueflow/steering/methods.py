@@ -21,6 +21,7 @@ from valueflow.llm import (
     quote_text,
 )
 from valueflow.run import InputError, Settings, keyed_uniforms, row_keys
+from valueflow.steering.search import SearchSettings, Trial
 from valueflow.steering.targets import INTENSITIES, Target, intensity_bins
 from valueflow.steering.value_vectors import ValueVectors
 from valueflow.theory import Theory
@@ -50,6 +51,9 @@ class Request:
         The model that is steered, for a method that works inside it.
     progress
         Whether to show bars.
+    held_out
+        For a method that searches: returns what tries a way to steer on queries that the run does not ask, and scores
+        the responses on a value.
     """
 
     theory: Theory
@@ -59,6 +63,7 @@ class Request:
     seed: int
     model: ChatModel | None = None
     progress: bool = False
+    held_out: "Callable[[SearchSettings, str], Callable[[Callable[[Request], Steered], str], Trial]] | None" = None
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,15 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from valueflow.llm import Client, Sampling, cache_state
+from valueflow.llm import Client, Sampling, cache_state, check_residual_stream
 from valueflow.opinionqa import (
     ACCURACY_FILE,
     DETAILS_FILE,
@@ -17,17 +20,20 @@ from valueflow.opinionqa import (
     show_survey,
     show_surveys,
 )
-from valueflow.responses import RESPONSES_FILE, joined
-from valueflow.run import Run, SweepView, Task, shorten
+from valueflow.responses import PRICE, RESPONSES_FILE, joined
+from valueflow.run import Run, SweepView, Task, row_keys, shorten
 from valueflow.steering.display import show_steering
+from valueflow.steering.held_out import held_out
 from valueflow.steering.methods import Request
 from valueflow.steering.outcome import FAILURES_FILE, VECTORS_FOLDER, SteeredResponses
+from valueflow.steering.price import price
 from valueflow.steering.queries import load_queries
 from valueflow.steering.refusals import is_refusal
 from valueflow.steering.settings import SteeringSettings
 from valueflow.steering.targets import Target
 from valueflow.vidb import Anchors, load_vidb
 
+_PRICE_SET = "price=true"
 COLUMNS = ("query", "dataset", "response", "theory", "value", "intensity", "steering", "model")
 
 
@@ -63,10 +69,14 @@ def steer(*, output_dir: str | Path | None = None, **settings: Any) -> SteeredRe
 
 def _steer(settings: SteeringSettings, run: Run) -> SteeredResponses | SurveyAnswers:
     if settings.preset is not None:
+        run.share.refuse("a survey (preset=...) chooses by all questions which of them use the profile; run it whole")
         return answer_survey(settings, run)
     theory, targets = settings.theory, settings.targets()
+    if settings.price:
+        check_residual_stream(settings.llm, _PRICE_SET)
     with run.stage("load"):
         queries = load_queries(settings.queries, settings.limit, run.bad_rows)
+        queries = queries[run.share.take(row_keys(queries, settings.seed))].reset_index(drop=True)
     with run.stage("prompts"):
         digests: dict[str, str] = {}
 
@@ -84,20 +94,20 @@ def _steer(settings: SteeringSettings, run: Run) -> SteeredResponses | SurveyAns
             model=settings.llm,
             progress=settings.progress,
         )
+        client = Client(settings.llm, settings.cache)
+        sampling = Sampling(
+            temperature=settings.temperature,
+            max_tokens=settings.max_tokens,
+            # It decides nothing at temperature 0; completions cached under one seed serve all.
+            seed=settings.seed if settings.temperature > 0 else 0,
+        )
+        request = replace(request, held_out=partial(held_out, settings, request, client, sampling))
         steered = settings.steering.steer(request)
     identity = settings.llm.identity()
-    sampling = Sampling(
-        temperature=settings.temperature,
-        max_tokens=settings.max_tokens,
-        # It decides nothing at temperature 0; completions cached under one seed serve all.
-        seed=settings.seed if settings.temperature > 0 else 0,
-        additions=steered.additions,
-    )
-    client = Client(settings.llm, settings.cache)
     with run.stage("answer"):
         completions = client.ask(
             steered.conversations,
-            sampling,
+            replace(sampling, additions=steered.additions),
             title=_title(settings, targets),
             unit="responses",
             progress=settings.progress,
@@ -115,6 +125,10 @@ def _steer(settings: SteeringSettings, run: Run) -> SteeredResponses | SurveyAns
     answered = reasons == ""
     responses = table[answered].reset_index(drop=True)
     failures = table[~answered].drop(columns="response").assign(failure=[shorten(r, 300) for r in reasons[~answered]])
+    if settings.price:
+        with run.stage("price"):
+            figures = price(request, settings.llm, responses, what=_PRICE_SET, progress=settings.progress)
+        responses = responses.join(figures)
     refused = responses["response"].map(is_refusal).to_numpy(dtype=bool)
     words = responses["response"].str.split().str.len()
     named = [theory.resolve(settings.value)] if settings.value and not targets else []
@@ -138,6 +152,7 @@ def _steer(settings: SteeringSettings, run: Run) -> SteeredResponses | SurveyAns
         "truncated": sum(completion.truncated for completion in completions if completion.text),
         "mean_words": float(words.mean()) if len(words) else None,
         **steered.report,
+        **_mean_price(responses),
         **digests,
         "llm": identity,
         "asking": {**client.usage.as_dict(), "cache": cache_state(settings.cache)},
@@ -152,6 +167,14 @@ def _steer(settings: SteeringSettings, run: Run) -> SteeredResponses | SurveyAns
         vectors=steered.vectors,
         summary=summary,
     )
+
+
+def _mean_price(responses: pd.DataFrame) -> dict[str, float]:
+    """Return the geometric mean perplexity and the mean repetition, where they are known."""
+    if not {*PRICE} <= {*responses.columns} or responses.empty:
+        return {}
+    perplexity, repetition = responses["perplexity"], responses["repetition"]
+    return {"perplexity": float(np.exp(np.log(perplexity).mean())), "repetition": float(repetition.mean())}
 
 
 def _labels(settings: SteeringSettings, targets: tuple[Target, ...]) -> dict[str, str]:
@@ -191,4 +214,5 @@ TASK = Task(
         ),
         SweepView(show_surveys, ("preset", "theory", "llm"), kind="opinionqa", one=show_survey),
     ),
+    divides=True,
 )

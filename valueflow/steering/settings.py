@@ -1,19 +1,23 @@
 """The settings of `steer.py`; `configs/steer.yaml` holds their defaults and describes them."""
 
 import logging
+from collections.abc import Collection
 from typing import Annotated, Self
 
 from pydantic import BeforeValidator, SkipValidation, model_validator
 
 from valueflow.opinionqa import SurveySettings
 from valueflow.run import BadRowPolicy, InputError, Intensity, PositiveInt, built_as
-from valueflow.steering.methods import SteeringMethod
+from valueflow.steering.methods import SteeringMethod, UserTextsSteering
 from valueflow.steering.targets import Target
 
 _log = logging.getLogger(__name__)
 
 _NOT_OF_A_SURVEY = ("value", "intensity", "values", "intensities", "queries")
 """Settings that have no meaning for a survey."""
+
+_OF_TEXTS = {"vidb", "vidb_columns"}
+_OF_STEERING = {"steering", "queries", "max_tokens", "on_bad_row", *_OF_TEXTS}
 
 ConfiguredSteering = Annotated[
     SkipValidation[SteeringMethod],
@@ -37,6 +41,7 @@ class SteeringSettings(SurveySettings):
     vidb_columns: dict[str, str | None]
     on_bad_row: BadRowPolicy
     max_tokens: PositiveInt
+    price: bool
 
     @model_validator(mode="after")
     def _check_survey(self) -> Self:
@@ -82,3 +87,10 @@ class SteeringSettings(SurveySettings):
         if twice is not None:
             raise InputError(f"{method}: value '{twice}' appears twice")
         return tuple(Target(value, intensity) for value, intensity in zip(ids, intensities, strict=True))
+
+    def unused(self, referred: Collection[str]) -> set[str]:
+        """Return the keys that have no part in this run."""
+        found = super().unused(referred)
+        if self.preset is not None:
+            return found | _OF_STEERING
+        return found | {"opinionqa"} | (set() if isinstance(self.steering, UserTextsSteering) else _OF_TEXTS)

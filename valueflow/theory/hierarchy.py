@@ -37,7 +37,8 @@ class Theory(BaseModel):
     Raises
     ------
     pydantic.ValidationError
-        A parent, value or root is not a node, the graph has a cycle, or two ids are the same name.
+        A parent, value or root is not a node, the graph has a cycle, two ids are the same name, or the circle does not
+        hold each value once.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, ignored_types=(cached_property,))
@@ -49,6 +50,7 @@ class Theory(BaseModel):
     values: tuple[Identifier, ...] = Field(min_length=1)
     tree: Literal["own", "published"] = "own"
     root: Identifier | None = None
+    circle: tuple[Identifier, ...] = ()
     nodes: dict[Identifier, Node]
 
     def __hash__(self) -> int:
@@ -74,6 +76,10 @@ class Theory(BaseModel):
         for value in self.values:
             if value not in self.nodes:
                 raise ValueError(f"value '{value}' is not among the nodes")
+        if self.circle and sorted(self.circle) != sorted(self.values):
+            named = (*self.circle, *self.values)
+            wrong = next(value for value in named if self.circle.count(value) != 1 or value not in self.values)
+            raise ValueError(f"circle: '{wrong}' is missing, unknown or repeated; it must hold each value once")
         first_by_name: dict[str, str] = {}
         for node_id in self.nodes:
             other = first_by_name.setdefault(normalize_name(node_id), node_id)

@@ -13,7 +13,7 @@ from typing import Any
 import lightning.pytorch as pl
 import pandas as pd
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import Callback, EarlyStopping, LearningRateMonitor, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
 from sentence_transformers import SentenceTransformer
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
@@ -276,7 +276,7 @@ def make_steps(
     if not resume:
         shutil.rmtree(checkpoints, ignore_errors=True)
     watched = None if decisive is None else f"{HELD_OUT}{decisive}"
-    callbacks, saver = _callbacks(settings, checkpoints, watched, curve, logs=curves is not None)
+    callbacks, saver = _callbacks(settings, checkpoints, watched, curve)
     with _without_lightning_advice():
         trainer = build_trainer(
             settings.trainer,
@@ -343,7 +343,7 @@ def _run(trainer: pl.Trainer, module: HivesModule, **loaders: Any) -> None:
 
 
 def _callbacks(
-    settings: EncoderTraining, folder: Path, watched: str | None, curve: LossCurve, *, logs: bool
+    settings: EncoderTraining, folder: Path, watched: str | None, curve: LossCurve
 ) -> tuple[list[Callback], ModelCheckpoint]:
     saver = checkpoint_saver(folder, watched, settings.validate_every)
     callbacks: list[Callback] = [curve, saver]
@@ -351,8 +351,6 @@ def _callbacks(
         callbacks.append(EarlyStopping(monitor=watched, mode="max", patience=settings.patience, verbose=False))
     if _shows(settings):
         callbacks.append(RichProgressBar())
-    if logs:
-        callbacks.append(LearningRateMonitor(logging_interval="step"))
     return callbacks, saver
 
 

@@ -165,6 +165,12 @@ class HivesModule(pl.LightningModule):
         self.log("loss", losses["loss"].detach(), prog_bar=True, logger=False, batch_size=len(batch.labels))
         return losses["loss"]
 
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Log the learning rate and the Euclidean norm of the whole gradient before it is clipped."""
+        gradients = [parameter.grad for parameter in self.parameters() if parameter.grad is not None]
+        self.log("learning_rate", float(optimizer.param_groups[0]["lr"]))
+        self.log("gradient_norm", nn.utils.get_total_norm(gradients))
+
     def on_validation_epoch_start(self) -> None:
         """Make room for the embeddings of held-out texts."""
         n = 0 if self._held_out is None else len(self._held_out)

@@ -28,8 +28,11 @@ _MOST_LOGITS = 2**28
 class _Loaded(Protocol):
     """What the settings of a model say of its conversations."""
 
-    model: str
-    chat_template_kwargs: dict[str, Any] | None
+    @property
+    def model(self) -> str: ...
+
+    @property
+    def chat_template_kwargs(self) -> dict[str, Any] | None: ...
 
 
 @contextmanager

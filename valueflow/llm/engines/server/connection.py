@@ -32,7 +32,7 @@ async def list_models(settings: "ServerModel", errors: ServerErrors) -> ListedMo
     """Ask a server for its models; that also shows whether it is there."""
     import openai
 
-    client = connect(settings, errors.key).with_options(max_retries=min(settings.max_retries, _RETRIES_OF_LIST))
+    client = connect(settings, errors, min(settings.max_retries, _RETRIES_OF_LIST))
     try:
         text = await client.get("/models", cast_to=str)
     except openai.APITimeoutError:
@@ -62,7 +62,7 @@ async def list_models(settings: "ServerModel", errors: ServerErrors) -> ListedMo
     )
 
 
-def connect(settings: "ServerModel", key: str) -> "AsyncOpenAI":
+def connect(settings: "ServerModel", errors: ServerErrors, max_retries: int) -> "AsyncOpenAI":
     """Make a client that keeps the pace, bounds every attempt and sends no key but the given one."""
     import openai
     from aiolimiter import AsyncLimiter
@@ -70,6 +70,7 @@ def connect(settings: "ServerModel", key: str) -> "AsyncOpenAI":
     for name in ("openai", "httpx", "httpx2", "httpcore", "httpcore2"):
         # At INFO they write a line for each of maybe 100,000 calls, below that also headers.
         logging.getLogger(name).setLevel(logging.WARNING)
+    key = errors.key
     pace = None if settings.requests_per_minute is None else AsyncLimiter(1, 60 / settings.requests_per_minute)
     is_openai = settings.api_key_env == "OPENAI_API_KEY"
 
@@ -102,8 +103,8 @@ def connect(settings: "ServerModel", key: str) -> "AsyncOpenAI":
     return openai.AsyncOpenAI(
         # Never None: the client would look for a key of its own.
         api_key=key or "none",
-        base_url=settings.base_url,
+        base_url=errors.url,
         timeout=limits,
-        max_retries=settings.max_retries,
+        max_retries=max_retries,
         http_client=Connections(timeout=limits),
     )

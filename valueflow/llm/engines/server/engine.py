@@ -1,4 +1,4 @@
-"""A connection to a server that answers batches."""
+"""One or several servers that answer batches."""
 
 import logging
 from collections.abc import Sequence
@@ -6,46 +6,49 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from valueflow.llm.engines.event_loop import EventLoop
-from valueflow.llm.engines.server.answers import read_completion
-from valueflow.llm.engines.server.connection import ListedModels, connect, list_models
-from valueflow.llm.engines.server.errors import (
-    ServerErrors,
-    is_missing_model,
-    is_refused_key,
-    is_too_long,
-    is_used_up,
-    setting_instead,
-)
-from valueflow.llm.engines.server.requests import Form, form_fields, logprob_fields, request_body
-from valueflow.llm.prompting import CUT_IN_THOUGHTS
-from valueflow.llm.protocol import Completion, Conversation, PromptTooLong, Sampling, Stream, one_each
+from valueflow.llm.engines.server.balance import Balance
+from valueflow.llm.engines.server.endpoint import NO_COMPLETION, Endpoint
+from valueflow.llm.engines.server.errors import is_passing
+from valueflow.llm.protocol import Completion, Conversation, Sampling, Stream, one_each
 from valueflow.run import InputError
 
 if TYPE_CHECKING:
-    from openai import APIStatusError
+    import anyio
 
     from valueflow.llm.engines.server.settings import ServerModel
-
-NO_COMPLETION = "answer is no chat completion"
-
-_MAY_REFUSE = (400, 404, 422, 501)
 
 _log = logging.getLogger(__name__)
 
 
 class ServerEngine:
-    """A connection to a server; it lives on between batches."""
+    """Connections to the servers of a model; they live on between batches.
 
-    def __init__(self, settings: "ServerModel", errors: ServerErrors, model: str, listed: ListedModels) -> None:
+    Of several servers each call goes to the least loaded. A call that one of them fails to answer goes to another, and
+    that server is set aside for a while.
+
+    Parameters
+    ----------
+    settings
+        How to ask.
+    endpoints
+        The servers.
+    missing
+        Those among them that did not answer at the start, with the reason.
+    """
+
+    def __init__(self, settings: "ServerModel", endpoints: Sequence[Endpoint], missing: dict[int, str]) -> None:
         self._settings = settings
-        self._errors = errors
-        self._model = model
-        self._listed = listed
-        self._form: Form = _form(settings, listed)
-        self._gives_logprobs = True
+        self._endpoints = endpoints
         self._unanswered_in_a_row = 0
+        self._balance = Balance(len(endpoints), settings.concurrency)
         self._loop = EventLoop("server")
-        self._client = connect(settings, errors.key)
+        self._freed: anyio.Condition = self._loop.call(_condition)
+        for place, reason in missing.items():
+            self._set_aside(place, reason)
+
+    @property
+    def _has_several(self) -> bool:
+        return len(self._endpoints) > 1
 
     def stream(self, conversations: Sequence[Conversation], sampling: Sampling | Sequence[Sampling]) -> Stream:
         """Answer a batch; see `valueflow.llm.protocol.Streaming`."""
@@ -54,50 +57,84 @@ class ServerEngine:
         async def complete(index: int) -> Completion:
             return await self._complete(index, conversations[index], samplings[index])
 
-        return self._loop.stream(len(conversations), complete, self._settings.concurrency)
+        return self._loop.stream(len(conversations), complete, self._settings.concurrency * len(self._endpoints))
 
     def close(self) -> None:
         """Close the connections; a second time does nothing."""
-        if not self._client.is_closed():
-            self._loop.call(self._client.close)
+        for endpoint in self._endpoints:
+            if not endpoint.is_closed:
+                self._loop.call(endpoint.close)
         self._loop.close()
 
     async def _complete(self, index: int, conversation: Conversation, sampling: Sampling) -> Completion:
-        """Answer one conversation."""
+        """Answer one conversation; of several servers, at the next one where one fails."""
+        asked: list[str] = []
+        reason = ""
+        for _ in range(self._settings.max_retries + 1 if self._has_several else 1):
+            place = await self._next_place()
+            asked.append(self._endpoints[place].url)
+            try:
+                found = await self._ask(self._endpoints[place], index, conversation, sampling)
+                # Before it leaves, so that no call that waits is sent to a server that has just failed.
+                self._note(place, found)
+            finally:
+                await self._leave(place)
+            if isinstance(found, Completion):
+                return replace(found, servers=tuple(asked)) if self._has_several else found
+            reason = found
+            if self._has_several and self._balance.all_failed(self._settings.max_retries + 1):
+                await self._give_up(f"each failed {self._settings.max_retries + 1} times in a row", reason)
+        return replace(await self._unanswered(reason), servers=tuple(asked) if self._has_several else ())
+
+    async def _ask(
+        self, endpoint: Endpoint, index: int, conversation: Conversation, sampling: Sampling
+    ) -> Completion | str:
+        """Ask a server; return its answer, or why it has given none."""
         import openai
 
         try:
-            return await self._ask_for_less(conversation, sampling)
+            completion = await endpoint.complete(conversation, sampling)
         except openai.APIStatusError as error:
-            return self._refused(index, error)
+            if self._has_several and is_passing(error):
+                return endpoint.errors.fault(error)
+            return endpoint.refused(index, error)
         except openai.APITimeoutError:
-            return await self._unanswered(f"no answer within {self._settings.timeout:g} s")
+            return f"no answer within {self._settings.timeout:g} s"
         except openai.APIConnectionError:
-            return await self._unanswered("connection dropped")
+            return "connection dropped"
+        return NO_COMPLETION if self._has_several and completion.error == NO_COMPLETION else completion
 
-    async def _ask_for_less(self, conversation: Conversation, sampling: Sampling) -> Completion:
-        """Ask for log-probabilities and structured output, without one or both where the server refuses that."""
-        import openai
+    async def _next_place(self) -> int:
+        """Wait for a server that takes a call, and count the call."""
+        import anyio
 
-        form = form_fields(sampling.constraint, self._form)
-        logprobs = logprob_fields(sampling.top_logprobs if self._gives_logprobs else 0)
-        different = [(form, logprobs), (form, {}), ({}, logprobs), ({}, {})]
-        *attempts, last = [attempt for place, attempt in enumerate(different) if attempt not in different[:place]]
-        refused: APIStatusError | None = None
-        for attempt in attempts:
-            try:
-                completion = await self._ask(conversation, sampling, attempt[0] | attempt[1])
-                break
-            except openai.APIStatusError as error:
-                if error.status_code not in _MAY_REFUSE or is_too_long(error) or setting_instead(error):
-                    raise
-                refused = refused or error
-        else:
-            attempt = last
-            completion = await self._ask(conversation, sampling, attempt[0] | attempt[1])
-        if refused is not None and completion.error in ("", CUT_IN_THOUGHTS):
-            self._learn(refused, form=attempt[0] != form, logprobs=attempt[1] != logprobs)
-        return completion
+        async with self._freed:
+            while (place := self._balance.choose()) is None:
+                with anyio.move_on_after(self._balance.seconds_to_next()):
+                    await self._freed.wait()
+            self._balance.begin(place)
+        return place
+
+    async def _leave(self, place: int) -> None:
+        import anyio
+
+        self._balance.leave(place)
+        with anyio.CancelScope(shield=True):
+            async with self._freed:
+                self._freed.notify_all()
+
+    def _note(self, place: int, found: Completion | str) -> None:
+        if isinstance(found, Completion):
+            self._unanswered_in_a_row = 0
+            if self._balance.answered(place):
+                _log.info("%s answers again", self._endpoints[place].url)
+        elif self._has_several:
+            self._set_aside(place, found)
+
+    def _set_aside(self, place: int, reason: str) -> None:
+        pause = self._balance.failed(place)
+        if pause is not None:
+            _log.warning("%s is set aside for %.0f s: %s", self._endpoints[place].url, pause, reason)
 
     async def _unanswered(self, reason: str) -> Completion:
         """Return a failed completion, or raise where no call has been answered for long.
@@ -106,55 +143,30 @@ class ServerEngine:
         """
         self._unanswered_in_a_row += 1
         if self._unanswered_in_a_row > self._settings.concurrency:
-            await list_models(self._settings, self._errors)
-            raise InputError(
-                f"{self._settings.base_url} has answered none of the last {self._unanswered_in_a_row} calls "
-                f"({reason}); cached completions serve when the same command is started again"
-            )
+            await self._give_up(f"answered none of the last {self._unanswered_in_a_row} calls", reason)
         return Completion("", error=reason)
 
-    async def _ask(self, conversation: Conversation, sampling: Sampling, more: dict[str, object]) -> Completion:
-        body = request_body(self._settings, self._model, conversation, sampling, more)
-        # An answer that makes no sense mostly comes from something between here and the server: it gets one more try.
-        for _ in range(2):
-            text = await self._client.post("/chat/completions", cast_to=str, body=body)
-            self._unanswered_in_a_row = 0
-            completion = read_completion(text, self._settings.answer_after)
-            if completion is not None:
-                # Where the server says why there is none, it may quote its request.
-                return (
-                    replace(completion, error=self._errors.clean(completion.error)) if completion.error else completion
-                )
-        return Completion("", error=NO_COMPLETION)
+    async def _give_up(self, what: str, reason: str) -> None:
+        """End the run in one line."""
+        await self._check_any_there()
+        urls = ", ".join(endpoint.url for endpoint in self._endpoints)
+        raise InputError(
+            f"{urls} {'have' if self._has_several else 'has'} {what} ({reason}); cached completions serve when the "
+            "same command is started again"
+        )
 
-    def _learn(self, error: "APIStatusError", *, form: bool, logprobs: bool) -> None:
-        """Ask no more for what the server has refused; many calls may learn of it at once, one logs it."""
-        message = "%s refuses %s (%s); it is asked without from now on"
-        if form and self._form != "none":
-            self._form = "none"
-            _log.warning(message, self._settings.base_url, "structured output", self._errors.fault(error))
-        if logprobs and self._gives_logprobs:
-            self._gives_logprobs = False
-            _log.warning(message, self._settings.base_url, "log-probabilities", self._errors.fault(error))
-
-    def _refused(self, index: int, error: "APIStatusError") -> Completion:
-        """Turn a refusal into the completion's error, or raise what ends the batch."""
-        if is_too_long(error):
-            raise PromptTooLong(index, self._errors.quote(error) or str(error.code)) from None
-        if is_used_up(error):
-            raise self._errors.used_up(error) from None
-        if setting := setting_instead(error):
-            raise InputError(
-                f"model '{self._model}' does not take the request ({self._errors.fault(error)}); give {setting}"
-            ) from None
-        if is_refused_key(error):
-            raise self._errors.key_refused(error) from None
-        if is_missing_model(error):
-            raise self._errors.no_such_model(error, self._model, self._listed.names) from None
-        return Completion("", error=self._errors.fault(error))
+    async def _check_any_there(self) -> None:
+        faults = []
+        for endpoint in self._endpoints:
+            try:
+                await endpoint.check_there()
+            except InputError as error:
+                faults.append(error)
+        if len(faults) == len(self._endpoints):
+            raise faults[0]
 
 
-def _form(settings: "ServerModel", listed: ListedModels) -> Form:
-    if settings.structured_outputs != "auto":
-        return settings.structured_outputs
-    return "vllm" if listed.is_vllm else "json_schema"
+async def _condition() -> "anyio.Condition":
+    import anyio
+
+    return anyio.Condition()

@@ -57,10 +57,10 @@ _VARIABLE_WORD = re.compile(r"\S*\d\S*")
 class ServerErrors:
     """The error messages about one server: one line each, and the key in none of them."""
 
-    def __init__(self, settings: "ServerModel", key: str) -> None:
+    def __init__(self, settings: "ServerModel", url: str, key: str) -> None:
         self.key = key
+        self.url = url
         self._variable = settings.api_key_env
-        self._url = settings.base_url
 
     def clean(self, text: str) -> str:
         """Take the key, line breaks and control characters out of a text, and most of its length."""
@@ -84,7 +84,7 @@ class ServerErrors:
     def used_up(self, error: "APIStatusError") -> InputError:
         """Say that there is no money or quota left for further calls."""
         return InputError(
-            f"{self._url} takes no more calls ({self.fault(error)}); cached completions serve when the same command is "
+            f"{self.url} takes no more calls ({self.fault(error)}); cached completions serve when the same command is "
             "started again"
         )
 
@@ -92,27 +92,33 @@ class ServerErrors:
         """Say that the key is refused, or that one is needed."""
         if self._variable is None:
             return InputError(
-                f"{self._url} asks for a key ({self.fault(error)}); "
+                f"{self.url} asks for a key ({self.fault(error)}); "
                 "set llm.api_key_env to the NAME of the variable that holds it"
             )
-        return InputError(f"{self._url} refuses the key in {self._variable} ({self.fault(error)})")
+        return InputError(f"{self.url} refuses the key in {self._variable} ({self.fault(error)})")
 
     def no_such_model(self, error: "APIStatusError", model: str, names: Sequence[str]) -> InputError:
         """Say which models there are, the nearest first."""
         ordered = sorted(names, key=lambda name: -SequenceMatcher(None, model.casefold(), name.casefold()).ratio())
         hint = nearest(model, ordered) if ordered else "it lists no models; llm.base_url mostly ends in /v1"
-        return InputError(f"{self._url} has no model '{model}' ({self.fault(error)}); {self.clean(hint)}")
+        return InputError(f"{self.url} has no model '{model}' ({self.fault(error)}); {self.clean(hint)}")
 
     def not_there(self, reason: str) -> InputError:
         """Say that the list of models could not be had."""
         return InputError(
-            f"GET {self._url}/models: {self.clean(reason)}; is the server running, and is llm.base_url its address?"
+            f"GET {self.url}/models: {self.clean(reason)}; is the server running, and is llm.base_url its address?"
         )
 
 
 def is_too_long(error: "APIStatusError") -> bool:
     """Return whether a prompt does not fit into the model."""
     return error.status_code in (400, 413, 422) and bool(_TOO_LONG.search(_code_and_message(error)))
+
+
+def is_passing(error: "APIStatusError") -> bool:
+    """Return whether a fault is the server's and may pass: another server may well answer."""
+    passes = error.status_code in (408, 409, 429) or error.status_code >= 500
+    return passes and not is_used_up(error)
 
 
 def is_used_up(error: "APIStatusError") -> bool:

@@ -35,7 +35,7 @@ class ServerModel(Settings):
 
     model: str | None = Field(None, min_length=1)
     revision: str | None = None
-    base_url: str
+    base_url: str | list[str]
     api_key_env: str | None = None
     concurrency: int = Field(64, ge=1, le=_MAX_CONNECTIONS, strict=True)
     requests_per_minute: PositiveInt | None = None
@@ -47,9 +47,23 @@ class ServerModel(Settings):
     answer_after: str = ""
     extra_body: dict[str, Any] | None = None
 
-    @field_validator("base_url")
+    @field_validator("base_url", mode="before")
     @classmethod
-    def _check_url(cls, base_url: str) -> str:
+    def _check_urls(cls, given: Any) -> Any:
+        if not isinstance(given, list | tuple):
+            return cls._checked_url(given)
+        urls = [cls._checked_url(url) for url in given]
+        if not urls:
+            raise ValueError("is an empty list; give one server or more")
+        twice = next((url for url in urls if urls.count(url) > 1), None)
+        if twice is not None:
+            raise ValueError(f"names {twice} twice")
+        return urls
+
+    @staticmethod
+    def _checked_url(base_url: Any) -> str:
+        if not isinstance(base_url, str):
+            raise ValueError("is no URL; give http(s)://HOST[:PORT]/PATH, or a list of these")
         right = "give http(s)://HOST[:PORT]/PATH, as http://localhost:8000/v1"
         try:
             parts = urlsplit(base_url)
@@ -87,7 +101,7 @@ class ServerModel(Settings):
     def identity(self) -> dict[str, object]:
         """Return what decides the answers.
 
-        Where `model` is None, the server is asked for its one model, once.
+        Where `model` is None, the servers are asked for their one model, once.
 
         Raises
         ------
@@ -96,7 +110,8 @@ class ServerModel(Settings):
         """
         decisive = {
             "revision",
-            "base_url",
+            # Servers of a list are one model in several places: which one answers, or joins them later, is no matter.
+            *(("base_url",) if isinstance(self.base_url, str) else ()),
             "structured_outputs",
             "token_limit_key",
             "reasoning_tokens",
@@ -106,16 +121,32 @@ class ServerModel(Settings):
         return {"engine": "openai", "model": self._served, **self.model_dump(include=decisive)}
 
     def start(self) -> "ServerEngine":
-        """Look whether the server is there.
+        """Look whether the servers are there; one of several is enough.
 
         Raises
         ------
         InputError
             The key's variable is not set, nothing answers at the address, or the key is refused.
         """
+        from valueflow.llm.engines.server.endpoint import Endpoint
         from valueflow.llm.engines.server.engine import ServerEngine
 
-        return ServerEngine(self, ServerErrors(self, self._key()), self._served, self._listed)
+        key, found = self._key(), self._listed
+        # One that is not there yet is taken to be like the others.
+        alike = next(listed for listed in found if isinstance(listed, ListedModels))
+        endpoints = [
+            Endpoint(
+                self,
+                ServerErrors(self, url, key),
+                self._served,
+                listed if isinstance(listed, ListedModels) else alike,
+                # What one of several does not answer is asked of another.
+                self.max_retries if len(found) == 1 else 0,
+            )
+            for url, listed in zip(self._urls, found, strict=True)
+        ]
+        missing = {place: str(fault) for place, fault in enumerate(found) if isinstance(fault, InputError)}
+        return ServerEngine(self, endpoints, missing)
 
     def check_startable(self) -> None:
         """Look whether the key's variable is set.
@@ -134,31 +165,48 @@ class ServerModel(Settings):
         key = os.environ.get(self.api_key_env, "").strip()
         if not key:
             raise InputError(
-                f"the environment variable {self.api_key_env} is not set; it must hold the key of {self.base_url}"
+                f"the environment variable {self.api_key_env} is not set; it must hold the key of "
+                f"{', '.join(self._urls)}"
             )
         if not (key.isascii() and key.isprintable()):
             raise InputError(f"the environment variable {self.api_key_env} holds characters that no key has")
         return key
 
+    @property
+    def _urls(self) -> tuple[str, ...]:
+        return (self.base_url,) if isinstance(self.base_url, str) else tuple(self.base_url)
+
     # Cached properties take no part in the equality of settings: the same settings mean the same engine.
     @cached_property
-    def _listed(self) -> ListedModels:
+    def _listed(self) -> "tuple[ListedModels | InputError, ...]":
+        """What each server lists, or why it does not; one at least does."""
         loop = EventLoop("models")
         try:
-            return loop.call(list_models, self, ServerErrors(self, self._key()))
+            found = tuple(loop.call(_listed_or_fault, self, ServerErrors(self, url, self._key())) for url in self._urls)
         finally:
             loop.close()
+        faults = [fault for fault in found if isinstance(fault, InputError)]
+        if len(faults) == len(found):
+            raise faults[0]
+        return found
 
     @cached_property
     def _served(self) -> str:
-        """The model's name: the given one, else the only one that the server lists."""
+        """The model's name: the given one, else the only one that the servers list."""
         if self.model is not None:
             return self.model
-        names = self._listed.names
+        listed = [found.names for found in self._listed if isinstance(found, ListedModels)]
+        names = tuple(dict.fromkeys(name for names in listed for name in names))
+        where = ", ".join(self._urls)
         if len(names) == 1:
             return names[0]
         if not names:
-            raise InputError(f"{self.base_url} lists no models; name one with llm.model=NAME")
-        raise InputError(
-            f"{self.base_url} lists {len(names)} models; choose one with llm.model=NAME: {', '.join(names)}"
-        )
+            raise InputError(f"{where} lists no models; name one with llm.model=NAME")
+        raise InputError(f"{where} lists {len(names)} models; choose one with llm.model=NAME: {', '.join(names)}")
+
+
+async def _listed_or_fault(settings: ServerModel, errors: ServerErrors) -> ListedModels | InputError:
+    try:
+        return await list_models(settings, errors)
+    except InputError as fault:
+        return fault
