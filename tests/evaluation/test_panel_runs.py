@@ -160,9 +160,9 @@ def test_the_screen_tells_of_judges_failures_and_costs(folder: Path, capsys: pyt
         f"noisy sharp  tau {sharp['kendall_tau']:.2f}  beta {sharp['discrimination']:.2f}  failed 0 of 120",
         f"noisy dull   tau {dull['kendall_tau']:.2f}  beta {dull['discrimination']:.2f}  failed 3 of 120",
         f"agreement (Kendall's W) {summary['agreement']['kendall_w']:.2f}",
+        "judge calls: 2,400 asked, 600 from the cache; 824,000 prompt and 48,000 completion tokens",
         "2 failed: no answer",
         r"1 failed: said \ud800\x1b[31m [/b]",
-        "judge calls: 2,400 asked, 600 from the cache; 824,000 prompt and 48,000 completion tokens",
     ]
 
 

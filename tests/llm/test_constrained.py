@@ -15,7 +15,7 @@ from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from valueflow.llm import Constraint
 from valueflow.llm.engines.constrained import Grammars, TokenMask
-from valueflow.llm.engines.transformers import _draw
+from valueflow.llm.engines.drawing import draw
 
 LONGER = ("[1", "12", "2, ", ", 3", "3]", "]]", "1, 2", " 1", "[2, 1", "é", "\n", "[[", "2]\n")
 PIECES = [bytes([byte]) for byte in range(256)] + [text.encode() for text in LONGER if len(text.encode()) > 1]
@@ -172,8 +172,8 @@ def test_draws_are_from_the_models_probabilities_of_what_is_allowed() -> None:
     tokens = [words_of.convert_tokens_to_ids(token) for token in ("1", "12", "[", "[1")]
     mask = Grammars(words_of, {words_of.eos_token_id}).mask([every({"12", "[1]"})] * n)
     assert mask is not None
-    draw = _draw([np.random.default_rng(seed) for seed in range(n)], [temperature] * n)
-    noisy = draw(torch.empty(0), scores.expand(n, -1))
+    with_noise = draw([np.random.default_rng(seed) for seed in range(n)], [temperature] * n)
+    noisy = with_noise(torch.empty(0), scores.expand(n, -1))
     counts = np.bincount(mask(torch.zeros(n, 1), noisy).argmax(dim=1).numpy(), minlength=len(words_of))
     weights = np.exp(scores[tokens].double().numpy() / temperature)
     assert counts[tokens].sum() == n

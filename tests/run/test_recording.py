@@ -13,7 +13,7 @@ from tests.command import ROOT, Finished, environment, refused, succeeded, summa
 from tests.command import run as run_app
 from tests.run.capturing import HEARD
 from valueflow.reporting import CsvLogger
-from valueflow.run import InputError, built_loggers
+from valueflow.run import RUN_KEYS, InputError, built_loggers
 
 CAPTURING = "+logger._target_=tests.run.capturing.Capturing"
 
@@ -102,7 +102,7 @@ def test_an_option_has_a_part_where_another_refers_to_it(overrides: list[str], h
     with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
         config = compose("evaluate", overrides=["value=power", *overrides])
     given: Any = OmegaConf.to_container(config, resolve=True)
-    given = {key: entry for key, entry in given.items() if key not in ("logger", "resume")}
+    given = {key: entry for key, entry in given.items() if key not in RUN_KEYS}
     used = used_settings(config, EvaluationSettings.checked(given))
     assert used.keys() & {"llm", "prompt"} == has_part
     assert ("judge" in used) == ("rankings=saved.csv" not in overrides)

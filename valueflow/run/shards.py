@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from valueflow.run.errors import InputError, shorten
-from valueflow.run.folders import files_named
 from valueflow.run.outputs import plain
-from valueflow.run.resuming import result_settings
 from valueflow.run.summary import SUMMARY_FILE, read_record, versions
 
 if TYPE_CHECKING:
@@ -251,6 +249,8 @@ def share_of(command: str, settings: Mapping[str, Any], folder: Path | None, div
         return Share()
     if written is not None and sources is not None:
         raise InputError(f"shard={written} and merge={sources}: a run is one shard, or it joins them all; give one")
+    from valueflow.run.resuming import result_settings  # loads Hydra, which whoever asks models does without
+
     decisive = _decisive(result_settings(settings))
     digest = hashlib.sha256(
         json.dumps([command, versions()["valueflow"], decisive], sort_keys=True).encode("utf-8", "surrogatepass")
@@ -311,6 +311,8 @@ def _found(sources: Sequence[str], digest: str, settings: Mapping[str, Any]) -> 
 
 
 def _shards_in(folder: Path) -> Iterator[ShardFolder]:
+    from valueflow.run.folders import files_named  # loads Hydra, which whoever asks models does without
+
     for file in files_named(folder, SUMMARY_FILE):
         summary = read_record(file) or {}
         if isinstance(summary.get("shard"), dict):
