@@ -6,8 +6,10 @@ nobody looks at the test texts. Half an hour to two hours on two cores, by `--ro
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Iterator, Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -64,9 +66,14 @@ def main() -> int:
 
 
 def _trained(options: argparse.Namespace, name: str, start: str, change: Change) -> str:
-    """Train as the demo does, with a change, and return the folder of the encoder; one that is there is kept."""
-    folder: Path = options.work / options.backbone / name
+    """Train as the demo does, with a change, and return the folder of the encoder.
+
+    One that is there is kept, if its training had the same settings, down to those of the demo, and the same start.
+    """
     given: Change = {"experiment": "train_demo", "sources": TWO_SIDED, "share": 1.0} | change
+    composed = compose_settings("train", {key: given[key] for key in given if key not in ("sources", "share")})
+    digest = sha256(json.dumps([given, composed, start], sort_keys=True, default=str).encode()).hexdigest()[:8]
+    folder: Path = options.work / options.backbone / f"{name}-{digest}"
     table = _training_texts(folder, given.pop("sources"), given.pop("share"))
     if not (folder / "summary.json").exists():
         given |= {} if start == options.backbone else {"model": start}

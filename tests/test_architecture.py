@@ -64,6 +64,9 @@ HEAVY = (
     "wandb_workspaces",
 )
 _OF_TRAINING = (
+    "hives/distillation/fitting.py",
+    "hives/distillation/objective.py",
+    "hives/distillation/steps.py",
     "hives/losses/batch_labels.py",
     "hives/losses/contrastive.py",
     "hives/losses/hierarchical.py",

@@ -15,6 +15,7 @@ from .extraction import profile as profile
 from .extraction import value_geometry as value_geometry
 from .geometry import Geometry as Geometry
 from .hives import ConvertedTable as ConvertedTable
+from .hives import DistilledEncoder as DistilledEncoder
 from .hives import MeasuredEncoder as MeasuredEncoder
 from .hives import TrainedEncoder as TrainedEncoder
 from .hives import train as train

@@ -80,12 +80,25 @@ def test_the_error_is_the_spread_over_new_texts() -> None:
         assert 0.7 < error / spread < 1.4
 
 
-def test_equal_samples_for_two_encoders_give_paired_differences() -> None:
-    embeddings, labels, texts = smooth_case(5, n=80)
-    _, one = held_out_samples(embeddings, labels, texts=texts, replicates=50)
-    _, same = held_out_samples(embeddings * 2, labels, texts=texts, replicates=50)
-    for name, values in one.items():
-        np.testing.assert_allclose(values, same[name], atol=1e-6)
+def test_the_error_of_a_difference_is_that_of_correlated_encoders() -> None:
+    # Two encoders that find the same texts hard: their figures rise and fall together, and the difference hardly does.
+    rng = np.random.default_rng(0)
+    names = ("ranking_accuracy", "similarity_correlation")
+    differences, errors, unpaired = [], [], []
+    for _ in range(60):
+        value = rng.integers(0, 2, 60)
+        shared = np.eye(4)[value] + rng.normal(scale=0.8, size=(60, 4))
+        labels = make_labels([0] * 60, [[(f"v{v}",)] for v in value], [0] * 60)
+        both = [shared + rng.normal(scale=scale, size=(60, 4)) for scale in (0.15, 0.3)]
+        (first, drawn), (second, others) = (held_out_samples(own, labels, replicates=100) for own in both)
+        differences.append([second["overall"][name] - first["overall"][name] for name in names])
+        errors.append([np.std(others[name] - drawn[name], ddof=1) for name in names])
+        unpaired.append([np.hypot(np.std(others[name], ddof=1), np.std(drawn[name], ddof=1)) for name in names])
+    spread, error = np.std(differences, axis=0, ddof=1), np.mean(errors, axis=0)
+    assert (error / spread > 0.7).all()
+    assert (error / spread < 1.4).all()
+    # As if the encoders were measured on different texts, it would be far too large.
+    assert (np.mean(unpaired, axis=0) / spread > 1.5).all()
 
 
 def test_rows_of_one_text_are_not_compared() -> None:

@@ -48,14 +48,14 @@ def table() -> TrainingTable:
     return training_table([checked_frame(training_rows(), "table")])
 
 
-def parted(table: TrainingTable) -> tuple[TrainingTable, TrainingTable]:
+def split_texts(table: TrainingTable) -> tuple[TrainingTable, TrainingTable]:
     held = parts_of(table.texts, 0.3, 1) == VALIDATION
     return table.take(~held), table.take(held)
 
 
 @pytest.mark.slow
 def test_it_learns_and_keeps_the_best_weights(tiny: Path, table: TrainingTable, tmp_path: Path) -> None:
-    training, held = parted(table)
+    training, held = split_texts(table)
     settings = settings_of(tiny)
     encoder = load_backbone(settings.backbone)
     before = measure_embeddings(encoder, held, settings).metrics["overall"]
@@ -74,11 +74,21 @@ def test_it_learns_and_keeps_the_best_weights(tiny: Path, table: TrainingTable, 
     assert curve["train/loss"].iloc[-1] < curve["train/loss"].iloc[0]
 
 
+def test_a_validation_that_cannot_be_ranked_counts_as_none(
+    tiny: Path, table: TrainingTable, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = settings_of(tiny, max_steps=2, validate_every=1, patience=1)
+    held = table.take(np.array([0, 0]))  # one text, twice
+    result = fit(load_backbone(settings.backbone), table, held, settings, folder=tmp_path)
+    assert (result.steps, result.best_step, result.stopped_early) == (2, 2, False)
+    assert "the last weights count" in caplog.text
+
+
 @pytest.mark.slow
 def test_after_an_interruption_it_ends_the_same(
     tiny: Path, table: TrainingTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    training, held = parted(table)
+    training, held = split_texts(table)
     settings = settings_of(tiny)
     whole = load_backbone(settings.backbone)
     undisturbed = fit(whole, training, held, settings, folder=tmp_path / "whole")
@@ -108,7 +118,7 @@ def test_after_an_interruption_it_ends_the_same(
 
 @pytest.mark.slow
 def test_a_share_of_the_start_stays(tiny: Path, table: TrainingTable, tmp_path: Path) -> None:
-    training, held = parted(table)
+    training, held = split_texts(table)
     start, trained, kept = (load_backbone(settings_of(tiny).backbone) for _ in range(3))
     fit(trained, training, held, settings_of(tiny), folder=tmp_path / "trained")
     fit(kept, training, held, settings_of(tiny, start_share=0.3), folder=tmp_path / "kept")
@@ -125,7 +135,7 @@ def test_a_share_of_the_start_stays(tiny: Path, table: TrainingTable, tmp_path: 
 def test_early_stopping_and_dropout(
     tiny: Path, table: TrainingTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    training, held = parted(table)
+    training, held = split_texts(table)
     modes = []
     original = HivesModule._embed_chunk
 

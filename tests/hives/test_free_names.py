@@ -95,6 +95,42 @@ def test_situations_become_rows_of_every_theory_that_a_name_means(tmp_path: Path
     assert set(liberty["selected_anchor"]) == {"liberty/oppose"}
 
 
+def test_a_name_has_one_concept_in_all_theories(tmp_path: Path) -> None:
+    # By its nodes "Right to life" is care in two theories and liberty in a third: it is care in all of them.
+    assert len(table_of_names()["right to life"]) >= 3
+    source = write_json(
+        tmp_path,
+        ("Sparing an enemy", "Right to life", "Supports"),
+        ("Shooting a deserter", "Right to life", "Opposes"),
+        ("Reading her diary", "Right to privacy", "Opposes"),
+        ("Growing old in peace", "Right to life", "Supports"),
+    )
+    rows = load_rows([source])[0].rows
+    concepts = {text: set(own) for text, own in rows.groupby("text")["selected_anchor"]}
+    assert concepts["Sparing an enemy"] == concepts["Growing old in peace"] == {"care/support"}
+    assert concepts["Shooting a deserter"] == {"care/oppose"}
+    assert concepts["Reading her diary"] == {"liberty/oppose"}
+
+
+def test_a_column_that_says_value_right_or_duty_holds_no_names(tmp_path: Path) -> None:
+    # As in the full table of ValuePrism: the name is in `text`, the side in `valence`.
+    path = tmp_path / "full.csv"
+    pd.DataFrame(
+        {
+            "situation": ["Reading her diary", "Telling the truth"],
+            "vrd": ["Right", "Duty"],
+            "text": ["Right to privacy", "Duty to be honest"],
+            "explanation": ["It is hers.", "It is due."],
+            "valence": ["Opposes", "Supports"],
+        }
+    ).to_csv(path, index=False)
+    (loaded,) = load_rows([str(path)])
+    assert loaded.names is not None
+    assert set(loaded.names["name"]) == {"Right to privacy", "Duty to be honest"}
+    assert set(loaded.names["how"]) == {"table"}
+    assert set(loaded.rows["text"]) == {"Reading her diary", "Telling the truth"}
+
+
 @pytest.mark.parametrize("direction", ["direction", "label", "valence"])
 def test_any_table_with_a_column_of_names(direction: str, tmp_path: Path) -> None:
     path = tmp_path / "mine.csv"
@@ -153,12 +189,17 @@ def test_convert_shows_and_lists_what_names_mean(tmp_path: Path) -> None:
 
 
 @needs_data
-def test_most_names_of_the_real_data_are_in_the_table() -> None:
+def test_the_table_has_the_frequent_names_of_the_real_data_and_none_of_the_rare_ones() -> None:
     source = str(REAL / "valuekaleidoscope_half.json")
     (loaded,) = load_rows([source], rules=LabelRules())
     assert loaded.names is not None
     once = loaded.names.drop_duplicates("name")
-    by_table = once.loc[once["how"] == "table", "rows"].sum()
-    assert by_table > 0.8 * once["rows"].sum()
+    assert set(once.loc[once["rows"] >= 5, "how"]) <= {"table", "name"}
+    # A phrase that the data have once is theirs: it is not copied into the project.
+    spelled = once["name"].str.replace(r"\s*\([^()]*\)", "", regex=True).str.casefold().str.split().str.join(" ")
+    counts = once.groupby(spelled.str.removeprefix("the "))["rows"].sum()
+    rare = {name for name, rows in counts.items() if rows == 1 and " " in str(name)}
+    assert len(rare) > 400
+    assert not rare & set(table_of_names())
     assert set(loaded.rows["theory"]) == {"pvq", "mft", "duty", "right"}
     assert loaded.rows["direction"].value_counts().min() > 300

@@ -257,6 +257,18 @@ def test_neighbours_vote_once_for_each_prefix():
     assert knn(embeddings, paths, 3)[0].tolist() == [True, True]
 
 
+def test_a_text_in_two_rows_is_one_neighbour():
+    # The two rows at 10 degrees are one text; with the row at 20 degrees, b has two texts of three and wins.
+    angles = np.radians([0, 10, 10, 20, 30, 180])
+    z = np.column_stack([np.cos(angles), np.sin(angles)])
+    labels = make_labels([0] * 6, [[("a",)], [("a",)], [("a",)], [("b",)], [("b",)], [("c",)]], [0] * 6)
+    similarities, rows = cosine_similarities(z, z), np.arange(6)
+    alone = knn_correct(similarities, rows, rows, labels.paths, 3)
+    together = knn_correct(similarities, rows, rows, labels.paths, 3, np.array([0, 1, 1, 2, 3, 4]))
+    assert alone[0, 0]
+    assert not together[0, 0]
+
+
 def test_neighbours_vote_on_the_direction():
     # The nearest two of the first text: 1, which agrees with it, and 2, which does not; the first met counts.
     angles = np.radians([0, 10, 25, 45, 180])
@@ -406,7 +418,7 @@ def test_retrieval_equals_its_literal_definition(seed):
         if concepts[i] >= 0 and any(flags):
             precisions.append(literal_average_precision(flags))
             chances.append(chance_average_precision([sum(flags)], len(flags))[0])
-    precision, chance = map(mean_and_count, concept_retrieval(normalized(embeddings), theories, concepts))
+    precision, chance = map(mean_and_count, concept_retrieval(normalized(embeddings), theories, concepts[:, None]))
     assert precision.n == chance.n == len(precisions)
     assert close(precision.value, mean(precisions)[0])
     assert close(chance.value, mean(chances)[0])
@@ -420,10 +432,27 @@ def test_retrieval_looks_at_other_theories_only():
     labels = make_labels([0, 0, 1, 1, 1], [[("a",)]] * 5, [0] * 5, [7, 7, 7, 8, NONE])
     embeddings = [[1, 0], [1, 0.1], [1, 0.2], [1, 0.5], [1, 0]]
     # Rows 0 and 1 find 2 before 3; row 2 finds both of theory 0; row 3 has no partner and row 4 no id.
-    precisions, _ = concept_retrieval(normalized(embeddings), labels.theories, labels.concepts)
+    precisions, _ = concept_retrieval(normalized(embeddings), labels.theories, labels.all_concepts)
     np.testing.assert_array_equal(precisions, [1.0, 1.0, 1.0, np.nan, np.nan])
     embeddings[3] = [1, 0.05]  # now nearer to rows 0 and 1 than their partner
     assert held_out_metrics(embeddings, labels)["overall"]["anchor_retrieval"] == pytest.approx((0.5 + 0.5 + 1) / 3)
+
+
+def test_a_text_of_several_theories_is_found_once_and_by_all_its_concepts():
+    # A free name that is care (7) in two theories and liberty (8) in a third: rows 0 to 2 and 3 to 5 are such texts.
+    theories, texts = np.array([0, 1, 2] * 2 + [1, 2]), np.array([0, 0, 0, 1, 1, 1, 2, 3])
+    concepts = np.array([[7], [7], [8]] * 2 + [[9], [8]])
+    z = normalized([[1, 0]] * 3 + [[1, 0.3]] * 3 + [[1, 0.1], [1, 0.2]])
+    precisions, chances = concept_retrieval(z, theories, concepts, texts)
+    # Text 0 orders 2 (another concept), 3 and 1, each once; 2 is in theory 1 alone, 3 in theory 2 alone.
+    np.testing.assert_allclose(precisions[:3], [(1 / 2 + 2 / 3) / 2, 1, 1 / 2])
+    np.testing.assert_allclose(chances[2], chance_average_precision([1], [2])[0])
+    assert np.isnan(precisions[6])  # nobody else has its concept
+    labels = make_labels(theories.tolist(), [[("a",)]] * 8, [0] * 8)
+    result = held_out_metrics(z, replace(labels, concept_sets=concepts), texts=texts)
+    assert result["anchor_queries"] == 3
+    wanted = np.mean([np.mean(precisions[texts == text]) for text in (0, 1, 3)])
+    assert result["overall"]["anchor_retrieval"] == pytest.approx(wanted)
 
 
 def test_equal_embeddings_find_as_much_as_chance():

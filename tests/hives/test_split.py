@@ -15,7 +15,7 @@ from valueflow.hives.data import TEST, TRAINING, VALIDATION, load_splits, near_d
 from valueflow.hives.settings import DataSettings
 
 NOTHING = {"train": None, "validation": None, "test": None, "theory": None, "names": None, "name_similarity": None}
-NOTHING |= {"several_values": "branch"}
+NOTHING |= {"several_values": "branch", "texts": None}
 
 
 def data_settings(**given: object) -> DataSettings:
@@ -132,6 +132,33 @@ def test_given_tables_take_the_place_of_what_is_held_out(table_file: Path, tmp_p
     is_validation = rows["text"][0] in set(splits.validation.texts)
     assert len(splits.training) == offered - (0 if is_validation else 1)
     assert rows["text"][0] not in set(splits.training.texts)
+
+
+@pytest.mark.parametrize("given", [("validation",), ("test",), ("validation", "test")])
+def test_parts_have_no_text_in_common_whatever_is_given(
+    given: tuple[str, ...], table_file: Path, tmp_path: Path
+) -> None:
+    # Tables for validation and test that repeat texts of data.train, and each other's, in other spelling.
+    rows = training_rows()
+    for part, every in (("validation", 2), ("test", 3)):
+        own = rows.iloc[::every]
+        own.assign(text=[f"{text.upper()}!" for text in own["text"]]).to_csv(tmp_path / f"{part}.csv", index=False)
+    tables = {part: [str(tmp_path / f"{part}.csv")] for part in given}
+    splits = load_splits(data_settings(train=[str(table_file)], **tables), 42)
+    assert splits.validation is not None
+    assert splits.test is not None
+    parts = [
+        {text.casefold().rstrip("!") for text in part.texts}
+        for part in (splits.training, splits.validation, splits.test)
+    ]
+    for one, other in combinations(parts, 2):
+        assert not one & other
+    # Nothing is lost but what stands in several: each text of data.train and of the tables is in one part.
+    assert set.union(*parts) == set(rows["text"])
+    if "test" in given:
+        assert len(splits.test) == 36
+    if given == ("validation", "test"):
+        assert splits.left_out["validation texts that are test texts too, or nearly"] == 18
 
 
 def test_a_text_of_several_theories_is_in_one_part(tmp_path: Path) -> None:

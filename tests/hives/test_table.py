@@ -66,7 +66,12 @@ def test_ids_of_stage_2() -> None:
     assert first != NONE
     assert second == NONE
     assert table.labels.concepts[0] == table.labels.concepts[1] != NONE
-    # Of several ids the first by name.
+    # Of several ids batches are drawn by the first by name; all concepts are there.
+    several = rows.assign(selected_anchor=["d", "c", "c"])
+    labels = training_table([checked_frame(several, "t.csv")]).labels
+    assert labels.all_concepts.tolist() == [[0, 1], [0, NONE]]
+    assert labels.concepts.tolist() == [0, 0]
+    assert labels.take(np.array([1])).all_concepts.tolist() == [[0, NONE]]
     alone = training_table([checked_frame(rows[rows["selected_individual"] == "i1"], "t.csv")])
     assert len(alone) == 1
     assert training_table([checked_frame(rows[["text", "theory", "level_1", "direction"]], "t.csv")]).stage_2 == ()

@@ -62,7 +62,7 @@ def test_published_defaults_of_the_design() -> None:
     }
     assert settings["theory"]["name"] == "pvq"
     assert settings["sampling"]["_target_"] == "valueflow.vidb.BucketSampling"
-    assert settings["judge"]["_target_"] == "valueflow.judge.EmbeddingJudge"
+    assert settings["judge"]["_target_"] == "valueflow.judge.embedding_judge"
     assert "hydra" not in settings
 
 

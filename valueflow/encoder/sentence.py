@@ -23,7 +23,8 @@ _MAX_CACHED = 200_000
 _MIN_ON_DISK = 100
 """Texts that are embedded in one go before their vectors are worth a file."""
 
-_PROBE = "She kept her promise, although nobody would ever have known."
+PROBE = "She kept her promise, although nobody would ever have known."
+"""By its embedding an encoder is recognized: weights that differ show in it, whatever their name."""
 
 _log = logging.getLogger(__name__)
 
@@ -35,8 +36,7 @@ class SentenceEncoder:
         self.name = name
         self._model = model
         self._cached: dict[str, npt.NDArray[np.float32]] = {}
-        # A model is what it makes of a text: weights that differ show in the probe, whatever their name.
-        probe = np.round(self._embed([_PROBE], batch_size=1), 4) + 0.0
+        probe = np.round(self._embed([PROBE], batch_size=1), 4) + 0.0
         self._on_disk = VectorCache(f"{name} {probe.tobytes().hex()}")
 
     def encode(self, texts: Sequence[str], *, batch_size: int = 64) -> npt.NDArray[np.float32]:

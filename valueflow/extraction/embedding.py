@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from valueflow.encoder import load_model
+from valueflow.encoder import PROBE, load_model
 from valueflow.extraction.reading import Chunk
 from valueflow.run import InputError, nearest
 
@@ -22,8 +22,6 @@ Vectors = npt.NDArray[np.float32]
 
 _BATCHES_A_CALL = 16
 """Batches a model gets at once where it works alone: between calls the progress bar moves."""
-
-_PROBE = "She kept her promise, although nobody would ever have known."
 
 
 @dataclass(frozen=True)
@@ -140,7 +138,7 @@ def embedder(
 
         window = getattr(loaded, "max_seq_length", None)
         yield Embedder(
-            dimension=encode([_PROBE]).shape[1],
+            dimension=encode([PROBE]).shape[1],
             devices=tuple(devices or (str(before),)),
             window=int(window) if window is not None and np.isfinite(window) else None,
             _encode=encode,

@@ -1,3 +1,5 @@
+from .distillation import DistilledEncoder as DistilledEncoder
+from .distillation import DistillSettings as DistillSettings
 from .outcome import ConvertedTable as ConvertedTable
 from .outcome import MeasuredEncoder as MeasuredEncoder
 from .outcome import TrainedEncoder as TrainedEncoder

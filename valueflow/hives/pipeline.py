@@ -1,9 +1,16 @@
 """`train.py` from settings to an outcome, by task."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from valueflow.hives.display import show_measurements, show_training, show_trainings
+from valueflow.hives.distillation import (
+    AGREEMENT_FILE,
+    DistilledEncoder,
+    DistillSettings,
+    distill_judge,
+    show_distillations,
+)
 from valueflow.hives.outcome import (
     MAP_FILE,
     METRICS_FILE,
@@ -13,16 +20,16 @@ from valueflow.hives.outcome import (
     MeasuredEncoder,
     TrainedEncoder,
 )
-from valueflow.hives.settings import TrainSettings
-from valueflow.run import Run, SweepView, Task
+from valueflow.hives.settings import EncoderTraining, TrainSettings
+from valueflow.run import Run, SettingsByTask, SweepView, Task
 
-AnyOutcome = TrainedEncoder | MeasuredEncoder | ConvertedTable
+AnyOutcome = TrainedEncoder | MeasuredEncoder | ConvertedTable | DistilledEncoder
 
 
 def train(
     *, output_dir: str | Path | None = None, resume: bool = False, curves: Any = None, **settings: Any
 ) -> AnyOutcome:
-    """Train a value embedding; or measure one (`task="test"`), or write the training table (`task="convert"`).
+    """Train a value embedding, or distill a judge; or measure (`task="test"`), or write the table (`task="convert"`).
 
     Parameters
     ----------
@@ -33,14 +40,14 @@ def train(
     curves
         A Lightning logger that gets losses and metrics as they come.
     **settings
-        Fields of `TrainSettings`, the same as on the command line; what is not given has the default of
-        `configs/train.yaml`. `stage`, `backbone` and `trainer` take the name of an option, a dotted key
-        (`stage.batch_size`, `data.train`) sets one of an option's own.
+        Fields of `TrainSettings`, or with `stage="distill"` of `DistillSettings`, the same as on the command line;
+        what is not given has the default of `configs/train.yaml`. `stage`, `backbone`, `trainer`, `teacher` and `llm`
+        take the name of an option, a dotted key (`stage.batch_size`, `data.train`) sets one of an option's own.
 
     Returns
     -------
-    TrainedEncoder, MeasuredEncoder or ConvertedTable
-        By task.
+    TrainedEncoder, DistilledEncoder, MeasuredEncoder or ConvertedTable
+        By task and stage.
 
     Raises
     ------
@@ -55,7 +62,10 @@ def train(
     return TASK.call(settings, output_dir, resume=resume, curves=curves)
 
 
-def _run(settings: TrainSettings, run: Run) -> AnyOutcome:
+def _run(given: EncoderTraining, run: Run) -> AnyOutcome:
+    if isinstance(given, DistillSettings):
+        return distill_judge(given, run)
+    settings = cast(TrainSettings, given)
     # Each task is loaded when it is asked for: conversion needs no torch, and measuring no trainer.
     if settings.task == "convert":
         from valueflow.hives.data import convert_sources
@@ -70,15 +80,24 @@ def _run(settings: TrainSettings, run: Run) -> AnyOutcome:
     return train_encoder(settings, run)
 
 
+_OF_STAGES = {"intra": TrainSettings, "inter": TrainSettings}
+
 TASK = Task(
     name="train",
-    settings=TrainSettings,
+    settings=SettingsByTask(
+        {
+            "train": SettingsByTask({**_OF_STAGES, "distill": DistillSettings}, "stage.name"),
+            "test": SettingsByTask(_OF_STAGES, "stage.name"),
+            "convert": SettingsByTask(_OF_STAGES, "stage.name"),
+        }
+    ),
     run=_run,
     # Not the model and the curve: a training replaces its own, and measuring a model must not remove it.
-    outputs=(METRICS_FILE, TABLE_FILE, NAMES_FILE, MAP_FILE),
+    outputs=(METRICS_FILE, TABLE_FILE, NAMES_FILE, MAP_FILE, AGREEMENT_FILE),
     sweep=(
         SweepView(show_trainings, columns=("stage", "loss"), kind="train", one=show_training),
         SweepView(show_measurements, columns=(), kind="test"),
+        SweepView(show_distillations, columns=(), kind="distill"),
     ),
     trains=True,
 )

@@ -44,6 +44,7 @@ class DataSettings(Settings):
     train: Sources | None
     validation: Sources | None
     test: Sources | None
+    texts: Sources | None
     theory: str | None
     names: str | None
     name_similarity: Annotated[float, Field(ge=-1, le=1)] | None
@@ -122,21 +123,17 @@ _OF_TRAINING = {
 }
 
 
-class TrainSettings(Settings):
-    """What is trained, on what, how, and what is measured."""
+class EncoderTraining(Settings, extra="ignore"):
+    """What every training of an encoder has: where it starts, on what, for how long, and where it is computed.
 
-    task: Literal["train", "test", "convert"]
-    stage: StageSettings
+    Keys of other stages are left aside; `SettingsByTask` knows them all.
+    """
+
     backbone: BackboneSettings
     trainer: TrainerSettings
     optimiser: OptimizerSettings
     data: DataSettings
-    measure: Literal["validation", "test"] | None
-    baseline: Sources | None
-    metrics: Literal["standard", "published"]
-    replicates: Annotated[int, Field(ge=0, strict=True)]
     model: str | None
-    loss: Literal["hmc", "hce", "hmce"]
     epochs: PositiveInt
     max_steps: PositiveInt | None
     validate_every: PositiveInt
@@ -155,8 +152,31 @@ class TrainSettings(Settings):
             raise ValueError("precision=16-mixed needs a GPU; give 32-true or bf16-mixed")
         return trainer
 
+    @property
+    def start(self) -> str:
+        """The encoder that training starts from: an export, or the backbone."""
+        return self.model or self.backbone.model
+
+
+class TrainSettings(EncoderTraining):
+    """What is trained in the stages intra and inter, on what, how, and what is measured."""
+
+    task: Literal["train", "test", "convert"]
+    stage: StageSettings
+    measure: Literal["validation", "test"] | None
+    baseline: Sources | None
+    metrics: Literal["standard", "published"]
+    replicates: Annotated[int, Field(ge=0, strict=True)]
+    loss: Literal["hmc", "hce", "hmce"]
+
     @model_validator(mode="after")
     def _check_data(self) -> Self:
+        if self.data.texts is not None:
+            raise ValueError(
+                f"data.texts is for stage=distill; stage={self.stage.name} learns from labeled texts (data.train)"
+            )
+        if self.baseline is not None and self.task != "test":
+            raise ValueError(f"baseline is for task=test; task={self.task} compares with nothing else")
         if self.task == "test":
             part = self.measure or "test"
             if (self.data.validation if part == "validation" else self.data.test) is None and self.data.train is None:

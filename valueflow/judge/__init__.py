@@ -1,7 +1,10 @@
 """Judges: they rank a response among anchors."""
 
 from valueflow.judge.answers import MAX_ITEMS_IN_GRAMMAR, MAX_ITEMS_IN_SCHEMA, permutation_constraint
+from valueflow.judge.by_encoder import embedding_judge
 from valueflow.judge.cost import Cost, cost_of, cost_of_conversations
+from valueflow.judge.definitions import definition_text
+from valueflow.judge.distilled import DistilledJudge
 from valueflow.judge.embedding import EmbeddingJudge
 from valueflow.judge.llm import LLMJudge
 from valueflow.judge.logprob import LogprobJudge
@@ -13,6 +16,7 @@ from valueflow.judge.reports import summed_report
 from valueflow.judge.settings import ConfiguredJudge
 from valueflow.judge.stances import StancePrompt
 from valueflow.judge.utilities import TextUtilities
+from valueflow.judge.utility_head import UtilityHead, text_keys
 from valueflow.judge.windows import LONGEST_REASON, RankedWindows, Windows, commonest_order, plain_lines
 
 __all__ = [
@@ -22,6 +26,7 @@ __all__ = [
     "ConfiguredJudge",
     "Cost",
     "Criterion",
+    "DistilledJudge",
     "EmbeddingJudge",
     "Judge",
     "LLMJudge",
@@ -34,14 +39,18 @@ __all__ = [
     "StancePrompt",
     "TextJudge",
     "TextUtilities",
+    "UtilityHead",
     "Windows",
     "commonest_order",
     "cost_of",
     "cost_of_conversations",
+    "definition_text",
     "distinct_names",
+    "embedding_judge",
     "judge_panel",
     "permutation_constraint",
     "plain_lines",
     "read_ranking",
     "summed_report",
+    "text_keys",
 ]

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from valueflow.encoder import load_encoder
 from valueflow.judge.by_utility import orders_by_score
+from valueflow.judge.definitions import definition_text
 from valueflow.judge.features import FeatureMap, feature_map
 from valueflow.judge.head import NO_VALUE, FloatArray, IntensityHead, Observations
 from valueflow.judge.learning import learned_rows
@@ -18,7 +19,7 @@ from valueflow.judge.protocol import Criterion, Progress
 from valueflow.judge.utilities import TextUtilities
 from valueflow.judge.windows import RankedWindows, Windows
 from valueflow.run import InputError
-from valueflow.theory import Theory, known_theories
+from valueflow.theory import Theory
 from valueflow.vidb import Anchors, Vidb
 
 SEED_INTENSITY = 6.0
@@ -59,10 +60,7 @@ class EmbeddingJudge:
     seed: int = 42
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.encoder, str) and self.encoder):
-            raise InputError(f"judge.encoder={self.encoder}: give a name or a folder")
-        if not (isinstance(self.batch_size, int) and self.batch_size >= 1):
-            raise InputError(f"judge.batch_size={self.batch_size}: give a whole number of 1 or more")
+        check_encoder(self.encoder, self.batch_size)
         if self.max_anchors is not None and not (isinstance(self.max_anchors, int) and self.max_anchors >= 1):
             raise InputError(f"judge.max_anchors={self.max_anchors}: give a whole number of 1 or more, or null for all")
 
@@ -116,12 +114,20 @@ class EmbeddingJudge:
         number = fitted.numbers.get((theory, value), NO_VALUE)
         # A value without anchors is judged by its definition and by what other values' anchors teach.
         definition = (
-            features.definition_vectors([_definition(theory, value, criterion.theory)])[0]
+            features.definition_vectors([definition_text(theory, value, criterion.theory)])[0]
             if number == NO_VALUE
             else fitted.definitions[number]
         )
         anchors = None if number == NO_VALUE else criterion.vidb.anchors[number]
         return _Asked(fitted, features, number, definition, anchors)
+
+
+def check_encoder(encoder: object, batch_size: object) -> None:
+    """Stop at an encoder that is no name, and at a batch size that is none."""
+    if not (isinstance(encoder, str) and encoder):
+        raise InputError(f"judge.encoder={encoder}: give a name or a folder")
+    if not (isinstance(batch_size, int) and batch_size >= 1):
+        raise InputError(f"judge.batch_size={batch_size}: give a whole number of 1 or more")
 
 
 @dataclass(frozen=True)
@@ -179,7 +185,7 @@ def _utilities(asked: _Asked, texts: npt.NDArray[np.object_], report: Callable[[
 def _fit(vidb: Vidb, theory: Theory, features: FeatureMap, part: tuple[int, int] | None) -> _Fitted:
     """Fit on all anchors, or on a part of them: so many at most, drawn with a seed."""
     # Jobs on several theories share a head where the theories define the values of the VIDB alike.
-    meanings = tuple(_definition(anchors.theory, anchors.value, theory) for anchors in vidb.anchors)
+    meanings = tuple(definition_text(anchors.theory, anchors.value, theory) for anchors in vidb.anchors)
     return _fit_to(vidb, meanings, features, part)
 
 
@@ -239,11 +245,3 @@ def _part_learned(vidb: Vidb, learned: Sequence[npt.NDArray[np.int64]], seed: in
             "seed": seed,
         }
     }
-
-
-def _definition(theory_name: str, value: str, asked: Theory) -> str:
-    """Return what a value means; its bare name where no theory at hand knows it."""
-    for theory in (asked, *known_theories()):
-        if theory.name == theory_name and value in theory.nodes:
-            return f"{theory.nodes[value].label}: {theory.nodes[value].definition}"
-    return value.replace("_", " ").replace("-", " ")

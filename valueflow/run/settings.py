@@ -54,11 +54,19 @@ class SettingsByTask:
     """Settings of a command whose tasks have classes of their own; its YAML holds the keys of all of them.
 
     Stands where a class of settings does: `model_fields` are the keys of all tasks, and `checked` builds the settings
-    of the one that the key `task` names, from its own keys.
+    of the one that a key names, from its own keys.
+
+    Parameters
+    ----------
+    tasks
+        Classes by what the key names; or again several, told apart by another key.
+    key
+        Which key names one: `task`, or a dotted one such as `stage.name`.
     """
 
-    def __init__(self, tasks: Mapping[str, type[Settings]]) -> None:
+    def __init__(self, tasks: Mapping[str, "type[Settings] | SettingsByTask"], key: str = "task") -> None:
         self._tasks = tasks
+        self._key = key
 
     @property
     def model_fields(self) -> dict[str, Any]:
@@ -73,9 +81,11 @@ class SettingsByTask:
         InputError
             There is no such task, a key is unknown to all tasks, or as `Settings.checked`.
         """
-        task = given.get("task")
+        task: Any = given
+        for part in self._key.split("."):
+            task = task.get(part) if isinstance(task, Mapping) else None
         if task not in self._tasks:
-            raise InputError(f"task={shorten(str(task))}: unknown; {nearest(str(task), self._tasks)}")
+            raise InputError(f"{self._key}={shorten(str(task))}: unknown; {nearest(str(task), self._tasks)}")
         known = self.model_fields
         unknown = next((key for key in given if key not in known), None)
         if unknown is not None:

@@ -22,6 +22,13 @@ from .table import STAGE_2_COLUMNS as STAGE_2_COLUMNS
 from .table import TrainingTable as TrainingTable
 from .table import checked_frame as checked_frame
 from .table import training_table as training_table
+from .trained_texts import TRAINED_ON as TRAINED_ON
+from .trained_texts import TRAINED_TEXTS_FILE as TRAINED_TEXTS_FILE
+from .trained_texts import Keys as Keys
+from .trained_texts import keys_in as keys_in
+from .trained_texts import trained_keys as trained_keys
+from .trained_texts import without_trained_on as without_trained_on
+from .trained_texts import write_keys as write_keys
 from .value_names import map_names as map_names
 from .value_names import table_of_names as table_of_names
 from .valueeval import valueeval_rows as valueeval_rows

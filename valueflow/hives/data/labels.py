@@ -29,9 +29,12 @@ class Labels:
     directions
         (N,) codes of directions: places in `valueflow.theory.DIRECTIONS`.
     individuals, concepts
-        (N,) ids of stage 2 (columns `selected_individual` and `selected_anchor`), `NONE` where a text has none.
+        (N,) ids of stage 2 (columns `selected_individual` and `selected_anchor`), `NONE` where a text has none. Batches
+        are drawn by them; of a text with several ids it is the first by name.
     theory_names, prefix_names
         What the numbers mean; a prefix is named `theory/name/name`.
+    concept_sets
+        (N, C) all concepts of each text, `NONE` fills up to C; None: those of `concepts` are all.
     """
 
     theories: IntArray
@@ -41,6 +44,7 @@ class Labels:
     concepts: IntArray
     theory_names: tuple[str, ...]
     prefix_names: tuple[str, ...]
+    concept_sets: IntArray | None = None
 
     def __len__(self) -> int:
         return len(self.theories)
@@ -50,10 +54,16 @@ class Labels:
         """Number of levels L."""
         return int(self.paths.shape[2])
 
+    @property
+    def all_concepts(self) -> IntArray:
+        """All concepts of each text: (N, C), `NONE` fills up to C."""
+        return self.concepts[:, None] if self.concept_sets is None else self.concept_sets
+
     def take(self, rows: npt.NDArray[np.integer] | BoolArray) -> "Labels":
         """Return the labels of some texts, in the order of `rows` (row numbers, or a mask)."""
         arrays = ("theories", "paths", "directions", "individuals", "concepts")
-        return replace(self, **{name: getattr(self, name)[rows] for name in arrays})
+        sets = None if self.concept_sets is None else self.concept_sets[rows]
+        return replace(self, concept_sets=sets, **{name: getattr(self, name)[rows] for name in arrays})
 
 
 def agree(paths: IntArray, others: IntArray) -> BoolArray:

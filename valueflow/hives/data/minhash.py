@@ -49,7 +49,7 @@ def near_duplicates(texts: Sequence[str]) -> IntArray:
     """
     if not len(texts):
         return np.empty(0, dtype=np.int64)
-    folded = [_NOT_A_WORD.sub(" ", text.casefold()).strip() or text for text in texts]
+    folded = [words_alone(text) for text in texts]
     distinct, member = np.unique(np.array(folded, dtype=object), return_inverse=True)
     first, second = _candidates(signatures := _signatures(distinct.tolist()))
     alike = (signatures[first] == signatures[second]).mean(axis=1) >= LEAST_SIMILARITY
@@ -59,6 +59,14 @@ def near_duplicates(texts: Sequence[str]) -> IntArray:
     alphabetical = np.array(sorted(range(len(texts)), key=lambda row: texts[row]), dtype=np.int64)
     _, place = np.unique(group[alphabetical], return_index=True)
     return alphabetical[place][group]
+
+
+def words_alone(text: str) -> str:
+    """Return a text in lower case, with a blank for each run of other characters than letters and digits.
+
+    A text that has neither stays as it is.
+    """
+    return _NOT_A_WORD.sub(" ", text.casefold()).strip() or text
 
 
 def _candidates(signatures: npt.NDArray[np.uint32]) -> tuple[IntArray, IntArray]:

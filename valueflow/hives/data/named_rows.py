@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from valueflow.hives.data.anchor_rows import level_rows, with_stage_2
+from valueflow.hives.data.table import CONCEPT
 from valueflow.hives.data.value_names import MappedName, map_names
-from valueflow.run import InputError, nearest, rename_columns, row_number, shorten, text_column
+from valueflow.run import InputError, as_texts, nearest, rename_columns, row_number, shorten, text_column
 from valueflow.theory import DIRECTIONS, direction_of, load_theory
 
 UNMAPPED_ROWS = "rows whose name means no value"
@@ -18,6 +19,7 @@ NAME_COLUMNS = ("name", "how", "theory", "node", "similarity", "rows")
 
 _TEXT, _NAME, _DIRECTION = "text", "name", "direction"
 _SITUATION, _VALUE_RIGHT_DUTY = "situation", "vrd"
+_TYPES = {"value", "right", "duty"}  # what ValuePrism's full table says in `vrd`; its names are in `text`
 _DIRECTION_COLUMNS = ("direction", "label", "valence")
 
 
@@ -45,7 +47,8 @@ def named_rows(table: pd.DataFrame, column: str | None, least_similarity: float 
         The text is in `situation` or, where there is none, `text`; the direction in `direction`, `label` or `valence`
         (supports, opposes, either, and all that a training table takes).
     column
-        Where the names are; None, or a column that is not there: `vrd`.
+        Where the names are; None, or a column that is not there: `vrd` or, where that says only whether each name is
+        one of a value, a right or a duty, `text`.
     least_similarity
         As in `map_names`.
     where
@@ -57,7 +60,7 @@ def named_rows(table: pd.DataFrame, column: str | None, least_similarity: float 
         A column is missing, a text or name is blank, a direction is none, or no name means any value.
     """
     columns = [str(name) for name in table.columns]
-    name_column = column if column in columns else _VALUE_RIGHT_DUTY
+    name_column = column if column in columns else _column_of_names(table, where)
     direction = next((name for name in _DIRECTION_COLUMNS if name in columns), None)
     if direction is None:
         raise InputError(
@@ -85,7 +88,29 @@ def named_rows(table: pd.DataFrame, column: str | None, least_similarity: float 
             "column by data.names=COLUMN, or a lower data.name_similarity"
         )
     unmapped = int((~given[_NAME].isin(rows[_NAME])).sum())
-    return NamedRows(with_stage_2(rows.drop(columns=_NAME).fillna("")), names, unmapped)
+    rows = with_one_concept(with_stage_2(rows.fillna("")))
+    return NamedRows(rows.drop(columns=_NAME), names, unmapped)
+
+
+def with_one_concept(rows: pd.DataFrame) -> pd.DataFrame:
+    """Give all rows of a name and direction one concept: what most theories take the name for, of equals the first.
+
+    Otherwise a text would be of one concept in one theory and of another in the next, near itself and far from itself.
+    """
+    key = [_NAME, _DIRECTION]
+    said = rows.loc[rows[CONCEPT] != "", [*key, "theory", CONCEPT]].drop_duplicates()
+    counts = (
+        said.groupby([*key, CONCEPT], as_index=False).size().sort_values(["size", CONCEPT], ascending=[False, True])
+    )
+    return rows.drop(columns=CONCEPT).merge(counts.drop_duplicates(key)[[*key, CONCEPT]], on=key, how="left").fillna("")
+
+
+def _column_of_names(table: pd.DataFrame, where: str) -> str:
+    if {_TEXT, _SITUATION, _VALUE_RIGHT_DUTY} <= set(table.columns):
+        types = {text.strip().casefold() for text in as_texts(table[_VALUE_RIGHT_DUTY], where)}
+        if types <= _TYPES:
+            return _TEXT
+    return _VALUE_RIGHT_DUTY
 
 
 def _check_directions(given: pd.DataFrame, column: str, where: str) -> None:

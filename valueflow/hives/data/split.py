@@ -10,13 +10,17 @@ import pandas as pd
 from valueflow.hives.data.minhash import near_duplicates
 from valueflow.hives.data.sources import check_names, left_out_by_reason, load_rows, load_table
 from valueflow.hives.data.table import TrainingTable, training_table
+from valueflow.hives.data.trained_texts import TRAINED_ON, Keys, without_trained_on
 from valueflow.hives.settings import DataSettings
 from valueflow.run import keyed_uniforms, row_keys
 
 TRAINING, VALIDATION, TEST = "training", "validation", "test"
 """The three parts of texts."""
 
-_SEEN = "training texts that are validation or test texts too, or nearly"
+_SEEN = {
+    VALIDATION: "validation texts that are test texts too, or nearly",
+    TRAINING: "training texts that are validation or test texts too, or nearly",
+}
 
 _log = logging.getLogger(__name__)
 
@@ -52,11 +56,12 @@ def parts_of(texts: npt.NDArray[np.object_], share: float, seed: int) -> npt.NDA
     return np.where(places < share, VALIDATION, np.where(places >= 1 - share, TEST, TRAINING))
 
 
-def load_splits(given: DataSettings, seed: int) -> Splits:
-    """Read the data and part its texts.
+def load_splits(given: DataSettings, seed: int, *, learned: Keys | None = None) -> Splits:
+    """Read the data and split its texts.
 
-    Validation and test are the tables given for them or, where none is given, `held_out` of `data.train` each. Texts of
-    `data.train` that stand in a table given for another part too, or nearly, are not trained on.
+    Validation and test are the tables given for them or, where none is given, `held_out` of `data.train` each. A text
+    that stands in several of these, or nearly, is left where it is of most use: first in the test, then in validation.
+    Texts with one of the `learned` keys, which an encoder was trained on before, are neither validation nor test texts.
 
     Raises
     ------
@@ -67,30 +72,33 @@ def load_splits(given: DataSettings, seed: int) -> Splits:
     check_names(loaded, given.label_rules)
     whole = training_table([source.rows for source in loaded])
     parts = parts_of(whole.texts, given.held_out, seed)
-    tables: dict[str, TrainingTable | None] = {}
-    elsewhere: list[TrainingTable] = []
+    left_out = left_out_by_reason(loaded)
+    kept: dict[str, TrainingTable] = {}
     held = np.zeros(len(whole), dtype=bool)
-    for part, sources in ((VALIDATION, given.validation), (TEST, given.test)):
+    for part, sources in ((TEST, given.test), (VALIDATION, given.validation), (TRAINING, None)):
         if sources:
-            tables[part] = table = load_table(sources, given.theory, rules=given.label_rules)
-            elsewhere.append(table)
+            offered = load_table(sources, given.theory, rules=given.label_rules)
         else:
-            own = parts == part
-            tables[part] = whole.take(own) if own.any() else None
+            own = ~held if part == TRAINING else parts == part
+            offered = whole.take(own)
             held |= own
-    offered = whole.take(~held)
-    training = without_texts_of(offered, elsewhere)
-    seen = len(offered) - len(training)
-    if seen:
-        _log.warning(
-            "%s training texts are validation or test texts too, or nearly; they are not trained on", f"{seen:,}"
-        )
-    left_out = left_out_by_reason(loaded) | ({_SEEN: seen} if seen else {})
-    return Splits(whole, training, tables[VALIDATION], tables[TEST], left_out)
+        kept[part] = without_texts_of(offered, list(kept.values()))
+        seen = {_SEEN.get(part, ""): len(offered) - len(kept[part])}
+        if part != TRAINING and learned is not None:
+            before = len(kept[part])
+            kept[part] = without_trained_on(kept[part], learned)
+            seen[f"{part} {TRAINED_ON}"] = before - len(kept[part])
+        for reason, count in seen.items():
+            if count:
+                left_out[reason] = count
+                _log.warning("%s %s; they are left out", f"{count:,}", reason)
+    validation, test = (kept[part] if len(kept[part]) else None for part in (VALIDATION, TEST))
+    return Splits(whole, kept[TRAINING], validation, test, left_out)
 
 
 def without_texts_of(table: TrainingTable, others: list[TrainingTable]) -> TrainingTable:
     """Leave out texts that other tables have too, or nearly, whatever their labels."""
+    others = [other for other in others if len(other)]
     if not others:
         return table
     # Numbers mean other names in other tables; what matters is the text.

@@ -80,8 +80,8 @@ def checked_frame(frame: pd.DataFrame, where: str) -> pd.DataFrame:
 def training_table(frames: Sequence[pd.DataFrame]) -> TrainingTable:
     """Turn checked frames, one per source, into one table.
 
-    Rows that agree in text, theory and direction are one text: its paths are those of all of them; where they name
-    several ids of stage 2, the first by name counts.
+    Rows that agree in text, theory and direction are one text: its paths are those of all of them. Where they name
+    several ids of stage 2, batches are drawn by the first by name; `Labels.concept_sets` has all concepts.
     """
     rows = pd.concat(frames, ignore_index=True).fillna("")
     levels = level_columns(rows)
@@ -91,14 +91,16 @@ def training_table(frames: Sequence[pd.DataFrame]) -> TrainingTable:
     first = np.unique(group, return_index=True)[1]
     numbers, names = _numbered(prefixes)
     theories, theory_names = pd.factorize(rows["theory"].iloc[first], sort=True)
+    individuals, concepts = (_ids(rows, column, group, len(first)) for column in STAGE_2_COLUMNS)
     labels = Labels(
         theories=theories.astype(np.int64),
         paths=_stacked(numbers, group),
         directions=np.array([DIRECTIONS.index(name) for name in rows["direction"].iloc[first]], dtype=np.int64),
-        individuals=_ids(rows, INDIVIDUAL, group, len(first)),
-        concepts=_ids(rows, CONCEPT, group, len(first)),
+        individuals=individuals[:, 0],
+        concepts=concepts[:, 0],
         theory_names=tuple(str(name) for name in theory_names),
         prefix_names=names,
+        concept_sets=concepts,
     )
     texts = rows["text"].iloc[first].to_numpy(dtype=object)
     stage_2 = tuple(column for column in STAGE_2_COLUMNS if column in rows and (rows[column] != "").any())
@@ -182,15 +184,16 @@ def _stacked(numbers: IntArray, group: npt.NDArray[np.integer]) -> IntArray:
 
 
 def _ids(rows: pd.DataFrame, column: str, group: npt.NDArray[np.integer], n: int) -> IntArray:
-    ids = np.full(n, NONE, dtype=np.int64)
-    if column not in rows:
-        return ids
-    names = rows[column].to_numpy(dtype=str)
+    """Return the ids of N texts, each once, in the order of their names: (N, C), `NONE` fills up to C."""
+    names = rows[column].to_numpy(dtype=str) if column in rows else np.full(len(rows), "")
     given = names != ""
-    _, numbers = np.unique(names[given], return_inverse=True)
-    # Largest first, so that the smallest is written last and stays.
-    order = np.argsort(-numbers, kind="stable")
-    ids[group[given][order]] = numbers[order]
+    if not given.any():
+        return np.full((n, 1), NONE, dtype=np.int64)
+    numbers = np.unique(names[given], return_inverse=True)[1].reshape(-1).astype(np.int64)
+    texts, places = np.unique(group[given], return_inverse=True)
+    stacked = _stacked(numbers[:, None], places.reshape(-1))[:, :, 0]
+    ids = np.full((n, stacked.shape[1]), NONE, dtype=np.int64)
+    ids[texts] = stacked
     return ids
 
 

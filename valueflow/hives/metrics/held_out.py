@@ -30,7 +30,7 @@ from valueflow.hives.metrics.samples import checked_embeddings, theory_samples
 from valueflow.hives.metrics.similarity import FloatArray, cosine_similarities, normalized, row_blocks
 from valueflow.hives.metrics.value_votes import NAMES as VALUE_NAMES
 from valueflow.hives.metrics.value_votes import values_of_texts, which_value
-from valueflow.hives.metrics.values import knn_correct, orthogonality, resampled_orthogonality
+from valueflow.hives.metrics.values import DistinctTexts, knn_correct, orthogonality, resampled_orthogonality
 
 Counted = dict[str, CountedMean]
 Samples = dict[str, Resampled]
@@ -135,15 +135,17 @@ def held_out_samples(
         parts.append(part)
     used = np.concatenate(samples)
     found, chance = concept_retrieval(
-        np.concatenate(parts), labels.theories[used], labels.concepts[used], numbers[used]
+        np.concatenate(parts), labels.theories[used], labels.all_concepts[used], numbers[used]
     )
+    distinct = DistinctTexts.of(numbers[used])
+    found, chance = (distinct.mean(figures) for figures in (found, chance))
     names = _metric_names(depth)
     overall = pooled_by_name((own.metrics for own in theories.values()), names)
     overall |= {_RETRIEVAL: mean_and_count(found), _RETRIEVAL_CHANCE: mean_and_count(chance)}
     resampled: Samples = {}
     if weights is not None:
         resampled = pooled_samples_by_name((own.metric_samples for own in theories.values()), _with_errors(depth))
-        resampled[_RETRIEVAL] = resampled_mean(found, weights[:, used])
+        resampled[_RETRIEVAL] = resampled_mean(found, weights[:, used[distinct.order[distinct.starts]]])
     metrics = {
         "overall": values_of(overall),
         "theories": {
@@ -215,7 +217,7 @@ def _within_theory(embeddings: FloatArray, labels: Labels, texts: IntArray, k: i
         if n > k:
             rows = np.arange(part.start, part.stop)
             correct.append(knn_correct(similarities, rows, kinds.member, ballots, k, texts))
-    predicted, has_values = which_value(embeddings, values_of_texts(labels)[1], kinds.member, texts)
+    predicted, has_values = which_value(embeddings, values_of_texts(labels)[1], texts)
     votes = np.concatenate(correct).astype(np.float64) if correct else np.full((n, depth + 1), np.nan)
     figures: Counted = {
         "ranking_accuracy": mean_and_count(np.concatenate(pairwise)),

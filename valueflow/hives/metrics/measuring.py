@@ -8,7 +8,17 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from valueflow.hives.data import TEST, TrainingTable, load_splits, load_table, near_duplicates, without_texts_of
+from valueflow.hives.data import (
+    TEST,
+    TRAINED_ON,
+    TrainingTable,
+    keys_in,
+    load_splits,
+    load_table,
+    near_duplicates,
+    without_texts_of,
+    without_trained_on,
+)
 from valueflow.hives.metrics.bootstrap import spread
 from valueflow.hives.metrics.counted import Figures
 from valueflow.hives.metrics.held_out import held_out_samples
@@ -46,8 +56,11 @@ def measure_encoder(settings: TrainSettings, run: Run) -> MeasuredEncoder:
     """Measure an encoder, and those it is compared with, on a part of the texts (`measure`; by default the test)."""
     given = settings.data
     with run.stage("load"):
-        part, table, training = _measured_texts(settings)
+        part, offered, training = _measured_texts(settings)
         names = [*(settings.baseline or []), settings.model]
+        table = without_trained_on(offered, keys_in(names))
+        trained_on = len(offered) - len(table)
+        _check_new(table, trained_on, part)
     measurements = []
     for name in names:
         from valueflow.hives.training import load_backbone
@@ -62,6 +75,7 @@ def measure_encoder(settings: TrainSettings, run: Run) -> MeasuredEncoder:
         "task": "test",
         "model": shown[-1],
         "data": {"sources": given.test or given.train or [], "texts": len(table), "measured": part}
+        | ({"left_out": {f"{part} {TRAINED_ON}": trained_on}} if trained_on else {})
         | ({"training": len(training)} if training is not None else {}),
         "after": own.metrics,
         "baselines": [
@@ -126,6 +140,18 @@ def _measured_texts(settings: TrainSettings) -> tuple[str, TrainingTable, Traini
             f"give data.{part}=FILE with other texts, or leave data.train out"
         )
     return part, table, training
+
+
+def _check_new(table: TrainingTable, trained_on: int, part: str) -> None:
+    """Say how many texts a measured encoder was trained on, and stop where there are no others."""
+    if not trained_on:
+        return
+    if not len(table):
+        raise InputError(
+            f"measure={part}: a measured encoder was trained on every text; give other texts (data.{part}), "
+            "or the seed and data.held_out of the training"
+        )
+    _log.warning("%s %s %s; they are left out", f"{trained_on:,}", part, TRAINED_ON)
 
 
 def _embedded(model: "SentenceTransformer", table: TrainingTable, *, on_gpu: bool) -> npt.NDArray[np.float32]:

@@ -8,9 +8,11 @@ tied scores. ECIR 2008, 414-421.
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import coo_array, csr_array
 
 from valueflow.hives.data import NONE, BoolArray, IntArray
 from valueflow.hives.metrics.similarity import FloatArray, cosine_similarities, row_blocks, whole_numbers
+from valueflow.hives.metrics.values import DistinctTexts
 
 
 def average_precisions(similarities: FloatArray, relevant: BoolArray) -> FloatArray:
@@ -56,26 +58,45 @@ def chance_average_precision(n_relevant: npt.ArrayLike, n_texts: npt.ArrayLike) 
 def concept_retrieval(
     embeddings: FloatArray, theories: IntArray, concepts: IntArray, texts: IntArray | None = None
 ) -> tuple[FloatArray, FloatArray]:
-    """Return how well each text finds those of the same concept in other theories.
+    """Return how well each text finds those of the same concepts in other theories.
 
-    Each text with an id that some text of another theory has too orders all other texts of other theories that have an
-    id. Takes (N, D) normalized embeddings, theories and concepts as in `Labels`, and the (N,) numbers of distinct
-    texts: a text that stands in several theories does not look for itself (None: every row is a text of its own).
-    Returns (N,) average precisions and their expectations for a random order; NaN for a text that can be no query.
+    Each text with a concept orders all other texts that have one and stand in another theory; those that share any
+    concept with it should come first. A text has the concepts of all its rows, whatever their theories: a name that
+    several theories know gives it one set of concepts. It is found once, as near as the nearest of these rows.
+
+    Takes (N, D) normalized embeddings, (N,) theories and (N, C) concepts as in `Labels.all_concepts`, and the (N,)
+    numbers of distinct texts: rows with one number are one text, which does not look for itself (None: every row is a
+    text of its own). Returns, for the rows, (N,) average precisions and their expectations for a random order; NaN for
+    a row whose text can be no query.
     """
-    texts = np.arange(len(theories)) if texts is None else texts
+    every = DistinctTexts.of(np.arange(len(theories)) if texts is None else texts)
+    has = _memberships(concepts, every)
+    counts = np.asarray(has.sum(axis=1)).reshape(-1)[every.member] > 0
     precisions, chances = np.full(len(theories), np.nan), np.full(len(theories), np.nan)
     for theory in np.unique(theories):
-        candidates = np.flatnonzero((concepts != NONE) & (theories != theory))
-        queries = np.flatnonzero((theories == theory) & (concepts != NONE) & np.isin(concepts, concepts[candidates]))
-        for part in row_blocks(len(queries), len(candidates)):
+        elsewhere = np.flatnonzero(counts & (theories != theory))
+        queries = np.flatnonzero(counts & (theories == theory))
+        if not len(elsewhere):
+            continue
+        found = DistinctTexts.of(every.member[elsewhere])
+        candidates = every.member[elsewhere[found.order[found.starts]]]
+        for part in row_blocks(len(queries), len(elsewhere)):
             rows = queries[part]
-            others = texts[rows, None] != texts[candidates]
-            relevant = (concepts[rows, None] == concepts[candidates]) & others
+            asking = every.member[rows]
+            others = asking[:, None] != candidates
+            relevant = ((has[asking] @ has[candidates].T).toarray() > 0) & others
             # Behind all others, where what is not relevant changes nothing.
-            found = np.where(others, cosine_similarities(embeddings[rows], embeddings[candidates]), -2.0)
+            near = found.highest(cosine_similarities(embeddings[rows], embeddings[elsewhere]))
             n_relevant, n_others = relevant.sum(axis=1), others.sum(axis=1)
-            precisions[rows] = average_precisions(found, relevant)
+            precisions[rows] = average_precisions(np.where(others, near, -2.0), relevant)
             can_find = n_relevant > 0
             chances[rows[can_find]] = chance_average_precision(n_relevant[can_find], n_others[can_find])
     return precisions, chances
+
+
+def _memberships(concepts: IntArray, distinct: DistinctTexts) -> csr_array:
+    """Return how many rows of each of T texts have each of K concepts: (T, K)."""
+    rows, slots = np.nonzero(concepts != NONE)
+    names, column = np.unique(concepts[rows, slots], return_inverse=True)
+    shape = (len(distinct.starts), len(names))
+    return coo_array((np.ones(len(rows)), (distinct.member[rows], column.reshape(-1))), shape=shape).tocsr()

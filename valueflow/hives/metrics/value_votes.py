@@ -9,7 +9,7 @@ from valueflow.hives.data import NONE, BoolArray, IntArray, Labels
 from valueflow.hives.metrics.bootstrap import Resampled, Weights, divided, resampled_mean
 from valueflow.hives.metrics.counted import CountedMean, mean_and_count
 from valueflow.hives.metrics.similarity import FloatArray, cosine_similarities, row_blocks, whole_numbers
-from valueflow.hives.metrics.values import NO_NEIGHBOR, nearness
+from valueflow.hives.metrics.values import NO_NEIGHBOR, DistinctTexts, nearness
 from valueflow.theory import find_theory, normalize_name
 
 NEIGHBORS = 10
@@ -88,32 +88,35 @@ def values_of_texts(labels: Labels) -> tuple[list[str], BoolArray]:
     return names, found[:, :-1]
 
 
-def which_value(
-    embeddings: FloatArray, values: BoolArray, groups: IntArray, texts: IntArray
-) -> tuple[WhichValue, BoolArray]:
+def which_value(embeddings: FloatArray, values: BoolArray, texts: IntArray) -> tuple[WhichValue, BoolArray]:
     """Predict the values of texts from their nearest texts.
 
     The ten nearest of the other texts that have values vote for theirs, each with 1 + its cosine similarity. The
     three values with most votes are shown; predicted are as many of the first as these neighbors have on average.
 
-    Takes (N, D) normalized embeddings of one theory, (N, V) values, (N,) numbers of texts with the same labels, by
-    which equal similarities are ordered, and the (N,) numbers of distinct texts. Returns the predictions for the texts
-    that have values, and which of the N texts these are; none where there are too few.
+    Takes (N, D) normalized embeddings of one theory, (N, V) values and the (N,) numbers of distinct texts. Rows with
+    one number are one text: it has the values of all of them, is one neighbor of others, as near as the nearest of its
+    rows, and none of itself. Returns the predictions for the rows of texts that have values, and which of the N rows
+    these are; none where there are too few texts.
     """
+    every = DistinctTexts.of(texts)
+    values = np.logical_or.reduceat(values[every.order], every.starts, axis=0)[every.member] if len(values) else values
     has_values: BoolArray = np.asarray(values.any(axis=1))
     rows = np.flatnonzero(has_values)
-    nothing = np.zeros((0, values.shape[1]), dtype=bool)
-    if len(np.unique(texts[rows])) <= NEIGHBORS:
+    distinct = DistinctTexts.of(texts[rows])
+    if len(distinct.starts) <= NEIGHBORS:
+        nothing = np.zeros((0, values.shape[1]), dtype=bool)
         return WhichValue(nothing, nothing, nothing), np.zeros(len(values), dtype=bool)
-    own, kept, numbers, kinds = values[rows].astype(np.int64), embeddings[rows], texts[rows], groups[rows]
+    kept, own = embeddings[rows], values[rows][distinct.order[distinct.starts]].astype(np.int64)  # (T, V)
+    # Texts with the same values are as good as each other, so equal similarities are ordered by these.
+    kinds = np.unique(own, axis=0, return_inverse=True)[1].reshape(-1)
     shown, predicted = [], []
     for part in row_blocks(len(rows), len(rows)):
-        similarities = cosine_similarities(kept[part], kept)
+        similarities = distinct.highest(cosine_similarities(kept[part], kept))
         keys, _ = nearness(similarities, kinds, int(kinds.max()) + 1)
-        keys[numbers[part, None] == numbers] = NO_NEIGHBOR
+        keys[np.arange(len(keys)), distinct.member[part]] = NO_NEIGHBOR
         near = np.argpartition(keys, -NEIGHBORS, axis=1)[:, -NEIGHBORS:]
-        is_other = np.take_along_axis(keys, near, axis=1) != NO_NEIGHBOR
-        near_values = own[near] * is_other[:, :, None]  # (B, k, V)
+        near_values = own[near]  # (B, k, V)
         # Whole numbers, so that the order of summing decides nothing.
         weight = whole_numbers(1.0 + np.take_along_axis(similarities, near, axis=1))
         votes = np.einsum("bk,bkv->bv", weight, near_values)

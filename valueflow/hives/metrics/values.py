@@ -1,5 +1,8 @@
 """Whether a text's neighbors share its values, and whether different values point in different directions."""
 
+from dataclasses import dataclass
+from typing import TypeVar
+
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import coo_array
@@ -8,8 +11,45 @@ from valueflow.hives.data import NONE, IntArray
 from valueflow.hives.metrics.bootstrap import Resampled, Weights
 from valueflow.hives.metrics.similarity import FloatArray, normalized, whole_numbers
 
+_Number = TypeVar("_Number", np.int64, np.float64)
+
 NO_NEIGHBOR = np.iinfo(np.int64).min
 """Nearness of a text to itself."""
+
+
+@dataclass(frozen=True, eq=False)
+class DistinctTexts:
+    """Rows grouped by text.
+
+    `member` is the (N,) place of each row's text among T texts, `order` the (N,) rows text by text, and `starts` where
+    each of the T begins in it.
+    """
+
+    member: IntArray
+    order: IntArray
+    starts: IntArray
+
+    @classmethod
+    def of(cls, texts: IntArray) -> "DistinctTexts":
+        """Group rows by their (N,) numbers of texts."""
+        order = np.argsort(texts, kind="stable")
+        _, starts, member = np.unique(texts[order], return_index=True, return_inverse=True)
+        places = np.empty_like(order)
+        places[order] = member.reshape(-1)
+        return cls(places, order, starts)
+
+    def mean(self, numbers: FloatArray) -> FloatArray:
+        """Return the mean of the (N,) numbers of each text's rows, without NaN: (T,); NaN where there are no others."""
+        known = ~np.isnan(numbers)
+        sums = np.bincount(self.member, np.where(known, numbers, 0.0), minlength=len(self.starts))
+        counts = np.bincount(self.member, known, minlength=len(self.starts))
+        means = np.full(len(self.starts), np.nan)
+        np.divide(sums, counts, out=means, where=counts > 0)
+        return means
+
+    def highest(self, numbers: npt.NDArray[_Number]) -> npt.NDArray[_Number]:
+        """Return the highest of the (B, N) numbers of each text's rows: (B, T)."""
+        return np.asarray(np.maximum.reduceat(numbers[:, self.order], self.starts, axis=1))
 
 
 def knn_correct(
@@ -24,20 +64,22 @@ def knn_correct(
 
     The k nearest of the other texts vote, once for each distinct prefix that they have at a level. Of the prefixes with
     most votes the one met first counts, from the nearest neighbor on. Equal similarities are ordered by group number,
-    so that the order of the texts does not matter.
+    so that the order of the texts does not matter. A text in several rows votes once, by the nearest of them.
 
     Takes (B, N) similarities of the queries to all texts, from `cosine_similarities`; the (B,) queries' own numbers
     among the N texts; the (N,) number in `prefixes` of each text's paths; (G, W, L) paths as in `Labels.paths`; and
-    k < N. Rows with the same number among the (N,) `texts` are one text, which is no neighbor of itself; None: every
-    row is a text of its own. Returns (B, L).
+    k < N. Rows with the same number among the (N,) `texts` are one text, which is one neighbor of others and none of
+    itself; None: every row is a text of its own. Returns (B, L).
     """
     n = similarities.shape[1]
     if not 1 <= k < n:
         raise ValueError(f"k must be from 1 to the number of other texts ({n - 1}), got {k}")
     keys, mask = nearness(similarities, groups, len(prefixes))
-    texts = np.arange(n) if texts is None else texts
-    keys[texts[rows, None] == texts] = NO_NEIGHBOR
-    nearest = np.sort(np.partition(keys, n - k, axis=1)[:, n - k :], axis=1)[:, ::-1]
+    distinct = DistinctTexts.of(np.arange(n) if texts is None else texts)
+    keys = distinct.highest(keys)
+    keys[np.arange(len(keys)), distinct.member[rows]] = NO_NEIGHBOR
+    first = max(keys.shape[1] - k, 0)
+    nearest = np.sort(np.partition(keys, first, axis=1)[:, first:], axis=1)[:, ::-1]
     # One kind more, of no prefix, for texts that have fewer than k neighbors.
     nobody = np.full((1, *prefixes.shape[1:]), NONE, dtype=np.int64)
     neighbors = np.where(nearest == NO_NEIGHBOR, len(prefixes), mask - (nearest & mask))

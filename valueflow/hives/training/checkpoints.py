@@ -2,15 +2,16 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy.typing as npt
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from valueflow.hives.data import TrainingTable
-from valueflow.hives.settings import TrainSettings
-from valueflow.hives.training.module import FINGERPRINT_KEY, RANKING
+from valueflow.hives.settings import EncoderTraining
+from valueflow.hives.training.module import FINGERPRINT_KEY
 from valueflow.run import InputError
 
 CHECKPOINTS = "checkpoints"
@@ -18,8 +19,12 @@ CHECKPOINTS = "checkpoints"
 
 _LAST, _BEST = "last", "best"
 
-NOT_IN_FINGERPRINT = {"progress", "push_to_hub", "data", "trainer", "metrics", "measure", "baseline", "replicates"}
-"""Settings that do not change what is learned; of `data` the texts and labels count."""
+NOT_IN_FINGERPRINT = {
+    *("progress", "push_to_hub", "data", "trainer"),
+    *("metrics", "measure", "baseline", "replicates"),
+    *("teacher", "llm", "cache"),
+}
+"""Settings that do not change what is learned; of `data` and `teacher` texts, labels and utilities count."""
 
 
 def last_checkpoint(folder: Path) -> Path:
@@ -27,25 +32,27 @@ def last_checkpoint(folder: Path) -> Path:
     return folder / f"{_LAST}.ckpt"
 
 
-def checkpoint_saver(folder: Path, every_n_steps: int | None) -> ModelCheckpoint:
+def checkpoint_saver(folder: Path, decisive: str | None, every_n_steps: int) -> ModelCheckpoint:
     """Return the callback that saves the last checkpoint and, where held-out texts are measured, the best.
 
     Parameters
     ----------
     folder
         Of the checkpoints.
+    decisive
+        What is logged of held-out texts and decides which checkpoint is the best; None: none are measured.
     every_n_steps
-        Steps between two checkpoints; None: with each measurement of held-out texts.
+        Steps between two checkpoints where none are; else there is one with each measurement.
     """
-    is_measured = every_n_steps is None
+    is_measured = decisive is not None
     saver = ModelCheckpoint(
         dirpath=folder,
         filename=_BEST,
-        monitor=RANKING if is_measured else None,
+        monitor=decisive,
         mode="max",
         save_last=is_measured,
         save_top_k=1,
-        every_n_train_steps=every_n_steps,
+        every_n_train_steps=None if is_measured else every_n_steps,
         enable_version_counter=False,
     )
     if not is_measured:
@@ -53,13 +60,12 @@ def checkpoint_saver(folder: Path, every_n_steps: int | None) -> ModelCheckpoint
     return saver
 
 
-def fingerprint(settings: TrainSettings, training: TrainingTable) -> str:
-    """Return a digest of the settings, texts and labels that decide the course of a training."""
+def fingerprint(settings: EncoderTraining, texts: Iterable[str], targets: Iterable[npt.NDArray[Any]]) -> str:
+    """Return a digest of what decides the course of a training: settings, texts, and what these are to be."""
     result_settings = settings.model_dump(mode="json", exclude=NOT_IN_FINGERPRINT)
     digest = hashlib.blake2b(json.dumps(result_settings, sort_keys=True).encode(), digest_size=16)
-    digest.update("\0".join(training.texts).encode("utf-8", "surrogatepass"))
-    labels = training.labels
-    for part in (labels.paths, labels.directions, labels.individuals, labels.concepts):
+    digest.update("\0".join(texts).encode("utf-8", "surrogatepass"))
+    for part in targets:
         digest.update(part.tobytes())
     return digest.hexdigest()
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,18 @@ class Batches(Protocol):
 
     def batch(self, epoch: int, number: int) -> Batch:
         """Return one batch."""
+        ...
+
+
+class Targets(Protocol):
+    """What the texts of a batch are to be: labels, or utilities."""
+
+    def __len__(self) -> int:
+        """Return the number of texts."""
+        ...
+
+    def to(self, device: torch.device | str) -> Self:
+        """Return the same on another device."""
         ...
 
 
@@ -63,13 +75,13 @@ class TrainingBatch:
     chunks
         This process's share of the texts.
     labels
-        Labels of ALL texts of the batch: every process computes the loss of the whole batch.
+        Labels, or other targets, of ALL texts of the batch: every process computes the loss of the whole batch.
     step
         Number of the batch from the beginning of the training.
     """
 
     chunks: Chunks
-    labels: BatchLabels
+    labels: Targets
     step: int
 
     def to(self, device: torch.device | str) -> "TrainingBatch":

@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,13 @@ _METRICS = (
 )
 
 
-def export_model(model: "SentenceTransformer", folder: Path, summary: Mapping[str, Any]) -> None:
+def _nothing(folder: Path) -> None:
+    """Write nothing."""
+
+
+def export_model(
+    model: "SentenceTransformer", folder: Path, card: str, *, add: Callable[[Path], None] = _nothing
+) -> None:
     """Write a SentenceTransformer folder; it is there whole or not at all.
 
     Parameters
@@ -38,15 +44,18 @@ def export_model(model: "SentenceTransformer", folder: Path, summary: Mapping[st
         The trained encoder; its weights are written as safetensors.
     folder
         Where to; an older export is replaced.
-    summary
-        Of the training; the card describes its data, settings and metrics.
+    card
+        The model card, in Markdown.
+    add
+        Writes what the folder has besides the encoder and its card.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
     try:
         with without_library_bars():
             model.save_pretrained(str(temporary), create_model_card=False)
-        (temporary / CARD_FILE).write_text(model_card(summary), encoding="utf-8")
+        (temporary / CARD_FILE).write_text(card, encoding="utf-8")
+        add(temporary)
         temporary.chmod(0o755)
         if folder.exists():
             shutil.rmtree(folder)

@@ -4,9 +4,9 @@ import logging
 import shutil
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,12 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
 from sentence_transformers import SentenceTransformer
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
-from valueflow.hives.data import TrainingTable, near_duplicates
+from valueflow.hives.data import TrainingTable
 from valueflow.hives.losses import HierarchicalLoss, IdContrastiveLoss, InterTheoryObjective, IntraTheoryObjective
 from valueflow.hives.sampling import InterTheoryBatches, IntraTheoryBatches
-from valueflow.hives.settings import TrainerSettings, TrainSettings
+from valueflow.hives.settings import EncoderTraining, TrainerSettings, TrainSettings
 from valueflow.hives.training.checkpoints import (
     CHECKPOINTS,
     checkpoint_saver,
@@ -30,13 +30,16 @@ from valueflow.hives.training.checkpoints import (
     read_checkpoint,
     step_of,
 )
-from valueflow.hives.training.dataset import Batches, HeldOutChunks, TrainingSteps
+from valueflow.hives.training.dataset import HeldOutChunks, TrainingSteps
 from valueflow.hives.training.loss_curve import CURVE_FILE, LossCurve
-from valueflow.hives.training.module import RANKING, HivesModule
+from valueflow.hives.training.module import HELD_OUT, HeldOutLabels, HivesModule
 from valueflow.hives.training.weight_interpolation import interpolate_weights
 from valueflow.run import InputError
 
 _log = logging.getLogger(__name__)
+
+Share = dict[str, int]
+"""Which of how many processes this is: `rank` and `world_size`."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class Fit:
     resumed_from: int
     stopped_early: bool
     is_main: bool
-    unusable: dict[str, int]
+    unusable: dict[str, int] = field(default_factory=dict)
 
 
 def build_batches(settings: TrainSettings, table: TrainingTable) -> IntraTheoryBatches | InterTheoryBatches:
@@ -185,30 +188,102 @@ def fit(
     start_weights = {name: weights.clone() for name, weights in encoder.state_dict().items() if settings.start_share}
     batches = build_batches(settings, training)
     _log_unusable(batches.unusable, len(training))
-    steps = min(settings.epochs * len(batches), settings.max_steps or 2**31)
-    mark = fingerprint(settings, training)
+    steps = steps_of(settings, len(batches))
+    labels = training.labels
+    mark = fingerprint(settings, training.texts, (labels.paths, labels.directions, labels.individuals, labels.concepts))
+    held_out = None if validation is None else HeldOutLabels(validation, settings.seed)
+    if held_out is not None and not held_out.decides:
+        _log.warning(
+            "the %s validation texts have no two kinds of texts to rank, as if nothing were held out for validation: "
+            "the last weights count",
+            len(held_out),
+        )
+        validation = held_out = None
     module = HivesModule(
         encoder,
         build_objective(settings),
         settings.optimiser,
         steps=steps,
-        held_out=(validation.labels, near_duplicates(validation.texts.tolist())) if validation is not None else None,
+        held_out=held_out,
         gradient_caching=settings.gradient_caching,
         seed=settings.seed,
         fingerprint=mark,
     )
+    result = make_steps(
+        module,
+        settings,
+        steps=steps,
+        mark=mark,
+        training=lambda share: TrainingSteps(
+            training, batches, encoder.preprocess, chunk_size=settings.chunk_size, **share
+        ),
+        held_out=None if validation is None else validation.texts.tolist(),
+        decisive=None if held_out is None else held_out.decisive,
+        folder=folder,
+        resume=resume,
+        curves=curves,
+        before=before,
+    )
+    if settings.start_share:
+        encoder.load_state_dict(interpolate_weights(start_weights, encoder.state_dict(), settings.start_share))
+    return replace(result, unusable=batches.unusable)
+
+
+def steps_of(settings: EncoderTraining, batches_per_epoch: int) -> int:
+    """Return the steps of a whole training."""
+    return min(settings.epochs * batches_per_epoch, settings.max_steps or 2**31)
+
+
+def make_steps(
+    module: HivesModule,
+    settings: EncoderTraining,
+    *,
+    steps: int,
+    mark: str,
+    training: Callable[[Share], "Dataset[Any]"],
+    held_out: Sequence[str] | None,
+    decisive: str | None,
+    folder: Path,
+    resume: bool = False,
+    curves: Any = None,
+    before: Callable[[pl.Trainer], None] | None = None,
+) -> Fit:
+    """Make all steps of a training, or those that are left of it; any module, whatever it learns.
+
+    It ends with the weights that were best on the held-out texts.
+
+    Parameters
+    ----------
+    module
+        What is trained.
+    settings, folder, resume, curves, before
+        As in `fit`.
+    steps, mark
+        Number of steps, and the fingerprint of the training.
+    training
+        Returns this process's part of the batches by the number of their step.
+    held_out, decisive
+        Texts to measure every `validate_every` steps, and the metric that decides; None: there are none.
+
+    Raises
+    ------
+    InputError
+        The machine does not have what the settings ask for, or a checkpoint is of another training.
+    """
+    encoder = module.encoder
     curve = LossCurve(folder / CURVE_FILE)
     checkpoints = folder / CHECKPOINTS
     if not resume:
         shutil.rmtree(checkpoints, ignore_errors=True)
-    callbacks, saver = _callbacks(settings, checkpoints, validation is not None, curve)
+    watched = None if decisive is None else f"{HELD_OUT}{decisive}"
+    callbacks, saver = _callbacks(settings, checkpoints, watched, curve)
     with _without_lightning_advice():
         trainer = build_trainer(
             settings.trainer,
             max_epochs=1,
             max_steps=steps,
-            val_check_interval=min(settings.validate_every, steps) if validation is not None else None,
-            limit_val_batches=None if validation is not None else 0,
+            val_check_interval=min(settings.validate_every, steps) if held_out is not None else None,
+            limit_val_batches=None if held_out is not None else 0,
             callbacks=callbacks,
             logger=curves if curves is not None else False,
             log_every_n_steps=10,
@@ -224,22 +299,25 @@ def fit(
         _run(
             trainer,
             module,
-            train_dataloaders=_training_loader(settings, training, batches, encoder, _Steps(start, steps), share),
-            val_dataloaders=_held_out_loader(settings, validation, encoder, share),
+            train_dataloaders=DataLoader(
+                training(share),
+                batch_size=None,
+                sampler=_Steps(start, steps),
+                num_workers=settings.trainer.workers,
+            ),
+            val_dataloaders=_held_out_loader(settings, held_out, encoder, share),
             ckpt_path=str(checkpoint) if start else None,
             weights_only=True,
         )
     best_step = trainer.global_step
-    if validation is not None and saver.best_model_path:
+    if held_out is not None and saver.best_model_path:
         best = read_checkpoint(saver.best_model_path)
         module.load_state_dict(best["state_dict"])
         best_step = int(best["global_step"])
     trainer.strategy.barrier()
     if trainer.is_global_zero:
         shutil.rmtree(checkpoints, ignore_errors=True)
-    encoder.cpu().eval()
-    if settings.start_share:
-        encoder.load_state_dict(interpolate_weights(start_weights, encoder.state_dict(), settings.start_share))
+    module.cpu().eval()
     return Fit(
         curve=curve.table,
         steps=trainer.global_step,
@@ -247,11 +325,10 @@ def fit(
         resumed_from=start,
         stopped_early=trainer.global_step < steps,
         is_main=trainer.is_global_zero,
-        unusable=batches.unusable,
     )
 
 
-def _shows(settings: TrainSettings) -> bool:
+def _shows(settings: EncoderTraining) -> bool:
     return settings.progress and sys.stdout.isatty()
 
 
@@ -266,12 +343,12 @@ def _run(trainer: pl.Trainer, module: HivesModule, **loaders: Any) -> None:
 
 
 def _callbacks(
-    settings: TrainSettings, folder: Path, is_measured: bool, curve: LossCurve
+    settings: EncoderTraining, folder: Path, watched: str | None, curve: LossCurve
 ) -> tuple[list[Callback], ModelCheckpoint]:
-    saver = checkpoint_saver(folder, None if is_measured else settings.validate_every)
+    saver = checkpoint_saver(folder, watched, settings.validate_every)
     callbacks: list[Callback] = [curve, saver]
-    if is_measured and settings.patience is not None:
-        callbacks.append(EarlyStopping(monitor=RANKING, mode="max", patience=settings.patience, verbose=False))
+    if watched is not None and settings.patience is not None:
+        callbacks.append(EarlyStopping(monitor=watched, mode="max", patience=settings.patience, verbose=False))
     if _shows(settings):
         callbacks.append(RichProgressBar())
     return callbacks, saver
@@ -291,24 +368,12 @@ class _Steps:
         return self.stop
 
 
-def _training_loader(
-    settings: TrainSettings,
-    table: TrainingTable,
-    batches: Batches,
-    encoder: SentenceTransformer,
-    steps: _Steps,
-    share: dict[str, int],
-) -> "DataLoader[Any]":
-    data = TrainingSteps(table, batches, encoder.preprocess, chunk_size=settings.chunk_size, **share)
-    return DataLoader(data, batch_size=None, sampler=steps, num_workers=settings.trainer.workers)
-
-
 def _held_out_loader(
-    settings: TrainSettings, table: TrainingTable | None, encoder: SentenceTransformer, share: dict[str, int]
+    settings: EncoderTraining, texts: Sequence[str] | None, encoder: SentenceTransformer, share: Share
 ) -> "DataLoader[Any] | None":
-    if table is None:
+    if texts is None:
         return None
-    data = HeldOutChunks(table.texts.tolist(), encoder.preprocess, chunk_size=settings.chunk_size, **share)
+    data = HeldOutChunks(texts, encoder.preprocess, chunk_size=settings.chunk_size, **share)
     return DataLoader(data, batch_size=None, num_workers=0)
 
 

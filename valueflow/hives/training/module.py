@@ -1,8 +1,11 @@
 """The LightningModule of both stages: a sentence encoder, an objective, an optimizer, held-out metrics."""
 
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import Any, Protocol, cast
 
 import lightning.pytorch as pl
+import numpy as np
+import numpy.typing as npt
 import torch
 from sentence_transformers import SentenceTransformer
 from torch import Tensor, nn
@@ -10,7 +13,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 from transformers import get_scheduler
 
-from valueflow.hives.data import IntArray, Labels
+from valueflow.hives.data import TrainingTable, near_duplicates
 from valueflow.hives.metrics import held_out_metrics
 from valueflow.hives.settings import OptimizerSettings
 from valueflow.hives.training.dataset import Chunks, Features, TrainingBatch, whole_batch
@@ -21,12 +24,51 @@ HELD_OUT = "held_out/"
 FINGERPRINT_KEY = "training"
 """Under this key a checkpoint has the fingerprint of its training."""
 
-RANKING = f"{HELD_OUT}ranking_accuracy"
-"""The metric that decides early stopping and the best checkpoint."""
+
+class HeldOut(Protocol):
+    """Texts that are measured while others are trained on."""
+
+    @property
+    def decisive(self) -> str:
+        """Name of the metric, the higher the better, that decides early stopping and the best checkpoint."""
+        ...
+
+    def __len__(self) -> int:
+        """Return the number of texts."""
+        ...
+
+    def metrics(self, vectors: npt.NDArray[np.float32]) -> Mapping[str, float | None]:
+        """Return metrics by name, from the embeddings (n, D) of the texts; None: not defined."""
+        ...
+
+
+class HeldOutLabels:
+    """Held-out texts of stages 1 and 2, measured by their labels."""
+
+    decisive = "ranking_accuracy"
+
+    def __init__(self, table: TrainingTable, seed: int) -> None:
+        self._labels, self._seed = table.labels, seed
+        self._texts = near_duplicates(table.texts.tolist())
+
+    @property
+    def decides(self) -> bool:
+        """Whether the texts have a ranking accuracy, which depends on their labels alone."""
+        same = np.ones((len(self), 1), dtype=np.float32)
+        return self.metrics(same)[self.decisive] is not None
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    def metrics(self, vectors: npt.NDArray[np.float32]) -> Mapping[str, float | None]:
+        """Return the metrics over all theories."""
+        metrics = held_out_metrics(vectors, self._labels, texts=self._texts, seed=self._seed)
+        overall: Mapping[str, float | None] = metrics["overall"]
+        return overall
 
 
 class HivesModule(pl.LightningModule):
-    """Trains a SentenceTransformer on batches of labeled texts.
+    """Trains a SentenceTransformer on batches of texts.
 
     Each step is seeded by its own number, so that a training which continues from a checkpoint draws the same dropout
     as one that was never stopped.
@@ -36,14 +78,15 @@ class HivesModule(pl.LightningModule):
     encoder
         What is trained.
     objective
-        Takes embeddings and the labels of a batch, returns losses by name; `loss` is minimized.
+        Takes embeddings and the targets of a batch, returns losses by name; `loss` is minimized.
     optimizer
         Learning rate and its course.
+    objective_learning_rate
+        Of the objective's own parameters, where it has any; None: the same.
     steps
         Steps of the whole training, which the course of the learning rate spans.
     held_out
-        Labels of the validation texts, whose chunks `validation_step` gets, and their numbers as in `held_out_samples`;
-        None: there are none.
+        The held-out texts, whose chunks `validation_step` gets; None: there are none.
     gradient_caching
         Gradient caching of Gao et al. (2021): chunks are embedded without keeping activations; the gradient of the loss
         with respect to all embeddings is computed; then each chunk is embedded once more, with the same random numbers,
@@ -67,7 +110,8 @@ class HivesModule(pl.LightningModule):
         optimizer: OptimizerSettings,
         *,
         steps: int,
-        held_out: tuple[Labels, IntArray] | None = None,
+        objective_learning_rate: float | None = None,
+        held_out: HeldOut | None = None,
         gradient_caching: bool = False,
         seed: int = 0,
         fingerprint: str = "",
@@ -76,6 +120,7 @@ class HivesModule(pl.LightningModule):
         self.encoder = encoder
         self.objective = objective
         self._optimizer = optimizer
+        self._objective_learning_rate = objective_learning_rate
         self._steps = steps
         self._held_out = held_out
         self._gradient_caching = gradient_caching
@@ -101,8 +146,12 @@ class HivesModule(pl.LightningModule):
         return functional.normalize(vectors.float(), dim=-1)
 
     def on_train_start(self) -> None:
-        """Switch dropout on: an encoder is loaded for use, and Lightning leaves modules as they are."""
+        """Switch dropout on: an encoder is loaded for use, and Lightning leaves modules as they are.
+
+        One that is frozen stays as it is used.
+        """
         self.train()
+        self.encoder.train(any(parameter.requires_grad for parameter in self.encoder.parameters()))
 
     def training_step(self, batch: TrainingBatch, batch_idx: int) -> Tensor:
         """Return the loss of the whole batch, whichever processes hold its texts."""
@@ -124,7 +173,7 @@ class HivesModule(pl.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Make room for the embeddings of held-out texts."""
-        n = 0 if self._held_out is None else len(self._held_out[0])
+        n = 0 if self._held_out is None else len(self._held_out)
         self._held_out_vectors = torch.zeros(n, self.encoder.get_embedding_dimension() or 0, device=self.device)
 
     def validation_step(self, batch: Chunks, batch_idx: int) -> None:
@@ -139,13 +188,12 @@ class HivesModule(pl.LightningModule):
             return
         # Each process has filled the rows of its own chunks, and left the others at zero.
         vectors = self.trainer.strategy.reduce(self._held_out_vectors, reduce_op="sum")
-        labels, texts = self._held_out
-        metrics = held_out_metrics(vectors.cpu().numpy(), labels, texts=texts, seed=self._seed)["overall"]
+        metrics = self._held_out.metrics(vectors.cpu().numpy())
         self._held_out_vectors = None
-        measured = {f"{HELD_OUT}{name}": float(value) for name, value in metrics.items() if value is not None}
-        self.log_dict(measured)
-        if RANKING in measured:
-            self.log("ranking", measured[RANKING], prog_bar=True, logger=False)
+        self.log_dict({f"{HELD_OUT}{name}": float(value) for name, value in metrics.items() if value is not None})
+        decisive = metrics.get(self._held_out.decisive)
+        if decisive is not None:
+            self.log(self._held_out.decisive, float(decisive), prog_bar=True, logger=False)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the fingerprint to a checkpoint."""
@@ -154,14 +202,16 @@ class HivesModule(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """Return AdamW, without decay on vectors and biases, and the course of the learning rate."""
         settings = self._optimizer
-        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        optimizer = torch.optim.AdamW(
-            [
-                {"params": [p for p in trained if p.ndim > 1], "weight_decay": settings.weight_decay},
-                {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-            ],
-            lr=settings.learning_rate,
-        )
+        groups = []
+        for part, rate in ((self.encoder, None), (self.objective, self._objective_learning_rate)):
+            trained = [parameter for parameter in part.parameters() if parameter.requires_grad]
+            for own, decay in (
+                ([p for p in trained if p.ndim > 1], settings.weight_decay),
+                ([p for p in trained if p.ndim <= 1], 0.0),
+            ):
+                if own:
+                    groups.append({"params": own, "weight_decay": decay, "lr": rate or settings.learning_rate})
+        optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate)
         schedule = get_scheduler(
             settings.schedule,
             optimizer,

@@ -3,7 +3,19 @@
 import logging
 from typing import TYPE_CHECKING, Any
 
-from valueflow.hives.data import STAGE_2_COLUMNS, TEST, VALIDATION, Splits, TrainingTable, load_splits
+import numpy as np
+
+from valueflow.hives.data import (
+    STAGE_2_COLUMNS,
+    TEST,
+    VALIDATION,
+    Splits,
+    TrainingTable,
+    keys_in,
+    load_splits,
+    trained_keys,
+    write_keys,
+)
 from valueflow.hives.metrics import Measurement, measure_embeddings
 from valueflow.hives.outcome import TrainedEncoder
 from valueflow.hives.settings import TrainSettings
@@ -37,7 +49,8 @@ def train_encoder(settings: TrainSettings, run: Run) -> TrainedEncoder:
     run.start_writing()
     timings = run.timings
     with timings.stage("load"):
-        splits = load_splits(settings.data, settings.seed)
+        learned = keys_in([settings.model])
+        splits = load_splits(settings.data, settings.seed, learned=learned)
         training, validation = splits.training, splits.validation
         part, measured_texts = _measured(settings, splits)
         data = _described(settings, splits, part, measured_texts)
@@ -49,7 +62,7 @@ def train_encoder(settings: TrainSettings, run: Run) -> TrainedEncoder:
                 )
     # Imported here: what is above finds most mistakes before torch has loaded.
     from valueflow.hives.training.backbone import load_backbone
-    from valueflow.hives.training.export import MODEL_FOLDER, export_model, push
+    from valueflow.hives.training.export import MODEL_FOLDER, export_model, model_card, push
     from valueflow.hives.training.fitting import fit
 
     with timings.stage("load"):
@@ -81,7 +94,7 @@ def train_encoder(settings: TrainSettings, run: Run) -> TrainedEncoder:
     summary = {
         "task": "train",
         "stage": settings.stage.name,
-        "model": settings.model or settings.backbone.model,
+        "model": settings.start,
         "data": data,
         "steps": result.steps,
         "best_step": result.best_step,
@@ -96,7 +109,8 @@ def train_encoder(settings: TrainSettings, run: Run) -> TrainedEncoder:
     model = folder / MODEL_FOLDER
     if result.is_main:
         with timings.stage("export"):
-            export_model(encoder, model, summary)
+            keys = np.concatenate([learned, trained_keys(training.texts)])
+            export_model(encoder, model, model_card(summary), add=lambda where: write_keys(keys, where))
             if settings.push_to_hub is not None:
                 summary["pushed_to"] = push(encoder, settings.push_to_hub, model)
     summary["export"] = str(model)
