@@ -129,7 +129,9 @@ def _as_in_a_process() -> Iterator[None]:
         GlobalHydra.instance().clear()
         HydraConfig.instance().cfg = None
         for handler in root.handlers:
-            handler.close()
+            # Handlers of streams have nothing to close, and some would close what pytest captures.
+            if isinstance(handler, logging.FileHandler):
+                handler.close()
         root.handlers[:] = handlers
         root.setLevel(level)
         for name, logger in _loggers():

@@ -90,9 +90,9 @@ def draw_arrows(table: pd.DataFrame, file: Path) -> None:
                 panel.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": color, "linewidth": 1.4})
             label = f"{_shown(arrow['asked_x'])}, {_shown(arrow['asked_y'])}"
             panel.plot(*end, "o", color=color, markersize=4, label=label)
-        panel.set_title(picture_text(", ".join(part for part in (model, method) if part)), size=8)
-        panel.set_xlabel(picture_text(x), size=8)
-        panel.set_ylabel(picture_text(y), size=8)
+        panel.set_title(picture_text(", ".join(str(part) for part in (model, method) if part)), size=8)
+        panel.set_xlabel(picture_text(str(x)), size=8)
+        panel.set_ylabel(picture_text(str(y)), size=8)
         panel.axhline(0, color="0.85", linewidth=0.6, zorder=0)
         panel.axvline(0, color="0.85", linewidth=0.6, zorder=0)
         panel.tick_params(labelsize=7)
@@ -123,7 +123,7 @@ def draw_asked_and_got(table: pd.DataFrame, file: Path) -> None:
             )
             panel.set_yticks(range(len(cells)), [f"aim {number}" for number in range(1, len(cells) + 1)], size=8)
             what = "asked for" if column == "asked" else "mean score"
-            panel.set_title(picture_text(", ".join(part for part in (what, model, method) if part)), size=8)
+            panel.set_title(picture_text(", ".join(str(part) for part in (what, model, method) if part)), size=8)
     save_picture(figure, file)
 
 
@@ -178,7 +178,8 @@ def _grid(table: pd.DataFrame) -> tuple[Sequence[Sequence["Axes"]], list[str], l
     models, methods = list(dict.fromkeys(table["model"])), list(dict.fromkeys(table["method"]))
     size = (max(_PER_VALUE * table["value"].nunique() + 1.0, 2.6) * len(methods) + 0.8, 2.2 * len(models) + 0.8)
     figure = Figure(figsize=size, layout="constrained")
-    return figure.subplots(len(models), len(methods), squeeze=False, sharex=True, sharey=True), models, methods
+    panels: Any = figure.subplots(len(models), len(methods), squeeze=False, sharex=True, sharey=True)
+    return panels, models, methods
 
 
 def _pairs(models: Sequence[str], methods: Sequence[str]) -> list[tuple[tuple[int, str], tuple[int, str]]]:
@@ -187,7 +188,7 @@ def _pairs(models: Sequence[str], methods: Sequence[str]) -> list[tuple[tuple[in
 
 def _finish(panel: "Axes", values: Sequence[str], model: str, method: str, what: str) -> None:
     panel.set_xticks(range(len(values)), [picture_text(value) for value in values], rotation=90, size=7)
-    panel.set_title(picture_text(", ".join(part for part in (model, method) if part)), size=8)
+    panel.set_title(picture_text(", ".join(str(part) for part in (model, method) if part)), size=8)
     if panel.get_subplotspec() is None or panel.get_subplotspec().is_first_col():  # type: ignore[union-attr]
         panel.set_ylabel(what, size=8)
     panel.tick_params(axis="y", labelsize=7)

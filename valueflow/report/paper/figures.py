@@ -45,7 +45,7 @@ def paper_figures(found: Found, cells: Sequence[Cell], comparison: Comparison | 
         Of the evaluations, where they can be compared.
     """
     several = tables.several_values(cells)
-    many = several[several["targets"].str.split().str.len() > 2] if len(several) else several
+    many = several[several["targets"].str.count(r"\s+") > 1] if len(several) else several
     figures = (
         PaperFigure("steerability", tables.steerability(cells, comparison), drawings.draw_steerability),
         PaperFigure("value_wise", tables.value_wise(cells), drawings.draw_value_wise),
