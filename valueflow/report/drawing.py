@@ -4,6 +4,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 from markupsafe import Markup
@@ -13,7 +14,7 @@ from valueflow.report.page import plain_text
 _INK = "#0a0b0c"
 """A color that no drawing uses otherwise; the color of the page's text takes its place."""
 
-_THEME = {
+_THEME: dict[Any, Any] = {
     "svg.fonttype": "none",
     **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), _INK),
     **dict.fromkeys(("figure.facecolor", "savefig.facecolor", "axes.facecolor", "legend.facecolor"), "none"),

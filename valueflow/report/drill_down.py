@@ -126,8 +126,8 @@ def _made(
             sample.cell,
             str(response.query),
             str(response.response),
-            number(response.score, "+.2f"),
-            f"{number(response.low, '+.2f')} to {number(response.high, '+.2f')}",
+            number(float(str(response.score)), "+.2f"),
+            " to ".join(number(float(str(end)), "+.2f") for end in (response.low, response.high)),
             [
                 _numbered(window, sample.cell, anchors)
                 for window in sample.windows.by_row.get(int(str(response.Index)), [])

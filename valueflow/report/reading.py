@@ -154,7 +154,9 @@ def read_result(file: Path, columns: Sequence[str] | None = None, most: int | No
     if not file.is_file():
         return pd.DataFrame()
     try:
-        return pd.read_csv(file, usecols=columns, nrows=most, dtype=str, keep_default_na=False)
+        return pd.read_csv(
+            file, usecols=None if columns is None else list(columns), nrows=most, dtype=str, keep_default_na=False
+        )
     except (ValueError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{file}: not a table as a run writes it ({reason}); run it again") from error
