@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,13 @@ settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.load_profile("fixed")
 
 parse_yaml_once()
+
+# absl, which TensorBoard loads, closes the stream its handler was made with whenever logging is configured anew: what
+# pytest captures with, unless it is told to use the real one.
+with suppress(ImportError):
+    from absl import logging as absl_logging
+
+    absl_logging.get_absl_handler().python_handler.stream = sys.__stderr__
 
 # No test asks a hub for anything; without this, a name that is not there costs a minute of retries.
 os.environ["HF_HUB_OFFLINE"] = "1"

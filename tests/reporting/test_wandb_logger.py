@@ -266,6 +266,7 @@ def test_a_fault_of_the_program_ends_the_run_with_1(tmp_path: Path) -> None:
         "~judge.batch_size",
         "~judge.max_anchors",
         "~judge.seed",
+        "~judge.head",
     )
     arguments = ("value=power", "intensity=2", *judge, "hydra.run.dir=out")
     done = offline("evaluate.py", tmp_path / "work", *arguments, PYTHONPATH=f"{ROOT}:{tmp_path}")
