@@ -56,10 +56,16 @@ def test_what_cannot_be_reported_is_refused_in_one_line(work: Path, phi: Path) -
     refused(run(work, phi, "per_cell=0"), work, "per_cell=0")
     refused(run(work, phi, "megabytes=0"), work, "megabytes=0")
     (phi.parent / "empty").mkdir()
-    refused(run(work, phi.parent / "empty"), work, "holds no finished run: no summary.json there")
+    refused(run(work, phi.parent / "empty"), work, "holds no finished run: there is no summary.json")
+
+
+def test_a_file_that_cannot_be_read_is_named_and_the_rest_is_shown(work: Path, phi: Path) -> None:
     scores = phi / "0" / "scores.csv"
     shutil.copy(scores.with_name("summary.json"), scores)
-    refused(run(work, phi), work, str(scores), "run it again")
+    done = succeeded(run(work, phi, "hydra.run.dir=page"))
+    (problem,) = summary_in(work / "page")["problems"]
+    assert str(scores) in problem
+    assert "1 problems, listed on the page" in done.stdout
 
 
 def _rankings(work: Path) -> Path:
