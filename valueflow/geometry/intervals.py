@@ -19,7 +19,7 @@ _HIGHEST = 1 - 1e-12
 
 @dataclass(frozen=True)
 class Intervals:
-    """Ends of 95% intervals; NaN where nothing tells how far texts differ.
+    """Ends of 95% intervals; NaN where a side has too few texts to know how far they differ.
 
     Attributes
     ----------
