@@ -60,6 +60,7 @@ def test_help_names_every_key_and_group_and_says_where_folders_go(work: Path) ->
     assert "PATH PATH is short for folders=[PATH,PATH]" in shown
 
 
+@pytest.mark.slow
 def test_two_sweeps_as_plain_arguments(work: Path, phi: Path, qwen: Path) -> None:
     done = succeeded(run(work, phi, qwen, fresh=True))
     assert [line for line in done.stderr.splitlines() if "fontManager" not in line] == []

@@ -112,8 +112,9 @@ SMALLER = {
 Keys that a command sets itself are left as it sets them.
 """
 
-BY_A_MODEL_HERE = ("smollm2", "panel=embedded", "trainer=cpu")
-"""What answers or learns on this machine takes its time: such commands are slow."""
+SLOW = ("smollm2", "panel=embedded", "trainer=cpu", "survey=demo", "experiment=duty")
+"""What answers or learns on this machine, and what scores many texts: such commands are slow. So are the sweeps of all
+pages but the first."""
 
 
 def documented() -> list[Any]:
@@ -121,7 +122,9 @@ def documented() -> list[Any]:
     cases = []
     first_documents = {command: document for document, command in reversed(COMMANDS)}
     for command, document in reversed(first_documents.items()):
-        marks = [pytest.mark.slow] if any(word in command for word in BY_A_MODEL_HERE) else []
+        is_further_sweep = command.endswith(" -m") and document != "README.md"
+        is_slow = is_further_sweep or any(word in command for word in SLOW)
+        marks = [pytest.mark.slow] if is_slow else []
         cases.append(pytest.param(document, command, id=command, marks=marks))
     return cases
 

@@ -546,6 +546,7 @@ def test_a_summary_that_was_cut_short_does_not_stop_the_sweep(work: Path, sweep_
     assert changed(before, stamps(sweep)) == ["1"]
 
 
+@pytest.mark.slow
 def test_a_changed_file_runs_every_job_again(work: Path, rankings: Path, sweep_again: Callable[..., Finished]) -> None:
     before = stamps(only_sweep(work))
     rankings_of(seed=1).to_csv(rankings, index=False)
@@ -553,6 +554,7 @@ def test_a_changed_file_runs_every_job_again(work: Path, rankings: Path, sweep_a
     assert changed(before, stamps(only_sweep(work))) == ["0", "1", "2"]
 
 
+@pytest.mark.slow
 def test_a_changed_setting_runs_every_job_again(work: Path, sweep_again: Callable[..., Finished]) -> None:
     sweep = only_sweep(work)
     before = stamps(sweep)
@@ -563,6 +565,7 @@ def test_a_changed_setting_runs_every_job_again(work: Path, sweep_again: Callabl
     assert len(list((work / "multirun").glob("*/*"))) == 2
 
 
+@pytest.mark.slow
 def test_the_order_of_the_overrides_and_the_logger_make_no_other_sweep(
     work: Path, rankings: Path, sweep_again: Callable[..., Finished]
 ) -> None:

@@ -153,6 +153,7 @@ def test_the_ready_options_for_slurm_are_submitit_s(tmp_path: Path) -> None:
     assert (launcher["partition"], launcher["max_num_timeout"], launcher["mem_gb"]) == ("gpu", 3, 32)
 
 
+@pytest.mark.slow
 def test_jobs_that_slurm_queues_again_keep_what_is_finished(rankings: Path) -> None:
     def written(**env: str) -> list[int]:
         succeeded(plain_sweep(rankings, "value=power,face", **env))

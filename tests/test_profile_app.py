@@ -59,6 +59,7 @@ def test_what_cannot_be_used(work: Path, arguments: tuple[str, ...], parts: tupl
     refused(run(work, "task=profile", *arguments), work, *parts)
 
 
+@pytest.mark.slow
 def test_models_are_told_apart_by_unsteered_responses(work: Path) -> None:
     frame = pd.DataFrame(
         [

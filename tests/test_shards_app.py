@@ -105,6 +105,7 @@ def answers_but_sometimes(call: Call) -> Reply:
     return refusal(403, "flagged by moderation") if int(call.digest, 16) % 10 == 0 else permutation(call)
 
 
+@pytest.mark.slow
 def test_a_sweep_is_divided_and_joined_as_a_whole(tmp_path: Path) -> None:
     with FaultServer(permutation) as server:
         work = Work(tmp_path, server)
@@ -188,6 +189,7 @@ def test_steered_responses_join_in_the_order_of_the_queries(tmp_path: Path) -> N
         steer(preset="phi4", shard="1/2", output_dir=tmp_path / "survey")
 
 
+@pytest.mark.slow
 def test_placed_texts_join_with_their_votes_and_reviews(tmp_path: Path) -> None:
     def answer(question: str, seed: int) -> Completion | str:
         options = options_in(question)
@@ -235,6 +237,7 @@ def test_windows_of_a_database_are_divided(tmp_path: Path) -> None:
         build_vidb(**given | {"m": 6}, shard="1/3", output_dir=tmp_path / "informed")
 
 
+@pytest.mark.slow
 def test_a_database_is_joined_from_what_a_model_said(tmp_path: Path) -> None:
     with FaultServer(permutation) as server:
         work = Work(tmp_path, server)

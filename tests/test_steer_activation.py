@@ -48,6 +48,7 @@ def responses_in(folder: Path) -> pd.DataFrame:
     return pd.read_csv(folder / "responses.csv", keep_default_na=False, dtype=str)
 
 
+@pytest.mark.slow
 def test_a_sweep_over_methods_and_intensities_has_strength_and_method_in_its_tables(work: Path, model: Path) -> None:
     sweep = ("steering=none,activation,anchor+activation", "value=power", "intensity=-2,0,2", "-m")
     done = succeeded(run(work, model, *sweep, "hydra.sweep.dir=out"))
@@ -249,6 +250,7 @@ def test_layer_and_strength_are_searched_on_queries_that_the_run_does_not_ask(wo
     assert responses_in(work / "out")["strength"].unique().tolist() == [f"{found['strength']:g}"]
 
 
+@pytest.mark.slow
 def test_trials_ask_queries_that_the_run_does_not_and_read_the_vidb_as_the_run_does(
     work: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

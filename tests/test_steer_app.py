@@ -104,6 +104,7 @@ def test_a_run_writes_one_row_a_query(work: Path) -> None:
     assert {path.name for path in (work / "out").iterdir()} == {".hydra", "steer.log", "responses.csv", "summary.json"}
 
 
+@pytest.mark.slow
 def test_a_sweep_is_read_by_evaluate_as_it_is(work: Path) -> None:
     with FaultServer(speak) as server:
         sweep = ("value=benevolence", "intensity=-2,0,2", "limit=3", "-m", "hydra.sweep.dir=steered")

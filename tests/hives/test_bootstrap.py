@@ -65,6 +65,7 @@ def test_distances_have_errors_of_the_drawn_texts() -> None:
                 assert error == pytest.approx(literal.std(ddof=1), rel=1e-3), name
 
 
+@pytest.mark.slow
 def test_the_error_is_the_spread_over_new_texts() -> None:
     # Two values around two centers; each table has other texts, each text is in two rows of other directions.
     rng = np.random.default_rng(0)
@@ -80,6 +81,7 @@ def test_the_error_is_the_spread_over_new_texts() -> None:
         assert 0.7 < error / spread < 1.4
 
 
+@pytest.mark.slow
 def test_the_error_of_a_difference_is_that_of_correlated_encoders() -> None:
     # Two encoders that find the same texts hard: their figures rise and fall together, and the difference hardly does.
     rng = np.random.default_rng(0)

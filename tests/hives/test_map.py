@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 from matplotlib.image import imread
 
 from tests.hives.labeled import make_labels
@@ -29,6 +30,7 @@ def test_few_texts_have_places_too() -> None:
         assert np.isfinite(shares).all()
 
 
+@pytest.mark.slow
 def test_a_panel_for_each_theory_and_encoder(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     paths = [[(f"v{n % 3}",)] for n in range(30)]

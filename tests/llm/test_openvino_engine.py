@@ -253,6 +253,7 @@ def test_loading_and_answering_write_nothing_on_the_screen() -> None:
 
 
 @needs_openvino
+@pytest.mark.slow
 def test_what_cannot_be_loaded_is_told_in_one_line(tmp_path: Path) -> None:
     damaged = tmp_path / "damaged.gguf"
     damaged.write_bytes(b"GGUF" + bytes(100))

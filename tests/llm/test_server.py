@@ -869,6 +869,7 @@ def test_an_interrupt_stops_the_asking() -> None:
 # The fault server itself, as other tests use it
 
 
+@pytest.mark.slow
 def test_the_server_as_a_process_logs_what_came_and_what_went(tmp_path: Path) -> None:
     port_file, log = tmp_path / "port", tmp_path / "log.jsonl"
     process = subprocess.Popen(

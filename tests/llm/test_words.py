@@ -78,6 +78,7 @@ def test_tokens_are_those_of_a_scan_and_each_is_decoded_once() -> None:
 
 
 @needs_smollm2
+@pytest.mark.slow
 def test_blanks_and_case_make_several_tokens_of_a_word(smollm2: Callable[[int], Any]) -> None:
     vocabulary = smollm2(1)._vocabulary
     texts = {vocabulary.text(token) for token in vocabulary.beginning(("support", "oppose"))}

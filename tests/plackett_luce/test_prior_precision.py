@@ -39,7 +39,7 @@ def test_of_several_judges_with_slopes_of_their_own() -> None:
     assert 0.84 < covered.mean() < 0.96
 
 
-@pytest.mark.parametrize("n_judges", [2, 4])
+@pytest.mark.parametrize("n_judges", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_a_panel_s_rankings_of_a_window_are_held_out_together(n_judges: int) -> None:
     """Its rows alternate between judges, as those of a panel do: a fold by rows would be a judge, not windows."""
     draws = np.random.default_rng(3)
