@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.llm.fault_server import FaultServer, completion
 from tests.report.reader import PageReader
 from valueflow import build_vidb, make_report, steer
 from valueflow.run import flattened, write_csv, write_json
@@ -85,8 +86,11 @@ def test_a_table_that_cannot_be_read_is_named_and_the_rest_is_shown(tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_a_survey_has_both_passes_by_group(tmp_path: Path) -> None:
-    found = steer(preset="phi4", llm="smollm2", limit=4, progress=False, output_dir=tmp_path)
+def test_a_survey_has_both_passes_by_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    with FaultServer(lambda call: completion("AB"[int(call.digest, 16) % 2])) as server:
+        asked = {"llm": "openai", "llm.model": "fault", "llm.base_url": server.url, "cache": "off"}
+        found = steer(preset="phi4", limit=4, progress=False, output_dir=tmp_path, **asked)
     read = PageReader(make_report(tmp_path).html)
     caption = next(name for name in read.tables if name.endswith("; accuracy"))
     header, *rows = read.tables[caption]
