@@ -113,17 +113,30 @@ Keys that a command sets itself are left as it sets them.
 """
 
 SLOW = ("smollm2", "panel=embedded", "trainer=cpu", "survey=demo", "experiment=duty")
-"""What answers or learns on this machine, and what scores many texts: such commands are slow. So are the sweeps of all
-pages but the first."""
+"""What answers or learns on this machine, and what scores many texts, takes its time."""
+
+
+def needs_more_than_this_machine(arguments: list[str]) -> bool:
+    """Large models and paid servers: such a command is composed, as far as a machine without them goes."""
+    words = " ".join(arguments)
+    if arguments[0] == "train.py":
+        return "trainer=cpu" not in words and "task=convert" not in words
+    if arguments[0] == "categorize.py":
+        return "panel=embedded" not in words and "localhost" not in words
+    asks_a_model = arguments[0] == "steer.py" or any(f"judge={kind}" in words for kind in ("llm", "logprob", "panel"))
+    return asks_a_model and "smollm2" not in words and "localhost" not in words
 
 
 def documented() -> list[Any]:
-    """Return a parameter set for each different command."""
+    """Return a parameter set for each different command: those of README are always run, the rest with the slow tests.
+
+    What this machine is too small for is only composed, which takes a moment.
+    """
     cases = []
     first_documents = {command: document for document, command in reversed(COMMANDS)}
     for command, document in reversed(first_documents.items()):
-        is_further_sweep = command.endswith(" -m") and document != "README.md"
-        is_slow = is_further_sweep or any(word in command for word in SLOW)
+        is_run = command.startswith("python ") and not needs_more_than_this_machine(shlex.split(command)[1:])
+        is_slow = any(word in command for word in SLOW) or (is_run and document != "README.md")
         marks = [pytest.mark.slow] if is_slow else []
         cases.append(pytest.param(document, command, id=command, marks=marks))
     return cases
@@ -196,17 +209,6 @@ def ranking_or_stance(call: Call) -> Reply:
     if call.body["max_tokens"] > 1:
         return permutation(call)
     return completion("support", logprobs=first_token({"support": -0.3, "oppose": -1.7, "neutral": -2.6}, "support"))
-
-
-def needs_more_than_this_machine(arguments: list[str]) -> bool:
-    """Large models and paid servers: such a command is composed, as far as a machine without them goes."""
-    words = " ".join(arguments)
-    if arguments[0] == "train.py":
-        return "trainer=cpu" not in words and "task=convert" not in words
-    if arguments[0] == "categorize.py":
-        return "panel=embedded" not in words and "localhost" not in words
-    asks_a_model = arguments[0] == "steer.py" or any(f"judge={kind}" in words for kind in ("llm", "logprob", "panel"))
-    return asks_a_model and "smollm2" not in words and "localhost" not in words
 
 
 def first_and_last_job(arguments: list[str]) -> list[list[str]]:
