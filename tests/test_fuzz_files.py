@@ -31,9 +31,9 @@ PVQ = load_theory("pvq")
 
 def rows_of(path: Path) -> list[dict[str, str]]:
     """Return the rows as the csv module reads them strictly, by the delimiter that makes a header of several names."""
-    text = path.read_bytes().decode("utf-8-sig")
-    declared = re.match(r'\s*("?)sep=(.)\1\r?\n', text, re.IGNORECASE)
-    text = text[declared.end() :] if declared else text
+    text = from_text_on(path.read_bytes().decode())
+    declared = re.match(r'("?)sep=(.)\1\r?\n', text, re.IGNORECASE)
+    text = from_text_on(text[declared.end() :]) if declared else text
     for delimiter in declared[2] if declared else ",;\t":
         try:
             lines = read_strictly(text, delimiter)
@@ -45,6 +45,11 @@ def rows_of(path: Path) -> list[dict[str, str]]:
             assert len({*filter(None, header)}) == len([*filter(None, header)])
             return [dict(zip(header, line, strict=True)) for line in filled]
     raise AssertionError(f"no strict reader makes a table of {text!r}")
+
+
+def from_text_on(text: str) -> str:
+    """Neither blank lines nor byte order marks count before the first line that has text."""
+    return re.sub(r"\A[\s\ufeff]*^", "", text, flags=re.MULTILINE).lstrip("\ufeff")
 
 
 def read_strictly(text: str, delimiter: str) -> list[list[str]]:

@@ -12,6 +12,9 @@ from valueflow.run.errors import InputError, shorten
 
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _TAB_SUFFIXES = (".tsv", ".tab")
+_MARK = "\ufeff"
+"""The byte order mark; where files were joined, one may be left before the header."""
+
 _LINES_LOOKED_AT = 200
 _LONGEST_FIELD = 2**31 - 1
 
@@ -22,7 +25,7 @@ def delimited_rows(
     """Read a table of delimited text.
 
     The delimiter is the one of a first line `sep=;`, as spreadsheets write it, or what divides the header. Rows in
-    which every cell is blank are passed over.
+    which every cell is blank are passed over, and byte order marks before the header.
 
     Parameters
     ----------
@@ -50,14 +53,12 @@ def delimited_rows(
     """
     csv.field_size_limit(_LONGEST_FIELD)
     rest = iter(lines)
-    sample = list(itertools.islice(rest, _LINES_LOOKED_AT))
-    while sample and not sample[0].strip():
-        del sample[0]
+    sample = _from_text_on(list(itertools.islice(rest, _LINES_LOOKED_AT)))
+    declared = "" if literal or not sample else _declared(sample[0])
+    if declared:
+        sample = _from_text_on(sample[1:])
     if not sample:
         raise InputError(f"{where} has no header")
-    declared = "" if literal else _declared(sample[0])
-    if declared:
-        del sample[0]
     delimiter = "\t" if literal else declared or _found(sample, suffix)
     header = _first_row(sample, delimiter)
     is_spaced = header is not None and len(header) > 1 and all(cell.startswith(" ") for cell in header[1:])
@@ -91,9 +92,15 @@ def column_names(header: Iterable[str], where: str) -> list[str]:
     return names
 
 
+def _from_text_on(lines: list[str]) -> list[str]:
+    """Return the lines from the first that holds text, which loses the byte order marks before it."""
+    kept = list(itertools.dropwhile(lambda line: not line.replace(_MARK, "").strip(), lines))
+    return [line.lstrip(_MARK) for line in kept[:1]] + kept[1:]
+
+
 def _declared(line: str) -> str:
     """Return the delimiter that a spreadsheet's first line `sep=;` declares; empty where there is none."""
-    declared = line.lstrip("\ufeff").rstrip("\r\n")
+    declared = line.rstrip("\r\n")
     if len(declared) > 1 and declared[0] == declared[-1] == '"':
         declared = declared[1:-1]
     return declared[4:] if declared[:4].lower() == "sep=" and len(declared) == 5 else ""
