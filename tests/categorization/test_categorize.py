@@ -133,21 +133,23 @@ def test_neutral_in_the_second_round_stops_the_descent() -> None:
 
 
 def test_unusable_votes_are_abstentions_with_reasons() -> None:
-    fine = judges(toward(*HEDONISM), 5)
+    fine = judges(toward(*HEDONISM), 6)
     lost = [
         Scripted("silent", lambda question, seed: ""),
         Scripted("down", lambda q, s: Completion("", error="timeout")),
+        Scripted("torn", lambda q, s: "growth, self-protection"),
     ]
     result = run(["x", "y"], *fine, *lost)
     counted = {judge["name"]: judge["failures"] for judge in result.summary["judges"]}
-    n = len(result.votes) // 7
-    assert counted["judge 6"] == {"the answer is empty": n}
-    assert counted["judge 7"] == {"timeout": n}
-    assert all(not counted[f"judge {number}"] for number in range(1, 6))
+    n = len(result.votes) // 9
+    assert counted["judge 7"] == {"the answer is empty": n}
+    assert counted["judge 8"] == {"timeout": n}
+    assert counted["judge 9"] == {"the answer names no option, or several": n}
+    assert all(not counted[f"judge {number}"] for number in range(1, 7))
     assert (result.table["stop_reason"] == "leaf").all()
-    assert result.table["agreement"].tolist() == pytest.approx([5 / 7, 5 / 7])
+    assert result.table["agreement"].tolist() == pytest.approx([6 / 9, 6 / 9])
     abstained = result.votes[result.votes["abstention"] != ""]
-    assert set(abstained["judge"]) == {"judge 6", "judge 7"}
+    assert set(abstained["judge"]) == {"judge 7", "judge 8", "judge 9"}
     assert (abstained["vote"] == "").all()
 
 

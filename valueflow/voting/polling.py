@@ -191,5 +191,6 @@ def _read(completion: Completion, options: Sequence[Option]) -> tuple[int, str]:
         return ABSTAINED, shorten(completion.error, _LONGEST_REASON)
     choice = read_name(completion.text, [option.name for option in options], truncated=completion.truncated)
     if choice is None:
-        return ABSTAINED, "the answer is empty" if not completion.text.strip() else "the answer names no option"
+        is_empty = not completion.text.strip()
+        return ABSTAINED, "the answer is empty" if is_empty else "the answer names no option, or several"
     return choice, ""
