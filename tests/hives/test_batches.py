@@ -1,4 +1,5 @@
 import pickle
+from dataclasses import replace
 from itertools import combinations, pairwise
 
 import numpy as np
@@ -210,6 +211,29 @@ def check_stage_2(labels, batch, queries, batch_size, chosen):
         assert counts.sum() == min(wanted.sum(), batch_size // 4)
         if part == 2:
             assert all(len(set(labels.theories[rows[ids == id_]])) >= 2 for id_ in drawn)
+
+
+def test_a_text_of_several_concepts_is_drawn_by_each_and_stands_once():
+    labels = large_labels(400, ids=12)
+    rng = np.random.default_rng(2)
+    others = np.where(rng.random(400) < 0.3, rng.integers(0, 12, 400), NONE)
+    sets = np.stack([labels.concepts, others], axis=1)
+    several = replace(labels, concept_sets=sets)
+    chosen = {"queries_per_batch": 3, "positives_per_query": 2, "members_per_id": 3, "seed": 1}
+    sampler = InterTheoryBatches(several, batch_size=64, **chosen)
+    by_second = 0
+    for epoch in range(6):
+        for number in range(len(sampler)):
+            batch = sampler.batch(epoch, number)
+            rows, ids = batch.rows[batch.parts == 2], batch.ids[batch.parts == 2]
+            assert len(set(rows.tolist())) == len(rows)
+            assert (sets[rows] == ids[:, None]).any(axis=1).all()
+            by_second += int((labels.concepts[rows] != ids).sum())
+            for id_ in set(ids.tolist()):
+                members = rows[(sets[rows] == id_).any(axis=1)]
+                assert len(members) >= 2
+                assert len(set(labels.theories[members].tolist())) >= 2
+    assert by_second > 50
 
 
 def check_turns(drawn, usable):

@@ -48,6 +48,15 @@ def test_samples_are_metrics_of_the_texts_that_were_drawn(seed: int) -> None:
         assert error == pytest.approx(np.nanstd(values, ddof=1), rel=1e-9), name
 
 
+def test_all_rows_are_told_to_the_progress_bar() -> None:
+    embeddings, labels, texts = smooth_case(1)
+    told: list[int] = []
+    how = {"texts": texts, "replicates": 5, "max_rows": 20, "progress": lambda done, failed: told.append(done)}
+    held_out_samples(embeddings, labels, **how)
+    assert sum(told) == len(labels)
+    assert len(told) >= len(set(labels.theories))
+
+
 def test_distances_have_errors_of_the_drawn_texts() -> None:
     embeddings, labels, texts = smooth_case(9, n=60)
     one = labels.take(np.flatnonzero(labels.theories == 0))

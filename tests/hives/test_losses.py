@@ -329,6 +329,18 @@ def test_row_order_and_lengths_do_not_matter_and_losses_are_not_negative(seed, n
     assert by_id(plain[0].float(), plain[3]) >= 0
 
 
+def test_texts_are_near_if_any_of_their_ids_agree() -> None:
+    rng = np.random.default_rng(5)
+    embeddings = rng.normal(size=(6, 4))
+    sets = np.array([[0, 1], [1, NONE], [0, NONE], [2, NONE], [2, 1], [NONE, NONE]])
+    near = [[bool(set(a) & set(b) - {NONE}) for b in sets.tolist()] for a in sets.tolist()]
+    expected = literal_mean_negative_log_likelihood(
+        lambda i, j: near[i][j], lambda i, j: literal_log_p(embeddings, i, j, 0.5), len(sets)
+    )
+    loss = IdContrastiveLoss(0.5)(*tensors(embeddings, sets))
+    assert loss.item() == pytest.approx(expected, rel=1e-6)
+
+
 def both_losses(embeddings, paths, directions, ids):
     yield from (HierarchicalLoss(kind)(embeddings, paths, directions) for kind in KINDS)
     yield IdContrastiveLoss()(embeddings, ids)

@@ -104,6 +104,20 @@ def test_stages_add_up() -> None:
     assert seconds["total"] == pytest.approx(seconds["load"] + seconds["judge"], abs=0.002)
 
 
+def test_a_stage_within_a_stage_counts_once() -> None:
+    timings = Timings()
+    start = time.perf_counter()
+    with timings.stage("train"):
+        time.sleep(0.01)
+        with timings.stage("measure"):
+            time.sleep(0.05)
+    elapsed = time.perf_counter() - start
+    seconds = timings.as_dict()
+    assert seconds["measure"] >= 0.05
+    assert seconds["train"] <= elapsed - 0.05 + 0.002
+    assert seconds["total"] <= elapsed + 0.002
+
+
 def test_versions_are_those_of_the_installed_packages() -> None:
     import numpy
 

@@ -1,6 +1,6 @@
 """The settings of `train.py`; `configs/train.yaml` and its groups hold their defaults and describe them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
@@ -117,6 +117,9 @@ class TrainerSettings(Settings):
         return self.accelerator != "cpu"
 
 
+_DEFAULT_TEACHER = "valueflow.judge.LogprobJudge"
+"""What `teacher` is where nobody gives one: `configs/teacher/logprob.yaml`."""
+
 _OF_TRAINING = {
     *("stage", "optimiser", "loss", "epochs", "max_steps", "validate_every", "patience"),
     *("chunk_size", "gradient_caching", "start_share", "push_to_hub"),
@@ -167,7 +170,15 @@ class TrainSettings(EncoderTraining):
     baseline: Sources | None
     metrics: Literal["standard", "published"]
     replicates: Annotated[int, Field(ge=0, strict=True)]
-    loss: Literal["hmc", "hce", "hmce"]
+    loss: Annotated[Literal["hmc", "hce", "hmce"], BeforeValidator(lambda given: "hmce" if given is None else given)]
+    teacher: Any = Field(exclude=True)
+
+    @field_validator("teacher")
+    @classmethod
+    def _check_teacher(cls, teacher: Any) -> Any:
+        if not isinstance(teacher, Mapping) or teacher.get("_target_") != _DEFAULT_TEACHER:
+            raise ValueError("is for stage=distill alone; give stage=distill, or no teacher")
+        return teacher
 
     @model_validator(mode="after")
     def _check_data(self) -> Self:

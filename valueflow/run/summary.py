@@ -72,12 +72,13 @@ class Timings:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Add the time of a block to a stage."""
-        start = time.perf_counter()
+        """Add the time of a block to a stage, without what a stage within it takes: that counts for the inner one."""
+        start, before = time.perf_counter(), sum(self.seconds.values())
         try:
             yield
         finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+            inner = sum(self.seconds.values()) - before
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start - inner
 
     def as_dict(self) -> dict[str, float]:
         """Return seconds by stage and in total, to the millisecond."""

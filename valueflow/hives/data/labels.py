@@ -29,8 +29,8 @@ class Labels:
     directions
         (N,) codes of directions: places in `valueflow.theory.DIRECTIONS`.
     individuals, concepts
-        (N,) ids of stage 2 (columns `selected_individual` and `selected_anchor`), `NONE` where a text has none. Batches
-        are drawn by them; of a text with several ids it is the first by name.
+        (N,) ids of stage 2 (columns `selected_individual` and `selected_anchor`), `NONE` where a text has none; of a
+        text with several ids the first by name.
     theory_names, prefix_names
         What the numbers mean; a prefix is named `theory/name/name`.
     concept_sets

@@ -92,7 +92,6 @@ def distill_judge(settings: DistillSettings, run: Run) -> DistilledEncoder:
             with timings.stage("measure"):
                 untrained.append(_untrained(settings, held, texts, values, vidb))
 
-    measuring = timings.seconds.get("measure", 0.0)
     with timings.stage("train"):
         head, result = fit_student(
             encoder,
@@ -106,7 +105,6 @@ def distill_judge(settings: DistillSettings, run: Run) -> DistilledEncoder:
             curves=run.curves,
             before=measure_before,
         )
-    timings.seconds["train"] -= timings.seconds.get("measure", 0.0) - measuring
     measured = None
     if held is not None and result.is_main:
         with timings.stage("measure"):

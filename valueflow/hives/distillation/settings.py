@@ -1,5 +1,6 @@
 """The settings of `train.py stage=distill`; `configs/train.yaml` and its groups hold and describe their defaults."""
 
+from collections.abc import Collection
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SkipValidation, model_validator
@@ -18,6 +19,10 @@ ConfiguredTeacher = Annotated[
     ),
 ]
 """A judge that can be learned from, or the config node of one."""
+
+
+_OF_OTHER_STAGES = {"loss": None, "measure": None, "baseline": None, "metrics": "standard"}
+"""Settings of the other stages, and what they are where nobody gives them."""
 
 
 class DistillStageSettings(Settings):
@@ -39,6 +44,10 @@ class DistillSettings(EncoderTraining):
     teacher: ConfiguredTeacher
     llm: Any
     cache: CacheMode
+    loss: Any = Field(exclude=True)
+    measure: Any = Field(exclude=True)
+    baseline: Any = Field(exclude=True)
+    metrics: Any = Field(exclude=True)
 
     @property
     def _is_one_process(self) -> bool:
@@ -47,6 +56,16 @@ class DistillSettings(EncoderTraining):
         # All that are there: on a CPU it is one.
         unknown = devices == "auto" and self.trainer.may_use_gpu
         return not (several or unknown or self.trainer.num_nodes > 1 or self.trainer.strategy.startswith("ddp"))
+
+    @model_validator(mode="after")
+    def _check_other_stages(self) -> Self:
+        for key, absent in _OF_OTHER_STAGES.items():
+            if getattr(self, key) not in (None, absent):
+                raise ValueError(
+                    f"{key} is for stage=intra and stage=inter; stage=distill learns utilities, and measures on the "
+                    f"test texts how far they are its teacher's; leave {key} out"
+                )
+        return self
 
     @model_validator(mode="after")
     def _check_distillation(self) -> Self:
@@ -66,3 +85,7 @@ class DistillSettings(EncoderTraining):
                 f"start_share={self.start_share}: a head fits only the weights that it was trained with; give 0"
             )
         return self
+
+    def unused(self, referred: Collection[str]) -> set[str]:
+        """Return the keys that have no part in this run."""
+        return super().unused(referred) | _OF_OTHER_STAGES.keys()

@@ -19,8 +19,8 @@ class BatchLabels:
     directions
         (B,) direction codes.
     ids
-        (B,) ids for the two losses by id: the individual in part `INDIVIDUAL`, the concept in part `CONCEPT`, else
-        `NONE`.
+        (B,) or (B, K) ids for the two losses by id: the individual in part `INDIVIDUAL`, all concepts of the text in
+        part `CONCEPT`; `NONE` fills up.
     parts
         (B,) the one part of the batch that a text belongs to: `HIERARCHICAL`, `INDIVIDUAL` or `CONCEPT`.
 

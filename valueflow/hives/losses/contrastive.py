@@ -14,15 +14,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from valueflow.hives.data import NONE
-from valueflow.hives.losses.batch_labels import check_lengths
+from valueflow.hives.losses.batch_labels import agreement, check_lengths
 from valueflow.run import InputError
 
 
 class IdContrastiveLoss(nn.Module):
     r"""InfoNCE over ids: near are the texts that share an id.
 
-    With z the embeddings at length 1, i, j texts of the batch and P(i) the texts other than i that have i's id,
+    With z the embeddings at length 1, i, j texts of the batch and P(i) the texts other than i that have an id of i's,
 
     .. math::
 
@@ -57,11 +56,12 @@ class IdContrastiveLoss(nn.Module):
         self.temperature = above_zero("temperature", temperature)
 
     def forward(self, embeddings: Tensor, ids: Tensor) -> Tensor:
-        """Compute the scalar loss of (B, D) embeddings of any lengths and (B,) int64 ids, `NONE` where absent."""
+        """Compute the scalar loss of (B, D) embeddings and (B,) or (B, K) int64 ids, `NONE` where absent."""
         check_lengths(embeddings, ids)
         with without_autocast(embeddings):
-            same = (ids[:, None] == ids) & (ids != NONE)
-            losses, _ = mean_negative_log_likelihoods(scaled_cosines(embeddings, self.temperature), same[None])
+            sets = ids if ids.ndim == 2 else ids[:, None]
+            same = agreement(sets[:, :, None])
+            losses, _ = mean_negative_log_likelihoods(scaled_cosines(embeddings, self.temperature), same)
             return losses[0]
 
     def extra_repr(self) -> str:

@@ -5,6 +5,7 @@ same path in another direction, then the number of levels shared; the more two t
 embeddings should be.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,6 +32,7 @@ from valueflow.hives.metrics.similarity import FloatArray, cosine_similarities, 
 from valueflow.hives.metrics.value_votes import NAMES as VALUE_NAMES
 from valueflow.hives.metrics.value_votes import values_of_texts, which_value
 from valueflow.hives.metrics.values import DistinctTexts, knn_correct, orthogonality, resampled_orthogonality
+from valueflow.run import Progress
 
 Counted = dict[str, CountedMean]
 Samples = dict[str, Resampled]
@@ -64,6 +66,7 @@ def held_out_samples(
     max_rows: int = 4000,
     seed: int = 0,
     k: int = 5,
+    progress: Progress | None = None,
 ) -> tuple[dict[str, Any], dict[str, FloatArray]]:
     """Compute all metrics of a set of labeled texts, and those over all theories in samples with replacement of them.
 
@@ -81,6 +84,8 @@ def held_out_samples(
         A theory with more texts is reduced to a random sample of this many, for all metrics.
     k
         Neighbors that vote in `knn_level_*` and `direction_accuracy`.
+    progress
+        Told of the rows that are done, N in all; None: nobody is.
 
     Returns
     -------
@@ -123,13 +128,19 @@ def held_out_samples(
     vectors, depth = checked_embeddings(embeddings, len(labels)), labels.depth
     numbers = np.arange(len(labels)) if texts is None else texts
     weights = draw_weights(numbers, replicates, seed) if replicates else None
+
+    def done(rows: int) -> None:
+        if progress is not None:
+            progress(rows, 0)
+
     theories: dict[str, _Theory] = {}
     samples, parts, totals = [np.empty(0, dtype=np.int64)], [np.empty((0, vectors.shape[1]))], {}
     for theory, rows, n_total in theory_samples(labels, max_rows, seed):
         part = normalized(vectors[rows])
         name = labels.theory_names[theory]
         own = weights[:, rows] if weights is not None else None
-        theories[name] = _within_theory(part, labels.take(rows), numbers[rows], k, own)
+        theories[name] = _within_theory(part, labels.take(rows), numbers[rows], k, own, done)
+        done(n_total - len(rows))
         totals[name] = CountedMean(len(rows), 0), CountedMean(n_total, 0)
         samples.append(rows)
         parts.append(part)
@@ -194,7 +205,14 @@ def _errors_with_overall(figures: dict[str, Samples], names: list[str], weights:
     return {"overall": spreads(overall), "theories": {name: spreads(own) for name, own in figures.items()}}
 
 
-def _within_theory(embeddings: FloatArray, labels: Labels, texts: IntArray, k: int, weights: Weights | None) -> _Theory:
+def _within_theory(
+    embeddings: FloatArray,
+    labels: Labels,
+    texts: IntArray,
+    k: int,
+    weights: Weights | None,
+    done: Callable[[int], None],
+) -> _Theory:
     """Compute the metrics of the texts of one theory from their normalized embeddings, and in samples by weights."""
     n, depth = len(labels), labels.depth
     kinds, category = kinds_of(labels.paths, labels.directions, texts), categories(depth)
@@ -217,6 +235,7 @@ def _within_theory(embeddings: FloatArray, labels: Labels, texts: IntArray, k: i
         if n > k:
             rows = np.arange(part.start, part.stop)
             correct.append(knn_correct(similarities, rows, kinds.member, ballots, k, texts))
+        done(part.stop - part.start)
     predicted, has_values = which_value(embeddings, values_of_texts(labels)[1], texts)
     votes = np.concatenate(correct).astype(np.float64) if correct else np.full((n, depth + 1), np.nan)
     figures: Counted = {

@@ -26,7 +26,7 @@ from valueflow.hives.metrics.published import published_metrics
 from valueflow.hives.metrics.similarity import FloatArray
 from valueflow.hives.outcome import EncoderMap, MeasuredEncoder
 from valueflow.hives.settings import TrainSettings
-from valueflow.run import InputError, Run
+from valueflow.run import InputError, Run, progress_bar
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -107,7 +107,9 @@ def measure_embeddings(
     on_gpu, seed = settings.trainer.may_use_gpu, settings.seed
     vectors = _embedded(model, table, on_gpu=on_gpu)
     texts = near_duplicates(table.texts.tolist())
-    metrics, samples = held_out_samples(vectors, table.labels, texts=texts, replicates=settings.replicates, seed=seed)
+    how: dict[str, Any] = {"texts": texts, "replicates": settings.replicates, "seed": seed}
+    with progress_bar("measuring", len(table), "texts", enabled=settings.progress) as progress:
+        metrics, samples = held_out_samples(vectors, table.labels, **how, progress=progress)
     if settings.metrics == "published":
         known = (_embedded(model, training, on_gpu=on_gpu), training.labels) if training is not None else None
         metrics["published"] = published_metrics(vectors, table.labels, known, seed=seed)

@@ -14,8 +14,9 @@ class InterTheoryBatches:
 
     The hierarchical half is a batch of `IntraTheoryBatches` with half the rows. Each quarter holds several ids, at
     least two, with two to `members_per_id` different members each; the members of a concept come from at least
-    two theories, one after the other from each that it has. How many ids a batch holds is the same in all batches: as
-    many as fill the quarter on average. Where they would fill more, those with most members give some up.
+    two theories, one after the other from each that it has. A text of several concepts is a member of each, and stands
+    in a batch once. How many ids a batch holds is the same in all batches: as many as fill the quarter on average.
+    Where they would fill more, those with most members give some up.
 
     All usable ids are drawn in rounds: they are shuffled and split into batches, and shuffled again once all have been
     drawn, whether before or after an epoch ends (the last batch of a round is filled with the round's first ids). So
@@ -80,9 +81,9 @@ class InterTheoryBatches:
             seed=seed,
         )
         self._individuals = IdMembers(
-            labels.individuals, np.zeros_like(labels.theories), 1, quarter, members_per_id, (seed, INDIVIDUAL)
+            labels.individuals[:, None], np.zeros_like(labels.theories), 1, quarter, members_per_id, (seed, INDIVIDUAL)
         )
-        self._concepts = IdMembers(labels.concepts, labels.theories, 2, quarter, members_per_id, (seed, CONCEPT))
+        self._concepts = IdMembers(labels.all_concepts, labels.theories, 2, quarter, members_per_id, (seed, CONCEPT))
         for members, column, needed in (
             (self._individuals, "selected_individual", "with at least two texts each"),
             (self._concepts, "selected_anchor", "with texts of at least two theories each"),

@@ -13,7 +13,7 @@ class IdMembers:
     Parameters
     ----------
     ids, groups
-        (N,) id of each text (`NONE` for none), and the group it has among the id's members.
+        (N, K) ids of each text (`NONE` fills up), and the (N,) group it has among the members of each.
     least_groups
         How many groups an id must have; an id must have two members in any case.
     room
@@ -27,10 +27,11 @@ class IdMembers:
     def __init__(
         self, ids: IntArray, groups: IntArray, least_groups: int, room: int, members_per_id: int, seed: tuple[int, int]
     ) -> None:
-        rows = np.flatnonzero(ids != NONE)
-        order = np.lexsort((groups[rows], ids[rows]))
-        rows = rows[order]
-        new_id = np.diff(ids[rows], prepend=NONE) != 0
+        rows, slots = np.nonzero(ids != NONE)
+        listed = ids[rows, slots]
+        order = np.lexsort((groups[rows], listed))
+        rows, listed = rows[order], listed[order]
+        new_id = np.diff(listed, prepend=NONE) != 0
         new_group = new_id | (np.diff(groups[rows], prepend=NONE) != 0)
         group_starts = np.append(np.flatnonzero(new_group), rows.size)
         first_groups = np.append(np.flatnonzero(new_id[group_starts[:-1]]), len(group_starts) - 1)
@@ -39,7 +40,7 @@ class IdMembers:
 
         self._groups = Lists(rows, group_starts)
         self._first_groups, self._n_groups = first_groups[:-1][fine], np.diff(first_groups)[fine]
-        self._names = ids[rows[group_starts[self._first_groups]]]
+        self._names = listed[group_starts[self._first_groups]]
         self._room, self._members_per_id, self._seed = room, members_per_id, seed
         self._round: tuple[int, IntArray] | None = None
         self.usable, self.unusable = int(fine.sum()), int((~fine).sum())
@@ -49,7 +50,10 @@ class IdMembers:
             self.per_batch = min(max(fill, 2), room // 2, self.usable)
 
     def draw(self, place: int) -> tuple[IntArray, IntArray]:
-        """Draw the members of batch number `place`, counted over all epochs: rows, and the id of each."""
+        """Draw the members of batch number `place`, counted over all epochs: rows, and the id each is drawn by.
+
+        A text that is drawn by several of its ids stands there once.
+        """
         round_number, part_of_round = divmod(place, -(-self.usable // self.per_batch))
         order = self._order(round_number)
         chosen = order[(part_of_round * self.per_batch + np.arange(self.per_batch)) % self.usable]
@@ -74,6 +78,7 @@ class IdMembers:
         few = within_id < self._members_per_id
         of, rows, within_id = of[few], rows[few], within_id[few]
         kept = np.sort(np.argsort(within_id + rng.random(within_id.size))[: self._room])
+        kept = kept[np.sort(np.unique(rows[kept], return_index=True)[1])]
         return rows[kept], self._names[chosen[of[kept]]]
 
     def _order(self, round_number: int) -> IntArray:

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from valueflow.hives.data import TrainingTable
+from valueflow.hives.data import NONE, Labels, TrainingTable
 from valueflow.hives.losses import BatchLabels
-from valueflow.hives.sampling import Batch
+from valueflow.hives.sampling import CONCEPT, Batch
 
 Features = dict[str, Any]
 Tokenize = Callable[[list[str]], Features]
@@ -154,11 +154,19 @@ class TrainingSteps(Dataset[TrainingBatch]):
             BatchLabels(
                 paths=torch.from_numpy(labels.paths[batch.rows]),
                 directions=torch.from_numpy(labels.directions[batch.rows]),
-                ids=torch.from_numpy(batch.ids),
+                ids=torch.from_numpy(_ids(batch, labels)),
                 parts=torch.from_numpy(batch.parts),
             ),
             step,
         )
+
+
+def _ids(batch: Batch, labels: Labels) -> npt.NDArray[np.int64]:
+    """Return the ids that the losses go by, (B, K): all concepts of what is drawn by concept, else the id drawn by."""
+    concepts = labels.all_concepts[batch.rows]
+    ids = np.full_like(concepts, NONE)
+    ids[:, 0] = batch.ids
+    return np.where((batch.parts == CONCEPT)[:, None], concepts, ids)
 
 
 def own_share(rows: npt.NDArray[np.int64], rank: int, world_size: int) -> npt.NDArray[np.int64]:

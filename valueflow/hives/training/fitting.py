@@ -190,7 +190,9 @@ def fit(
     _log_unusable(batches.unusable, len(training))
     steps = steps_of(settings, len(batches))
     labels = training.labels
-    mark = fingerprint(settings, training.texts, (labels.paths, labels.directions, labels.individuals, labels.concepts))
+    mark = fingerprint(
+        settings, training.texts, (labels.paths, labels.directions, labels.individuals, labels.all_concepts)
+    )
     held_out = None if validation is None else HeldOutLabels(validation, settings.seed)
     if held_out is not None and not held_out.decides:
         _log.warning(

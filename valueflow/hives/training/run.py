@@ -77,7 +77,6 @@ def train_encoder(settings: TrainSettings, run: Run) -> TrainedEncoder:
         if trainer.is_global_zero and measured_texts is not None:
             before.append(measured(measured_texts))
 
-    measuring = timings.seconds.get("measure", 0.0)
     with timings.stage("train"):
         result = fit(
             encoder,
@@ -89,7 +88,6 @@ def train_encoder(settings: TrainSettings, run: Run) -> TrainedEncoder:
             curves=run.curves,
             before=measure_before,
         )
-    timings.seconds["train"] -= timings.seconds.get("measure", 0.0) - measuring
     after = measured(measured_texts) if measured_texts is not None and result.is_main else None
     summary = {
         "task": "train",
