@@ -32,14 +32,14 @@
     });
   }
 
-  // The text of an anchor stands in the page once; a window that is opened gets it.
+  // The text of an anchor stands in the page once; a window that is opened gets it, with its rating.
   for (const details of document.querySelectorAll("#all details")) {
     details.addEventListener("toggle", () => {
       for (const link of details.querySelectorAll('a[href^="#a"]')) {
-        const anchor = document.getElementById(link.getAttribute("href").slice(1));
-        const cell = link.parentNode;
-        cell.textContent = anchor.cells[3].textContent;
-        cell.dir = "auto";
+        const [, rating, text] = document.getElementById(link.getAttribute("href").slice(1)).cells;
+        const shown = document.createElement("bdi");
+        shown.textContent = text.textContent;
+        link.replaceWith(shown, ` (rated ${rating.textContent})`);
       }
     });
   }
