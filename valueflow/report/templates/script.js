@@ -47,7 +47,8 @@
   const form = document.getElementById("filters");
   if (!form) return;
   const all = document.getElementById("all").tBodies[0];
-  const texts = new Map([...all.rows].map((row) => [row, row.textContent.toLowerCase()]));
+  const said = (row) => [...row.querySelectorAll(".q, .r")].map((text) => text.textContent).join("\n");
+  const texts = new Map([...all.rows].map((row) => [row, said(row).toLowerCase()]));
   const count = document.getElementById("count");
   function filter() {
     const chosen = [...form.querySelectorAll("select")].filter((select) => select.value !== "");
