@@ -1,4 +1,4 @@
-"""A page as a reader that is none of ours sees it: tables, links, ids and texts, by the standard library's parser."""
+"""A page as a reader that is none of ours sees it: tables, windows, links and texts, by the standard library's parser."""
 
 from html.parser import HTMLParser
 from pathlib import Path
@@ -7,7 +7,11 @@ VOID = {"meta", "img", "input", "br", "path", "use"}
 
 
 class PageReader(HTMLParser):
-    """Tables by caption, and what else a page holds."""
+    """Tables by caption, windows by heading, and what else a page holds.
+
+    A window is a list of items as they were shown: each `RANK this response` or `RANK NUMBER-OF-ANCHOR`. Of windows of the
+    same heading, the last one is kept.
+    """
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -19,6 +23,8 @@ class PageReader(HTMLParser):
         self.texts: dict[str, list[str]] = {}
         """Texts of elements by class."""
         self.headings: list[str] = []
+        self.windows: dict[str, list[str]] = {}
+        self._paragraph: list[str] = [""]
         self._open: list[tuple[list[list[str]], list[str]]] = []
         self._into: list[str] | None = None
         self._at = ""
@@ -48,6 +54,13 @@ class PageReader(HTMLParser):
         elif given.get("class") in ("q", "r"):
             self._into = self.texts.setdefault(str(given["class"]), [])
             self._into.append("")
+        elif tag == "p":
+            self._into = self._paragraph = [""]
+        elif tag == "ol":
+            self.windows[self._paragraph[0]] = []
+        elif tag == "li" and self.windows:
+            self._into = self.windows[self._paragraph[0]]
+            self._into.append("")
         elif tag in ("details", "ul", "form"):
             self._into = None
 
@@ -55,7 +68,7 @@ class PageReader(HTMLParser):
         if tag == "table":
             rows, caption = self._open.pop()
             self.tables["".join(caption)] = rows
-        if tag in ("table", "caption", "h1", "h2", "h3", "td", "th", "p", "tr"):
+        if tag in ("table", "caption", "h1", "h2", "h3", "td", "th", "p", "tr", "ol", "tbody"):
             self._into = None
 
     def handle_data(self, data: str) -> None:

@@ -181,16 +181,22 @@ def test_every_response_with_its_windows(tmp_path: Path) -> None:
     scores = pd.read_csv(tmp_path / "0" / "scores.csv")
     rows = read.tables["Responses with their scores"][1:]
     assert [row[2] for row in rows if len(row) > 3] == [f"{score:+.2f}" for score in scores["benevolence_score"]]
-    anchors = {row[0]: row[1:] for row in read.tables["Anchors in the windows above, with their ratings"][1:]}
-    assert sorted(row[2] for row in anchors.values()) == sorted(
+    anchors = {
+        number: (rating, text)
+        for number, rating, text in read.tables["Anchors of pvq/benevolence in the windows above, with their ratings"][
+            1:
+        ]
+    }
+    assert sorted(text for _, text in anchors.values()) == sorted(
         f"benevolence anchor {number} {end}" for number in range(3) for end in ("high", "low")
     )
-    # The last response: shown as items 3, 1, 2; ranked 2, 1, 3.
-    header, *items = read.tables["window 1"]
-    assert header == ["shown", "rank", "rating", "text"]
-    assert [item[:3] for item in items] == [["1", "3", "-6.0"], ["2", "2", ""], ["3", "1", "4.5"]]
-    assert items[1][3] == "this response"
-    assert [item[:2] for item in read.tables["window 2"][1:]] == [["1", "2"], ["2", "1"], ["3", "3"]]
+    # The last response: shown as items 3, 1, 2; ranked 2, 1, 3. Its anchors are those of its place.
+    (_, low), response, (_, high) = window = [item.split(" ", 1) for item in read.windows["window 1"]]
+    assert [rank for rank, _ in window] == ["3", "2", "1"]
+    assert response[1] == "this response"
+    assert anchors[low] == ("-6.0", "benevolence anchor 1 low")
+    assert anchors[high] == ("4.5", "benevolence anchor 1 high")
+    assert [item.split(" ", 1)[0] for item in read.windows["window 2"]] == ["2", "1", "3"]
 
 
 def test_a_cap_per_cell_is_said_and_keeps_both_ends(tmp_path: Path) -> None:
@@ -213,6 +219,27 @@ def test_the_size_of_the_page_is_kept(tmp_path: Path) -> None:
     assert f"{len(read.texts['r'])} of 600 responses are shown" in html
 
 
+@pytest.mark.slow
+def test_long_texts_leave_the_page_of_60_jobs_below_a_megabyte_where_no_number_is_asked_for(tmp_path: Path) -> None:
+    for job in range(60):
+        said = [f"{job} {number} {'word ' * 200}" for number in range(12)]
+        write_judged_job(tmp_path / str(job), said, value=f"value {job // 5}", intensity=job % 5 - 2)
+    folder = _reported(tmp_path, longest=1200)
+    html, read = page_in(folder)
+    assert 800_000 < (folder / "report.html").stat().st_size < 1_000_000
+    per_cell = len(read.texts["r"]) // 60
+    assert 5 < per_cell < 10
+    assert f"of each job at most {per_cell}, spread evenly" in html
+    html, read = page_in(_reported(tmp_path, longest=1200, per_cell=10))
+    assert len(read.texts["r"]) == 600
+
+
+def test_ten_short_responses_of_each_job_are_shown_where_no_number_is_asked_for(tmp_path: Path) -> None:
+    write_judged_job(tmp_path / "0", [f"response {number}" for number in range(14)])
+    _, read = page_in(_reported(tmp_path))
+    assert len(read.texts["r"]) == 10
+
+
 def test_a_page_without_room_for_any_response_says_so(tmp_path: Path) -> None:
     write_judged_job(tmp_path / "0", [f"{number} {'word ' * 100}" for number in range(4)])
     html, read = page_in(_reported(tmp_path, megabytes=0.001))
@@ -226,7 +253,7 @@ def test_windows_of_replaced_rankings_are_not_shown(tmp_path: Path) -> None:
     rankings = pd.read_csv(tmp_path / "0" / "rankings.csv").assign(target_text="another")
     rankings.to_csv(tmp_path / "0" / "rankings.csv", index=False)
     _, read = page_in(_reported(tmp_path))
-    assert "window 1" not in read.tables
+    assert read.windows == {}
     assert read.texts["r"] == list(SAID)
 
 
@@ -309,9 +336,9 @@ def test_windows_of_a_panel_failed_windows_and_responses_without_a_score(tmp_pat
     scores.to_csv(folder / "scores.csv", index=False)
     _, read = page_in(_reported(tmp_path))
     assert read.texts["r"] == [SAID[1], SAID[2], SAID[0]]
-    assert "window 1, first" in read.tables
-    failed = read.tables["window 2, second, failed: no ranking in the answer"]
-    assert [row[1] for row in failed[1:]] == ["-", "-", "-"]
+    assert "window 1, first" in read.windows
+    failed = read.windows["window 2, second, failed: no ranking in the answer"]
+    assert [item[:2] for item in failed] == ["- ", "- ", "- "]
     rows = [row for row in read.tables["Responses with their scores"][1:] if len(row) > 3]
     assert rows[-1][2:4] == ["-", "- to -"]
 
@@ -405,10 +432,8 @@ def test_filter_sort_and_windows_work_in_a_browser(tmp_path: Path) -> None:
         assert page.run("document.querySelectorAll('#all > thead th')[2].getAttribute('aria-sort')") == "descending"
         page.run("document.querySelector('#all details').open = true")
         page.run("new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50)))")
-        window = page.run(
-            "[...document.querySelectorAll('#all details[open] table')[0].rows].map((row) => row.innerText)"
-        )
-        assert any(re.search(r"anchor \d (high|low)", line) for line in window)
+        window = page.run("[...document.querySelector('#all details[open] ol').children].map((item) => item.innerText)")
+        assert any(re.fullmatch(r"\d benevolence anchor \d high \(rated 4.5\)", line) for line in window), window
         assert page.complaints == []
         wide = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
         for width in (1280, 400):

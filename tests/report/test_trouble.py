@@ -100,7 +100,7 @@ def test_saved_rankings_of_any_kind_have_their_windows_shown(tmp_path: Path, kin
     read = PageReader(report.html)
     assert report.summary["problems"] == []
     for window in ("window 1", "window 2"):
-        assert read.tables[window] == expected.tables[window]
+        assert read.windows[window] == expected.windows[window]
     ((*_, where),) = read.tables["All responses with their scores, a file per job"][1:]
     assert where == str(saved)
 
@@ -115,7 +115,7 @@ def test_saved_rankings_are_found_where_the_run_was_started(tmp_path: Path) -> N
     (folder / ".hydra" / "hydra.yaml").write_text(f"hydra:\n  runtime:\n    cwd: {tmp_path}\n")
     report = make_report(folder)
     assert report.summary["problems"] == []
-    assert "window 1" in PageReader(report.html).tables
+    assert "window 1" in PageReader(report.html).windows
 
 
 def test_windows_of_other_texts_and_responses_without_windows_are_counted(tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ _THEME: dict[Any, Any] = {
 }
 _LEFT_OUT = ("metadata", "style", "title", "desc")
 _REFERENCE = re.compile(r"#([A-Za-z][\w.-]*)")
-_FONT = re.compile(r"(font:[^;']*)'[^;]*")
+_FONT = re.compile(r"(font(?:-family)?:[^;']*)'[^;]*")
+_UNTURNED = re.compile(r"rotate\(-?0 ")
 _LONG_NUMBER = re.compile(r"(\d\.\d\d)\d+")
 _PIXELS_PER_POINT = 4 / 3
 
@@ -55,11 +56,13 @@ def _inlined(svg: str, name: str, alt: str) -> str:
     used = {match for element in root.iter() for match in _references(element)}
     for element in root.iter():
         element.tag = _local(element.tag)
-        kept = {_local(key): entry for key, entry in element.attrib.items()}
+        kept = {_local(key): entry for key, entry in element.attrib.items() if not _UNTURNED.match(entry)}
         if kept.get("id") not in used:
             kept.pop("id", None)
         element.attrib.clear()
         element.attrib.update({key: _own(key, entry, name) for key, entry in kept.items()})
+        # Lines and indents of the file; nobody reads them.
+        element.text, element.tail = ((text or "").strip() or None for text in (element.text, element.tail))
     width = float(root.get("viewBox", "0 0 0 0").split()[2]) * _PIXELS_PER_POINT
     for key in ("width", "height", "version"):
         root.attrib.pop(key, None)
@@ -92,6 +95,8 @@ def _own(key: str, entry: str, name: str) -> str:
         return f"{name}-{entry}"
     if key == "href" or "url(" in entry:
         return _REFERENCE.sub(rf"#{name}-\1", entry)
-    if key in ("d", "x", "y", "transform", "points"):
+    if key == "d":
+        return " ".join(_LONG_NUMBER.sub(r"\1", entry).split())
+    if key in ("x", "y", "transform", "points"):
         return _LONG_NUMBER.sub(r"\1", entry)
     return _FONT.sub(r"\1sans-serif", entry).replace(_INK, "currentColor")

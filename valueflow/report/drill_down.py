@@ -144,7 +144,9 @@ def _made(
     series = list(dict.fromkeys(cell.series for cell in cells))
     if len(series) > 1:
         filters["series"] = series
-    listed = [(anchor, *key) for key, anchor in anchors.numbers.items()]
+    listed: dict[str, list[tuple[int, str, str]]] = {}
+    for (value, text, rating), anchor in anchors.numbers.items():
+        listed.setdefault(value, []).append((anchor, text, rating))
     return render(
         "responses.html",
         {"rows": rows, "filters": filters, "several": len(series) > 1, "anchors": listed, "longest": longest},
@@ -155,7 +157,6 @@ def _numbered(window: Window, cell: Cell, anchors: Anchors) -> dict[str, Any]:
     items = [
         {
             "rank": "-" if item.rank is None else item.rank,
-            "intensity": item.intensity,
             "anchor": None if item.text is None else anchors.number(cell.value, item.text, item.intensity or ""),
         }
         for item in window.items

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import re
-import unicodedata
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -16,7 +15,8 @@ from valueflow.report.blocks import Section
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _LONGEST_CELL = 2000
-_KEPT_CONTROLS = "\n\t"
+_NO_PLACE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Controls but line ends and tabs, and halves of characters."""
 _BOUND = re.compile(r"<\s*(\d*\.?\d+)")
 _BELOW = 0.999
 _SHARE = re.compile(r"[\d,]+ of [\d,]+: (\d+(?:\.\d+)?)%")
@@ -88,16 +88,13 @@ def sort_key(figure: str) -> str:
 
 
 def _shown_letters(text: str) -> str:
-    return "".join(map(_shown_letter, text.replace("\r\n", "\n")))
+    return _NO_PLACE.sub(_picture, text.replace("\r\n", "\n"))
 
 
-def _shown_letter(letter: str) -> str:
-    category = unicodedata.category(letter)
-    if category == "Cs":
-        return "\ufffd"
-    if category != "Cc" or letter in _KEPT_CONTROLS:
-        return letter
-    return chr(0x2400 + ord(letter)) if ord(letter) < 0x20 else "\u2421" if letter == "\x7f" else "\ufffd"
+def _picture(found: re.Match[str]) -> str:
+    """Return what stands for a letter that HTML has no place for."""
+    code = ord(found[0])
+    return chr(0x2400 + code) if code < 0x20 else "\u2421" if code == 0x7F else "\ufffd"
 
 
 @cache

@@ -37,6 +37,9 @@ from valueflow.run import (
 )
 
 _BYTES = 1_000_000
+_USUAL_PER_CELL = 10
+_BYTES_OF_JOB, _JOBS = 13_000, 60
+"""Where `per_cell` is not given, the responses of a sweep of 60 jobs leave the page below a megabyte."""
 
 
 def make_report(
@@ -121,7 +124,7 @@ def _report(settings: ReportSettings, run: Run) -> Report:
                 samples,
                 page_folder=page_folder,
                 longest=settings.longest,
-                room=lambda section: max(most - _size(title, [*sections, section]), 0),
+                room=lambda section: _room(most - _size(title, [*sections, section]), settings.per_cell, len(cells)),
             )
             sections.append(responses.section)
         html = render_page(title, sections)
@@ -161,11 +164,16 @@ def _size(title: str, sections: Sequence[Section]) -> int:
     return len(render_page(title, sections).encode())
 
 
+def _room(left: int, per_cell: int | None, jobs: int) -> int:
+    """Return the bytes that responses may have where so many are left of the page."""
+    return max(left if per_cell else min(left, _BYTES_OF_JOB * max(jobs, _JOBS)), 0)
+
+
 def _samples(cells: Sequence[Cell], settings: ReportSettings) -> list[Sample]:
     samples = []
     with progress_bar("responses", len(cells), "jobs", enabled=settings.progress) as advance:
         for cell in cells:
-            samples.append(sample_responses(cell, settings.per_cell))
+            samples.append(sample_responses(cell, settings.per_cell or _USUAL_PER_CELL))
             advance(1, 0)
     return samples
 

@@ -32,14 +32,14 @@
     });
   }
 
-  // The text of an anchor stands in the page once; a window that is opened gets it.
+  // The text of an anchor stands in the page once; a window that is opened gets it, with its rating.
   for (const details of document.querySelectorAll("#all details")) {
     details.addEventListener("toggle", () => {
       for (const link of details.querySelectorAll('a[href^="#a"]')) {
-        const anchor = document.getElementById(link.getAttribute("href").slice(1));
-        const cell = link.parentNode;
-        cell.textContent = anchor.cells[3].textContent;
-        cell.dir = "auto";
+        const [, rating, text] = document.getElementById(link.getAttribute("href").slice(1)).cells;
+        const shown = document.createElement("bdi");
+        shown.textContent = text.textContent;
+        link.replaceWith(shown, ` (rated ${rating.textContent})`);
       }
     });
   }
@@ -47,7 +47,8 @@
   const form = document.getElementById("filters");
   if (!form) return;
   const all = document.getElementById("all").tBodies[0];
-  const texts = new Map([...all.rows].map((row) => [row, row.textContent.toLowerCase()]));
+  const said = (row) => [...row.querySelectorAll(".q, .r")].map((text) => text.textContent).join("\n");
+  const texts = new Map([...all.rows].map((row) => [row, said(row).toLowerCase()]));
   const count = document.getElementById("count");
   function filter() {
     const chosen = [...form.querySelectorAll("select")].filter((select) => select.value !== "");
