@@ -1,6 +1,16 @@
 """The table of responses that steering writes and evaluation reads."""
 
-from valueflow.responses.columns import FILTERS, IDENTITY, JOINT, PRICE, REPEATED, RESPONSES_FILE, joined, response_keys
+from valueflow.responses.columns import (
+    FILTERS,
+    IDENTITY,
+    JOINT,
+    OURS,
+    PRICE,
+    REPEATED,
+    RESPONSES_FILE,
+    joined,
+    response_keys,
+)
 from valueflow.responses.filtering import filter_responses, steered_to
 from valueflow.responses.reading import load_responses
 
@@ -8,6 +18,7 @@ __all__ = [
     "FILTERS",
     "IDENTITY",
     "JOINT",
+    "OURS",
     "PRICE",
     "REPEATED",
     "RESPONSES_FILE",

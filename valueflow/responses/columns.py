@@ -20,6 +20,10 @@ PRICE = ("perplexity", "repetition", "refused")
 REPEATED = "unsteered_repeats"
 """What counts the unsteered responses that jobs had in common, among the `attrs` of a table and in summaries."""
 
+OURS = "valueflow"
+"""Under it samples of our tasks in other tools say what they are of: `query`, `dataset`, and of `FILTERS` all but the
+model."""
+
 RESPONSES_FILE = "responses.csv"
 """What a file of responses is called in a folder."""
 

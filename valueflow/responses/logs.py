@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from valueflow.responses.columns import FILTERS, OURS
 from valueflow.run import ROW, InputError, check_there, shorten, text_of_parts
 
 _HEADER, _SAMPLES, _JOURNAL = "header.json", "samples/", "_journal/start.json"
@@ -36,6 +37,7 @@ def inspect_log(path: Path, what: str) -> pd.DataFrame | None:
 
     `query` is the sample's input (of a list of messages the user's last text), `dataset` the task's, `response` the
     model's completion without its reasoning, `model` the model. A sample without a completion is a missing response.
+    Samples of our own tasks say themselves what they are of (see `OURS`).
 
     Raises
     ------
@@ -69,6 +71,7 @@ def inspect_log(path: Path, what: str) -> pd.DataFrame | None:
             "dataset": str(dataset),
             "response": _answered(sample.get("output")),
             "model": str(_mapping(sample.get("output")).get("model") or run.get("model") or ""),
+            **_ours(sample.get("metadata")),
         }
         for sample in samples
     ]
@@ -86,7 +89,8 @@ def lm_eval_responses(frame: pd.DataFrame, source: str) -> pd.DataFrame:
     """Return the samples of lm-eval as responses.
 
     `query` is the prompt, `dataset` the task in the file's name, `response` what the model generated; several
-    generations of a prompt are a row each. Where several filters were applied, each sample counts once.
+    generations of a prompt are a row each. Where several filters were applied, each sample counts once. Samples of our
+    own tasks say themselves what they are of (see `OURS`).
 
     Raises
     ------
@@ -109,7 +113,7 @@ def lm_eval_responses(frame: pd.DataFrame, source: str) -> pd.DataFrame:
         if len(filters) > 1 and key in seen:
             continue
         seen.add(key)
-        rows += [{"query": prompt, "dataset": dataset, "response": text} for text in said]
+        rows += [{"query": prompt, "dataset": dataset, "response": text, **_ours(sample["doc"])} for text in said]
         numbers += [number] * len(said)
     return pd.DataFrame(rows, index=pd.Index(numbers, name=ROW), dtype=object)
 
@@ -183,6 +187,12 @@ def _plain(path: Path) -> tuple[Mapping[str, Any], list[Mapping[str, Any]]] | No
 
 def _mapping(entry: Any) -> Mapping[str, Any]:
     return entry if isinstance(entry, Mapping) else {}
+
+
+def _ours(carried: Any) -> dict[str, str]:
+    """Return what a sample of one of our tasks says that it is of; nothing where it is another's."""
+    found = _mapping(_mapping(carried).get(OURS))
+    return {name: str(found[name]) for name in ("query", "dataset", *FILTERS) if name in found}
 
 
 def _asked(given: Any) -> str | None:

@@ -6,6 +6,7 @@ from valueflow.steering.outcome import SteeredResponses
 from valueflow.steering.pipeline import TASK, steer
 from valueflow.steering.refusals import is_refusal
 from valueflow.steering.settings import SteeringSettings
+from valueflow.steering.wording import Wording
 
 __all__ = [
     "TASK",
@@ -15,6 +16,7 @@ __all__ = [
     "SteeredResponses",
     "SteeringMethod",
     "SteeringSettings",
+    "Wording",
     "UserTextsSteering",
     "is_refusal",
     "steer",

@@ -20,7 +20,7 @@ from valueflow.opinionqa import (
     show_survey,
     show_surveys,
 )
-from valueflow.responses import PRICE, RESPONSES_FILE, joined
+from valueflow.responses import PRICE, RESPONSES_FILE
 from valueflow.run import Run, SweepView, Task, row_keys, shorten
 from valueflow.steering.display import show_steering
 from valueflow.steering.held_out import held_out
@@ -123,7 +123,7 @@ def _steer(settings: SteeringSettings, run: Run) -> SteeredResponses | SurveyAns
         ],
         dtype=object,
     )
-    labels = {**_labels(settings, targets), "model": str(identity["model"]), **steered.columns}
+    labels = {**settings.labels(targets), "model": str(identity["model"]), **steered.columns}
     table = queries.assign(response=texts, **labels)[[*COLUMNS, *steered.columns]]
     answered = reasons == ""
     responses = table[answered].reset_index(drop=True)
@@ -178,20 +178,6 @@ def _mean_price(responses: pd.DataFrame) -> dict[str, float]:
         return {}
     perplexity, repetition = responses["perplexity"], responses["repetition"]
     return {"perplexity": float(np.exp(np.log(perplexity).mean())), "repetition": float(repetition.mean())}
-
-
-def _labels(settings: SteeringSettings, targets: tuple[Target, ...]) -> dict[str, str]:
-    """Return the cells that say what responses were steered to; without steering, what the user named the run by."""
-    theory, method = settings.theory, settings.steering.name
-    if not targets:
-        named = theory.resolve(settings.value) if settings.value else ""
-        return {"theory": theory.name if named else "", "value": named, "intensity": "", "steering": method}
-    return {
-        "theory": theory.name,
-        "value": joined([target.value for target in targets]),
-        "intensity": joined([target.intensity for target in targets]),
-        "steering": method,
-    }
 
 
 def _title(settings: SteeringSettings, targets: tuple[Target, ...]) -> str:

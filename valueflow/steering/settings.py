@@ -7,6 +7,7 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, SkipValidation, model_validator
 
 from valueflow.opinionqa import SurveySettings
+from valueflow.responses import joined
 from valueflow.run import BadRowPolicy, InputError, Intensity, PositiveInt, built_as
 from valueflow.steering.methods import SteeringMethod
 from valueflow.steering.targets import Target
@@ -89,6 +90,25 @@ class SteeringSettings(SurveySettings):
         if twice is not None:
             raise InputError(f"{method}: value '{twice}' appears twice")
         return tuple(Target(value, intensity) for value, intensity in zip(ids, intensities, strict=True))
+
+    def labels(self, targets: tuple[Target, ...]) -> dict[str, str]:
+        """Return the cells that say what responses were steered to; without steering, what the user named the run by.
+
+        Returns
+        -------
+        dict
+            `theory`, `value`, `intensity` and `steering`; several values and their intensities are joined.
+        """
+        theory, method = self.theory, self.steering.name
+        if not targets:
+            named = theory.resolve(self.value) if self.value else ""
+            return {"theory": theory.name if named else "", "value": named, "intensity": "", "steering": method}
+        return {
+            "theory": theory.name,
+            "value": joined([target.value for target in targets]),
+            "intensity": joined([target.intensity for target in targets]),
+            "steering": method,
+        }
 
     def unused(self, referred: Collection[str]) -> set[str]:
         """Return the keys that have no part in this run."""
