@@ -151,6 +151,7 @@ def test_a_name_that_begins_another_is_told_from_it() -> None:
 def test_of_a_cut_answer_the_beginning_of_one_name_is_that_name() -> None:
     assert read_name("self-pro", VALUES, truncated=True) == 1
     assert read_name("Self\u2011Pro", VALUES, truncated=True) == 1
+    assert read_name("selfpro", VALUES, truncated=True) == 1
     assert read_name("self-pro", VALUES) is None
     assert read_name("self-", LEVEL_2, truncated=True) is None
     assert read_name("", VALUES, truncated=True) is None

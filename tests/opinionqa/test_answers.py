@@ -284,6 +284,23 @@ def test_a_cut_answer_that_can_be_one_option_only_is_that_one(answer: str) -> No
     assert read_option(answer, DEGREES, truncated=True) == 1
 
 
+@pytest.mark.parametrize(
+    ("answer", "options", "index"),
+    [
+        ("None", ("No need", "None"), 1),
+        ("not", ("No the", "not"), 1),
+        ("No n", ("No need", "None"), 0),
+        ("No", ("No need", "None"), None),
+        ("Noneed", ("No need", "None"), 0),
+        ("non", ("No need", "None"), 1),
+    ],
+)
+def test_a_cut_answer_does_not_run_words_of_an_option_together(
+    answer: str, options: tuple[str, ...], index: int | None
+) -> None:
+    assert read_option(answer, options, truncated=True) == index
+
+
 def test_a_cut_answer_that_is_past_the_shorter_option_is_one() -> None:
     assert read_option("No, they", YES_NO, truncated=True) == 1
     assert read_option("No opinion", YES_NO, truncated=True) == 2

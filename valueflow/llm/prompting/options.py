@@ -94,9 +94,8 @@ def named_option(text: str, options: Sequence[str], *, truncated: bool) -> int |
     # What looks like a bullet may be part of an option.
     if not any(option and re.match(re.escape(option) + _END_OF_NAME, said) for option in own):
         said = _without_bullet(said)
-    begun = _joined(said)
-    matching = [index for index, option in enumerate(own) if begun and _joined(option).startswith(begun)]
-    if truncated and matching:
+    matching = _begun_by(said, own) if truncated else []
+    if matching:
         # The answer may have been about to name any of these.
         return matching[0] if len(matching) == 1 else None
     exact = [re.match(re.escape(option) + _END_OF_NAME, said) if option else None for option in own]
@@ -120,6 +119,20 @@ def folded(text: str) -> str:
 def _plain(text: str) -> str:
     """Write a text with one kind of letters, digits and dashes."""
     return _DASH.sub("-", _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)))
+
+
+def _begun_by(said: str, own: Sequence[str]) -> list[int]:
+    """Return which options a text may be the beginning of; their words may be joined where it begins none otherwise."""
+    for written in (_spaced, _joined):
+        start = written(said)
+        found = [index for index, option in enumerate(own) if start and written(option).startswith(start)]
+        if found:
+            return found
+    return []
+
+
+def _spaced(name: str) -> str:
+    return re.sub(r"[\s_/-]+", " ", name).lstrip()
 
 
 def _joined(name: str) -> str:
