@@ -264,3 +264,13 @@ def test_evaluations_go_on_as_with_any_judge(folder: Path, estimator: str, tmp_p
     assert found.scores["benevolence_score"].notna().all()
     assert (tmp_path / "text_scores.csv").is_file()
     assert found.summary["judge"]["head"]["teacher"]["model"] == "someone"
+
+
+def test_many_texts_leave_nothing_on_disk(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VALUEFLOW_CACHE", str(tmp_path))
+    texts = [f"I counted {number} stars." for number in range(150)]
+    read = DistilledJudge(str(folder)).text_utilities(
+        Criterion(PVQ, "power", Vidb("none", (), 0, "digest")), texts, ignore
+    )
+    assert len(np.unique(read.utility)) > 1
+    assert not list(tmp_path.rglob("*.npy"))

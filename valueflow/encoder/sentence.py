@@ -30,14 +30,14 @@ _log = logging.getLogger(__name__)
 
 
 class SentenceEncoder:
-    """A sentence encoder with its vectors cached, in memory and large batches on disk."""
+    """A sentence encoder with its vectors cached, in memory and, unless `on_disk` is false, large batches on disk."""
 
-    def __init__(self, name: str, model: "SentenceTransformer") -> None:
+    def __init__(self, name: str, model: "SentenceTransformer", *, on_disk: bool = True) -> None:
         self.name = name
         self._model = model
         self._cached: dict[str, npt.NDArray[np.float32]] = {}
         probe = np.round(self._embed([PROBE], batch_size=1), 4) + 0.0
-        self._on_disk = VectorCache(f"{name} {probe.tobytes().hex()}")
+        self._on_disk = VectorCache(f"{name} {probe.tobytes().hex()}") if on_disk else None
 
     def encode(self, texts: Sequence[str], *, batch_size: int = 64) -> npt.NDArray[np.float32]:
         """Embed texts.
@@ -61,7 +61,7 @@ class SentenceEncoder:
         if new:
             # Sorted, so that batches and with them the last bits do not depend on the order of the rows.
             new.sort()
-            if len(new) >= _MIN_ON_DISK:
+            if self._on_disk is not None and len(new) >= _MIN_ON_DISK:
                 # With those in memory, so that what a process embedded before makes no other file.
                 new = sorted(dict.fromkeys(texts))
                 vectors = self._on_disk.get(new, lambda: self._embed(new, batch_size))

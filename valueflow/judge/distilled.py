@@ -148,7 +148,8 @@ class DistilledJudge:
 @lru_cache(maxsize=2)
 def _loaded(encoder: str, digest: str) -> tuple[SentenceEncoder, UtilityHead]:
     """Return encoder and head; the digest tells apart what was trained into the same folder again."""
-    loaded, head = SentenceEncoder(encoder, load_model(encoder)), read_head(encoder)
+    # Nothing on disk: it is a judge for more texts than a cache should hold, and each is read once.
+    loaded, head = SentenceEncoder(encoder, load_model(encoder), on_disk=False), read_head(encoder)
     head.check_encoder(loaded.encode([PROBE])[0], encoder)
     return loaded, head
 
