@@ -8,9 +8,7 @@ from typing import Any
 import pandas as pd
 
 from valueflow.report.reading import FinishedRun
-
-UNSTEERED = "all"
-"""How the page calls an evaluation without an intensity."""
+from valueflow.responses import shown_intensity, shown_targets
 
 ONLY_SERIES = "all responses"
 
@@ -49,17 +47,12 @@ class Cell:
     @property
     def intensity(self) -> str:
         """The intensity in words: `+2`, `0`, `all`."""
-        return shown_level(self.level)
+        return shown_intensity(self.level)
 
     def figure(self, key: str) -> float:
         """Return a figure of the summary; NaN where it has none."""
         entry = self.summary.get(key)
         return math.nan if entry is None else float(entry)
-
-
-def shown_level(level: int | None) -> str:
-    """Word an intensity: `+2`, `0`, `all`."""
-    return UNSTEERED if level is None else f"{level:+d}" if level else "0"
 
 
 def cells_of(runs: Sequence[FinishedRun]) -> list[Cell]:
@@ -109,12 +102,6 @@ def judge_words(judge: object) -> str:
     return " ".join(parts) + (f", prompt {' and '.join(asked)}" if asked else "")
 
 
-def targets(summary: Mapping[str, Any]) -> str:
-    """Word values and intensities that responses were steered to at once: `benevolence+2 power-1`; empty for one."""
-    values, intensities = summary.get("values") or [], summary.get("intensities") or []
-    return " ".join(f"{value}{intensity:+d}" for value, intensity in zip(values, intensities, strict=False))
-
-
 def _level(summary: Mapping[str, Any]) -> int | None:
     if summary["intensity"] is not None:
         return int(summary["intensity"])
@@ -149,7 +136,7 @@ def _setting(key: str) -> Factor:
 _FACTORS: tuple[Factor, ...] = (
     lambda run: str(run.summary.get("model") or ""),
     lambda run: str(run.summary.get("steered_by") or ""),
-    lambda run: targets(run.summary),
+    lambda run: shown_targets(run.summary),
 )
 """What is named wherever evaluations differ in it."""
 

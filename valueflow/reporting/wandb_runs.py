@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from valueflow.reporting.artifacts import RunFiles, files_of_run, files_of_sweep, files_taken
 from valueflow.reporting.runs import MAIN_FIGURES, flat_figures, group_of, logged_config, redacted, run_tags
-from valueflow.reporting.wandb_media import histograms, pictures, sweep_charts, sweep_tables, tables
+from valueflow.reporting.wandb_media import histograms, page, pictures, sweep_charts, sweep_tables, tables
 from valueflow.run import InputError, Outcome, RunInfo, RunLogger, RunRecord, SweepInfo, flattened, plain
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class WandbLogger(RunLogger):
             tags=[sweep.command],
             config={"command": sweep.command},
         )
-        handle.log({**sweep_tables(sweep), **sweep_charts(sweep), **pictures(sweep.folder)})
+        handle.log({**sweep_tables(sweep), **sweep_charts(sweep), **pictures(sweep.folder), **page(sweep)})
         counts = {"jobs": len(sweep.finished) + len(sweep.failed), "failed": len(sweep.failed)}
         handle.summary.update({**counts, "finished": len(sweep.finished)})
         jobs = {job.name: folder for folder, job in sweep.finished.items()}

@@ -3,6 +3,7 @@
 from valueflow.responses.columns import FILTERS, IDENTITY, JOINT, PRICE, REPEATED, RESPONSES_FILE, joined, response_keys
 from valueflow.responses.filtering import filter_responses, steered_to
 from valueflow.responses.reading import load_responses
+from valueflow.responses.wording import UNSTEERED, shown_intensity, shown_targets
 
 __all__ = [
     "FILTERS",
@@ -11,9 +12,12 @@ __all__ = [
     "PRICE",
     "REPEATED",
     "RESPONSES_FILE",
+    "UNSTEERED",
     "filter_responses",
     "joined",
     "load_responses",
     "response_keys",
+    "shown_intensity",
+    "shown_targets",
     "steered_to",
 ]

@@ -7,8 +7,9 @@ from typing import Any
 import pandas as pd
 
 from valueflow.comparison import Comparison
-from valueflow.report.cells import UNSTEERED, Cell, targets
+from valueflow.report.cells import Cell
 from valueflow.report.reading import FinishedRun
+from valueflow.responses import UNSTEERED, shown_targets
 
 NO_MODEL = "responses"
 """Stands for a model that the evaluation does not name."""
@@ -77,7 +78,7 @@ def several_values(cells: Sequence[Cell]) -> pd.DataFrame:
             rows.append(
                 {
                     **{key: named[key] for key in ("theory", "model", "method")},
-                    "targets": targets(cell.summary),
+                    "targets": shown_targets(cell.summary),
                     "value": named["value"],
                     "asked": cell.level,
                     "mean": mean,
