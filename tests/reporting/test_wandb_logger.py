@@ -235,7 +235,7 @@ def test_a_sweep_is_a_run_with_the_joint_table_dose_response_and_picture(studied
     assert chart["panel_config"]["panelDefId"] == "wandb/line/v0"
     assert any("pictures/dose_response.path" in row for row in found.history)
     (page,) = (row["report.path"] for row in found.history if "report.path" in row)
-    (shown,) = folder.glob(f"wandb/*/files/{page}")
+    (shown,) = folder.glob(f"wandb/offline-run-*/files/{page}")
     assert shown.read_text() == (folder / "report.html").read_text()
     assert made_by(found) == {f"scores-{found.run.run_id}": ("scores", False)}
 

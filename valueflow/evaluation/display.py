@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from valueflow.responses import shown_intensity
+from valueflow.responses import shown_intensity, shown_targets
 from valueflow.run import cost_lines, failure_lines, number, screen
 
 _NOTABLE_Z = 2.0
@@ -59,7 +59,7 @@ def show_evaluation(
         table.add_row(
             f"{summary['theory']}/{summary['label']}",
             *([others[place]] if any(others) else []),
-            shown_intensity(summary["intensity"]),
+            _steered_to(summary),
             str(summary["n"]) if summary["scored"] == summary["n"] else f"{summary['scored']} of {summary['n']}",
             number(summary["mean"], "+.2f"),
             f"{number(summary['mean_low'], '+.2f')} to {number(summary['mean_high'], '+.2f')}",
@@ -170,6 +170,12 @@ def _judge_lines(summaries: Sequence[Mapping[str, Any]], others: Sequence[str]) 
         f"{', '.join(runs[:3])}{f' and {len(runs) - 3} more' if len(runs) > 3 else ''}: {line}"
         for line, runs in lines.items()
     ]
+
+
+def _steered_to(summary: Mapping[str, Any]) -> str:
+    """Word what responses were steered to: on one value its intensity, on several each with its own."""
+    intensity = summary["intensity"]
+    return (shown_targets(summary) if intensity is None else "") or shown_intensity(intensity)
 
 
 def _run_name(summary: Mapping[str, Any], other: str) -> str:

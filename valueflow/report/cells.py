@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from valueflow.evaluation import asked_intensity, is_unsteered
 from valueflow.report.reading import FinishedRun
 from valueflow.responses import shown_intensity, shown_targets
 
@@ -59,7 +60,8 @@ def cells_of(runs: Sequence[FinishedRun]) -> list[Cell]:
     """Return evaluations as cells, by value in the order of the runs, then by series and intensity."""
     series = _told_apart(runs)
     cells = [
-        Cell(run, name, _level(run.summary), _is_unsteered(run.summary)) for run, name in zip(runs, series, strict=True)
+        Cell(run, name, asked_intensity(run.summary), is_unsteered(run.summary))
+        for run, name in zip(runs, series, strict=True)
     ]
     values = list(dict.fromkeys(cell.value for cell in cells))
     names = list(dict.fromkeys(series))
@@ -100,26 +102,6 @@ def judge_words(judge: object) -> str:
     parts = [str(judge.get("kind", "judge")), *([str(named)] if named else [])]
     asked = [str(judge["prompt"])] if judge.get("prompt") else [str(name) for name in judge.get("wordings") or []]
     return " ".join(parts) + (f", prompt {' and '.join(asked)}" if asked else "")
-
-
-def _level(summary: Mapping[str, Any]) -> int | None:
-    if summary["intensity"] is not None:
-        return int(summary["intensity"])
-    own = {_folded(str(summary["value"])), _folded(str(summary["label"]))}
-    aims = zip(summary.get("values") or [], summary.get("intensities") or [], strict=False)
-    return next((int(level) for name, level in aims if _folded(str(name)) in own), None)
-
-
-def _is_unsteered(summary: Mapping[str, Any]) -> bool:
-    """Return whether it is known that no response was steered; a pool of all intensities is steered."""
-    if summary["intensity"] is not None or summary.get("values"):
-        return False
-    known = summary.get("steered_to")
-    return not known if known is not None else summary.get("steered_by") == "none"
-
-
-def _folded(name: str) -> str:
-    return "".join(letter for letter in name.casefold() if letter.isalnum())
 
 
 Factor = Callable[[FinishedRun], str]

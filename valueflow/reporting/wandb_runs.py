@@ -204,9 +204,17 @@ def _artifact(files: RunFiles) -> "wandb.Artifact":
 
 
 def _take(handle: "wandb.Run", files: RunFiles) -> None:
-    """Link the run to the one that made files: an artifact of the same name and content is the same artifact."""
+    """Link the run to the one that made files: an artifact of the same name and content is the same artifact.
+
+    A server that does not keep the artifact costs the link, which is said, and not the run.
+    """
+    import wandb
+
     if handle.offline:
         # `use_artifact` refuses to work offline, though the record that it makes can be uploaded later as any other.
         handle._log_artifact(_artifact(files), is_user_created=True, use_after_commit=True)
     elif not handle.disabled:
-        handle.use_artifact(_artifact(files))
+        try:
+            handle.use_artifact(_artifact(files))
+        except (wandb.Error, ValueError) as error:
+            _log.warning("W&B has not linked the run to artifact %s: %s", files.name, " ".join(str(error).split()))

@@ -83,37 +83,6 @@ def draw_value_wise(table: pd.DataFrame, file: Path) -> None:
     _save(panels, file, "steered to")
 
 
-def draw_arrows(table: pd.DataFrame, file: Path) -> None:
-    """Draw a panel per pair of values, model and method: an arrow per aim, from unsteered to steered means."""
-    from matplotlib.figure import Figure
-
-    groups = list(table.groupby(["value_x", "value_y", "model", "method"], sort=False))
-    columns = min(len(groups), 4)
-    rows = -(-len(groups) // columns)
-    figure = Figure(figsize=(2.9 * columns, 2.9 * rows + 0.3), layout="constrained")
-    panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
-    for panel in panels.flat[len(groups) :]:
-        panel.set_axis_off()
-    for panel, ((x, y, model, method), own) in zip(panels.flat, groups, strict=False):
-        for place, arrow in enumerate(own.to_dict("records")):
-            color = PICTURE_COLORS[place % len(PICTURE_COLORS)]
-            start = (arrow["from_x"], arrow["from_y"])
-            end = (arrow["to_x"], arrow["to_y"])
-            if not np.isnan([*start, *end]).any():
-                panel.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": color, "linewidth": 1.4})
-            label = f"{shown_intensity(int(arrow['asked_x']))}, {shown_intensity(int(arrow['asked_y']))}"
-            panel.plot(*end, "o", color=color, markersize=4, label=label)
-        panel.set_title(picture_text(", ".join(str(part) for part in (model, method) if part)), size=8)
-        panel.set_xlabel(picture_text(str(x)), size=8)
-        panel.set_ylabel(picture_text(str(y)), size=8)
-        panel.axhline(0, color="0.85", linewidth=0.6, zorder=0)
-        panel.axvline(0, color="0.85", linewidth=0.6, zorder=0)
-        panel.tick_params(labelsize=7)
-        panel.set(xlim=(-10.5, 10.5), ylim=(-10.5, 10.5))
-        panel.legend(fontsize=7, frameon=False, title="asked", title_fontsize=7)
-    save_picture(figure, file)
-
-
 def draw_asked_and_got(table: pd.DataFrame, file: Path) -> None:
     """Draw a row of two heatmaps per model and method: intensities asked for, and mean scores, by aim and value."""
     from matplotlib.figure import Figure
