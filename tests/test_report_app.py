@@ -65,7 +65,7 @@ def test_a_file_that_cannot_be_read_is_named_and_the_rest_is_shown(work: Path, p
     done = succeeded(run(work, phi, "hydra.run.dir=page"))
     (problem,) = summary_in(work / "page")["problems"]
     assert str(scores) in problem
-    assert "1 problems, listed on the page" in done.stdout
+    assert "1 problem, listed on the page" in done.stdout
 
 
 def _rankings(work: Path) -> Path:

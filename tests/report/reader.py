@@ -1,4 +1,4 @@
-"""A page as a reader that is none of ours sees it: tables, windows, links and texts, by the standard library's parser."""
+"""A page as a reader that is none of ours sees it: tables, windows, links and texts."""
 
 from html.parser import HTMLParser
 from pathlib import Path
@@ -9,8 +9,8 @@ VOID = {"meta", "img", "input", "br", "path", "use"}
 class PageReader(HTMLParser):
     """Tables by caption, windows by heading, and what else a page holds.
 
-    A window is a list of items as they were shown: each `RANK this response` or `RANK NUMBER-OF-ANCHOR`. Of windows of the
-    same heading, the last one is kept.
+    A window is a list of items as they were shown: each `RANK: this response` or `RANK: NUMBER-OF-ANCHOR`. Of
+    windows of the same heading, the last one is kept.
     """
 
     def __init__(self, html: str) -> None:

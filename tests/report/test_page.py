@@ -191,12 +191,12 @@ def test_every_response_with_its_windows(tmp_path: Path) -> None:
         f"benevolence anchor {number} {end}" for number in range(3) for end in ("high", "low")
     )
     # The last response: shown as items 3, 1, 2; ranked 2, 1, 3. Its anchors are those of its place.
-    (_, low), response, (_, high) = window = [item.split(" ", 1) for item in read.windows["window 1"]]
+    (_, low), response, (_, high) = window = [item.split(": ", 1) for item in read.windows["window 1"]]
     assert [rank for rank, _ in window] == ["3", "2", "1"]
     assert response[1] == "this response"
     assert anchors[low] == ("-6.0", "benevolence anchor 1 low")
     assert anchors[high] == ("4.5", "benevolence anchor 1 high")
-    assert [item.split(" ", 1)[0] for item in read.windows["window 2"]] == ["2", "1", "3"]
+    assert [item.split(": ", 1)[0] for item in read.windows["window 2"]] == ["2", "1", "3"]
 
 
 def test_a_cap_per_cell_is_said_and_keeps_both_ends(tmp_path: Path) -> None:
@@ -338,7 +338,7 @@ def test_windows_of_a_panel_failed_windows_and_responses_without_a_score(tmp_pat
     assert read.texts["r"] == [SAID[1], SAID[2], SAID[0]]
     assert "window 1, first" in read.windows
     failed = read.windows["window 2, second, failed: no ranking in the answer"]
-    assert [item[:2] for item in failed] == ["- ", "- ", "- "]
+    assert [item[:2] for item in failed] == ["-:", "-:", "-:"]
     rows = [row for row in read.tables["Responses with their scores"][1:] if len(row) > 3]
     assert rows[-1][2:4] == ["-", "- to -"]
 
@@ -433,7 +433,7 @@ def test_filter_sort_and_windows_work_in_a_browser(tmp_path: Path) -> None:
         page.run("document.querySelector('#all details').open = true")
         page.run("new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50)))")
         window = page.run("[...document.querySelector('#all details[open] ol').children].map((item) => item.innerText)")
-        assert any(re.fullmatch(r"\d benevolence anchor \d high \(rated 4.5\)", line) for line in window), window
+        assert any(re.fullmatch(r"\d: benevolence anchor \d high \(rated 4.5\)", line) for line in window), window
         assert page.complaints == []
         wide = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
         for width in (1280, 400):

@@ -72,13 +72,15 @@ def test_what_is_not_compared_is_counted_without_runs_of_other_kinds(tmp_path: P
     write_sweep(tmp_path / "sweep", values=("power",), intensities=(-2, 2))
     for job in range(7):
         write_job(tmp_path / f"silent{job}", [1.0, 2.0], "ab", value=f"value{job}", mean=None)
+    unordered = {"mean": None, "judge_check": {"passed": False}}
+    write_job(tmp_path / "unordered", [1.0, 2.0], "ab", value="value8", **unordered)
     for kind in range(6):
         folder = tmp_path / f"a{kind}"
         folder.mkdir()
         (folder / "summary.json").write_text('{"task": "train"}')
     html = make_report(tmp_path).html
-    assert html.count(": not compared: no response has a score") == 5
-    assert "2 more evaluations are not compared" in html
+    assert f"{tmp_path}/silent0 and 6 more: not compared: no response has a score" in html
+    assert f"{tmp_path}/unordered: not compared: the judge is not shown to order the anchors" in html
     assert "left out: no evaluation" not in html
 
 

@@ -68,8 +68,15 @@ def studied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         steered = ("value=power", "intensity=-2,2", "hydra.sweep.dir=steered", "-m")
         secrets = {"MY_KEY": SERVER_SECRET, "WANDB_API_KEY": SECRET, "WANDB_X_STATS_SAMPLING_INTERVAL": "0.1"}
         succeeded(offline("steer.py", work, *steered, *model, **secrets))
-    judge = ("judge=llm", "llm=openai", "llm.model=fault", "m=1")
-    scored = ("value=power,powr", "intensity=-2,2", "responses=steered", "judge_check=false", "hydra.sweep.dir=scored")
+    judge = ("judge=llm", "llm=openai", "llm.model=fault", "m=1", "report=true")
+    scored = (
+        "value=power,powr",
+        "intensity=-2,2",
+        "responses=steered",
+        "judge_check=false",
+        "report=true",
+        "hydra.sweep.dir=scored",
+    )
     with FaultServer(permutation) as server:
         done = offline("evaluate.py", work, *scored, *judge, f"llm.base_url={server.url}", "-m", **secrets)
     assert done.returncode == 2, done.stdout + done.stderr
@@ -227,6 +234,9 @@ def test_a_sweep_is_a_run_with_the_joint_table_dose_response_and_picture(studied
     (chart,) = (entry for key, entry in found.config.items() if key.endswith("visualize.dose_response"))
     assert chart["panel_config"]["panelDefId"] == "wandb/line/v0"
     assert any("pictures/dose_response.path" in row for row in found.history)
+    (page,) = (row["report.path"] for row in found.history if "report.path" in row)
+    (shown,) = folder.glob(f"wandb/offline-run-*/files/{page}")
+    assert shown.read_text() == (folder / "report.html").read_text()
     assert made_by(found) == {f"scores-{found.run.run_id}": ("scores", False)}
 
 

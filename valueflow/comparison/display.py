@@ -10,7 +10,7 @@ from rich.table import Table
 from valueflow.comparison.forest import SIGNIFICANT, compared_words
 from valueflow.comparison.questions import FACTORS, INTENSITY, SLOPE
 from valueflow.responses import PRICE
-from valueflow.run import number, screen
+from valueflow.run import counted, number, screen
 
 _MOST_ROWS, _MOST_LINES = 40, 5
 _PRICED = (*FACTORS, INTENSITY)
@@ -106,7 +106,7 @@ def family_table(family: str, rows: pd.DataFrame) -> FamilyTable:
         "queries": rows["queries"].astype(str).tolist() if rows["queries"].nunique() > 1 else [],
     }
     shared = "" if figures["queries"] else f", {rows['queries'].iloc[0]} queries"
-    tests = f"{rows['tests'].iloc[0]} test{'' if rows['tests'].iloc[0] == 1 else 's'}"
+    tests = counted(int(rows["tests"].iloc[0]), "test")
     return FamilyTable(
         title=f"{what}: {tests}{shared}",
         words={heading: list(cells) for heading, cells in columns.items()},

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from valueflow.evaluation import SCORES_FILE
-from valueflow.responses import PRICE
+from valueflow.responses import PRICE, shown_targets
 from valueflow.run import (
     ERROR_FILE,
     SUMMARY_FILE,
@@ -197,7 +197,7 @@ def _job(record: Mapping[str, Any], where: Path, folder: str) -> Job:
             run=folder.rstrip("/") or folder,
             model=str(record.get("model") or ""),
             steered_by=str(record.get("steered_by") or ""),
-            targets=_targets(record),
+            targets=shown_targets(record),
             intensity=None if intensity is None else int(intensity),
         ),
         summary=record,
@@ -219,13 +219,6 @@ def _numbers(column: pd.Series, file: Path) -> "pd.Series[float]":
 def folded(name: str) -> str:
     """Return a value's name without what does not matter in it."""
     return re.sub(r"[\W_]", "", name.casefold())
-
-
-def _targets(record: Mapping[str, Any]) -> str:
-    values, intensities = record.get("values") or [], record.get("intensities") or []
-    if len(values) == len(intensities):
-        return " ".join(f"{value}{intensity:+d}" for value, intensity in zip(values, intensities, strict=True))
-    return " ".join(map(str, values))
 
 
 def _told_apart(jobs: list[Job]) -> list[Job]:

@@ -15,10 +15,11 @@ from valueflow.comparison.jobs import Job, Jobs, read_jobs
 from valueflow.comparison.outcome import OUTPUTS, Comparison
 from valueflow.comparison.prediction_powered import PoweredMean, prediction_powered_mean
 from valueflow.comparison.price import price_cells
-from valueflow.comparison.questions import UNSTEERED, Question, ask, condition_cells, shown_intensity
+from valueflow.comparison.questions import Question, ask, condition_cells
 from valueflow.comparison.ratings import Ratings, read_ratings
 from valueflow.comparison.settings import ComparisonSettings
 from valueflow.comparison.stacked import Stacked
+from valueflow.responses import UNSTEERED, shown_intensity
 from valueflow.run import InputError, Run, SweepView, Task
 
 FEWEST_RATED = 10

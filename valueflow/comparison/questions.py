@@ -9,6 +9,7 @@ import numpy as np
 
 from valueflow.comparison.contrasts import slope_weights
 from valueflow.comparison.jobs import Condition, Job
+from valueflow.responses import UNSTEERED, shown_intensity
 
 Pairs = Literal["reference", "all"]
 
@@ -16,8 +17,6 @@ FACTORS = ("run", "model", "steered_by", "targets")
 """What conditions may differ in, besides the intensity."""
 
 INTENSITY, SLOPE = "intensity", "slope"
-UNSTEERED = "all"
-"""How messages and settings call a job without an intensity."""
 
 
 @dataclass(frozen=True)
@@ -192,11 +191,6 @@ def _slopes(jobs: Sequence[Job], places: list[int]) -> Iterator[Question]:
                 compared=getattr(later, factor) or UNSTEERED,
                 against=getattr(earlier, factor) or UNSTEERED,
             )
-
-
-def shown_intensity(intensity: int | None) -> str:
-    """Word an intensity as it is given: `+2`, `0`, `all`."""
-    return UNSTEERED if intensity is None else f"{intensity:+d}" if intensity else "0"
 
 
 def condition_cells(condition: Condition) -> dict[str, str | int]:

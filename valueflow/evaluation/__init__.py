@@ -1,5 +1,14 @@
 """The pipeline: responses, anchors and a judge in; rankings, scores and a summary out."""
 
+from valueflow.evaluation.aims import (
+    NO_MODEL,
+    arrows,
+    asked_intensity,
+    draw_arrows,
+    is_unsteered,
+    several_values,
+    unsteered_like,
+)
 from valueflow.evaluation.calibrating import CalibratedJudge
 from valueflow.evaluation.display import evaluation_remarks
 from valueflow.evaluation.dose_response import dose_response_means
@@ -15,6 +24,7 @@ from valueflow.evaluation.windows import build_windows
 
 __all__ = [
     "BOUNDS",
+    "NO_MODEL",
     "RANKINGS_FILE",
     "SCORES_FILE",
     "TASK",
@@ -30,14 +40,20 @@ __all__ = [
     "Sayings",
     "Scores",
     "WindowSettings",
+    "arrows",
+    "asked_intensity",
     "build_windows",
     "calibrate_judge",
     "dose_response_means",
+    "draw_arrows",
     "evaluate_responses",
     "evaluation_remarks",
     "fit_judges",
+    "is_unsteered",
     "judge_responses",
     "means_by_group",
     "query_clusters",
     "score_windows",
+    "several_values",
+    "unsteered_like",
 ]

@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
+from valueflow.responses import shown_intensity, shown_targets
 from valueflow.run import cost_lines, failure_lines, number, screen
 
 _NOTABLE_Z = 2.0
@@ -58,7 +59,7 @@ def show_evaluation(
         table.add_row(
             f"{summary['theory']}/{summary['label']}",
             *([others[place]] if any(others) else []),
-            "all" if summary["intensity"] is None else f"{summary['intensity']:+d}",
+            _steered_to(summary),
             str(summary["n"]) if summary["scored"] == summary["n"] else f"{summary['scored']} of {summary['n']}",
             number(summary["mean"], "+.2f"),
             f"{number(summary['mean_low'], '+.2f')} to {number(summary['mean_high'], '+.2f')}",
@@ -171,8 +172,14 @@ def _judge_lines(summaries: Sequence[Mapping[str, Any]], others: Sequence[str]) 
     ]
 
 
+def _steered_to(summary: Mapping[str, Any]) -> str:
+    """Word what responses were steered to: on one value its intensity, on several each with its own."""
+    intensity = summary["intensity"]
+    return (shown_targets(summary) if intensity is None else "") or shown_intensity(intensity)
+
+
 def _run_name(summary: Mapping[str, Any], other: str) -> str:
-    intensity = "" if summary.get("intensity") is None else f" {summary['intensity']:+d}"
+    intensity = "" if summary.get("intensity") is None else f" {shown_intensity(summary['intensity'])}"
     return f"{summary['label']}{intensity}{f' {other}' if other else ''}"
 
 

@@ -2,13 +2,14 @@
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from valueflow.evaluation.aims import ARROWS, add_arrows
 from valueflow.evaluation.ascent import warn_of_ascent
 from valueflow.evaluation.calibrating import CALIBRATION_OUTPUTS, CalibratedJudge, calibrate
 from valueflow.evaluation.calibration import Calibration, Conditions, read_calibration
@@ -290,6 +291,10 @@ def _saved_windows(table: pd.DataFrame, where: str, frame: pd.DataFrame) -> Rank
     return windows
 
 
+def _add_pictures(jobs: Mapping[Path, Mapping[str, Any]], others: Sequence[str], folder: Path) -> list[str]:
+    return [*add_dose_response(jobs, others, folder), *add_arrows(jobs, others, folder)]
+
+
 TASK = Task(
     name="evaluate",
     settings=EvaluationSettings,
@@ -299,10 +304,10 @@ TASK = Task(
         SweepView(
             show_evaluation,
             ("theory", "value", "intensity"),
-            add_dose_response,
+            _add_pictures,
             kind="score",
             complete=pool_judges,
-            files=(f"{PICTURE}.*",),
+            files=(f"{PICTURE}.*", f"{ARROWS}.*"),
         ),
         SweepView(show_calibrations, ("theory", "value"), kind="calibrate"),
     ),

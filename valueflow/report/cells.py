@@ -7,10 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from valueflow.evaluation import asked_intensity, is_unsteered
 from valueflow.report.reading import FinishedRun
-
-UNSTEERED = "all"
-"""How the page calls an evaluation without an intensity."""
+from valueflow.responses import shown_intensity, shown_targets
 
 ONLY_SERIES = "all responses"
 
@@ -49,7 +48,7 @@ class Cell:
     @property
     def intensity(self) -> str:
         """The intensity in words: `+2`, `0`, `all`."""
-        return shown_level(self.level)
+        return shown_intensity(self.level)
 
     def figure(self, key: str) -> float:
         """Return a figure of the summary; NaN where it has none."""
@@ -57,16 +56,12 @@ class Cell:
         return math.nan if entry is None else float(entry)
 
 
-def shown_level(level: int | None) -> str:
-    """Word an intensity: `+2`, `0`, `all`."""
-    return UNSTEERED if level is None else f"{level:+d}" if level else "0"
-
-
 def cells_of(runs: Sequence[FinishedRun]) -> list[Cell]:
     """Return evaluations as cells, by value in the order of the runs, then by series and intensity."""
     series = _told_apart(runs)
     cells = [
-        Cell(run, name, _level(run.summary), _is_unsteered(run.summary)) for run, name in zip(runs, series, strict=True)
+        Cell(run, name, asked_intensity(run.summary), is_unsteered(run.summary))
+        for run, name in zip(runs, series, strict=True)
     ]
     values = list(dict.fromkeys(cell.value for cell in cells))
     names = list(dict.fromkeys(series))
@@ -109,32 +104,6 @@ def judge_words(judge: object) -> str:
     return " ".join(parts) + (f", prompt {' and '.join(asked)}" if asked else "")
 
 
-def targets(summary: Mapping[str, Any]) -> str:
-    """Word values and intensities that responses were steered to at once: `benevolence+2 power-1`; empty for one."""
-    values, intensities = summary.get("values") or [], summary.get("intensities") or []
-    return " ".join(f"{value}{intensity:+d}" for value, intensity in zip(values, intensities, strict=False))
-
-
-def _level(summary: Mapping[str, Any]) -> int | None:
-    if summary["intensity"] is not None:
-        return int(summary["intensity"])
-    own = {_folded(str(summary["value"])), _folded(str(summary["label"]))}
-    aims = zip(summary.get("values") or [], summary.get("intensities") or [], strict=False)
-    return next((int(level) for name, level in aims if _folded(str(name)) in own), None)
-
-
-def _is_unsteered(summary: Mapping[str, Any]) -> bool:
-    """Return whether it is known that no response was steered; a pool of all intensities is steered."""
-    if summary["intensity"] is not None or summary.get("values"):
-        return False
-    known = summary.get("steered_to")
-    return not known if known is not None else summary.get("steered_by") == "none"
-
-
-def _folded(name: str) -> str:
-    return "".join(letter for letter in name.casefold() if letter.isalnum())
-
-
 Factor = Callable[[FinishedRun], str]
 
 
@@ -149,7 +118,7 @@ def _setting(key: str) -> Factor:
 _FACTORS: tuple[Factor, ...] = (
     lambda run: str(run.summary.get("model") or ""),
     lambda run: str(run.summary.get("steered_by") or ""),
-    lambda run: targets(run.summary),
+    lambda run: shown_targets(run.summary),
 )
 """What is named wherever evaluations differ in it."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from valueflow.run import screen
+from valueflow.run import counted, screen
 
 
 def show_reports(summaries: Sequence[Mapping[str, Any]], title: str | None = None, others: Sequence[str] = ()) -> None:
@@ -23,13 +23,13 @@ def show_reports(summaries: Sequence[Mapping[str, Any]], title: str | None = Non
         console.print(title)
     for place, summary in enumerate(summaries):
         shown = summary["responses"]
-        about = f"{summary['runs']:,} runs, {summary['failed']:,} failed jobs"
+        about = f"{counted(summary['runs'], 'run')}, {counted(summary['failed'], 'failed job')}"
         if shown["all"]:
-            about += f", {shown['shown']:,} of {shown['all']:,} responses"
+            about += f", {shown['shown']:,} of {counted(shown['all'], 'response')}"
         if summary["unfinished"]:
             about += f", {summary['unfinished']:,} that did not finish"
         if summary["problems"]:
-            about += f"; {len(summary['problems']):,} problems, listed on the page"
+            about += f"; {counted(len(summary['problems']), 'problem')}, listed on the page"
         named = f"{others[place]}: " if others and others[place] else ""
         console.print(
             f"{named}report: {summary['file'] or 'not written'} ({summary['bytes'] / 1e6:.2f} MB): {about}",

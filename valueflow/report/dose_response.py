@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from valueflow.report.blocks import Block, Heatmap, Panels, Picture, Section, Shade, Table
-from valueflow.report.cells import Cell, means_table, shown_level
+from valueflow.report.cells import Cell, means_table
 from valueflow.report.drawing import inline_svg
+from valueflow.responses import shown_intensity
 from valueflow.run import PICTURE_COLORS, number, save_picture
 from valueflow.vidb import HIGHEST_INTENSITY, LOWEST_INTENSITY
 
@@ -54,14 +55,18 @@ def series_styles(means: pd.DataFrame) -> Mapping[str, tuple[str, str]]:
 
 def _panels(means: pd.DataFrame) -> Panels:
     styles = series_styles(means)
-    pictures = []
+    pictures, without = [], []
     for place, (value, rows) in enumerate(means.groupby("value", sort=False)):
-        if (rows["level"].notna() & rows["mean"].notna()).any():
+        if not (rows["level"].notna() & rows["mean"].notna()).any():
+            without.append(str(value))
+        else:
             draw = partial(draw_dose_response, rows, styles)
             pictures.append(Picture(inline_svg(draw, f"dose{place}", _alt(str(value), rows)), str(value)))
     note = "Mean score of the responses by steering intensity, with 95% intervals, on the scale from -10 to 10."
     if (means["unsteered"] & means["mean"].notna()).any():
         note += " Dashed lines with a band: responses that were not steered, and the interval of their mean."
+    if without:
+        note += f" Without a mean at any intensity, and so without a panel: {', '.join(without)}."
     if len(styles) > _MOST_SERIES:
         note += f" {len(styles)} series share {_MOST_SERIES} kinds of lines; the table below tells them apart."
     legend = [(name, color, _DASHES[style]) for name, (color, style) in styles.items()] if len(styles) > 1 else []
@@ -74,7 +79,7 @@ def _alt(value: str, rows: pd.DataFrame) -> str:
     for series, own in rows.groupby("series", sort=False):
         means: Iterable[Any] = own.itertuples()
         points = [
-            f"{shown_level(None if np.isnan(row.level) else int(row.level))}: {number(row.mean, '+.2f')}"
+            f"{shown_intensity(None if np.isnan(row.level) else int(row.level))}: {number(row.mean, '+.2f')}"
             f" ({number(row.low, '+.2f')} to {number(row.high, '+.2f')})"
             for row in means
         ]
@@ -125,7 +130,7 @@ def draw_panel(panel: "Axes", rows: pd.DataFrame, styles: Mapping[str, tuple[str
         panel.axhline(row.mean, color=color, linewidth=1.0, linestyle=(0, (4, 3)))
     panel.axhline(0, color="0.6", linewidth=0.6, zorder=0)
     levels = sorted(rows["level"].dropna().unique())
-    panel.set_xticks(levels, [shown_level(int(level)) for level in levels])
+    panel.set_xticks(levels, [shown_intensity(int(level)) for level in levels])
     panel.set_ylim(LOWEST_INTENSITY * 1.05, HIGHEST_INTENSITY * 1.05)
     panel.set_yticks([LOWEST_INTENSITY, LOWEST_INTENSITY / 2, 0, HIGHEST_INTENSITY / 2, HIGHEST_INTENSITY])
     panel.spines[["top", "right"]].set_visible(False)
@@ -157,7 +162,7 @@ def heatmap(cells: Sequence[Cell]) -> Heatmap:
         caption="Mean scores: values by intensities" + (" and series" if len(series) > 1 else ""),
         corner="value",
         groups=[
-            (name if len(series) > 1 else "", [shown_level(level) for level in levels]) for name, levels in columns
+            (name if len(series) > 1 else "", [shown_intensity(level) for level in levels]) for name, levels in columns
         ],
         rows=rows,
         note="Blue supports the value, red rejects it, darker is stronger; a dash stands for a job without a mean.",

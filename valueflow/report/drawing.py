@@ -19,6 +19,9 @@ _THEME: dict[Any, Any] = {
     **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), _INK),
     **dict.fromkeys(("figure.facecolor", "savefig.facecolor", "axes.facecolor", "legend.facecolor"), "none"),
 }
+_GROUND = "#ffffff"
+"""What is left empty in a drawing, such as the inside of a marker, has the color of the page."""
+
 _LEFT_OUT = ("metadata", "style", "title", "desc")
 _REFERENCE = re.compile(r"#([A-Za-z][\w.-]*)")
 _FONT = re.compile(r"(font(?:-family)?:[^;']*)'[^;]*")
@@ -72,7 +75,7 @@ def _inlined(svg: str, name: str, alt: str) -> str:
             "class": "drawing",
             "role": "img",
             "aria-label": plain_text(alt, len(alt)),
-            "style": f"max-width: {width:.0f}px",
+            "style": f"--wide: {width:.0f}px",
         }
     )
     return ElementTree.tostring(root, encoding="unicode")
@@ -99,4 +102,4 @@ def _own(key: str, entry: str, name: str) -> str:
         return " ".join(_LONG_NUMBER.sub(r"\1", entry).split())
     if key in ("x", "y", "transform", "points"):
         return _LONG_NUMBER.sub(r"\1", entry)
-    return _FONT.sub(r"\1sans-serif", entry).replace(_INK, "currentColor")
+    return _FONT.sub(r"\1sans-serif", entry).replace(_INK, "currentColor").replace(_GROUND, "var(--ground)")

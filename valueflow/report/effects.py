@@ -8,17 +8,18 @@ import pandas as pd
 
 from valueflow.comparison import Comparison, compare, draw_forest, family_table
 from valueflow.report.blocks import Block, Lines, Panels, Picture, Section, Table
-from valueflow.report.cells import Cell, shown_level
+from valueflow.report.cells import Cell
 from valueflow.report.drawing import inline_svg
 from valueflow.report.samples import Sample
-from valueflow.run import InputError
+from valueflow.responses import shown_intensity
+from valueflow.run import InputError, counted
 from valueflow.statistics import wilson_interval
 
 COMPARISON_FILE = "report_comparison.csv"
 
 _MOST_ROWS = 80
 _MOST_DRAWN = 60
-_MOST_LEFT_OUT = 5
+_MOST_REASONS = 5
 _SLOPE = "slope"
 _NOT_COMPARED = ": not compared: "
 
@@ -44,10 +45,7 @@ def effect_section(found: Comparison | str) -> Section:
         *_rises(found),
     ]
     # Runs of other kinds and failed jobs are on the page elsewhere.
-    left_out = [line for line in found.summary["left_out"] if _NOT_COMPARED in line]
-    words += left_out[:_MOST_LEFT_OUT]
-    if len(left_out) > _MOST_LEFT_OUT:
-        words.append(f"{len(left_out) - _MOST_LEFT_OUT:,} more evaluations are not compared")
+    words += _not_compared(found.summary["left_out"])
     if found.summary["not_paired"]:
         words.append(
             f"{found.summary['not_paired']:,} comparisons are left out: their jobs share fewer than two queries"
@@ -67,6 +65,22 @@ def effect_section(found: Comparison | str) -> Section:
     for family in sorted(dict.fromkeys(table["family"]), key=lambda name: not name.startswith(_SLOPE)):
         blocks.append(_family_table(family, table[table["family"] == family]))
     return Section("effects", title, blocks)
+
+
+def _not_compared(left_out: Sequence[str]) -> list[str]:
+    """Word which evaluations are not compared, a line per reason, the commonest first."""
+    by_reason: dict[str, list[str]] = {}
+    for line in left_out:
+        folder, is_evaluation, reason = line.partition(_NOT_COMPARED)
+        if is_evaluation:
+            by_reason.setdefault(reason, []).append(folder)
+    reasons = sorted(by_reason.items(), key=lambda entry: -len(entry[1]))
+    lines = [
+        f"{folders[0]}{f' and {len(folders) - 1:,} more' if len(folders) > 1 else ''}{_NOT_COMPARED}{reason}"
+        for reason, folders in reasons[:_MOST_REASONS]
+    ]
+    more = sum(len(folders) for _, folders in reasons[_MOST_REASONS:])
+    return [*lines, *([f"{counted(more, 'more evaluation')} not compared, for other reasons"] if more else [])]
 
 
 def _rises(found: Comparison) -> list[str]:
@@ -113,7 +127,7 @@ def refusal_section(samples: Sequence[Sample]) -> Section:
         "Responses that decline to answer, by the rule of steer.py (docs/steering.md): it knows English and misses "
         "polite evasions. 95% intervals take responses for independent."
     )
-    headings = ["series", *map(shown_level, levels)]
+    headings = ["series", *map(shown_intensity, levels)]
     table = Table("Refusals by intensity", headings, rows, frozenset({"series"}), note=note)
     return Section("refusals", "Refusals", [table])
 

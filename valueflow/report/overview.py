@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from valueflow.evaluation import evaluation_remarks
-from valueflow.report.blocks import Block, Lines, Section, Table
+from valueflow.report.blocks import Block, Heading, Lines, Section, Table
 from valueflow.report.cells import ONLY_SERIES, Cell, judge_words
 from valueflow.report.prompts import prompt_table
 from valueflow.report.reading import Found
-from valueflow.run import cost_lines, number
+from valueflow.run import cost_lines, counted, number
 
 _MOST_FAILED = 50
 _MOST_NAMED = 5
@@ -26,11 +26,13 @@ def overview_section(found: Found, cells: Sequence[Cell], problems: Sequence[str
     blocks: list[Block] = [Lines([_count(found)]), _tasks(found)]
     remarks = [*label_remarks(cells), *judge_remarks(cells)]
     if remarks:
-        blocks.append(Lines(["What to know before reading on:", *remarks]))
+        blocks += [Heading("What to know before reading on"), Lines(remarks)]
     if problems:
         more = len(problems) - _MOST_PROBLEMS
-        rest = [f"{more:,} more problems are not listed; summary.json of this report has all."] if more > 0 else []
-        blocks.append(Lines(["What could not be read:", *problems[:_MOST_PROBLEMS], *rest]))
+        rest = (
+            [f"Not listed: {counted(more, 'more problem')}; summary.json of this report has all."] if more > 0 else []
+        )
+        blocks += [Heading("What could not be read"), Lines([*problems[:_MOST_PROBLEMS], *rest])]
     costs = _costs(found)
     blocks.append(Lines(costs))
     if found.failed:
@@ -59,14 +61,14 @@ def label_remarks(cells: Sequence[Cell]) -> list[str]:
             named.setdefault(f"{setting}={cell.summary.get(setting)}", []).append(cell.value)
     return [
         f"{setting} is a label only: the responses do not say what they are, so all of them were scored "
-        f"({len(values)} evaluation{'' if len(values) == 1 else 's'}: {', '.join(dict.fromkeys(values))})"
+        f"({counted(len(values), 'evaluation')}: {', '.join(dict.fromkeys(values))})"
         for setting, values in named.items()
     ]
 
 
 def _count(found: Found) -> str:
     failed = f", {len(found.failed)} failed" if found.failed else ", none failed"
-    words = f"{len(found.runs)} finished run{'' if len(found.runs) == 1 else 's'}{failed}."
+    words = f"{counted(len(found.runs), 'finished run')}{failed}."
     if found.unfinished:
         named = ", ".join(map(str, found.unfinished[:_MOST_NAMED]))
         more = ", ..." if len(found.unfinished) > _MOST_NAMED else ""
@@ -126,7 +128,7 @@ def _usages(summary: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]
 def _failed(failed: Sequence[tuple[Path, str]]) -> Table:
     rows = [[str(folder), error] for folder, error in failed[:_MOST_FAILED]]
     more = len(failed) - len(rows)
-    note = f"{more} more failed jobs are not listed." if more else ""
+    note = f"Not listed: {counted(more, 'more failed job')}." if more else ""
     return Table(
         "Failed jobs", ["folder", "what went wrong"], rows, frozenset({"folder", "what went wrong"}), note=note
     )

@@ -49,6 +49,15 @@ def pictures(folder: Path, names: Iterable[str] | None = None) -> dict[str, Any]
     return found
 
 
+def page(sweep: SweepInfo) -> dict[str, Any]:
+    """Return the page about a sweep, where there is one."""
+    import wandb
+
+    if sweep.page is None:
+        return {}
+    return {"report": wandb.Html(sweep.page.read_text(encoding="utf-8"), inject=False, data_is_not_path=True)}
+
+
 def sweep_tables(sweep: SweepInfo) -> dict[str, Any]:
     """Return the joint table of a sweep's jobs, and one of those that failed."""
     import pandas as pd

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from valueflow.reporting.artifacts import RunFiles, files_of_run, files_of_sweep, files_taken
 from valueflow.reporting.runs import MAIN_FIGURES, flat_figures, group_of, logged_config, redacted, run_tags
-from valueflow.reporting.wandb_media import histograms, pictures, sweep_charts, sweep_tables, tables
+from valueflow.reporting.wandb_media import histograms, page, pictures, sweep_charts, sweep_tables, tables
 from valueflow.run import InputError, Outcome, RunInfo, RunLogger, RunRecord, SweepInfo, flattened, plain
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class WandbLogger(RunLogger):
             tags=[sweep.command],
             config={"command": sweep.command},
         )
-        handle.log({**sweep_tables(sweep), **sweep_charts(sweep), **pictures(sweep.folder)})
+        handle.log({**sweep_tables(sweep), **sweep_charts(sweep), **pictures(sweep.folder), **page(sweep)})
         counts = {"jobs": len(sweep.finished) + len(sweep.failed), "failed": len(sweep.failed)}
         handle.summary.update({**counts, "finished": len(sweep.finished)})
         jobs = {job.name: folder for folder, job in sweep.finished.items()}
@@ -204,9 +204,17 @@ def _artifact(files: RunFiles) -> "wandb.Artifact":
 
 
 def _take(handle: "wandb.Run", files: RunFiles) -> None:
-    """Link the run to the one that made files: an artifact of the same name and content is the same artifact."""
+    """Link the run to the one that made files: an artifact of the same name and content is the same artifact.
+
+    A server that does not keep the artifact costs the link, which is said, and not the run.
+    """
+    import wandb
+
     if handle.offline:
         # `use_artifact` refuses to work offline, though the record that it makes can be uploaded later as any other.
         handle._log_artifact(_artifact(files), is_user_created=True, use_after_commit=True)
     elif not handle.disabled:
-        handle.use_artifact(_artifact(files))
+        try:
+            handle.use_artifact(_artifact(files))
+        except (wandb.Error, ValueError) as error:
+            _log.warning("W&B has not linked the run to artifact %s: %s", files.name, " ".join(str(error).split()))

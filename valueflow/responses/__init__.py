@@ -13,6 +13,7 @@ from valueflow.responses.columns import (
 )
 from valueflow.responses.filtering import filter_responses, steered_to
 from valueflow.responses.reading import load_responses
+from valueflow.responses.wording import UNSTEERED, shown_intensity, shown_targets
 
 __all__ = [
     "FILTERS",
@@ -22,9 +23,12 @@ __all__ = [
     "PRICE",
     "REPEATED",
     "RESPONSES_FILE",
+    "UNSTEERED",
     "filter_responses",
     "joined",
     "load_responses",
     "response_keys",
+    "shown_intensity",
+    "shown_targets",
     "steered_to",
 ]

@@ -12,6 +12,7 @@ from .config import compose_settings as compose_settings
 from .config import group_options as group_options
 from .config import require_set as require_set
 from .console import cost_lines as cost_lines
+from .console import counted as counted
 from .console import failure_lines as failure_lines
 from .console import number as number
 from .console import recorded as recorded

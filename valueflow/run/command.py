@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -190,9 +191,10 @@ def _run_hydra(name: str, load_task: Callable[[], AnyTask], report: Report | Non
             least = EXIT_FAILED
     if faults:
         raise faults[0]
-    code = end_sweep(load_task().sweep, sweeps[0], least) if sweeps else 0
-    reported += [sweeps[0].folder] if sweeps and _wants_report(sweeps[0]) else []
-    return max([code, *(_report(folder, report) for folder in reported)])
+    if sweeps:
+        page = partial(_page, report=report) if report is not None and _wants_report(sweeps[0]) else None
+        return end_sweep(load_task().sweep, sweeps[0], least, page)
+    return EXIT_FAILED if report is not None and any(_page(folder, report) is None for folder in reported) else 0
 
 
 def _wants_report(sweep: Sweep) -> bool:
@@ -202,19 +204,18 @@ def _wants_report(sweep: Sweep) -> bool:
     return any(OmegaConf.select(OmegaConf.load(file), "report") is True for file in files[:1] if file.is_file())
 
 
-def _report(folder: Path, report: Report | None) -> int:
+def _page(folder: Path, report: Report) -> Path | None:
     """Write a page about a run or a sweep that has ended; a fault there costs nothing but the page."""
-    if report is None:
-        return 0
     try:
-        print(f"report: {report(folder)}")
+        page = report(folder)
     except USER_FAULTS as error:
         _log.error("no report: %s; the results are complete", one_line(error))
-        return EXIT_FAILED
+        return None
     except Exception:
         _log.exception("the report failed; the results are complete")
-        return EXIT_FAILED
-    return 0
+        return None
+    print(f"report: {page}")
+    return page
 
 
 def _run_job(config: DictConfig, load_task: Callable[[], AnyTask], reported: list[Path] | None = None) -> Metric:

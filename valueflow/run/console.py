@@ -62,6 +62,11 @@ def number(value: float | None, form: str) -> str:
     return "-" if value is None or math.isnan(value) else format(value, form)
 
 
+def counted(count: int, noun: str) -> str:
+    """Word a number of things: `1 problem`, `2 problems`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def failure_lines(failures: Iterable[Mapping[str, int]]) -> list[str]:
     """Word the most common reasons of failures, over all runs; each run gives its counts by reason."""
     reasons: Counter[str] = Counter()

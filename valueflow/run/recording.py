@@ -86,6 +86,8 @@ class SweepInfo:
         The others.
     exit_code
         What the command will exit with.
+    page
+        The page about it, where `report=true` has made one.
     """
 
     command: str
@@ -93,6 +95,7 @@ class SweepInfo:
     finished: Mapping[Path, FinishedJob]
     failed: Sequence[FailedJob]
     exit_code: int
+    page: Path | None = None
 
 
 class RunRecord:

@@ -75,7 +75,12 @@ class SweepView:
     one: Callable[[Mapping[str, Any]], None] | None = None
 
 
-def end_sweep(views: Sequence[SweepView], sweep: Sweep, least: int = 0) -> int:
+def end_sweep(
+    views: Sequence[SweepView],
+    sweep: Sweep,
+    least: int = 0,
+    report: Callable[[Path], Path | None] | None = None,
+) -> int:
     """Write `sweep.csv`, print a table of the finished jobs, and name those that failed.
 
     Every job that was launched is accounted for. What the jobs found is read from what they have written, so this works
@@ -87,6 +92,8 @@ def end_sweep(views: Sequence[SweepView], sweep: Sweep, least: int = 0) -> int:
         How such sweeps are shown, and the one that has ended.
     least
         Exit code where no job has failed: not 0 where the sweep itself ended by an error.
+    report
+        Makes a page about a folder, and returns where it is or, where it failed, None.
 
     Returns
     -------
@@ -117,8 +124,12 @@ def end_sweep(views: Sequence[SweepView], sweep: Sweep, least: int = 0) -> int:
     except Exception:
         _log.exception("the end of the sweep failed; the folders of its jobs are complete")
         code = EXIT_FAILED
+    # Before loggers are told: they show the page, too.
+    page = None if report is None else report(sweep.folder)
+    if report is not None and page is None:
+        code = max(code, EXIT_FAILED)
     try:
-        _record(sweep, finished, summaries, failures, code)
+        _record(sweep, finished, summaries, failures, code, page)
     except Exception:
         _log.exception("a logger could not record the sweep; the folders of its jobs are complete")
         code = EXIT_FAILED
@@ -161,6 +172,7 @@ def _record(
     summaries: Mapping[Path, Mapping[str, Any]],
     failures: Sequence[tuple[SweepJob, Mapping[str, Any]]],
     code: int,
+    page: Path | None,
 ) -> None:
     """Have loggers record the sweep; `sweep.json` says where."""
     info = SweepInfo(
@@ -175,6 +187,7 @@ def _record(
             for job, failure in failures
         ],
         exit_code=code,
+        page=page,
     )
     said: dict[str, Any] = {}
     for logger in built_loggers(sweep.logger):

@@ -7,14 +7,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from valueflow.responses import UNSTEERED, shown_intensity
 from valueflow.run import PICTURE_COLORS, picture_text, save_picture
 from valueflow.vidb import HIGHEST_INTENSITY, LOWEST_INTENSITY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_OF_INTENSITY = {"-2": "#B2182B", "-1": "#EF8A62", "0": "#878787", "+1": "#67A9CF", "+2": "#2166AC", "all": "#000000"}
-_UNSTEERED = "all"
+_OF_INTENSITY = {
+    "-2": "#B2182B",
+    "-1": "#EF8A62",
+    "0": "#878787",
+    "+1": "#67A9CF",
+    "+2": "#2166AC",
+    UNSTEERED: "#000000",
+}
 _PER_VALUE = 0.42
 """Inches of the horizontal axis for a value."""
 
@@ -32,7 +39,13 @@ def draw_steerability(table: pd.DataFrame, file: Path) -> None:
             bars = own[own["intensity"] == level].set_index("value").reindex(values)
             x = np.arange(len(values)) + (place - (len(levels) - 1) / 2) * width
             spans = [bars["difference"] - bars["low"], bars["high"] - bars["difference"]]
-            panel.bar(x, bars["difference"], width, color=_OF_INTENSITY[_shown(level)], label=_shown(level))
+            panel.bar(
+                x,
+                bars["difference"],
+                width,
+                color=_OF_INTENSITY[shown_intensity(int(level))],
+                label=shown_intensity(int(level)),
+            )
             panel.errorbar(x, bars["difference"], yerr=spans, linestyle="", color="0.25", elinewidth=0.6)
         _finish(panel, values, model, method, "points from unsteered")
         panel.axhline(0, color="0.3", linewidth=0.7)
@@ -42,7 +55,7 @@ def draw_steerability(table: pd.DataFrame, file: Path) -> None:
 def draw_value_wise(table: pd.DataFrame, file: Path) -> None:
     """Draw a row of panels per model and one per method: means by value, a color per intensity."""
     # What was not steered was not steered by a method either: it stands in the panels of all methods.
-    is_steered = table["intensity"] != _UNSTEERED
+    is_steered = table["intensity"] != UNSTEERED
     panels, models, methods = _grid(table[is_steered] if is_steered.any() else table)
     values = list(dict.fromkeys(table["value"]))
     levels = [level for level in _OF_INTENSITY if level in set(table["intensity"])]
@@ -62,43 +75,12 @@ def draw_value_wise(table: pd.DataFrame, file: Path) -> None:
                 markersize=3.5,
                 elinewidth=0.9,
                 color=_OF_INTENSITY[level],
-                label="unsteered" if level == _UNSTEERED else level,
+                label="unsteered" if level == UNSTEERED else level,
             )
         _finish(panel, values, model, method, "mean score")
         panel.set_ylim(LOWEST_INTENSITY * 1.05, HIGHEST_INTENSITY * 1.05)
         panel.axhline(0, color="0.8", linewidth=0.6, zorder=0)
     _save(panels, file, "steered to")
-
-
-def draw_arrows(table: pd.DataFrame, file: Path) -> None:
-    """Draw a panel per pair of values, model and method: an arrow per aim, from unsteered to steered means."""
-    from matplotlib.figure import Figure
-
-    groups = list(table.groupby(["value_x", "value_y", "model", "method"], sort=False))
-    columns = min(len(groups), 4)
-    rows = -(-len(groups) // columns)
-    figure = Figure(figsize=(2.9 * columns, 2.9 * rows + 0.3), layout="constrained")
-    panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
-    for panel in panels.flat[len(groups) :]:
-        panel.set_axis_off()
-    for panel, ((x, y, model, method), own) in zip(panels.flat, groups, strict=False):
-        for place, arrow in enumerate(own.to_dict("records")):
-            color = PICTURE_COLORS[place % len(PICTURE_COLORS)]
-            start = (arrow["from_x"], arrow["from_y"])
-            end = (arrow["to_x"], arrow["to_y"])
-            if not np.isnan([*start, *end]).any():
-                panel.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": color, "linewidth": 1.4})
-            label = f"{_shown(arrow['asked_x'])}, {_shown(arrow['asked_y'])}"
-            panel.plot(*end, "o", color=color, markersize=4, label=label)
-        panel.set_title(picture_text(", ".join(str(part) for part in (model, method) if part)), size=8)
-        panel.set_xlabel(picture_text(str(x)), size=8)
-        panel.set_ylabel(picture_text(str(y)), size=8)
-        panel.axhline(0, color="0.85", linewidth=0.6, zorder=0)
-        panel.axvline(0, color="0.85", linewidth=0.6, zorder=0)
-        panel.tick_params(labelsize=7)
-        panel.set(xlim=(-10.5, 10.5), ylim=(-10.5, 10.5))
-        panel.legend(fontsize=7, frameon=False, title="asked", title_fontsize=7)
-    save_picture(figure, file)
 
 
 def draw_asked_and_got(table: pd.DataFrame, file: Path) -> None:
@@ -188,6 +170,8 @@ def _pairs(models: Sequence[str], methods: Sequence[str]) -> list[tuple[tuple[in
 
 def _finish(panel: "Axes", values: Sequence[str], model: str, method: str, what: str) -> None:
     panel.set_xticks(range(len(values)), [picture_text(value) for value in values], rotation=90, size=7)
+    # Values without a mean, too, have their place.
+    panel.set_xlim(-0.6, len(values) - 0.4)
     panel.set_title(picture_text(", ".join(str(part) for part in (model, method) if part)), size=8)
     if panel.get_subplotspec() is None or panel.get_subplotspec().is_first_col():  # type: ignore[union-attr]
         panel.set_ylabel(what, size=8)
@@ -205,7 +189,3 @@ def _save(panels: Sequence[Sequence["Axes"]], file: Path, title: str) -> None:
     }
     figure.legend(handles.values(), handles.keys(), title=title, loc="outside right upper", fontsize=7, frameon=False)
     save_picture(figure, file)  # type: ignore[arg-type]
-
-
-def _shown(level: float) -> str:
-    return f"{level:+.0f}" if level else "0"

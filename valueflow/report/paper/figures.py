@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from valueflow.comparison import Comparison
+from valueflow.evaluation import arrows, draw_arrows, several_values
 from valueflow.report.cells import Cell
 from valueflow.report.paper import drawings, tables
 from valueflow.report.reading import Found
@@ -44,12 +45,12 @@ def paper_figures(found: Found, cells: Sequence[Cell], comparison: Comparison | 
     comparison
         Of the evaluations, where they can be compared.
     """
-    several = tables.several_values(cells)
+    several = several_values([cell.summary for cell in cells])
     many = several[several["targets"].str.count(r"\s+") > 1] if len(several) else several
     figures = (
         PaperFigure("steerability", tables.steerability(cells, comparison), drawings.draw_steerability),
         PaperFigure("value_wise", tables.value_wise(cells), drawings.draw_value_wise),
-        PaperFigure("two_values", tables.arrows(several), drawings.draw_arrows),
+        PaperFigure("two_values", arrows(several), draw_arrows),
         PaperFigure("several_values", many, drawings.draw_asked_and_got),
         PaperFigure("hives", tables.trainings(found.of("train")), drawings.draw_trainings),
         PaperFigure("opinionqa", tables.surveys(found.of("opinionqa")), drawings.draw_surveys),

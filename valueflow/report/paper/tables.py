@@ -7,11 +7,10 @@ from typing import Any
 import pandas as pd
 
 from valueflow.comparison import Comparison
-from valueflow.report.cells import UNSTEERED, Cell, targets
+from valueflow.evaluation import NO_MODEL, unsteered_like
+from valueflow.report.cells import Cell
 from valueflow.report.reading import FinishedRun
-
-NO_MODEL = "responses"
-"""Stands for a model that the evaluation does not name."""
+from valueflow.responses import UNSTEERED
 
 
 def steerability(cells: Sequence[Cell], comparison: Comparison | None) -> pd.DataFrame:
@@ -21,13 +20,14 @@ def steerability(cells: Sequence[Cell], comparison: Comparison | None) -> pd.Dat
     95% interval `low`, `high`, paired by query, where the jobs could be compared.
     """
     intervals = {} if comparison is None else _intervals(comparison.table)
+    summaries = [cell.summary for cell in cells]
     rows = []
     for cell in _steered_to_one(cells):
-        base = _unsteered(cells, cell)
+        base = unsteered_like(summaries, cell.summary)
         if base is None or cell.level == 0:
             continue
         low, high = intervals.get((*_key(cell), cell.intensity), (math.nan, math.nan))
-        mean, unsteered = cell.figure("mean"), base.figure("mean")
+        mean, unsteered = cell.figure("mean"), math.nan if base["mean"] is None else float(base["mean"])
         rows.append(
             {
                 **_named(cell),
@@ -59,56 +59,6 @@ def value_wise(cells: Sequence[Cell]) -> pd.DataFrame:
             for cell in shown
         ]
     )
-
-
-def several_values(cells: Sequence[Cell]) -> pd.DataFrame:
-    """Return what responses steered to several values at once express, a row per aim and value.
-
-    Columns: `theory`, `model`, `method`, `targets`, `value`, `asked`, `mean`, `unsteered` (NaN where no job has it),
-    `difference`.
-    """
-    rows = []
-    for cell in cells:
-        if cell.summary.get("values") and cell.level is not None:
-            base = _unsteered(cells, cell)
-            mean = cell.figure("mean")
-            unsteered = math.nan if base is None else base.figure("mean")
-            named = _named(cell)
-            rows.append(
-                {
-                    **{key: named[key] for key in ("theory", "model", "method")},
-                    "targets": targets(cell.summary),
-                    "value": named["value"],
-                    "asked": cell.level,
-                    "mean": mean,
-                    "unsteered": unsteered,
-                    "difference": mean - unsteered,
-                }
-            )
-    return pd.DataFrame(rows)
-
-
-def arrows(several: pd.DataFrame) -> pd.DataFrame:
-    """Return responses steered to two values as arrows, a row per aim: from unsteered means to those when steered.
-
-    Columns: `theory`, `model`, `method`, `targets`, `value_x`, `value_y`, `asked_x`, `asked_y`, `from_x`, `from_y`,
-    `to_x`, `to_y`.
-    """
-    rows = []
-    keys = ["theory", "model", "method", "targets"]
-    for key, own in several.groupby(keys, sort=False) if len(several) else ():
-        if len(own) == 2 and len(str(key[3]).split()) == 2:
-            x, y = own.sort_values("value").to_dict("records")
-            rows.append(
-                {
-                    **dict(zip(keys, key, strict=True)),
-                    **{f"value_{axis}": side["value"] for axis, side in (("x", x), ("y", y))},
-                    **{f"asked_{axis}": side["asked"] for axis, side in (("x", x), ("y", y))},
-                    **{f"from_{axis}": side["unsteered"] for axis, side in (("x", x), ("y", y))},
-                    **{f"to_{axis}": side["mean"] for axis, side in (("x", x), ("y", y))},
-                }
-            )
-    return pd.DataFrame(rows)
 
 
 def trainings(runs: Sequence[FinishedRun]) -> pd.DataFrame:
@@ -164,18 +114,6 @@ def _named(cell: Cell) -> dict[str, str]:
 
 def _steered_to_one(cells: Sequence[Cell]) -> list[Cell]:
     return [cell for cell in cells if cell.summary["intensity"] is not None]
-
-
-def _unsteered(cells: Sequence[Cell], steered: Cell) -> Cell | None:
-    """Return the one evaluation of unsteered responses of the same model on the same value, or None."""
-    found = [
-        cell
-        for cell in cells
-        if cell.is_unsteered
-        and cell.value == steered.value
-        and cell.summary.get("model") == steered.summary.get("model")
-    ]
-    return found[0] if len(found) == 1 else None
 
 
 def _key(cell: Cell) -> tuple[str, str, str, str]:

@@ -1,0 +1,160 @@
+"""Responses that were steered to several values at once: what was asked for, and what they express."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from valueflow.responses import shown_intensity, shown_targets
+from valueflow.run import PICTURE_COLORS, PICTURE_FORMATS, picture_text, save_picture
+
+ARROWS = "two_values"
+"""Name of the picture at the end of a sweep."""
+
+NO_MODEL = "responses"
+"""Stands for a model that an evaluation does not name."""
+
+_IDENTITY = ("theory", "model", "method", "targets")
+_PANELS_PER_ROW = 4
+
+
+def asked_intensity(summary: Mapping[str, Any]) -> int | None:
+    """Return the intensity that the responses of an evaluation were steered to on its own value, or None."""
+    if summary["intensity"] is not None:
+        return int(summary["intensity"])
+    own = {_folded(str(summary["value"])), _folded(str(summary["label"]))}
+    aims = zip(summary.get("values") or [], summary.get("intensities") or [], strict=False)
+    return next((int(level) for name, level in aims if _folded(str(name)) in own), None)
+
+
+def is_unsteered(summary: Mapping[str, Any]) -> bool:
+    """Return whether it is known that no response was steered; a pool of all intensities is steered."""
+    if summary["intensity"] is not None or summary.get("values"):
+        return False
+    known = summary.get("steered_to")
+    return not known if known is not None else summary.get("steered_by") == "none"
+
+
+def unsteered_like(summaries: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the one evaluation of unsteered responses of the same model on the same value; None where not just one."""
+    same = ("theory", "label", "model")
+    found = [
+        other for other in summaries if is_unsteered(other) and all(other.get(key) == summary.get(key) for key in same)
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def several_values(summaries: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return what responses steered to several values at once express, a row per aim and value.
+
+    Columns: `theory`, `model`, `method`, `targets`, `value`, `asked`, `mean`, `unsteered` (NaN where no job has it),
+    `difference`.
+    """
+    rows = []
+    for summary in summaries:
+        asked = asked_intensity(summary)
+        if summary.get("values") and asked is not None:
+            base = unsteered_like(summaries, summary)
+            mean, unsteered = _mean(summary), math.nan if base is None else _mean(base)
+            rows.append(
+                {
+                    "theory": str(summary["theory"]),
+                    "model": str(summary.get("model") or NO_MODEL),
+                    "method": str(summary.get("steered_by") or ""),
+                    "targets": shown_targets(summary),
+                    "value": str(summary["label"]),
+                    "asked": asked,
+                    "mean": mean,
+                    "unsteered": unsteered,
+                    "difference": mean - unsteered,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def arrows(several: pd.DataFrame) -> pd.DataFrame:
+    """Return responses steered to two values as arrows, a row per aim: from unsteered means to those when steered.
+
+    Columns: `theory`, `model`, `method`, `targets`, `value_x`, `value_y`, `asked_x`, `asked_y`, `from_x`, `from_y`,
+    `to_x`, `to_y`.
+    """
+    rows = []
+    for key, own in several.groupby(list(_IDENTITY), sort=False) if len(several) else ():
+        if len(own) == 2 and len(str(key[3]).split()) == 2:
+            x, y = own.sort_values("value").to_dict("records")
+            sides = (("value", "value"), ("asked", "asked"), ("from", "unsteered"), ("to", "mean"))
+            rows.append(
+                {
+                    **dict(zip(_IDENTITY, key, strict=True)),
+                    **{f"{what}_{axis}": side[of] for what, of in sides for axis, side in (("x", x), ("y", y))},
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def add_arrows(jobs: Mapping[Path, Mapping[str, Any]], others: Sequence[str], folder: Path) -> list[str]:
+    """Draw the picture of a sweep whose responses were steered to two values; return a line that names each file."""
+    del others  # aims tell its rows apart
+    table = arrows(several_values(list(jobs.values())))
+    if table.empty:
+        return []
+    files = [folder / f"{ARROWS}.{suffix}" for suffix in PICTURE_FORMATS]
+    for file in files:
+        draw_arrows(table, file)
+    lines = [f"picture: {file}" for file in files]
+    if table[["from_x", "from_y"]].isna().any(axis=None):
+        lines.append(
+            "points without an arrow: the sweep has no unsteered responses of the same model on both values to begin at"
+        )
+    return lines
+
+
+def draw_arrows(table: pd.DataFrame, file: Path) -> None:
+    """Draw a panel per pair of values, model and method, and save it.
+
+    Parameters
+    ----------
+    table
+        Of `arrows`: each is drawn from the unsteered means of both values to those when steered; where the former are
+        not known, the latter alone.
+    file
+        Where to; its suffix is the format.
+    """
+    from matplotlib.figure import Figure
+
+    groups = list(table.groupby(["value_x", "value_y", "model", "method"], sort=False))
+    columns = min(len(groups), _PANELS_PER_ROW)
+    rows = -(-len(groups) // columns)
+    figure = Figure(figsize=(3.1 * columns, 3.1 * rows + 0.3), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    for panel in panels.flat[len(groups) :]:
+        panel.set_axis_off()
+    for panel, ((x, y, model, method), own) in zip(panels.flat, groups, strict=False):
+        for place, arrow in enumerate(own.to_dict("records")):
+            color = PICTURE_COLORS[place % len(PICTURE_COLORS)]
+            start = (arrow["from_x"], arrow["from_y"])
+            end = (arrow["to_x"], arrow["to_y"])
+            if not np.isnan([*start, *end]).any():
+                panel.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": color, "linewidth": 1.4})
+            label = ", ".join(shown_intensity(int(arrow[f"asked_{axis}"])) for axis in "xy")
+            panel.plot(*end, "o", color=color, markersize=4, label=label)
+        panel.set_title(picture_text(", ".join(str(part) for part in (model, method) if part)), size=8)
+        panel.set_xlabel(picture_text(str(x)), size=8)
+        panel.set_ylabel(picture_text(str(y)), size=8)
+        panel.axhline(0, color="0.85", linewidth=0.6, zorder=0)
+        panel.axvline(0, color="0.85", linewidth=0.6, zorder=0)
+        panel.tick_params(labelsize=7)
+        panel.set(xlim=(-10.5, 10.5), ylim=(-10.5, 10.5))
+        panel.legend(fontsize=7, frameon=False, title="asked", title_fontsize=7)
+    save_picture(figure, file)
+
+
+def _mean(summary: Mapping[str, Any]) -> float:
+    return math.nan if summary["mean"] is None else float(summary["mean"])
+
+
+def _folded(name: str) -> str:
+    return "".join(letter for letter in name.casefold() if letter.isalnum())
