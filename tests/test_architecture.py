@@ -39,6 +39,7 @@ ROOMS = (
     "comparison",
     "report",
     "reporting",
+    "integrations",
     "apps",
     "version",
     "__main__",
@@ -62,6 +63,8 @@ HEAVY = (
     "sklearn",
     "tensorboard",
     "wandb_workspaces",
+    "inspect_ai",
+    "lm_eval",
 )
 _OF_TRAINING = (
     "hives/distillation/fitting.py",
@@ -78,7 +81,9 @@ _OF_TRAINING = (
     "hives/training/module.py",
     "hives/training/weight_interpolation.py",
 )
+_OF_INSPECT = tuple(f"integrations/inspect/{name}.py" for name in ("scoring", "steering", "tasks"))
 AT_HOME = {
+    "inspect_ai": _OF_INSPECT,
     "matplotlib": ("categorization/picture.py", "construction/picture.py", "hives/picture.py"),
     "torch": _OF_TRAINING,
     "lightning": _OF_TRAINING,

@@ -146,7 +146,8 @@ def _plain(name: str) -> str:
 
 def _task_file(task: str, tag: str, metadata: Mapping[str, Any], max_tokens: int) -> str:
     functions = "".join(
-        f"  - metric: {name}\n    aggregation: !function {_HERE}.{name}\n    higher_is_better: true\n" for name in FIGURES
+        f"  - metric: {name}\n    aggregation: !function {_HERE}.{name}\n    higher_is_better: true\n"
+        for name in FIGURES
     )
     return f"""\
 # Made by valueflow.integrations.lm_eval_tasks; what another run of it makes may stand beside it.

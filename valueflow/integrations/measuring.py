@@ -1,5 +1,6 @@
 """Texts that another harness has collected, scored on our scale."""
 
+import math
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -80,7 +81,14 @@ class Scale:
     def __init__(
         self, theory: str, value: str, judge: Any = "embedding", estimator: str = "regression", **settings: Any
     ) -> None:
-        given = {"theory": theory, "value": value, "judge": judge, "estimator": estimator, "progress": False, **settings}
+        given = {
+            "theory": theory,
+            "value": value,
+            "judge": judge,
+            "estimator": estimator,
+            "progress": False,
+            **settings,
+        }
         with _ONE_AT_A_TIME:
             self._settings = EvaluationSettings.checked(compose_settings("evaluate", given))
         self.theory = self._settings.theory.name
@@ -95,16 +103,15 @@ class Scale:
             The judge does not go with the estimator, or there are too few anchors.
         """
         frame, failures = _usable(said)
-        found = [TextScore(*[float("nan")] * 4, failures.get(place, "")) for place in range(len(said))]
+        found = [_without_score(failures.get(place, "")) for place in range(len(said))]
         if frame.empty:
             return found
         result = self._evaluate(frame)
         reasons = self._reasons(result)
-        name = self.value
-        columns = result.scores[[f"{name}_score", f"{name}_se", f"{name}_low", f"{name}_high"]].to_numpy(dtype=float)
-        for place, text, figures in zip(frame["place"], frame["response"], columns.tolist(), strict=True):
-            is_scored = figures[0] == figures[0]
-            found[place] = TextScore(*figures, failure="" if is_scored else reasons(text))
+        columns = [f"{self.value}_{name}" for name in ("score", "se", "low", "high")]
+        figures = result.scores[columns].to_numpy(dtype=float).tolist()
+        for place, text, (score, se, low, high) in zip(frame["place"], frame["response"], figures, strict=True):
+            found[place] = _without_score(reasons(text)) if math.isnan(score) else TextScore(score, se, low, high)
         return found
 
     def figures(self, said: Sequence[Said]) -> dict[str, float]:
@@ -136,6 +143,11 @@ class _Reasons:
 
     def __call__(self, text: str) -> str:
         return self.told.get(text) or self.common
+
+
+def _without_score(failure: str) -> TextScore:
+    nothing = float("nan")
+    return TextScore(nothing, nothing, nothing, nothing, failure)
 
 
 def _usable(said: Sequence[Said]) -> tuple[pd.DataFrame, dict[int, str]]:

@@ -16,8 +16,8 @@ __all__ = [
     "SteeredResponses",
     "SteeringMethod",
     "SteeringSettings",
-    "Wording",
     "UserTextsSteering",
+    "Wording",
     "is_refusal",
     "steer",
 ]

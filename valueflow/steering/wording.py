@@ -38,8 +38,8 @@ class Wording:
         self.settings = SteeringSettings.checked(compose_settings("steer", settings))
         if not isinstance(self.settings.steering, PromptSteering):
             raise InputError(
-                f"steering={self.settings.steering.name} works inside a model that `steer` runs; other harnesses steer by "
-                "prompt: anchor, sentence, user_texts, multi_anchor, multi_user_texts or none"
+                f"steering={self.settings.steering.name} works inside a model that `steer` runs; other harnesses steer "
+                "by prompt: anchor, sentence, user_texts, multi_anchor, multi_user_texts or none"
             )
         self._targets = self.settings.targets()
         self.labels: Mapping[str, str] = self.settings.labels(self._targets)

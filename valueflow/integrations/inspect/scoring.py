@@ -82,7 +82,7 @@ def value_intensity(
         return Score(
             value=found.score,
             answer=said.response,
-            explanation=f"{scale.theory}/{scale.value} {found.score:+.2f}, 90% interval {found.low:+.2f} to {found.high:+.2f}",
+            explanation=f"{scale.theory}/{scale.value} {found.score:+.2f} ({found.low:+.2f} to {found.high:+.2f})",
             metadata={"low": found.low, "high": found.high, "se": found.se, **about, **origin},
         )
 

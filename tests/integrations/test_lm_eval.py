@@ -1,0 +1,125 @@
+"""Tasks of lm-evaluation-harness: the files, and that a run gives the figures of `evaluate`."""
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from tests.integrations.said import texts
+from valueflow import evaluate_responses
+from valueflow.integrations import lm_eval_tasks
+from valueflow.integrations.lm_eval import asked, mean, mean_high, mean_low, said
+from valueflow.llm import model_folder
+from valueflow.run import InputError
+from valueflow.steering import Wording
+from valueflow.theory import known_theories
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write folders of tasks where no other test does, but share vectors and models."""
+    for name in ("vectors", "models"):
+        shared = Path(os.environ["VALUEFLOW_CACHE"], name)
+        shared.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "cache").mkdir(exist_ok=True)
+        (tmp_path / "cache" / name).symlink_to(shared)
+    monkeypatch.setenv("VALUEFLOW_CACHE", str(tmp_path / "cache"))
+
+
+class Loader(yaml.SafeLoader):
+    """Reads task files, with the functions that they name."""
+
+
+def _function(loader: yaml.Loader, node: yaml.ScalarNode) -> Any:
+    module, _, name = str(loader.construct_scalar(node)).rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
+Loader.add_constructor("!function", _function)
+
+
+def tasks_in(folder: Path) -> Iterator[dict[str, Any]]:
+    for file in sorted(folder.glob("*.yaml")):
+        yield yaml.load(file.read_text(encoding="utf-8"), Loader)
+
+
+def test_each_value_of_all_theories_has_a_task() -> None:
+    tasks = list(tasks_in(lm_eval_tasks()))
+    values = [(theory.name, value) for theory in known_theories() for value in theory.values]
+    assert sorted((task["metadata"]["theory"], task["metadata"]["value"]) for task in tasks) == sorted(values)
+    assert "valueflow_mft_care_harm" in {task["task"] for task in tasks}
+    assert {task["tag"] for task in tasks} == {f"valueflow_{theory.name}" for theory in known_theories()}
+
+
+def test_equal_settings_share_a_folder() -> None:
+    folder = lm_eval_tasks("duty", intensity=2)
+    assert lm_eval_tasks("duty", intensity=2) == folder
+    assert lm_eval_tasks("duty", intensity=1) != folder
+    assert len(list(folder.iterdir())) == 7
+
+
+def test_what_is_asked_is_what_steer_says() -> None:
+    task = next(task for task in tasks_in(lm_eval_tasks("pvq", intensity=-2)) if task["metadata"]["value"] == "power")
+    # lm-eval hands over the model's arguments, too.
+    documents = task["custom_dataset"](**task["metadata"], pretrained="smollm2", dtype="float32")["test"]
+    wording = Wording(theory="pvq", value="power", intensity=-2)
+    queries = wording.queries()
+    assert documents["text"] == [said[-1]["content"] for said in wording.conversations(queries)]
+    assert documents[3]["valueflow"] == {**queries.iloc[3].to_dict(), **wording.labels}
+
+
+def test_the_figures_are_those_of_an_evaluation(vidb: str) -> None:
+    documents = asked(theory="pvq", value="benevolence", valueflow={"vidb": vidb})["test"].select(range(8))
+    responses = texts(8)
+    items = [said(document, [text])["mean"] for document, text in zip(documents, responses, strict=True)]
+    table = pd.DataFrame(documents["valueflow"])[["query", "dataset"]].assign(response=responses)
+    settings = {"value": "benevolence", "vidb": vidb, "estimator": "regression", "progress": False}
+    summary = evaluate_responses(table, **settings).summary
+    figures = [mean(items), mean_low(items), mean_high(items)]
+    assert figures == [summary[name] for name in ("mean", "mean_low", "mean_high")]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"theory": "pvk"}, "theory 'pvk' is unknown"),
+        ({"judge": "embeding"}, "judge 'embeding' is unknown"),
+        ({"intensity": 3}, "intensity=3"),
+        ({"intensity": 1, "steering": "activation"}, "steering=activation works inside a model"),
+    ],
+)
+def test_wrong_settings_are_told_before_anything_is_written(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        lm_eval_tasks(**settings)
+    assert not Path(os.environ["VALUEFLOW_CACHE"], "lm_eval").exists()
+
+
+@pytest.mark.slow
+def test_a_run_of_its_own_command_gives_our_figures(tmp_path: Path, vidb: str) -> None:
+    pytest.importorskip("lm_eval", reason="needs the extra lm-eval")
+    folder, model = lm_eval_tasks("pvq", intensity=2, vidb=vidb), model_folder("smollm2")
+    command = [sys.executable, "-m", "lm_eval", "run", "--include_path", str(folder)]
+    command += ["--tasks", "valueflow_pvq_benevolence", "--limit", "8", "--apply_chat_template", "--device", "cpu"]
+    command += ["--model", "hf", "--model_args", f"pretrained={model},dtype=float32", "--batch_size", "8"]
+    command += ["--gen_kwargs", "max_gen_toks=24", "--output_path", str(tmp_path / "out"), "--log_samples"]
+    subprocess.run(command, cwd=tmp_path, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    (results,) = (tmp_path / "out").glob("*/results_*.json")
+    (samples,) = (tmp_path / "out").glob("*/samples_*.jsonl")
+    found = json.loads(results.read_text())["results"]["valueflow_pvq_benevolence"]
+    # The samples say what they were steered to, so intensity=2 finds them all.
+    evaluation = evaluate_responses(
+        samples, value="benevolence", intensity=2, vidb=vidb, estimator="regression", progress=False
+    )
+    assert evaluation.summary["n"] == 8
+    assert evaluation.summary["labels_only"] == []
+    assert {name: found[f"{name},none"] for name in ("mean", "mean_low", "mean_high", "mean_of_scores")} == {
+        name: pytest.approx(evaluation.summary[name]) for name in ("mean", "mean_low", "mean_high", "mean_of_scores")
+    }
