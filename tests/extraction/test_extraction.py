@@ -373,3 +373,10 @@ def test_a_prompt_of_the_model_goes_before_every_text(tmp_path: Path) -> None:
         embed(tmp_path / "out", source, PromptedModel(), theory="pvq", prompt_name="querry")
     with pytest.raises(InputError, match="prompt_name=query: the model has no such prompt; Known: none"):
         embed(tmp_path / "out", source, theory="pvq", prompt_name="query")
+
+
+@pytest.mark.slow
+def test_a_model_whose_prompts_are_empty_has_none(tmp_path: Path, minilm: Any) -> None:
+    assert not any(minilm.prompts.values())
+    with pytest.raises(InputError, match="prompt_name=query: the model has no such prompt; Known: none"):
+        embed(tmp_path / "out", table(tmp_path / "t.csv", ["a"]), minilm, theory="pvq", prompt_name="query")

@@ -112,6 +112,8 @@ def embedder(
     )
     if prompt_name is not None:
         prompts = getattr(loaded, "prompts", None) or {}
+        # The library gives a model without prompts empty ones, under usual names.
+        prompts = prompts if any(prompts.values()) else {}
         if prompt_name not in prompts:
             raise InputError(
                 f"prompt_name={prompt_name}: the model has no such prompt; {nearest(prompt_name, prompts)}"
