@@ -147,6 +147,7 @@ def _scored(test: pd.DataFrame, vidb: Path, encoder: str) -> pd.DataFrame:
             value=str(value),
             vidb=str(vidb),
             judge="embedding",
+            judge_check=False,
             m=10,
             progress=False,
             **{"judge.encoder": encoder},
