@@ -59,7 +59,7 @@ def main() -> int:
 
 def _agreement(rows: pd.DataFrame, pairs: IntArray) -> tuple[IntArray, IntArray]:
     """Return the number of levels that pairs (P, 2) of rows share from the top down, and whether directions agree."""
-    names = rows[[name for name in rows if name.startswith("level_")]].fillna("").to_numpy(dtype=str)
+    names = rows[[name for name in rows if str(name).startswith("level_")]].fillna("").to_numpy(dtype=str)
     first, second = names[pairs[:, 0]], names[pairs[:, 1]]
     shared = np.logical_and.accumulate((first == second) & (first != ""), axis=1).sum(axis=1)
     sides = rows["direction"].to_numpy()
