@@ -222,15 +222,15 @@ def test_the_size_of_the_page_is_kept(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_long_texts_leave_the_page_of_60_jobs_below_a_megabyte_where_no_number_is_asked_for(tmp_path: Path) -> None:
     for job in range(60):
-        said = [f"{job} {number} {'word ' * 200}" for number in range(12)]
+        said = [f"{job} {number} {'word ' * 300}" for number in range(12)]
         write_judged_job(tmp_path / str(job), said, value=f"value {job // 5}", intensity=job % 5 - 2)
-    folder = _reported(tmp_path, longest=1200)
+    folder = _reported(tmp_path, longest=1500)
     html, read = page_in(folder)
     assert 800_000 < (folder / "report.html").stat().st_size < 1_000_000
     per_cell = len(read.texts["r"]) // 60
     assert 5 < per_cell < 10
     assert f"of each job at most {per_cell}, spread evenly" in html
-    html, read = page_in(_reported(tmp_path, longest=1200, per_cell=10))
+    html, read = page_in(_reported(tmp_path, longest=1500, per_cell=10))
     assert len(read.texts["r"]) == 600
 
 
