@@ -1,4 +1,4 @@
-"""axe-core, the accessibility checker: a package of npm that tests use where it is there (`npm install axe-core`)."""
+"""axe-core, the accessibility checker: a package of npm that tests use where it is there (CONTRIBUTING.md)."""
 
 import json
 import os
@@ -14,7 +14,8 @@ _HERE = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / _NAM
 AXE = Path(os.environ.get("VALUEFLOW_AXE", _HERE))
 
 needs_axe = pytest.mark.skipif(
-    not AXE.is_file(), reason="there is no axe-core here (npm install axe-core, or VALUEFLOW_AXE=PATH/axe.min.js)"
+    not AXE.is_file(),
+    reason="there is no axe-core here (npm install axe-core, or VALUEFLOW_AXE=PATH/axe.min.js)",
 )
 
 

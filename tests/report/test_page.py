@@ -222,15 +222,15 @@ def test_the_size_of_the_page_is_kept(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_long_texts_leave_the_page_of_60_jobs_below_a_megabyte_where_no_number_is_asked_for(tmp_path: Path) -> None:
     for job in range(60):
-        said = [f"{job} {number} {'word ' * 200}" for number in range(12)]
+        said = [f"{job} {number} {'word ' * 300}" for number in range(12)]
         write_judged_job(tmp_path / str(job), said, value=f"value {job // 5}", intensity=job % 5 - 2)
-    folder = _reported(tmp_path, longest=1200)
+    folder = _reported(tmp_path, longest=1500)
     html, read = page_in(folder)
     assert 800_000 < (folder / "report.html").stat().st_size < 1_000_000
     per_cell = len(read.texts["r"]) // 60
     assert 5 < per_cell < 10
     assert f"of each job at most {per_cell}, spread evenly" in html
-    html, read = page_in(_reported(tmp_path, longest=1200, per_cell=10))
+    html, read = page_in(_reported(tmp_path, longest=1500, per_cell=10))
     assert len(read.texts["r"]) == 600
 
 
@@ -439,3 +439,31 @@ def test_filter_sort_and_windows_work_in_a_browser(tmp_path: Path) -> None:
         for width in (1280, 400):
             page.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
             assert page.run(wide), width
+
+
+@needs_browser
+@pytest.mark.slow
+def test_every_response_window_and_ranking_of_a_chosen_cell_is_found_in_a_browser(tmp_path: Path) -> None:
+    for job, intensity in enumerate((-2, 2)):
+        said = [f"said at {intensity}: {number}" for number in range(8)]
+        write_judged_job(tmp_path / str(job), said, intensity=intensity)
+    folder = _reported(tmp_path)
+    with browser() as page:
+        page.open(folder / "report.html")
+        page.run("""(() => { const select = document.querySelectorAll('#filters select')[1];
+            select.value = '+2'; select.dispatchEvent(new Event('input', {bubbles: true})); })()""")
+        page.run("document.querySelectorAll('#all details').forEach((details) => { details.open = true; })")
+        page.run("new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50)))")
+        found = page.run("""[...document.querySelectorAll('#all > tbody > tr')].filter((row) => !row.hidden)
+            .map((row) => [row.querySelector('.r').textContent,
+            [...row.querySelectorAll('ol')].map((list) => [...list.children].map((item) => item.textContent))])""")
+    expected: dict[str, list[list[str]]] = {}
+    for window in pd.read_csv(tmp_path / "1" / "rankings.csv").to_dict("records"):
+        best_first = json.loads(window["ranking"])
+        texts = {1: "this response"} | {
+            place + 1: f"{window[f'db_text_{place}']} (rated {window[f'db_score_{place}']})" for place in (1, 2)
+        }
+        shown = [f"{best_first.index(item) + 1}: {texts[item]}" for item in json.loads(window["prompt_order"])]
+        expected.setdefault(window["target_text"], []).append(shown)
+    assert len(found) == 8
+    assert dict(found) == expected

@@ -149,7 +149,7 @@ def _pictures(folder: Path) -> Iterator[Block]:
         if small:
             data = base64.b64encode(small[0].read_bytes()).decode()
             address = f"data:{_PICTURE_TYPES[small[0].suffix]};base64,{data}"
-            yield Image(address, f"The picture {small[0].name}; the tables have its figures.", stem.replace("_", " "))
+            yield Image(address, f"The picture {small[0].name}, as the run has left it.", stem.replace("_", " "))
         else:
             yield Lines([f"{stem}: the picture is too large for this page; it lies in {folder}"])
 

@@ -38,8 +38,8 @@ from valueflow.run import (
 
 _BYTES = 1_000_000
 _USUAL_PER_CELL = 10
-_BYTES_OF_JOB, _JOBS = 13_000, 60
-"""Where `per_cell` is not given, the responses of a sweep of 60 jobs leave the page below a megabyte."""
+_USUAL_BYTES_PER_JOB, _JOBS = 16_600, 60
+"""Where `per_cell` is not given, a page of at most 60 jobs stays below a megabyte, one of more in proportion."""
 
 
 def make_report(
@@ -124,7 +124,7 @@ def _report(settings: ReportSettings, run: Run) -> Report:
                 samples,
                 page_folder=page_folder,
                 longest=settings.longest,
-                room=lambda section: _room(most - _size(title, [*sections, section]), settings.per_cell, len(cells)),
+                room=lambda section: _room(most, _size(title, [*sections, section]), settings.per_cell, len(cells)),
             )
             sections.append(responses.section)
         html = render_page(title, sections)
@@ -164,9 +164,14 @@ def _size(title: str, sections: Sequence[Section]) -> int:
     return len(render_page(title, sections).encode())
 
 
-def _room(left: int, per_cell: int | None, jobs: int) -> int:
-    """Return the bytes that responses may have where so many are left of the page."""
-    return max(left if per_cell else min(left, _BYTES_OF_JOB * max(jobs, _JOBS)), 0)
+def _room(most: int, rest: int, per_cell: int | None, jobs: int) -> int:
+    """Return the bytes that responses may have on a page of at most so many, beside the rest of it."""
+    left = most - rest
+    if per_cell is None:
+        usual = _USUAL_BYTES_PER_JOB * max(jobs, _JOBS)
+        # Pictures and tables of other runs do not crowd responses out.
+        left = min(left, max(usual - rest, usual // 2))
+    return max(left, 0)
 
 
 def _samples(cells: Sequence[Cell], settings: ReportSettings) -> list[Sample]:

@@ -92,14 +92,15 @@ def draw_asked_and_got(table: pd.DataFrame, file: Path) -> None:
     figure = Figure(figsize=(9.5, len(groups) * (0.45 * aims + 1.6)), layout="constrained")
     panels = figure.subplots(len(groups), 2, squeeze=False)
     for row, ((model, method), own) in zip(panels, groups, strict=True):
-        for panel, column, most, form in ((row[0], "asked", 2.0, "+.0f"), (row[1], "mean", HIGHEST_INTENSITY, "+.1f")):
+        for panel, column, most in ((row[0], "asked", 2.0), (row[1], "mean", HIGHEST_INTENSITY)):
             cells = own.pivot_table(index="targets", columns="value", values=column, sort=False)
             figures = cells.to_numpy(dtype=float)
             panel.imshow(figures, cmap="RdBu", vmin=-most, vmax=most, aspect="auto")
             for (line, place), figure_at in np.ndenumerate(figures):
                 if not np.isnan(figure_at):
                     ink = "white" if abs(figure_at) > 0.65 * most else "black"
-                    panel.text(place, line, format(figure_at, form), ha="center", va="center", size=8, color=ink)
+                    shown = shown_intensity(int(figure_at)) if column == "asked" else f"{figure_at:+.1f}"
+                    panel.text(place, line, shown, ha="center", va="center", size=8, color=ink)
             panel.set_xticks(
                 range(len(cells.columns)), [picture_text(name) for name in cells.columns], size=8, rotation=30
             )
@@ -144,7 +145,7 @@ def _paired_bars(
             spans = pd.to_numeric(own[error]).fillna(0.0).to_numpy() if known and error else None
             figures = pd.to_numeric(own[column]).to_numpy(dtype=float)
             panel.barh(y + (place - 0.5) * 0.38, figures, 0.38, xerr=spans, color=PICTURE_COLORS[place], label=label)
-        panel.set_yticks(y, [picture_text(cell) for cell in own[row_by]], size=8)
+        panel.set_yticks(y, [picture_text(cell).replace("_", " ") for cell in own[row_by]], size=8)
         panel.invert_yaxis()
         panel.set_title(picture_text(str(name)), size=8)
         panel.set_xlabel(what, size=8)
