@@ -179,5 +179,6 @@ def test_samples_of_our_tasks_say_what_they_are_of(tmp_path: Path) -> None:
     rows = load_responses(str(packed(tmp_path / "log.eval", [asked, foreign])), {})[0].to_dict("records")
     assert rows[0] == {**said, "model": "m1"}
     assert {name: entry for name, entry in rows[1].items() if entry} == EXPECTED[1]
-    path = lines(tmp_path / "samples_t.jsonl", [lm_eval(0, doc={"text": "x", **OURS}, resps=[["For fear."]])])
+    row = lm_eval(0, resps=[["For fear."]]) | {"doc": {"text": "x", **OURS}}
+    path = lines(tmp_path / "samples_t.jsonl", [row])
     assert load_responses(path, {})[0].to_dict("records") == [said]
