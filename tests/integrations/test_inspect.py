@@ -39,6 +39,9 @@ def mocked(**settings) -> Task:
     return task_with(pvq("benevolence", 2, **settings), model=get_model("mockllm/model", custom_outputs=outputs()))
 """
 
+NOT_OF_POWER = {"theory": None, "value": None, "intensity": None}
+"""Responses that were steered to another theory's value are scored all the same."""
+
 FIGURES = ("mean", "mean_se", "mean_low", "mean_high", "mean_of_scores")
 
 
@@ -85,7 +88,8 @@ def test_a_log_reads_back_with_equal_scores(tmp_path: Path, vidb: str) -> None:
 
     settings = {"value": "benevolence", "intensity": 2, "estimator": "regression", "vidb": vidb, "progress": False}
     evaluation = evaluate_responses(file, on_bad_row="skip", **settings)
-    assert evaluation.summary["labels_only"] == ["model"] or evaluation.summary["labels_only"] == []
+    # Samples say what they were steered to, so intensity=2 finds them.
+    assert evaluation.summary["labels_only"] == []
     assert evaluation.summary["n"] == 39
     by_text = evaluation.scores.set_index("response")
     assert sorted(by_text.index) == sorted(text for text in said if text)
@@ -103,7 +107,10 @@ def test_a_log_reads_back_with_equal_scores(tmp_path: Path, vidb: str) -> None:
 
 
 def answered(call: Call) -> Reply:
-    return completion(f"I am told: {call.body['messages'][-1]['content'][-40:]}")
+    """Answer as a server does whose answers Inspect checks: with the model's name and the sum of tokens."""
+    reply = completion(f"I am told: {call.body['messages'][-1]['content'][-40:]}")
+    usage = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
+    return Reply(json.dumps({**json.loads(reply.body), "model": "m1", "usage": usage}).encode())
 
 
 @pytest.mark.slow
@@ -113,8 +120,7 @@ def test_our_file_runs_by_path_and_another_log_can_be_scored(tmp_path: Path, vid
             *("eval", f"{TASKS}@mft", "--model", "openai-api/here/m1", "--limit", "3"),
             *("-T", "value=care/harm", "-T", "intensity=-1", "-T", "steering=user_texts", "-T", "vidb=demo"),
             folder=tmp_path,
-            HERE_BASE_URL=server.url,
-            HERE_API_KEY="none",
+            **(here := {"HERE_BASE_URL": server.url, "HERE_API_KEY": "none"}),
         )
         asked = [call.body["messages"][-1]["content"] for call in server.calls]
     assert done.returncode == 0, done.stdout + done.stderr
@@ -128,13 +134,20 @@ def test_our_file_runs_by_path_and_another_log_can_be_scored(tmp_path: Path, vid
     expected = queries[["query"]].assign(**wording.labels).sort_values("query", ignore_index=True)
     pd.testing.assert_frame_equal(labels, expected, check_dtype=False)
 
-    settings = ("-S", "theory=pvq", "-S", "value=power", "-S", f"vidb={vidb}", "-S", "judge_check=false")
+    settings = {"theory": "pvq", "value": "power", "vidb": vidb, "judge_check": False}
+    given = [part for name, entry in settings.items() for part in ("-S", f"{name}={entry}")]
+    (tmp_path / "scored").mkdir()
     scored = inspect(
-        *("score", str(file), "--scorer", "valueflow/value_intensity", *settings),
-        *("--action", "append", "--output-file", str(tmp_path / "logs" / "scored.eval"), "--overwrite"),
+        *("score", str(file), "--scorer", "valueflow/value_intensity", *given, "--action", "append"),
+        *("--output-file", "scored/logs/log.eval"),
         folder=tmp_path,
+        **here,
     )
     assert scored.returncode == 0, scored.stdout + scored.stderr
+    _, log = log_in(tmp_path / "scored")
+    found = {sample["input"]: sample["scores"]["value_intensity1"]["value"] for sample in log["samples"]}
+    scores = evaluate_responses(file, estimator="regression", progress=False, response_columns=NOT_OF_POWER, **settings)
+    assert found == dict(zip(scores.scores["query"], scores.scores["power_score"], strict=True))
 
 
 @pytest.mark.slow

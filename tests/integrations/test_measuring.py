@@ -72,6 +72,7 @@ def test_a_judge_that_does_not_order_the_anchors_gives_no_scores(tmp_path: Path)
         ({"value": "benevolance"}, "value 'benevolance' is not in theory 'pvq'"),
         ({"theory": "pvk"}, "theory 'pvk' is unknown; did you mean 'pvq'"),
         ({"judge": "embeding"}, "judge 'embeding' is unknown; did you mean 'embedding'"),
+        ({"judge": "llm", "llm": "gemma3_27b"}, "judge=.* only ranks windows and gives no utilities"),
         ({"kk": 3}, "unknown setting 'kk'"),
     ],
 )

@@ -158,3 +158,27 @@ def test_likelihoods_are_no_responses(tmp_path: Path) -> None:
     path = lines(tmp_path / "samples_t.jsonl", [lm_eval(0), lm_eval(1, resps=[[[-1.5, True]]])])
     with pytest.raises(InputError, match="row 2, column 'resps': .* the task compares likelihoods"):
         load_responses(path, {})
+
+
+OURS = {
+    "valueflow": {
+        "query": "Why keep a vow?",
+        "dataset": "open_questions",
+        "theory": "pvq",
+        "value": "power",
+        "intensity": "-1",
+        "steering": "anchor",
+    }
+}
+
+
+def test_samples_of_our_tasks_say_what_they_are_of(tmp_path: Path) -> None:
+    asked = sample("1", "With this in mind: why keep a vow?", "For fear.", metadata=OURS)
+    foreign = sample("2", "And if it costs?", "Then it costs.", metadata={"value": "cost", "valueflow": 3})
+    said = {"response": "For fear.", **OURS["valueflow"]}
+    rows = load_responses(str(packed(tmp_path / "log.eval", [asked, foreign])), {})[0].to_dict("records")
+    assert rows[0] == {**said, "model": "m1"}
+    assert {name: entry for name, entry in rows[1].items() if entry} == EXPECTED[1]
+    row = lm_eval(0, resps=[["For fear."]]) | {"doc": {"text": "x", **OURS}}
+    path = lines(tmp_path / "samples_t.jsonl", [row])
+    assert load_responses(path, {})[0].to_dict("records") == [said]

@@ -18,6 +18,7 @@ from valueflow.evaluation.judging import JudgedWindows, judge_responses
 from valueflow.evaluation.mean import AnchorLine, MeanEstimate
 from valueflow.evaluation.outcome import RANKINGS_FILE, SCORES_FILE, Evaluation, query_clusters
 from valueflow.evaluation.pipeline import TASK, calibrate_judge, evaluate_responses
+from valueflow.evaluation.reading import text_judge
 from valueflow.evaluation.scoring import Scores, score_windows
 from valueflow.evaluation.settings import EvaluationSettings, WindowSettings
 from valueflow.evaluation.windows import build_windows
@@ -54,6 +55,4 @@ __all__ = [
     "means_by_group",
     "query_clusters",
     "score_windows",
-    "several_values",
-    "unsteered_like",
-]
+    "text_judge",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from valueflow.evaluation import Evaluation, EvaluationSettings, evaluate_responses
+from valueflow.evaluation import Evaluation, EvaluationSettings, evaluate_responses, text_judge
 from valueflow.responses import load_responses
 from valueflow.run import BadRows, compose_settings
 
@@ -75,7 +75,7 @@ class Scale:
     Raises
     ------
     InputError
-        The value is unknown or a setting cannot be used.
+        The value is unknown, a setting cannot be used, or the judge does not go with the estimator.
     """
 
     def __init__(
@@ -91,6 +91,8 @@ class Scale:
         }
         with _ONE_AT_A_TIME:
             self._settings = EvaluationSettings.checked(compose_settings("evaluate", given))
+        if estimator == "regression":
+            text_judge(self._settings)
         self.theory = self._settings.theory.name
         self.value = self._settings.theory.resolve(value)
 
@@ -100,7 +102,7 @@ class Scale:
         Raises
         ------
         InputError
-            The judge does not go with the estimator, or there are too few anchors.
+            The anchors cannot be used, or there are too few.
         """
         frame, failures = _usable(said)
         found = [_without_score(failures.get(place, "")) for place in range(len(said))]
