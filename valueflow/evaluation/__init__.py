@@ -55,4 +55,7 @@ __all__ = [
     "means_by_group",
     "query_clusters",
     "score_windows",
+    "several_values",
     "text_judge",
+    "unsteered_like",
+]
