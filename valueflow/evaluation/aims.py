@@ -107,7 +107,8 @@ def add_arrows(jobs: Mapping[Path, Mapping[str, Any]], others: Sequence[str], fo
     lines = [f"picture: {file}" for file in files]
     if table[["from_x", "from_y"]].isna().any(axis=None):
         lines.append(
-            "points without an arrow: the sweep has no unsteered responses of the same model on both values to begin at"
+            "points without an arrow: the sweep scores no unsteered responses of the same model on both values; where "
+            f"another does: python report.py {folder} OTHER figures=paper"
         )
     return lines
 
