@@ -39,7 +39,8 @@ def test_arrows_begin_at_unsteered_means_and_end_at_steered_ones(tmp_path: Path)
 def test_without_unsteered_means_it_is_said_that_points_have_no_arrow(tmp_path: Path) -> None:
     jobs = sweep(tmp_path / "jobs", unsteered=["power"])
     *_, line = add_arrows(jobs, [""] * len(jobs), tmp_path)
-    assert line.startswith("points without an arrow: the sweep has no unsteered responses")
+    assert line.startswith("points without an arrow: the sweep scores no unsteered responses")
+    assert f"report.py {tmp_path} OTHER figures=paper" in line
 
 
 def test_a_sweep_over_one_value_has_no_such_picture(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from valueflow.comparison.jobs import folded
 from valueflow.run import picture_text, save_picture
+from valueflow.theory import normalize_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,7 +39,7 @@ def drift(table: pd.DataFrame) -> pd.DataFrame:
     ends = [(_TARGET.fullmatch(str(row.compared)), _TARGET.fullmatch(str(row.against))) for row in rows.itertuples()]
     found = []
     for row, (compared, against) in zip(rows.to_dict("records"), ends, strict=True):
-        if compared is None or against is None or folded(compared["value"]) != folded(against["value"]):
+        if compared is None or against is None or normalize_name(compared["value"]) != normalize_name(against["value"]):
             continue
         high, low = int(compared["intensity"]), int(against["intensity"])
         sign = 1 if high > low else -1
@@ -47,7 +47,10 @@ def drift(table: pd.DataFrame) -> pd.DataFrame:
         found.append(
             {key: row[key] for key in (*_CONDITION, "theory")}
             | {"steered": compared["value"], "measured": row["label"]}
-            | {"is_target": folded(compared["value"]) in (folded(row["label"]), folded(row["value"]))}
+            | {
+                "is_target": normalize_name(compared["value"])
+                in (normalize_name(row["label"]), normalize_name(row["value"]))
+            }
             | {"compared": max(high, low), "against": min(high, low), "estimate": sign * row["estimate"]}
             | {"low": bounds[0], "high": bounds[1], "p": row["p"], "p_holm": row["p_holm"]}
         )

@@ -1,6 +1,5 @@
 """Finished evaluations as a comparison needs them, read from their folders."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from valueflow.evaluation import SCORES_FILE
+from valueflow.evaluation import SCORES_FILE, asked_intensity
 from valueflow.responses import PRICE, shown_targets
 from valueflow.run import (
     ERROR_FILE,
@@ -90,9 +89,7 @@ class Job:
         """Intensity that the responses were steered to on this value; 0 where they were not steered."""
         if self.condition.intensity is not None:
             return self.condition.intensity
-        names, intensities = self.summary.get("values") or [], self.summary.get("intensities") or []
-        own = {folded(self.value), folded(self.label)}
-        return next((int(at) for name, at in zip(names, intensities, strict=False) if folded(name) in own), 0)
+        return asked_intensity({**self.summary, "intensity": None, "value": self.value, "label": self.label}) or 0
 
     def figure(self, *keys: str) -> float:
         """Return a figure of the summary, 0 where it has none."""
@@ -214,11 +211,6 @@ def _numbers(column: pd.Series, file: Path) -> "pd.Series[float]":
         found = shorten(str(column.iloc[row]))
         raise InputError(f"{file}, row {row_number(column, row)}, column '{column.name}': '{found}' is no number")
     return numbers
-
-
-def folded(name: str) -> str:
-    """Return a value's name without what does not matter in it."""
-    return re.sub(r"[\W_]", "", name.casefold())
 
 
 def _told_apart(jobs: list[Job]) -> list[Job]:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from valueflow.comparison.jobs import Job, folded
+from valueflow.comparison.jobs import Job
 from valueflow.run import (
     BadRows,
     InputError,
@@ -19,6 +19,7 @@ from valueflow.run import (
     rename_columns,
     text_column,
 )
+from valueflow.theory import normalize_name
 from valueflow.vidb import HIGHEST_INTENSITY, LOWEST_INTENSITY
 
 COLUMNS = ("response", "rating", "query", "value")
@@ -91,7 +92,7 @@ def read_ratings(
             keys.append(column)
     values = sorted({job.label for job in jobs})
     if "value" in given:
-        given["value"] = given["value"].map(folded)
+        given["value"] = given["value"].map(normalize_name)
     elif len(values) > 1:
         raise InputError(f"{file}: the jobs measure {', '.join(values)}; a column 'value' must say which one is rated")
     means = given.groupby(keys, sort=False)[["rating"]].mean().reset_index()
@@ -119,7 +120,7 @@ def _of_job(means: pd.DataFrame, keys: Sequence[str], job: Job, met: npt.NDArray
     own = job.scores[["query", "response"]]
     fitting = means.assign(place=np.arange(len(means)))
     if "value" in keys:
-        fitting = fitting[fitting["value"].isin([folded(job.value), folded(job.label)])]
+        fitting = fitting[fitting["value"].isin([normalize_name(job.value), normalize_name(job.label)])]
         fitting = fitting.drop_duplicates([key for key in keys if key != "value"])
     joined = own.merge(fitting, on=[key for key in keys if key != "value"], how="left")
     found = joined["place"].dropna().astype(int).to_numpy()

@@ -10,6 +10,7 @@ import pandas as pd
 
 from valueflow.responses import shown_intensity, shown_targets
 from valueflow.run import PICTURE_COLORS, PICTURE_FORMATS, picture_text, save_picture
+from valueflow.theory import normalize_name
 
 ARROWS = "two_values"
 """Name of the picture at the end of a sweep."""
@@ -25,9 +26,9 @@ def asked_intensity(summary: Mapping[str, Any]) -> int | None:
     """Return the intensity that the responses of an evaluation were steered to on its own value, or None."""
     if summary["intensity"] is not None:
         return int(summary["intensity"])
-    own = {_folded(str(summary["value"])), _folded(str(summary["label"]))}
+    own = {normalize_name(str(summary["value"])), normalize_name(str(summary["label"]))}
     aims = zip(summary.get("values") or [], summary.get("intensities") or [], strict=False)
-    return next((int(level) for name, level in aims if _folded(str(name)) in own), None)
+    return next((int(level) for name, level in aims if normalize_name(str(name)) in own), None)
 
 
 def is_unsteered(summary: Mapping[str, Any]) -> bool:
@@ -107,7 +108,8 @@ def add_arrows(jobs: Mapping[Path, Mapping[str, Any]], others: Sequence[str], fo
     lines = [f"picture: {file}" for file in files]
     if table[["from_x", "from_y"]].isna().any(axis=None):
         lines.append(
-            "points without an arrow: the sweep has no unsteered responses of the same model on both values to begin at"
+            "points without an arrow: the sweep scores no unsteered responses of the same model on both values; where "
+            f"another does: python report.py {folder} OTHER figures=paper"
         )
     return lines
 
@@ -154,7 +156,3 @@ def draw_arrows(table: pd.DataFrame, file: Path) -> None:
 
 def _mean(summary: Mapping[str, Any]) -> float:
     return math.nan if summary["mean"] is None else float(summary["mean"])
-
-
-def _folded(name: str) -> str:
-    return "".join(letter for letter in name.casefold() if letter.isalnum())
