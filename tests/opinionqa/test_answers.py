@@ -293,6 +293,8 @@ def test_a_cut_answer_that_can_be_one_option_only_is_that_one(answer: str) -> No
         ("No", ("No need", "None"), None),
         ("Noneed", ("No need", "None"), 0),
         ("non", ("No need", "None"), 1),
+        ("**No** -", ("Yes", "No", "No opinion"), None),
+        ("Agree -", ("Agree", "Agree strongly"), None),
     ],
 )
 def test_a_cut_answer_does_not_run_words_of_an_option_together(

@@ -132,7 +132,7 @@ def _begun_by(said: str, own: Sequence[str]) -> list[int]:
 
 
 def _spaced(name: str) -> str:
-    return re.sub(r"[\s_/-]+", " ", name).lstrip()
+    return re.sub(r"[\s_/-]+", " ", name).strip()
 
 
 def _joined(name: str) -> str:
