@@ -94,6 +94,7 @@ def test_jobs_that_share_no_query_are_counted(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_many_slopes_are_drawn_without_their_differences_or_it_is_said_why_not(tmp_path: Path) -> None:
     values = [f"value{number}" for number in range(25)]
     for model, slope in (("phi-4", 1.0), ("qwen3", 0.5)):
