@@ -312,6 +312,7 @@ def test_the_order_of_folders_changes_no_figure(sweeps: Path, page: tuple[str, P
         assert sorted(other.tables[caption]) == sorted(read.tables[caption])
 
 
+@pytest.mark.slow
 def test_more_series_than_colors_have_lines_of_their_own_in_the_legend(tmp_path: Path) -> None:
     for model in range(26):
         write_sweep(tmp_path / str(model), values=("power",), intensities=(-2, 2), model=f"m{model}", n_queries=3)
