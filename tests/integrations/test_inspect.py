@@ -116,11 +116,12 @@ def answered(call: Call) -> Reply:
 @pytest.mark.slow
 def test_our_file_runs_by_path_and_another_log_can_be_scored(tmp_path: Path, vidb: str) -> None:
     with FaultServer(answered) as server:
+        here = {"HERE_BASE_URL": server.url, "HERE_API_KEY": "none"}
         done = inspect(
             *("eval", f"{TASKS}@mft", "--model", "openai-api/here/m1", "--limit", "3"),
             *("-T", "value=care/harm", "-T", "intensity=-1", "-T", "steering=user_texts", "-T", "vidb=demo"),
             folder=tmp_path,
-            **(here := {"HERE_BASE_URL": server.url, "HERE_API_KEY": "none"}),
+            **here,
         )
         asked = [call.body["messages"][-1]["content"] for call in server.calls]
     assert done.returncode == 0, done.stdout + done.stderr

@@ -92,6 +92,7 @@ def test_the_figures_are_those_of_an_evaluation(vidb: str) -> None:
     [
         ({"theory": "pvk"}, "theory 'pvk' is unknown"),
         ({"judge": "embeding"}, "judge 'embeding' is unknown"),
+        ({"judge": object()}, "judge: a file of a task cannot hold object; name an option"),
         ({"intensity": 3}, "intensity=3"),
         ({"intensity": 1, "steering": "activation"}, "steering=activation works inside a model"),
     ],

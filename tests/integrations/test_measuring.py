@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.evaluation.simulated import Reads, anchors_table
 from tests.integrations.said import few_anchors, sayings
 from valueflow import evaluate_responses
 from valueflow.integrations.measuring import FIGURES, Said, Scale
@@ -64,6 +65,17 @@ def test_a_judge_that_does_not_order_the_anchors_gives_no_scores(tmp_path: Path)
     anchors.assign(final_rating=shuffled).to_csv(tmp_path / "anchors.csv", index=False)
     found = Scale("pvq", "benevolence", vidb=str(tmp_path / "anchors.csv")).scores(SAID[:2])
     assert all(one.failure.startswith("the judge is not shown to order the anchors of benevolence") for one in found)
+
+
+def test_a_judge_that_fails_on_a_text_says_why_and_reads_a_batch_at_once(tmp_path: Path) -> None:
+    anchors_table().to_csv(tmp_path / "anchors.csv", index=False)
+    judge = Reads(fails_on="broken")
+    scale = Scale("pvq", "power", judge, vidb=str(tmp_path / "anchors.csv"))
+    said = [Said(f"q{place}", "d", text) for place, text in enumerate(["seen at 5", "broken at 3", "seen at -5"])]
+    found = scale.scores(said)
+    assert [one.failure for one in found] == ["", "no answer", ""]
+    assert found[0].low < found[0].score < found[0].high
+    assert sorted(judge.read) == sorted(one.response or "" for one in said)
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ def lm_eval_tasks(theory: str | None = None, **settings: Any) -> Path:
         As in `evaluate.py`; None: all packaged ones. `valueflow_THEORY` names all tasks of one.
     **settings
         Of all tasks: `intensity`, `steering` (by prompt), `queries`, and settings of `evaluate.py`, such as `judge`.
+        Files by their whole path, since lm-eval may run elsewhere.
 
     Returns
     -------
@@ -38,6 +39,7 @@ def lm_eval_tasks(theory: str | None = None, **settings: Any) -> Path:
     InputError
         A setting cannot be used.
     """
+    _check_plain(settings)
     files = {}
     for name, found in _theories(theory).items():
         # What is wrong with the settings is so with any value.
@@ -132,6 +134,14 @@ def _theories(theory: str | None) -> dict[str, Theory]:
     return {named: Wording(theory=named, steering="none").settings.theory}
 
 
+def _check_plain(settings: Mapping[str, Any]) -> None:
+    for key, setting in settings.items():
+        try:
+            json.dumps(setting)
+        except TypeError as error:
+            raise InputError(f"{key}: a file of a task cannot hold {type(setting).__name__}; name an option") from error
+
+
 def _check_one_text(wording: Wording) -> None:
     conversation = wording.conversations(wording.queries().head(1))[0]
     if len(conversation) > 1:
@@ -150,7 +160,7 @@ def _task_file(task: str, tag: str, metadata: Mapping[str, Any], max_tokens: int
         for name in FIGURES
     )
     return f"""\
-# Made by valueflow.integrations.lm_eval_tasks; what another run of it makes may stand beside it.
+# Made by valueflow.integrations.lm_eval_tasks.
 task: {task}
 tag: {tag}
 output_type: generate_until
