@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from valueflow.reporting.runs import flat_figures, flat_settings, logged_config, redacted, run_tags
-from valueflow.run import RunInfo
+from valueflow.reporting.wandb_media import page
+from valueflow.run import RunInfo, SweepInfo
 
 
 def info(folder: Path, options: dict[str, str], **config: Any) -> RunInfo:
@@ -91,3 +92,13 @@ def test_figures_are_numbers(tmp_path: Path) -> None:
 )
 def test_secrets_given_in_texts_are_hidden(text: str, shown: str) -> None:
     assert redacted(text) == shown
+
+
+def test_the_page_of_a_sweep_holds_no_password_in_a_dashboard(tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    file.write_text("<td>no server at http://me:pw-of-mine@host/v1 (it says &#39;token=abc-123&#39;)</td><p>text</p>")
+    sweep = SweepInfo(command="evaluate", folder=tmp_path, finished={}, failed=[], exit_code=1, page=file)
+    shown = page(sweep)["report"].html
+    assert "pw-of-mine" not in shown
+    assert "@host/v1" in shown
+    assert shown.endswith("</td><p>text</p>")

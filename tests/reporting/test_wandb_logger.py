@@ -74,7 +74,6 @@ def studied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         "intensity=-2,2",
         "responses=steered",
         "judge_check=false",
-        "report=true",
         "hydra.sweep.dir=scored",
     )
     with FaultServer(permutation) as server:

@@ -50,12 +50,13 @@ def pictures(folder: Path, names: Iterable[str] | None = None) -> dict[str, Any]
 
 
 def page(sweep: SweepInfo) -> dict[str, Any]:
-    """Return the page about a sweep, where there is one."""
+    """Return the page about a sweep, where there is one, without secrets: errors of failed jobs may quote a URL."""
     import wandb
 
     if sweep.page is None:
         return {}
-    return {"report": wandb.Html(sweep.page.read_text(encoding="utf-8"), inject=False, data_is_not_path=True)}
+    html = redacted(sweep.page.read_text(encoding="utf-8"))
+    return {"report": wandb.Html(html, inject=False, data_is_not_path=True)}
 
 
 def sweep_tables(sweep: SweepInfo) -> dict[str, Any]:
