@@ -124,6 +124,9 @@ def end_sweep(
     except Exception:
         _log.exception("the end of the sweep failed; the folders of its jobs are complete")
         code = EXIT_FAILED
+    for job, failure in failures:
+        line = f"failed: job {_name(job, sweep.folder)} ({' '.join(job.overrides)}): {failure['error']}"
+        console.print(line, soft_wrap=True)
     # Before loggers are told: they show the page, too.
     page = None if report is None else report(sweep.folder)
     if report is not None and page is None:
@@ -133,9 +136,6 @@ def end_sweep(
     except Exception:
         _log.exception("a logger could not record the sweep; the folders of its jobs are complete")
         code = EXIT_FAILED
-    for job, failure in failures:
-        line = f"failed: job {_name(job, sweep.folder)} ({' '.join(job.overrides)}): {failure['error']}"
-        console.print(line, soft_wrap=True)
     return code
 
 

@@ -77,8 +77,10 @@ class IdMembers:
         within_id = places_in(np.bincount(of, minlength=chosen.size))
         few = within_id < self._members_per_id
         of, rows, within_id = of[few], rows[few], within_id[few]
-        kept = np.sort(np.argsort(within_id + rng.random(within_id.size))[: self._room])
-        kept = kept[np.sort(np.unique(rows[kept], return_index=True)[1])]
+        by_need = np.argsort(within_id + rng.random(within_id.size))
+        # A text of several ids is drawn once, and takes one place.
+        first = np.sort(np.unique(rows[by_need], return_index=True)[1])
+        kept = np.sort(by_need[first[: self._room]])
         return rows[kept], self._names[chosen[of[kept]]]
 
     def _order(self, round_number: int) -> IntArray:
