@@ -81,7 +81,7 @@ def training_table(frames: Sequence[pd.DataFrame]) -> TrainingTable:
     """Turn checked frames, one per source, into one table.
 
     Rows that agree in text, theory and direction are one text: its paths are those of all of them. Where they name
-    several ids of stage 2, batches are drawn by the first by name; `Labels.concept_sets` has all concepts.
+    several ids of stage 2, `Labels.concepts` has the first by name, and `Labels.concept_sets` all of them.
     """
     rows = pd.concat(frames, ignore_index=True).fillna("")
     levels = level_columns(rows)
