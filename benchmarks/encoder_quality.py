@@ -128,14 +128,14 @@ def _on_packaged_anchors(folder: Path) -> Path:
     trained = folder.parent / "packaged_anchors"
     if (trained / "summary.json").exists():
         return trained / "model"
+    settings: dict[str, Any] = {
+        "data.train": ["demo"],
+        "stage.direction_penalty": 1.0,
+        "start_share": 0.5,
+        "optimiser.learning_rate": 5e-5,
+    }
     result = train(
-        experiment="train_demo",
-        max_steps=40,
-        validate_every=20,
-        output_dir=trained,
-        progress=False,
-        start_share=0.5,
-        **{"data.train": ["demo"], "stage.direction_penalty": 1.0, "optimiser.learning_rate": 5e-5},
+        experiment="train_demo", max_steps=40, validate_every=20, output_dir=trained, progress=False, **settings
     )
     return result.model  # type: ignore[union-attr]
 
