@@ -9,13 +9,14 @@ from valueflow.evaluation.aims import (
     several_values,
     unsteered_like,
 )
+from valueflow.evaluation.anchor_utilities import check_anchor_count
 from valueflow.evaluation.calibrating import CalibratedJudge
 from valueflow.evaluation.display import evaluation_remarks
 from valueflow.evaluation.dose_response import dose_response_means
 from valueflow.evaluation.group_means import GroupMeans, Sayings, means_by_group
 from valueflow.evaluation.judges import BOUNDS, JudgeFit, Reliability, fit_judges
 from valueflow.evaluation.judging import JudgedWindows, judge_responses
-from valueflow.evaluation.mean import AnchorLine, MeanEstimate
+from valueflow.evaluation.mean import AnchorLine, MeanEstimate, mean_of_scores
 from valueflow.evaluation.outcome import RANKINGS_FILE, SCORES_FILE, Evaluation, query_clusters
 from valueflow.evaluation.pipeline import TASK, calibrate_judge, evaluate_responses
 from valueflow.evaluation.reading import text_judge
@@ -45,6 +46,7 @@ __all__ = [
     "asked_intensity",
     "build_windows",
     "calibrate_judge",
+    "check_anchor_count",
     "dose_response_means",
     "draw_arrows",
     "evaluate_responses",
@@ -52,6 +54,7 @@ __all__ = [
     "fit_judges",
     "is_unsteered",
     "judge_responses",
+    "mean_of_scores",
     "means_by_group",
     "query_clusters",
     "score_windows",

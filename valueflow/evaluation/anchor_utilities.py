@@ -17,6 +17,13 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 
+def check_anchor_count(known: int, total: int) -> None:
+    """Raise InputError where fewer than `FEWEST_ANCHORS` of all anchors are known to the judge."""
+    if known < FEWEST_ANCHORS:
+        failed = f" ({total}, less {total - known} that the judge could not read)" if known < total else ""
+        raise InputError(f"vidb: {known} anchors{failed}; estimator=regression needs {FEWEST_ANCHORS} at least")
+
+
 @dataclass(frozen=True, eq=False)
 class ReadAnchors:
     """A anchors of V values that a judge gave a utility.
@@ -54,12 +61,7 @@ class ReadAnchors:
         utility = np.concatenate([part.of(each.texts) for part, each in zip(read, anchors, strict=True)])
         texts = np.concatenate([each.texts for each in anchors])
         known = np.isfinite(utility)
-        if known.sum() < FEWEST_ANCHORS:
-            failed = f" ({len(known)}, less {int((~known).sum())} that the judge could not read)"
-            raise InputError(
-                f"vidb: {int(known.sum())} anchors{failed if not known.all() else ''}; estimator=regression needs "
-                f"{FEWEST_ANCHORS} at least"
-            )
+        check_anchor_count(int(known.sum()), len(known))
         numbers = {text: number for number, text in enumerate(dict.fromkeys(texts[known]))}
         return cls(
             texts=texts[known],

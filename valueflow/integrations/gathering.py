@@ -62,18 +62,24 @@ class Gathered(Generic[Item, Answer]):
             if place in self._waiting:
                 self._waiting.remove(place)
         if place.fault is not None:
-            raise place.fault
+            # All calls of a batch raise the same object: each with a traceback of its own.
+            raise place.fault.with_traceback(None)
         assert place.answer is not None
         return place.answer, place.size
 
     async def _answer_all(self) -> None:
         batch, self._waiting = self._waiting, []
         try:
-            answers = await anyio.to_thread.run_sync(self._answer, [place.item for place in batch])
+            # Others wait for this batch, whoever cancels the call that has it answered.
+            with anyio.CancelScope(shield=True):
+                answers = await anyio.to_thread.run_sync(self._answer, [place.item for place in batch])
             for place, answer in zip(batch, answers, strict=True):
                 place.answer = answer
         except Exception as fault:
             for place in batch:
                 place.fault = fault
+        except BaseException:
+            self._waiting[:0] = batch
+            raise
         for place in batch:
             place.size = len(batch)

@@ -12,6 +12,7 @@ from valueflow.responses.columns import (
     response_keys,
 )
 from valueflow.responses.filtering import filter_responses, steered_to
+from valueflow.responses.logs import answer_in
 from valueflow.responses.reading import load_responses
 from valueflow.responses.wording import UNSTEERED, shown_intensity, shown_targets
 
@@ -24,6 +25,7 @@ __all__ = [
     "REPEATED",
     "RESPONSES_FILE",
     "UNSTEERED",
+    "answer_in",
     "filter_responses",
     "joined",
     "load_responses",

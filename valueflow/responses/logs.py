@@ -69,7 +69,7 @@ def inspect_log(path: Path, what: str) -> pd.DataFrame | None:
         {
             "query": _asked(sample.get("input")),
             "dataset": str(dataset),
-            "response": _answered(sample.get("output")),
+            "response": answer_in(sample.get("output")),
             "model": str(_mapping(sample.get("output")).get("model") or run.get("model") or ""),
             **_ours(sample.get("metadata")),
         }
@@ -203,8 +203,8 @@ def _asked(given: Any) -> str | None:
     return next((text for text in reversed(said) if text), None)
 
 
-def _answered(output: Any) -> str | None:
-    """Return what a model answered, without the reasoning before it; None where it did not."""
+def answer_in(output: Any) -> str | None:
+    """Return what a model answered by an output of Inspect, without the reasoning before it; None where it did not."""
     if not isinstance(output, Mapping):
         return None
     choices = output.get("choices")

@@ -1,4 +1,4 @@
-"""Our scale inside Inspect: a scorer for any task, steering by prompt as a solver, a task for each theory."""
+"""The ValueFlow scale inside Inspect: a scorer for any task, steering by prompt as a solver, a task for each theory."""
 
 from valueflow.integrations.inspect.scoring import on_scale, value_intensity
 from valueflow.integrations.inspect.steering import value_steering

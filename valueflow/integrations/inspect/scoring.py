@@ -1,15 +1,16 @@
-"""A scorer for Inspect: outputs of any task on our scale."""
+"""A scorer for Inspect: outputs of any task on the ValueFlow scale."""
 
-from collections.abc import Callable
 from typing import Any
 
+from inspect_ai.model import ModelOutput
 from inspect_ai.scorer import Metric, SampleScore, Score, Scorer, Target, Value, metric, scorer
 from inspect_ai.solver import TaskState
 
 from valueflow.integrations.asking import dataset_of
 from valueflow.integrations.gathering import Gathered
-from valueflow.integrations.inspect.faults import shown_in_one_line
-from valueflow.integrations.measuring import FIGURES, Said, Scale, TextScore
+from valueflow.integrations.inspect.faults import WrongInputError, shown_in_one_line
+from valueflow.integrations.measuring import Said, Scale, TextScore, plain_mean
+from valueflow.responses import answer_in
 
 _WAIT = 0.5
 """Seconds that a batch waits for further samples."""
@@ -17,23 +18,23 @@ _WAIT = 0.5
 
 @metric(scores="unreduced")
 def on_scale() -> Metric:
-    """Compute the mean of all responses on our scale with its 95% interval: what `evaluate.py` says of them.
+    """Average the scores of `value_intensity` as they are, edited ones as well; nothing is judged.
+
+    Inspect computes metrics time and again while samples run.
 
     Returns
     -------
     Metric
-        `mean`, `mean_se`, `mean_low` and `mean_high` (clustered by query), `mean_of_scores`. The responses are judged
-        once more, together; a language model's answers come from the cache.
+        `mean_of_scores`, `mean_of_scores_se`, `mean_of_scores_low` and `mean_of_scores_high` (95%, clustered by query).
+
+    Raises
+    ------
+    InputError
+        A score is no number.
     """
 
     def compute(scores: list[SampleScore]) -> Value:
-        entries = [one.score.metadata or {} for one in scores]
-        if not entries:
-            return dict.fromkeys(FIGURES, float("nan"))
-        said = [
-            Said(entry["query"], entry["dataset"], one.score.answer) for one, entry in zip(scores, entries, strict=True)
-        ]
-        return _outside(lambda: Scale(**entries[0]["settings"]).figures(said))
+        return dict(plain_mean([_number(one) for one in scores], [_query(one) for one in scores]))
 
     return compute
 
@@ -44,7 +45,7 @@ def value_intensity(
 ) -> Scorer:
     """Score how strongly outputs express a value, from -10 (rejects it) to 10 (supports it).
 
-    Samples are judged in batches: those that end while another batch is judged are the next one.
+    Samples are judged in batches: those that finish while a batch is being judged form the next batch.
 
     Parameters
     ----------
@@ -70,15 +71,14 @@ def value_intensity(
     gathered: Gathered[Said, TextScore] = Gathered(scale.scores, _WAIT)
 
     async def score(state: TaskState, target: Target) -> Score:
-        said = Said(state.input_text, dataset_of(state.metadata), state.output.completion)
+        said = Said(_asked(state), dataset_of(state.metadata), _answered(state.output))
         found, size = await gathered(said)
         about = {"theory": scale.theory, "value": scale.value, "settings": given}
         origin = {"query": said.query, "dataset": said.dataset, "batch": size}
         if found.failure:
             metadata = {"failure": found.failure, **about, **origin}
-            return Score.unscored(
-                reason="scoring_failed", answer=said.response, explanation=found.failure, metadata=metadata
-            )
+            reason = "grader_failed" if found.is_judged else "no_response"
+            return Score.unscored(reason=reason, answer=said.response, explanation=found.failure, metadata=metadata)
         return Score(
             value=found.score,
             answer=said.response,
@@ -89,9 +89,27 @@ def value_intensity(
     return score
 
 
-def _outside(compute: Callable[[], dict[str, float]]) -> dict[str, float]:
-    """Compute in a thread of its own: metrics run inside an event loop, and engines start loops of their own."""
-    from concurrent.futures import ThreadPoolExecutor
+def _asked(state: TaskState) -> str:
+    """Return the user's last text in a sample's input; empty where there is none."""
+    if isinstance(state.input, str):
+        return state.input
+    return next((message.text for message in reversed(state.input) if message.role == "user"), "")
 
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(compute).result()
+
+def _answered(output: ModelOutput) -> str | None:
+    """Return the text that `evaluate.py` reads in the log of this output."""
+    return answer_in(output.model_dump())
+
+
+def _number(score: SampleScore) -> float:
+    value = score.score.value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise WrongInputError(
+            f"on_scale: sample {score.sample_id} has the score '{value}'; it takes numbers, -10 to 10"
+        )
+    return float(value)
+
+
+def _query(score: SampleScore) -> str:
+    """Return what the sample is a response to; a score that was replaced may not say it."""
+    return str((score.score.metadata or {}).get("query", "")) or str(score.sample_id or "")

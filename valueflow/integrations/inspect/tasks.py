@@ -1,4 +1,4 @@
-"""Tasks for Inspect: our queries, steered or not, scored on our scale; one for each theory.
+"""Tasks for Inspect: the packaged queries, steered or not, scored on the ValueFlow scale; one for each theory.
 
 `inspect eval valueflow/pvq -T value=benevolence`, or by this file, `inspect eval FILE@pvq -T value=benevolence`.
 """
@@ -50,10 +50,11 @@ def own_theory(theory: str, value: str, intensity: int | None = None, **settings
     theory, value
         As in `evaluate.py`: `theory=FILE.json`.
     intensity
-        What to steer to, -2 to 2; None asks plainly.
+        What to steer to, -2 to 2; None asks without a steering prompt.
     **settings
         `steering`, a method that steers by prompt (`anchor` where there is an intensity, else `none`), `queries` as in
-        `steer.py` (the packaged 50), and settings of `evaluate.py`, such as `judge`.
+        `steer.py` (the packaged 50), others of steering (`values`, `intensities`, `limit`, `max_tokens`,
+        `temperature`, `steering.n`), and settings of `evaluate.py`, such as `judge`. Files by their whole path.
 
     Raises
     ------
@@ -64,8 +65,8 @@ def own_theory(theory: str, value: str, intensity: int | None = None, **settings
 
 
 def _task(theory: str, value: str, intensity: int | None, **settings: Any) -> Task:
-    asking = Asking.of(theory, value, intensity, **settings)
     with shown_in_one_line():
+        asking = Asking.of(theory, value, intensity, **settings)
         wording = Wording(**asking.steering)
         asked = pairs(wording.queries())
     samples = [
@@ -76,5 +77,10 @@ def _task(theory: str, value: str, intensity: int | None, **settings: Any) -> Ta
         dataset=MemoryDataset(samples, name=", ".join(dict.fromkeys(dataset for _, dataset in asked))),
         solver=[value_steering(**asking.steering), generate()],
         scorer=value_intensity(**asking.scoring),
-        config=GenerateConfig(temperature=wording.settings.temperature, max_tokens=wording.settings.max_tokens),
+        config=GenerateConfig(
+            temperature=wording.settings.temperature,
+            max_tokens=wording.settings.max_tokens,
+            # It decides nothing at temperature 0, and some servers take none.
+            seed=wording.settings.seed if wording.settings.temperature > 0 else None,
+        ),
     )
