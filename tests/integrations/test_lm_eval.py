@@ -75,13 +75,6 @@ def test_other_settings_have_other_names() -> None:
     assert any(name.startswith("valueflow_duty_justice_anchor_minus2_") for name in names[2])
 
 
-def test_values_of_one_name_are_refused(tmp_path: Path) -> None:
-    values = {name: {"definition": "It counts."} for name in ("a-b", "a_b")}
-    (tmp_path / "mine.json").write_text(json.dumps({"values": values}))
-    with pytest.raises(InputError, match="would both be named"):
-        lm_eval_tasks(str(tmp_path / "mine.json"))
-
-
 def test_settings_of_steering_and_relative_files_reach_the_documents(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

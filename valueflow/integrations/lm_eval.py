@@ -55,11 +55,11 @@ def lm_eval_tasks(theory: str | None = None, **settings: Any) -> Path:
     Raises
     ------
     InputError
-        A setting or the anchors cannot be used, or the tasks of two values would have one name.
+        A setting or the anchors cannot be used.
     """
     settings = _with_whole_paths(settings)
     _check_plain(settings)
-    files: dict[str, str] = {}
+    files = {}
     for name, found in _theories(theory).items():
         # What is wrong with the settings is so with any value.
         first = Asking.of(name, found.values[0], **settings)
@@ -71,11 +71,6 @@ def lm_eval_tasks(theory: str | None = None, **settings: Any) -> Path:
                 # Anchors of this intensity may be missing of one value and not of another.
                 _check_one_text(Wording(**Asking.of(name, value, **settings).steering))
             task = "_".join(["valueflow", _plain(found.name), _plain(value), *_suffix(name, wording, settings)])
-            if f"{task}.yaml" in files:
-                raise InputError(
-                    f"theory {found.name}: the tasks of '{value}' and of another value would both be named {task}; "
-                    "rename one value"
-                )
             metadata = {"version": 1, "theory": name, "value": value, OURS: settings}
             files[f"{task}.yaml"] = _task_file(task, f"valueflow_{_plain(found.name)}", metadata, wording)
     digest = hashlib.sha256("".join(files.values()).encode()).hexdigest()[:16]
