@@ -75,6 +75,12 @@ def test_other_settings_have_other_names() -> None:
     assert any(name.startswith("valueflow_duty_justice_anchor_minus2_") for name in names[2])
 
 
+def test_values_without_anchors_get_no_task_and_are_told(vidb: str, caplog: pytest.LogCaptureFixture) -> None:
+    tasks = tasks_in(lm_eval_tasks("pvq", vidb=vidb))
+    assert sorted(task["metadata"]["value"] for task in tasks) == ["benevolence", "power", "universalism"]
+    assert "has no anchors of self-direction, stimulation" in caplog.text
+
+
 def test_settings_of_steering_and_relative_files_reach_the_documents(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,10 +15,10 @@ import yaml
 from valueflow.integrations.asking import Asking, pairs, sample_labels
 from valueflow.integrations.measuring import COUNTS, FIGURES, Said, Scale
 from valueflow.responses import OURS
-from valueflow.run import InputError, cache_folder, replacing
+from valueflow.run import BadRows, InputError, cache_folder, replacing
 from valueflow.steering import Wording
 from valueflow.theory import Theory, known_theories
-from valueflow.vidb import DEMO
+from valueflow.vidb import DEMO, load_vidb
 
 _log = logging.getLogger(__name__)
 
@@ -61,12 +61,13 @@ def lm_eval_tasks(theory: str | None = None, **settings: Any) -> Path:
     _check_plain(settings)
     files = {}
     for name, found in _theories(theory).items():
+        values = _with_anchors(Wording(**Asking.of(name, found.values[0], **settings).steering), found.values)
         # What is wrong with the settings is so with any value.
-        first = Asking.of(name, found.values[0], **settings)
+        first = Asking.of(name, values[0], **settings)
         wording = Wording(**first.steering)
         _check_one_text(wording)
-        Scale(**first.scoring).check_anchors(found.values)
-        for value in found.values:
+        Scale(**first.scoring).check_anchors(values)
+        for value in values:
             if wording.settings.steering.uses_anchors and wording.settings.value:
                 # Anchors of this intensity may be missing of one value and not of another.
                 _check_one_text(Wording(**Asking.of(name, value, **settings).steering))
@@ -169,6 +170,24 @@ def _theories(theory: str | None) -> dict[str, Theory]:
     # lm-eval may run elsewhere.
     named = str(Path(theory).resolve()) if Path(theory).suffix == ".json" else theory
     return {named: Wording(theory=named, steering="none").settings.theory}
+
+
+def _with_anchors(wording: Wording, values: Sequence[str]) -> list[str]:
+    """Return the values that can be scored, and tell which cannot; where none can, the first says why."""
+    settings = wording.settings
+    vidb = load_vidb(settings.vidb, settings.theory, settings.vidb_columns, BadRows(settings.on_bad_row))
+    found, others = [], []
+    for value in values:
+        try:
+            vidb.of(settings.theory, value)
+            found.append(value)
+        except InputError:
+            others.append(value)
+    if not found:
+        vidb.of(settings.theory, others[0])
+    if others:
+        _log.warning("%s has no anchors of %s, which get no task", settings.vidb, ", ".join(others))
+    return found
 
 
 def _check_plain(settings: Mapping[str, Any]) -> None:
