@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import anyio
 import numpy as np
 import pandas as pd
 import pytest
@@ -149,6 +150,31 @@ def test_our_file_runs_by_path_and_another_log_can_be_scored(tmp_path: Path, vid
     found = {sample["input"]: sample["scores"]["value_intensity1"]["value"] for sample in log["samples"]}
     scores = evaluate_responses(file, estimator="regression", progress=False, response_columns=NOT_OF_POWER, **settings)
     assert found == dict(zip(scores.scores["query"], scores.scores["power_score"], strict=True))
+
+
+@pytest.mark.slow
+def test_steering_leaves_other_messages_and_takes_no_images() -> None:
+    pytest.importorskip("inspect_ai", reason="needs the extra inspect")
+    from inspect_ai.model import ChatMessageSystem, ChatMessageUser, ContentImage, ModelName
+    from inspect_ai.solver import TaskState
+
+    from valueflow.integrations.inspect import value_steering
+    from valueflow.run import InputError
+
+    solver = value_steering("pvq", "power", intensity=2)
+
+    def solved(messages: list[Any]) -> list[str]:
+        state = TaskState(ModelName("mockllm/model"), "1", 1, messages, messages)
+        return [message.text for message in anyio.run(solver, state, None).messages]
+
+    wording = Wording(theory="pvq", value="power", intensity=2)
+    (asked,) = wording.conversations(pd.DataFrame({"query": ["Why?"], "dataset": [""]}))
+    before = [ChatMessageSystem(content="Be brief."), ChatMessageUser(content="Hello.")]
+    assert solved([*before, ChatMessageUser(content="Why?")]) == ["Be brief.", "Hello.", asked[-1]["content"]]
+    with pytest.raises(InputError, match="sample 1 holds image"):
+        solved([ChatMessageUser(content=[ContentImage(image="a.png")])])
+    with pytest.raises(InputError, match="sample 1 has no message of the user"):
+        solved(before[:1])
 
 
 @pytest.mark.slow
