@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -76,10 +77,23 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ]
     pd.DataFrame(said, columns=["text", "group"]).to_csv("said.csv", index=False)
     write_published_files(frame)
+    write_log(texts)
     values = ("benevolence", "universalism", "power", "achievement", "security", "tradition")
     vectors = np.random.default_rng(0).normal(size=(len(values), 8))
     save_file(dict(zip(values, vectors, strict=True)), "vectors.safetensors")
     return tmp_path
+
+
+def write_log(texts: list[str]) -> None:
+    """Write a log of Inspect, of a task of ours that steered to benevolence."""
+    carried = {"theory": "pvq", "value": "benevolence", "intensity": "2", "steering": "anchor"}
+    Path("logs").mkdir()
+    with zipfile.ZipFile("logs/LOG.eval", "w") as log:
+        log.writestr("header.json", json.dumps({"status": "success", "eval": {"task": "pvq", "model": "m1"}}))
+        for number, text in enumerate(texts, start=1):
+            output = {"choices": [{"message": {"role": "assistant", "content": text}}]}
+            sample = {"input": "What now?", "output": output, "metadata": {"valueflow": carried}}
+            log.writestr(f"samples/{number}_epoch_1.json", json.dumps(sample))
 
 
 def write_published_files(responses: pd.DataFrame) -> None:

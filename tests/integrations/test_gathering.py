@@ -1,8 +1,10 @@
 """Single calls that are answered in batches."""
 
+import threading
 from collections.abc import Sequence
 
 import anyio
+import anyio.to_thread
 
 from valueflow.integrations.gathering import Gathered
 
@@ -79,6 +81,36 @@ def test_a_call_that_is_canceled_leaves_the_others() -> None:
     anyio.run(main)
     assert squares.batches == [[2]]
     assert found == {2: (4, 1)}
+
+
+def test_a_call_that_is_canceled_while_its_batch_is_answered_leaves_the_others() -> None:
+    found: dict[int, object] = {}
+    asked_for = threading.Event()
+    goes_on = threading.Event()
+
+    def slow(numbers: Sequence[int]) -> list[int]:
+        asked_for.set()
+        goes_on.wait(5)
+        return [number**2 for number in numbers]
+
+    async def main() -> None:
+        gathered: Gathered[int, int] = Gathered(slow, wait=0.01)
+
+        async def canceled() -> None:
+            with anyio.CancelScope() as scope:
+                scopes.append(scope)
+                await called(gathered, 1, found)
+
+        scopes: list[anyio.CancelScope] = []
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(canceled)
+            tasks.start_soon(called, gathered, 2, found)
+            await anyio.to_thread.run_sync(asked_for.wait)
+            scopes[0].cancel()
+            goes_on.set()
+
+    anyio.run(main)
+    assert found[2] == (4, 2)
 
 
 def test_it_serves_one_event_loop_after_another() -> None:

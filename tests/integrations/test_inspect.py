@@ -1,4 +1,4 @@
-"""Our scale inside Inspect: runs of its own command line, whose logs read back as responses with equal scores."""
+"""The ValueFlow scale inside Inspect: runs of its own command, whose logs read back with equal scores."""
 
 import ast
 import json
@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import anyio
 import numpy as np
 import pandas as pd
 import pytest
@@ -41,8 +42,6 @@ def mocked(**settings) -> Task:
 
 NOT_OF_POWER = {"theory": None, "value": None, "intensity": None}
 """Responses that were steered to another theory's value are scored all the same."""
-
-FIGURES = ("mean", "mean_se", "mean_low", "mean_high", "mean_of_scores")
 
 
 def inspect(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -101,7 +100,10 @@ def test_a_log_reads_back_with_equal_scores(tmp_path: Path, vidb: str) -> None:
     (failed,) = [score for score in scores if not score["answer"]]
     assert np.isnan(float(failed["value"]))
     assert failed["metadata"]["failure"] == failed["explanation"] == "the text is missing"
-    assert figures_of(log) == {name: evaluation.summary[name] for name in FIGURES}
+    assert {score["reason"] for score in scores} == {None, "no_response"}
+    figures = figures_of(log)
+    assert figures["mean_of_scores"] == pytest.approx(evaluation.summary["mean_of_scores"])
+    assert figures["mean_of_scores_low"] < figures["mean_of_scores"] < figures["mean_of_scores_high"]
     # All samples are judged in few batches.
     assert max(score["metadata"]["batch"] for score in scores) > 20
 
@@ -152,12 +154,39 @@ def test_our_file_runs_by_path_and_another_log_can_be_scored(tmp_path: Path, vid
 
 
 @pytest.mark.slow
+def test_steering_leaves_other_messages_and_takes_no_images() -> None:
+    pytest.importorskip("inspect_ai", reason="needs the extra inspect")
+    from inspect_ai.model import ChatMessageSystem, ChatMessageUser, ContentImage, ModelName
+    from inspect_ai.solver import TaskState
+
+    from valueflow.integrations.inspect import value_steering
+    from valueflow.run import InputError
+
+    solver = value_steering("pvq", "power", intensity=2)
+
+    def solved(messages: list[Any]) -> list[str]:
+        state = TaskState(ModelName("mockllm/model"), "1", 1, messages, messages)
+        return [message.text for message in anyio.run(solver, state, None).messages]
+
+    wording = Wording(theory="pvq", value="power", intensity=2)
+    (asked,) = wording.conversations(pd.DataFrame({"query": ["Why?"], "dataset": [""]}))
+    before = [ChatMessageSystem(content="Be brief."), ChatMessageUser(content="Hello.")]
+    assert solved([*before, ChatMessageUser(content="Why?")]) == ["Be brief.", "Hello.", asked[-1]["content"]]
+    with pytest.raises(InputError, match="sample 1 holds image"):
+        solved([ChatMessageUser(content=[ContentImage(image="a.png")])])
+    with pytest.raises(InputError, match="sample 1 has no message of the user"):
+        solved(before[:1])
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("value=benevolance",), "Error: value 'benevolance' is not in theory 'pvq'"),
         (("value=power", "intensity=1", "steering=activation"), "Error: steering=activation works inside a model"),
         (("value=power", "judge=embeding"), "Error: judge 'embeding' is unknown"),
+        (("value=power", "vidb=typo.csv"), "Error: vidb: typo.csv does not exist"),
+        (("value=power", "judge={_target_: os.system}"), "Error: _target_: settings here name options and numbers"),
     ],
 )
 def test_wrong_input_is_one_line(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:

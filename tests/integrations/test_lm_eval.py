@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import math
 import os
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import yaml
 from tests.integrations.said import texts
 from valueflow import evaluate_responses
 from valueflow.integrations import lm_eval_tasks
-from valueflow.integrations.lm_eval import asked, mean, mean_high, mean_low, said
+from valueflow.integrations.lm_eval import asked, mean, mean_high, mean_low, n, said, scored
 from valueflow.llm import model_folder
 from valueflow.run import InputError
 from valueflow.steering import Wording
@@ -66,6 +67,46 @@ def test_equal_settings_share_a_folder() -> None:
     assert len(list(folder.iterdir())) == 7
 
 
+def test_other_settings_have_other_names() -> None:
+    settings: list[dict[str, Any]] = [{}, {"intensity": 2}, {"intensity": -2}, {"intensity": 2, "limit": 3}]
+    names = [{task["task"] for task in tasks_in(lm_eval_tasks("duty", **one))} for one in settings]
+    assert len(set.union(*names)) == 4 * 7
+    assert "valueflow_duty_justice" in names[0]
+    assert any(name.startswith("valueflow_duty_justice_anchor_minus2_") for name in names[2])
+
+
+def test_values_without_anchors_get_no_task_and_are_told(vidb: str, caplog: pytest.LogCaptureFixture) -> None:
+    tasks = tasks_in(lm_eval_tasks("pvq", vidb=vidb))
+    assert sorted(task["metadata"]["value"] for task in tasks) == ["benevolence", "power", "universalism"]
+    assert "has no anchors of self-direction, stimulation" in caplog.text
+
+
+def test_settings_of_steering_and_relative_files_reach_the_documents(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.csv").write_text("query\nWhat now?\nAnd then?\nWhy?\n")
+    monkeypatch.chdir(tmp_path)
+    given = {"steering": "multi_user_texts", "values": ["justice", "fidelity"], "intensities": [2, -1]}
+    folder = lm_eval_tasks("duty", **given, queries="mine.csv", limit=2, temperature=0.5, **{"steering.n": 1})
+    task = next(tasks_in(folder))
+    assert task["generation_kwargs"]["temperature"] == 0.5
+    monkeypatch.chdir("/")
+    documents = task["custom_dataset"](**task["metadata"])["test"]
+    settings = {**given, "queries": str(tmp_path / "mine.csv"), "limit": 2, "steering.n": 1}
+    wording = Wording(theory="duty", **settings)
+    assert documents["text"] == [said[-1]["content"] for said in wording.conversations(wording.queries())]
+    assert len(documents) == 2
+
+
+def test_what_fails_at_the_end_leaves_the_run_its_results(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (document,) = asked(theory="pvq", value="benevolence", valueflow={"limit": 1})["test"]
+    scale = json.dumps({**json.loads(document["scale"]), "vidb": str(tmp_path / "gone.csv")})
+    items = [said({**document, "scale": scale}, ["I would."])["mean"]]
+    assert math.isnan(mean(items))
+    assert (n(items), scored(items)) == (1, 0)
+    assert "gone.csv does not exist" in caplog.text
+
+
 def test_what_is_asked_is_what_steer_says() -> None:
     task = next(task for task in tasks_in(lm_eval_tasks("pvq", intensity=-2)) if task["metadata"]["value"] == "power")
     # lm-eval hands over the model's arguments, too.
@@ -94,6 +135,9 @@ def test_the_figures_are_those_of_an_evaluation(vidb: str) -> None:
         ({"judge": "embeding"}, "judge 'embeding' is unknown"),
         ({"judge": object()}, "judge: a file of a task cannot hold object; name an option"),
         ({"intensity": 3}, "intensity=3"),
+        ({"vidb": "typo.csv"}, "vidb: typo.csv does not exist"),
+        ({"judge": {"_target_": "os.system"}}, "settings here name options and numbers, no code"),
+        ({"judge._target_": "os.system"}, "settings here name options and numbers, no code"),
         ({"intensity": 1, "steering": "activation"}, "steering=activation works inside a model"),
     ],
 )
@@ -108,13 +152,14 @@ def test_a_run_of_its_own_command_gives_our_figures(tmp_path: Path, vidb: str) -
     pytest.importorskip("lm_eval", reason="needs the extra lm-eval")
     folder, model = lm_eval_tasks("pvq", intensity=2, vidb=vidb), model_folder("smollm2")
     command = [sys.executable, "-m", "lm_eval", "run", "--include_path", str(folder)]
-    command += ["--tasks", "valueflow_pvq_benevolence", "--limit", "8", "--apply_chat_template", "--device", "cpu"]
+    command += ["--tasks", "valueflow_pvq_benevolence_*", "--limit", "8", "--apply_chat_template", "--device", "cpu"]
     command += ["--model", "hf", "--model_args", f"pretrained={model},dtype=float32", "--batch_size", "8"]
     command += ["--gen_kwargs", "max_gen_toks=24", "--output_path", str(tmp_path / "out"), "--log_samples"]
     subprocess.run(command, cwd=tmp_path, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
     (results,) = (tmp_path / "out").glob("*/results_*.json")
     (samples,) = (tmp_path / "out").glob("*/samples_*.jsonl")
-    found = json.loads(results.read_text())["results"]["valueflow_pvq_benevolence"]
+    (found,) = json.loads(results.read_text())["results"].values()
+    assert (found["n,none"], found["scored,none"]) == (8, 8)
     # The samples say what they were steered to, so intensity=2 finds them all.
     evaluation = evaluate_responses(
         samples, value="benevolence", intensity=2, vidb=vidb, estimator="regression", progress=False

@@ -10,7 +10,7 @@ import pytest
 from tests.evaluation.simulated import Reads, anchors_table
 from tests.integrations.said import few_anchors, sayings
 from valueflow import evaluate_responses
-from valueflow.integrations.measuring import FIGURES, Said, Scale
+from valueflow.integrations.measuring import COUNTS, FIGURES, Said, Scale, plain_mean
 from valueflow.run import InputError
 
 SAID = sayings(8)
@@ -28,7 +28,7 @@ def test_scores_and_figures_are_those_of_an_evaluation(scale: Scale, vidb: str) 
     found = scale.scores(SAID)
     for name, ours in (("score", "score"), ("se", "se"), ("low", "low"), ("high", "high")):
         assert [getattr(one, name) for one in found] == evaluation.scores[f"benevolence_{ours}"].tolist()
-    assert scale.figures(SAID) == {name: evaluation.summary[name] for name in FIGURES}
+    assert scale.figures(SAID) == {name: evaluation.summary[name] for name in (*FIGURES, *COUNTS)}
     assert scale.theory == "pvq"
     assert scale.value == "benevolence"
 
@@ -54,9 +54,33 @@ def test_what_cannot_be_scored_says_why(scale: Scale) -> None:
     assert [one.score for one in (found[0], found[4], found[5])] == [one.score for one in plain]
 
 
+def test_too_few_anchors_are_told_before_anything_is_judged(tmp_path: Path) -> None:
+    few_anchors().head(4).to_csv(tmp_path / "anchors.csv", index=False)
+    value = str(few_anchors()["value"].iloc[0])
+    with pytest.raises(InputError, match="4 anchors; estimator=regression needs 9"):
+        Scale("pvq", value, vidb=str(tmp_path / "anchors.csv"))
+    with pytest.raises(InputError, match="has 4 anchors but k=6 needs"):
+        Scale("pvq", value, vidb=str(tmp_path / "anchors.csv"), estimator="map")
+
+
 def test_nothing_gives_nothing(scale: Scale) -> None:
     assert scale.scores([]) == []
-    assert all(math.isnan(figure) for figure in scale.figures([Said("q", "d", " ")]).values())
+    figures = scale.figures([Said("q", "d", " ")])
+    assert all(math.isnan(figures[name]) for name in FIGURES)
+    assert (figures["n"], figures["scored"]) == (1, 0)
+
+
+def test_responses_without_a_score_are_counted_and_told(scale: Scale, caplog: pytest.LogCaptureFixture) -> None:
+    figures = scale.figures([*SAID[:2], Said("q", "d", ""), Said("q", "d", "<think>Should I?")])
+    assert (figures["n"], figures["scored"]) == (4, 2)
+    assert "2 of 4 responses have no score: 1 x the text is missing; 1 x it holds a model's thoughts" in caplog.text
+
+
+def test_a_plain_mean_counts_queries() -> None:
+    # Two queries, with means 2 and 6 of two responses each: 4, and the standard error of two such means, 2.
+    found = plain_mean([1.0, 3.0, 5.0, 7.0, math.nan], ["a", "a", "b", "b", "b"])
+    assert (found["mean_of_scores"], found["mean_of_scores_se"]) == pytest.approx((4.0, 2.0))
+    assert all(math.isnan(figure) for figure in plain_mean([], []).values())
 
 
 def test_a_judge_that_does_not_order_the_anchors_gives_no_scores(tmp_path: Path) -> None:
@@ -86,6 +110,8 @@ def test_a_judge_that_fails_on_a_text_says_why_and_reads_a_batch_at_once(tmp_pat
         ({"judge": "embeding"}, "judge 'embeding' is unknown; did you mean 'embedding'"),
         ({"judge": "llm", "llm": "gemma3_27b"}, "judge=.* only ranks windows and gives no utilities"),
         ({"kk": 3}, "unknown setting 'kk'"),
+        ({"vidb": "typo.csv"}, "vidb: typo.csv does not exist"),
+        ({"judge": {"llm": [{"_target_": "os.system"}]}}, "settings here name options and numbers, no code"),
     ],
 )
 def test_wrong_settings_are_told_before_anything_is_judged(settings: dict[str, object], message: str) -> None:
