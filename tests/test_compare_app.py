@@ -104,6 +104,7 @@ def test_differences_and_success_are_those_of_the_scores(work: Path, phi: Path) 
     assert (row["queries"], row["queries_shared"]) == (20, 20)
 
 
+@pytest.mark.slow
 def test_a_list_of_folders_python_and_any_order_of_rows_give_the_same(work: Path, tmp_path: Path) -> None:
     phi, qwen = (
         write_sweep(tmp_path / "runs" / name, values=("power",), intensities=(0, 2), n_queries=40, model=name)

@@ -142,7 +142,7 @@ def needs_more_than_this_machine(arguments: list[str]) -> bool:
 
 
 def documented() -> list[Any]:
-    """Return a parameter set for each different command: those of README are always run, the rest with the slow tests.
+    """Return a parameter set for each different command: single runs of README are always run, the rest with slow tests.
 
     What this machine is too small for is only composed, which takes a moment.
     """
@@ -150,7 +150,9 @@ def documented() -> list[Any]:
     first_documents = {command: document for document, command in reversed(COMMANDS)}
     for command, document in reversed(first_documents.items()):
         is_run = command.startswith("python ") and not needs_more_than_this_machine(shlex.split(command)[1:])
-        is_slow = any(word in command for word in SLOW) or (is_run and document != "README.md")
+        is_slow = any(word in command for word in SLOW) or (
+            is_run and (document != "README.md" or command.endswith(" -m"))
+        )
         marks = [pytest.mark.slow] if is_slow else []
         cases.append(pytest.param(document, command, id=command, marks=marks))
     return cases

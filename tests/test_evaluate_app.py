@@ -574,6 +574,7 @@ def test_the_order_of_the_overrides_and_the_logger_make_no_other_sweep(
     assert stamps(only_sweep(work)) == before
 
 
+@pytest.mark.slow
 def test_without_resume_every_job_is_run(work: Path, rankings: Path) -> None:
     command = ("value=power,face", f"rankings={rankings}", "hydra.sweep.dir=same", "-m")
     succeeded(run(work, *command))
@@ -582,6 +583,7 @@ def test_without_resume_every_job_is_run(work: Path, rankings: Path) -> None:
     assert changed(before, stamps(work / "same")) == ["0", "1"]
 
 
+@pytest.mark.slow
 def test_overrides_may_follow_flags(work: Path, rankings: Path) -> None:
     """As one who repeats a command with `resume=true` at its end types them."""
     succeeded(run(work, "value=power,face", f"rankings={rankings}", "-m", "seed=1"))

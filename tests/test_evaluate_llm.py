@@ -130,6 +130,7 @@ def test_cache_off_keeps_nothing_and_cache_read_adds_nothing(work: Path) -> None
         assert len(server.calls) == 24
 
 
+@pytest.mark.slow
 def test_a_sweep_connects_once_and_sums_its_cost_up(work: Path) -> None:
     with FaultServer(permutation) as server:
         done = succeeded(run(work, *at(server, "intensity=-2,0,2", "m=1", "-m")))

@@ -74,6 +74,7 @@ class Work:
         return self.folder / "work" / name
 
 
+@pytest.mark.slow
 def test_shards_of_an_evaluation_join_to_the_whole_and_ask_nothing_twice(tmp_path: Path) -> None:
     with FaultServer(answers_but_sometimes) as server:
         work = Work(tmp_path, server)
@@ -120,6 +121,7 @@ def test_a_sweep_is_divided_and_joined_as_a_whole(tmp_path: Path) -> None:
     pd.testing.assert_series_equal(first["mean"], second["mean"])
 
 
+@pytest.mark.slow
 def test_what_cannot_be_joined_or_divided_is_one_line(tmp_path: Path) -> None:
     with FaultServer(permutation) as server:
         work = Work(tmp_path, server)

@@ -123,6 +123,7 @@ def test_a_sweep_is_read_by_evaluate_as_it_is(work: Path) -> None:
         evaluate_responses(str(work / "steered"), value="benevolence", intensity=1, m=1)
 
 
+@pytest.mark.slow
 def test_several_values_share_their_responses(work: Path) -> None:
     with FaultServer(speak) as server:
         pair = ("steering=multi_anchor,multi_user_texts", "values=[Power,universalism]", "intensities=[2,2],[2,-1]")
@@ -501,6 +502,7 @@ def _questions() -> list[str]:
     return list(dict.fromkeys(item["question"] for item in items))
 
 
+@pytest.mark.slow
 def test_resume_keeps_finished_jobs_and_asks_nothing_again(work: Path) -> None:
     sweep = ("value=power", "intensity=-2,2", "limit=2", "-m", "cache=off")
 
