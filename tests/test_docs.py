@@ -142,7 +142,7 @@ def needs_more_than_this_machine(arguments: list[str]) -> bool:
 
 
 def documented() -> list[Any]:
-    """Return a parameter set for each different command: single runs of README are always run, the rest with slow tests.
+    """Return a parameter set for each different command: single runs of README are always run, the rest are slow.
 
     What this machine is too small for is only composed, which takes a moment.
     """
