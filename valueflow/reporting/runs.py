@@ -1,5 +1,6 @@
 """What loggers show of a run: its settings, without secrets, its tags and its figures."""
 
+import html
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -18,11 +19,11 @@ _LONGEST_TAG = 64
 _SECRET_NAME = re.compile(r"(?i)(key|token|secret|password|authorization)$")
 _NOT_SECRET = re.compile(r"(?i)(max_tokens|token_limit_key|value_key)$")
 _GIVEN_IN_TEXT = re.compile(
-    r"""(?i)(?<![\w.-])((?:[\w.-]*[_.-](?:key|token)|[\w.-]*(?:secret|password|authorization))["']?\s*[:=]\s*["']?)([^\s"',}]+)"""
+    r"""(?i)(?<![\w.-])((?:[\w.-]*[_.-](?:key|token)|[\w.-]*(?:secret|password|authorization))["']?\s*[:=]\s*["']?)([^\s"',}<]+)"""
 )
-"""`api_key=...` and `api_key: ...`, as in overrides and command lines."""
+"""`api_key=...` and `api_key: ...`, as in overrides and command lines, and up to the next tag on a page."""
 
-_IN_URL = re.compile(r"(?<=://)[^/@\s]+@")
+_IN_URL = re.compile(r"(?<=://)[^/@\s<]+@")
 _HIDDEN = "***"
 _SHORTEST_SECRET = 8
 
@@ -111,7 +112,8 @@ def _secrets_of_environment() -> list[str]:
     found = {
         entry for name, entry in os.environ.items() if _SECRET_NAME.search(name) and len(entry) >= _SHORTEST_SECRET
     }
-    return sorted(found, key=len, reverse=True)
+    # On a page they are escaped.
+    return sorted(found | {html.escape(secret) for secret in found}, key=len, reverse=True)
 
 
 def flat_settings(run: RunInfo) -> dict[str, str | float]:
