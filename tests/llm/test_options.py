@@ -160,6 +160,8 @@ def test_of_a_cut_answer_the_beginning_of_one_name_is_that_name() -> None:
 def test_a_fence_around_a_fence_names_nothing() -> None:
     assert read_name("```\ngrowth\n```", VALUES) == 0
     assert read_name("```growth\n```self-protection\n```", VALUES) is None
+    assert read_name("\n```growth\nself-protection\n```", VALUES) is None
+    assert read_name("```text\nself-protection\n```", VALUES) == 1
 
 
 # ---- Against a strict reader

@@ -13,7 +13,7 @@ _LONGEST_READ = 10_000
 _MARKUP = re.compile(r"[*`$\"\u201c\u201d]+|\\boxed\{|</?[a-z]+>")
 _INVISIBLE = re.compile("[\u200b-\u200d\u2060\ufeff]")
 _DASH = re.compile("[\u00ad\u2010-\u2015\u2043\u2212]")
-_FENCED = re.compile(r"\A\s*```\w*\s*\n((?:(?!```).)*?)\n?\s*```\s*\Z", re.DOTALL)
+_FENCED = re.compile(r"\A\s*```(\w*)\s*\n((?:(?!```).)*?)\n?\s*```\s*\Z", re.DOTALL)
 _ANSWER = r"(?:the\s+|my\s+)?(?:(?:final|best|correct)\s+)?(?:answer|option|choice)\b"
 _INTRODUCTION = re.compile(rf"\A{_ANSWER}(?:\s+is\b)?\s*[:-]?\s*", re.IGNORECASE)
 _LATER = re.compile(
@@ -72,7 +72,7 @@ def readings(answer: str, options: Sequence[str]) -> tuple[str, ...]:
     of the text is an option's own. Otherwise it is the whole text, and that without `Answer:` at its start.
     """
     # Models that think in Chinese write letters and signs in full width.
-    text = _MARKUP.sub("", _plain(_unwrapped(answer))).strip()
+    text = _MARKUP.sub("", _plain(_unwrapped(answer, options))).strip()
     text = re.sub(r" ?\n\s*", "\n", re.sub(r"[^\S\n]+", " ", text))[:_LONGEST_READ]
     start = text, _INTRODUCTION.sub("", text, count=1)
     later = [*_LATER.finditer(text)]
@@ -167,9 +167,12 @@ def _holds_only_names(text: str, names: Sequence[str]) -> bool:
     return not re.search(r"[^\W\d_]", re.sub("|".join([*words, r"\b(?:and|or)\b"]), " ", text))
 
 
-def _unwrapped(answer: str) -> str:
+def _unwrapped(answer: str, options: Sequence[str]) -> str:
     """Return the answer in a JSON object, or its only text; anything else as it is."""
-    answer = fenced[1] if (fenced := _FENCED.match(answer)) else answer
+    fenced = _FENCED.match(answer)
+    # An option in the place of the fence's language is part of what the answer names.
+    if fenced and (not fenced[1] or folded(fenced[1]) not in map(folded, options)):
+        answer = fenced[2]
     try:
         content = json.loads(answer)
     except (ValueError, RecursionError):
