@@ -37,8 +37,12 @@ def main() -> int:
     for theory, own in rows.groupby("theory"):
         places = own.reset_index(drop=True).groupby("text").indices
         same = np.array(
-            [(i, j) for group in places.values() for place, i in enumerate(group) for j in group[place + 1 :]]
-        )
+            [(i, j) for group in places.values() for place, i in enumerate(group) for j in group[place + 1 :]],
+            dtype=np.int64,
+        ).reshape(-1, 2)
+        if not len(same):
+            print(f"{theory}  no situation has two labels")
+            continue
         others = rng.integers(0, len(own), (options.pairs, 2))
         texts = own["text"].to_numpy()
         others = others[texts[others[:, 0]] != texts[others[:, 1]]]

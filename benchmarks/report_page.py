@@ -55,8 +55,10 @@ def main() -> int:
             found = _measured(sweep.models, sweep.responses)
             for key, figure in found.items():
                 bar = sweep.bars.get(key)
-                print(f"{name}: {figure:.2f} {key}" + (f"   bar {bar:g}" if bar is not None else ""), flush=True)
-                is_reached &= bar is None or figure < bar
+                holds = bar is None or figure < bar
+                beside = "" if bar is None else f"   bar {bar:g}   {'holds' if holds else 'MISSED'}"
+                print(f"{name}: {figure:.2f} {key}{beside}", flush=True)
+                is_reached &= holds
             figures[name] = {**found, "bars": sweep.bars}
     record(options.out, figures)
     return 0 if is_reached else 1

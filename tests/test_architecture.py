@@ -86,7 +86,7 @@ AT_HOME = {
     "inspect_ai": _OF_INSPECT,
     "matplotlib": ("categorization/picture.py", "construction/picture.py", "hives/picture.py"),
     "torch": _OF_TRAINING,
-    "lightning": _OF_TRAINING,
+    "lightning": (*_OF_TRAINING, "reporting/trackio_curves.py"),
     "sentence_transformers": _OF_TRAINING,
     "transformers": _OF_TRAINING,
 }

@@ -85,3 +85,28 @@ COMPLETE = {
     "share_failed": 0.0,
     "beta": 1.0,
 }
+
+
+def test_two_judges_of_the_same_responses_have_an_arrow_each_from_their_own_unsteered_means(tmp_path: Path) -> None:
+    jobs: dict[Path, dict[str, Any]] = {}
+    for number, encoder in enumerate(("minilm", "mpnet")):
+        scored = sweep(tmp_path / encoder, unsteered=["benevolence", "power"])
+        judge = {"kind": "embedding", "encoder": encoder}
+        jobs |= {
+            folder: summary | {"judge": judge, "mean": summary["mean"] + number} for folder, summary in scored.items()
+        }
+    table = arrows(several_values(list(jobs.values())))
+    ends = table.groupby("judge")[["from_x", "from_y", "to_x", "to_y"]].apply(lambda rows: sorted(rows.values.tolist()))
+    assert ends["embedding minilm"] == [[0.5, 0.5, 6.5, -2.5], [0.5, 0.5, 6.5, 6.5]]
+    assert ends["embedding mpnet"] == [[1.5, 1.5, 7.5, -1.5], [1.5, 1.5, 7.5, 7.5]]
+    assert len(add_arrows(jobs, [""] * len(jobs), tmp_path)) == 2
+
+
+def test_an_aim_scored_twice_in_the_same_way_is_named(tmp_path: Path) -> None:
+    jobs = sweep(tmp_path / "first", unsteered=["benevolence", "power"])
+    again = {
+        folder: summary for folder, summary in sweep(tmp_path / "again", unsteered=[]).items() if "0" in folder.name
+    }
+    *files, line = add_arrows({**jobs, **again}, [""] * (len(jobs) + len(again)), tmp_path)
+    assert len(files) == 2
+    assert line.startswith("no arrow for benevolence+2 power+2: several jobs score these responses")

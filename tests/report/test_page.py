@@ -244,7 +244,7 @@ def test_a_page_without_room_for_any_response_says_so(tmp_path: Path) -> None:
     write_judged_job(tmp_path / "0", [f"{number} {'word ' * 100}" for number in range(4)])
     html, read = page_in(_reported(tmp_path, megabytes=0.001))
     assert "r" not in read.texts
-    assert "None of 4 responses is shown: the page has no room for them (megabytes)." in html
+    assert "None of 4 responses is shown: the page has no room for them. per_cell=N shows N of each job" in html
     assert "it cannot be smaller" in html
 
 

@@ -132,7 +132,6 @@ def test_runs_arrive_with_their_figures(server: Server, studied: Path) -> None:
         for job in ("0", "1"):
             summary, run = summary_in(studied / sweep / job), runs[run_of(studied / sweep / job)]
             figures = run["summary"]
-            assert run["state"] == "finished"
             # Means at the end of a sweep are of pooled judges, which runs do not know.
             same = ("task", "model", "windows", "mean_words")
             assert {key: figures.get(key) for key in same} == {key: summary.get(key) for key in same}

@@ -8,7 +8,17 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from valueflow.run import Sweep, SweepJob, SweepView, distinguishing_settings, end_sweep
+from valueflow.run import (
+    RunInfo,
+    RunLogger,
+    RunRecord,
+    Sweep,
+    SweepInfo,
+    SweepJob,
+    SweepView,
+    distinguishing_settings,
+    end_sweep,
+)
 
 
 def show(summaries: Sequence[Mapping[str, Any]], title: str, others: Sequence[str]) -> None:
@@ -17,6 +27,15 @@ def show(summaries: Sequence[Mapping[str, Any]], title: str, others: Sequence[st
 
 def breaks(*_: object) -> None:
     raise RuntimeError("no space left")
+
+
+class Recorder(RunLogger):
+    def start(self, run: RunInfo) -> RunRecord:
+        return RunRecord()
+
+    def end_sweep(self, sweep: SweepInfo) -> Mapping[str, Any]:
+        jobs = [finished.name for finished in sweep.finished.values()]
+        return {"recorded": {"jobs": jobs, "exit_code": sweep.exit_code}}
 
 
 NAMES = (SweepView(show, ("k",)),)
@@ -85,6 +104,18 @@ def test_an_end_that_breaks_is_no_success_and_still_names_what_failed(
     assert end_sweep((SweepView(breaks, ()),), Sweep(tmp_path, "now", jobs)) == 1
     assert "failed: job 1" in capsys.readouterr().out
     assert "no space left" in caplog.text
+
+
+def test_a_sweep_whose_page_is_interrupted_is_still_recorded(tmp_path: Path) -> None:
+    def interrupted(folder: Path) -> Path | None:
+        raise KeyboardInterrupt
+
+    jobs = [job(tmp_path, 0, [], summary={"name": "a"})]
+    logger = {"mine": {"_target_": "tests.run.test_sweep.Recorder"}}
+    with pytest.raises(KeyboardInterrupt):
+        end_sweep(NAMES, Sweep(tmp_path, "now", jobs, logger=logger), report=interrupted)
+    record = json.loads((tmp_path / "sweep.json").read_text())
+    assert record["loggers"] == {"recorded": {"jobs": ["0"], "exit_code": 1}}
 
 
 def test_each_kind_of_job_has_its_view(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from valueflow.judge import judge_words
 from valueflow.responses import shown_intensity, shown_targets
 from valueflow.run import PICTURE_COLORS, PICTURE_FORMATS, picture_text, save_picture
 from valueflow.theory import normalize_name
@@ -18,7 +19,7 @@ ARROWS = "two_values"
 NO_MODEL = "responses"
 """Stands for a model that an evaluation does not name."""
 
-_IDENTITY = ("theory", "model", "method", "targets")
+_IDENTITY = ("theory", "model", "method", "targets", "judge", "estimator")
 _PANELS_PER_ROW = 4
 
 
@@ -40,10 +41,17 @@ def is_unsteered(summary: Mapping[str, Any]) -> bool:
 
 
 def unsteered_like(summaries: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return the one evaluation of unsteered responses of the same model on the same value; None where not just one."""
+    """Return the one evaluation of unsteered responses of the same model on the same value; None where not just one.
+
+    It is one by the same judge and estimator.
+    """
     same = ("theory", "label", "model")
     found = [
-        other for other in summaries if is_unsteered(other) and all(other.get(key) == summary.get(key) for key in same)
+        other
+        for other in summaries
+        if is_unsteered(other)
+        and all(other.get(key) == summary.get(key) for key in same)
+        and _scored_by(other) == _scored_by(summary)
     ]
     return found[0] if len(found) == 1 else None
 
@@ -51,8 +59,8 @@ def unsteered_like(summaries: Sequence[Mapping[str, Any]], summary: Mapping[str,
 def several_values(summaries: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """Return what responses steered to several values at once express, a row per aim and value.
 
-    Columns: `theory`, `model`, `method`, `targets`, `value`, `asked`, `mean`, `unsteered` (NaN where no job has it),
-    `difference`.
+    Columns: `theory`, `model`, `method`, `targets`, `judge`, `estimator`, `value`, `asked`, `mean`, `unsteered` (NaN
+    where no job has it), `difference`.
     """
     rows = []
     for summary in summaries:
@@ -66,6 +74,7 @@ def several_values(summaries: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
                     "model": str(summary.get("model") or NO_MODEL),
                     "method": str(summary.get("steered_by") or ""),
                     "targets": shown_targets(summary),
+                    **_scored_by(summary),
                     "value": str(summary["label"]),
                     "asked": asked,
                     "mean": mean,
@@ -79,8 +88,8 @@ def several_values(summaries: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 def arrows(several: pd.DataFrame) -> pd.DataFrame:
     """Return responses steered to two values as arrows, a row per aim: from unsteered means to those when steered.
 
-    Columns: `theory`, `model`, `method`, `targets`, `value_x`, `value_y`, `asked_x`, `asked_y`, `from_x`, `from_y`,
-    `to_x`, `to_y`.
+    Columns: `theory`, `model`, `method`, `targets`, `judge`, `estimator`, `value_x`, `value_y`, `asked_x`, `asked_y`,
+    `from_x`, `from_y`, `to_x`, `to_y`. An aim whose value was scored more than once by the same judge has no arrow.
     """
     rows = []
     for key, own in several.groupby(list(_IDENTITY), sort=False) if len(several) else ():
@@ -99,9 +108,11 @@ def arrows(several: pd.DataFrame) -> pd.DataFrame:
 def add_arrows(jobs: Mapping[Path, Mapping[str, Any]], others: Sequence[str], folder: Path) -> list[str]:
     """Draw the picture of a sweep whose responses were steered to two values; return a line that names each file."""
     del others  # aims tell its rows apart
-    table = arrows(several_values(list(jobs.values())))
+    several = several_values(list(jobs.values()))
+    table = arrows(several)
+    repeated = _repeated(several)
     if table.empty:
-        return []
+        return repeated
     files = [folder / f"{ARROWS}.{suffix}" for suffix in PICTURE_FORMATS]
     for file in files:
         draw_arrows(table, file)
@@ -111,7 +122,21 @@ def add_arrows(jobs: Mapping[Path, Mapping[str, Any]], others: Sequence[str], fo
             "points without an arrow: the sweep scores no unsteered responses of the same model on both values; where "
             f"another does: python report.py {folder} OTHER figures=paper"
         )
-    return lines
+    return lines + repeated
+
+
+def _repeated(several: pd.DataFrame) -> list[str]:
+    """Say which aims have no arrow because jobs score them more than once on a value."""
+    if several.empty:
+        return []
+    pairs = several[[len(str(targets).split()) == 2 for targets in several["targets"]]]
+    aims = pairs.loc[pairs.duplicated([*_IDENTITY, "value"]), "targets"].unique().tolist()
+    if not aims:
+        return []
+    return [
+        f"no arrow for {', '.join(aims)}: several jobs score these responses on the same value, judge and estimator; "
+        "compare.py tells them apart"
+    ]
 
 
 def draw_arrows(table: pd.DataFrame, file: Path) -> None:
@@ -127,14 +152,15 @@ def draw_arrows(table: pd.DataFrame, file: Path) -> None:
     """
     from matplotlib.figure import Figure
 
-    groups = list(table.groupby(["value_x", "value_y", "model", "method"], sort=False))
+    parts = ["model", "method", *(name for name in ("judge", "estimator") if table[name].nunique() > 1)]
+    groups = list(table.groupby(["value_x", "value_y", *parts], sort=False))
     columns = min(len(groups), _PANELS_PER_ROW)
     rows = -(-len(groups) // columns)
     figure = Figure(figsize=(3.1 * columns, 3.1 * rows + 0.3), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     for panel in panels.flat[len(groups) :]:
         panel.set_axis_off()
-    for panel, ((x, y, model, method), own) in zip(panels.flat, groups, strict=False):
+    for panel, ((x, y, *named), own) in zip(panels.flat, groups, strict=False):
         for place, arrow in enumerate(own.to_dict("records")):
             color = PICTURE_COLORS[place % len(PICTURE_COLORS)]
             start = (arrow["from_x"], arrow["from_y"])
@@ -143,7 +169,7 @@ def draw_arrows(table: pd.DataFrame, file: Path) -> None:
                 panel.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": color, "linewidth": 1.4})
             label = ", ".join(shown_intensity(int(arrow[f"asked_{axis}"])) for axis in "xy")
             panel.plot(*end, "o", color=color, markersize=4, label=label)
-        panel.set_title(picture_text(", ".join(str(part) for part in (model, method) if part)), size=8)
+        panel.set_title(picture_text(", ".join(str(part) for part in named if part)), size=8)
         panel.set_xlabel(picture_text(str(x)), size=8)
         panel.set_ylabel(picture_text(str(y)), size=8)
         panel.axhline(0, color="0.85", linewidth=0.6, zorder=0)
@@ -152,6 +178,11 @@ def draw_arrows(table: pd.DataFrame, file: Path) -> None:
         panel.set(xlim=(-10.5, 10.5), ylim=(-10.5, 10.5))
         panel.legend(fontsize=7, frameon=False, title="asked", title_fontsize=7)
     save_picture(figure, file)
+
+
+def _scored_by(summary: Mapping[str, Any]) -> dict[str, str]:
+    judge, settings = summary.get("judge"), summary.get("settings") or {}
+    return {"judge": judge_words(judge) if judge else "", "estimator": str(settings.get("estimator") or "")}
 
 
 def _mean(summary: Mapping[str, Any]) -> float:

@@ -8,6 +8,7 @@ from valueflow.judge.distilled import DistilledJudge
 from valueflow.judge.embedding import EmbeddingJudge
 from valueflow.judge.llm import LLMJudge
 from valueflow.judge.logprob import LogprobJudge
+from valueflow.judge.naming import judge_words
 from valueflow.judge.panel import PanelJudge, distinct_names, judge_panel
 from valueflow.judge.prompts import RankingExample, RankingPrompt
 from valueflow.judge.protocol import Criterion, Judge, Progress, TextJudge
@@ -48,6 +49,7 @@ __all__ = [
     "distinct_names",
     "embedding_judge",
     "judge_panel",
+    "judge_words",
     "permutation_constraint",
     "plain_lines",
     "read_ranking",

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from valueflow.evaluation import asked_intensity, is_unsteered
+from valueflow.judge import judge_words
 from valueflow.report.reading import FinishedRun
 from valueflow.responses import shown_intensity, shown_targets
 
@@ -90,18 +91,6 @@ def means_table(cells: Sequence[Cell]) -> pd.DataFrame:
             "high": [cell.figure("mean_high") for cell in cells],
         }
     )
-
-
-def judge_words(judge: object) -> str:
-    """Name a judge as its summary describes it."""
-    if not isinstance(judge, Mapping):
-        return "unknown"
-    if judge.get("members"):
-        return f"panel of {', '.join(judge_words(member) for member in judge['members'])}"
-    named = judge.get("model") or judge.get("encoder")
-    parts = [str(judge.get("kind", "judge")), *([str(named)] if named else [])]
-    asked = [str(judge["prompt"])] if judge.get("prompt") else [str(name) for name in judge.get("wordings") or []]
-    return " ".join(parts) + (f", prompt {' and '.join(asked)}" if asked else "")
 
 
 Factor = Callable[[FinishedRun], str]

@@ -100,8 +100,8 @@ def _words(shown: int, total: int, per_cell: int, longest: int, n_unread: int) -
         if total == 0
         else "All responses are shown."
         if shown == total
-        else f"None of {total:,} responses is shown: the page has no room for them (megabytes). The files of each job, "
-        "linked below, have all."
+        else f"None of {total:,} responses is shown: the page has no room for them. per_cell=N shows N of each job, as "
+        "far as megabytes allows; the files of each job, linked below, have all."
         if shown == 0
         else f"{shown:,} of {total:,} responses are shown: of each job at most {per_cell}, spread evenly from the "
         "lowest score to the highest, so that the page stays small. The files of each job, linked below, have all."

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from valueflow.evaluation import evaluation_remarks
+from valueflow.judge import judge_words
 from valueflow.report.blocks import Block, Heading, Lines, Section, Table
-from valueflow.report.cells import ONLY_SERIES, Cell, judge_words
+from valueflow.report.cells import ONLY_SERIES, Cell
 from valueflow.report.prompts import prompt_table
 from valueflow.report.reading import Found
 from valueflow.run import cost_lines, counted, number

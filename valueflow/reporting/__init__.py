@@ -2,6 +2,7 @@
 
 from valueflow.reporting.csv_rows import CsvLogger
 from valueflow.reporting.tensorboard_runs import TensorBoardLogger
+from valueflow.reporting.trackio_runs import TrackioLogger
 from valueflow.reporting.wandb_runs import WandbLogger
 
-__all__ = ["CsvLogger", "TensorBoardLogger", "WandbLogger"]
+__all__ = ["CsvLogger", "TensorBoardLogger", "TrackioLogger", "WandbLogger"]

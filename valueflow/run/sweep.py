@@ -128,7 +128,11 @@ def end_sweep(
         line = f"failed: job {_name(job, sweep.folder)} ({' '.join(job.overrides)}): {failure['error']}"
         console.print(line, soft_wrap=True)
     # Before loggers are told: they show the page, too.
-    page = None if report is None else report(sweep.folder)
+    page, interrupted = None, None
+    try:
+        page = None if report is None else report(sweep.folder)
+    except KeyboardInterrupt as stop:
+        interrupted = stop
     if report is not None and page is None:
         code = max(code, EXIT_FAILED)
     try:
@@ -136,6 +140,8 @@ def end_sweep(
     except Exception:
         _log.exception("a logger could not record the sweep; the folders of its jobs are complete")
         code = EXIT_FAILED
+    if interrupted is not None:
+        raise interrupted
     return code
 
 
