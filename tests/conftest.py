@@ -38,13 +38,20 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 os.environ["VALUEFLOW_CACHE"] = str(ROOT / ".pytest_cache" / "valueflow")
 
 
+_SCORED = """
+import pandas as pd
+from valueflow import evaluate_responses
+said = pd.DataFrame({"query": ["What now?"], "response": ["We help them."]})
+evaluate_responses(said, value="benevolence", progress=False)
+"""
+
+
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Embed the demo anchors on all cores before tests run side by side, each on one: a minute, the first time."""
     cached = any(Path(os.environ["VALUEFLOW_CACHE"], "vectors").glob("*.npy"))
     runs_workers = "PYTEST_XDIST_WORKER" not in os.environ and session.config.getoption("numprocesses", None)
     if runs_workers and not cached:
-        scored = "from valueflow import evaluate_responses; evaluate_responses(value='benevolence', progress=False)"
-        subprocess.run([sys.executable, "-c", scored], cwd=ROOT, check=True)
+        subprocess.run([sys.executable, "-c", _SCORED], cwd=ROOT, check=True)
 
 
 @pytest.fixture(scope="session")

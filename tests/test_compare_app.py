@@ -123,6 +123,7 @@ def test_a_list_of_folders_python_and_any_order_of_rows_give_the_same(work: Path
     ).to_csv(index=False)
 
 
+@pytest.mark.slow
 def test_folders_of_any_name(work: Path, phi: Path, qwen: Path) -> None:
     one, other = "-a, b=${c}", work.parent / 'it\'s ["x"]'
     phi.rename(work / one)
@@ -197,6 +198,7 @@ def test_responses_without_a_score_or_a_query(tmp_path: Path) -> None:
     assert row["right"] + row["wrong"] == 11
 
 
+@pytest.mark.slow
 def test_sweeps_of_comparisons_show_their_families(work: Path, phi: Path) -> None:
     done = succeeded(run(work, phi, "reference=-2,0", "-m", "hydra.sweep.dir=sweep"))
     assert "2 of 2 jobs" in done.stdout

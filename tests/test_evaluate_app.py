@@ -475,6 +475,7 @@ def test_a_job_that_fails_leaves_the_others_running_and_is_named(work: Path, ran
     assert "Traceback" not in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_a_fault_of_the_program_in_a_job_exits_with_1(work: Path, rankings: Path) -> None:
     """A logger that breaks stands for any fault that is not the input's."""
     broken = "logger.csv._target_=types.SimpleNamespace"
@@ -490,6 +491,7 @@ def test_a_sweep_that_cannot_be_composed_leaves_nothing(work: Path) -> None:
     refused(run(work, "value=power,face", "kk=2", "-m", fresh=True), work, "unknown setting 'kk'; did you mean 'k'?")
 
 
+@pytest.mark.slow
 def test_csv_logger_records_every_job_of_a_sweep(work: Path, rankings: Path) -> None:
     succeeded(run(work, "value=power,face,humility", f"rankings={rankings}", "logger=csv", "-m"))
     runs = pd.read_csv(only_sweep(work) / "runs.csv")
@@ -518,6 +520,7 @@ def sweep_again(work: Path, rankings: Path) -> Callable[..., Finished]:
     return lambda *more: run(work, "resume=true", *more, *command)
 
 
+@pytest.mark.slow
 def test_finished_jobs_are_not_run_again(work: Path, sweep_again: Callable[..., Finished]) -> None:
     before = stamps(only_sweep(work))
     shown = succeeded(sweep_again()).stdout
@@ -526,6 +529,7 @@ def test_finished_jobs_are_not_run_again(work: Path, sweep_again: Callable[..., 
     assert pd.read_csv(only_sweep(work) / "sweep.csv")["value"].tolist() == ["power", "face", "humility"]
 
 
+@pytest.mark.slow
 def test_jobs_that_are_gone_killed_or_failed_are_run(work: Path, sweep_again: Callable[..., Finished]) -> None:
     sweep = only_sweep(work)
     before = stamps(sweep)
@@ -538,6 +542,7 @@ def test_jobs_that_are_gone_killed_or_failed_are_run(work: Path, sweep_again: Ca
     assert "3 of 3 jobs" in shown
 
 
+@pytest.mark.slow
 def test_a_summary_that_was_cut_short_does_not_stop_the_sweep(work: Path, sweep_again: Callable[..., Finished]) -> None:
     sweep = only_sweep(work)
     before = stamps(sweep)

@@ -117,6 +117,7 @@ def test_the_same_run_again_asks_nothing_and_needs_no_server(work: Path) -> None
     assert (judging["calls"], judging["cache_hits"]) == (0, 24)
 
 
+@pytest.mark.slow
 def test_cache_off_keeps_nothing_and_cache_read_adds_nothing(work: Path) -> None:
     with FaultServer(permutation) as server:
         arguments = at(server, "intensity=2", "m=1")

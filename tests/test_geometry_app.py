@@ -44,6 +44,7 @@ def on_the_circle() -> Vectors:
     return dict(zip(circle, vectors, strict=True))
 
 
+@pytest.mark.slow
 def test_planted_vectors_are_the_circle_of_the_theory(work: Path) -> None:
     planted = on_the_circle()
     save_file(planted, work / "vectors.safetensors")

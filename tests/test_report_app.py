@@ -94,6 +94,7 @@ def test_report_true_makes_the_page_of_a_run_in_its_folder(work: Path) -> None:
     refused(_evaluate(work.parent / "empty", "report=perhaps"), work.parent / "empty", "report=perhaps: give true")
 
 
+@pytest.mark.slow
 def test_report_true_makes_one_page_of_a_sweep(work: Path) -> None:
     done = succeeded(_evaluate(work, "hydra.sweep.dir=sweep", "iter=40,50", "report=true", "-m"))
     assert "report: sweep/report.html" in done.stdout

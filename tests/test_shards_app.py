@@ -154,6 +154,7 @@ def test_what_cannot_be_joined_or_divided_is_one_line(tmp_path: Path) -> None:
     assert sorted(entry.name for entry in work.path("").iterdir()) == ["shards"]
 
 
+@pytest.mark.slow
 def test_the_embedding_judge_s_shards_join_to_the_last_bit(tmp_path: Path) -> None:
     file = responses(tmp_path / "r.csv", 12).removeprefix("responses=")
     given = {"value": "power", "responses": file, "m": 1, "progress": False}
@@ -176,6 +177,7 @@ def speak(call: Call) -> Reply:
     return completion(f"I would sleep on it,\nsaid number {call.digest[:8]}.")
 
 
+@pytest.mark.slow
 def test_steered_responses_join_in_the_order_of_the_queries(tmp_path: Path) -> None:
     with FaultServer(speak) as server:
         work = Work(tmp_path, server)
@@ -216,6 +218,7 @@ def test_placed_texts_join_with_their_votes_and_reviews(tmp_path: Path) -> None:
     same(tmp_path / "whole", tmp_path / "joined")
 
 
+@pytest.mark.slow
 def test_windows_of_a_database_are_divided(tmp_path: Path) -> None:
     judge = KnowingJudge(fails=lambda texts: "level -8.0" in texts[0])
     given = {"theory": "pvq", "value": "benevolence", "judge": judge, "input": raw_texts(), "progress": False}

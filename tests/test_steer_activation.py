@@ -123,6 +123,7 @@ def test_from_python_with_vectors_of_an_earlier_run(work: Path, model: Path, mon
     assert again.responses["response"].tolist() == first.responses["response"].tolist()
 
 
+@pytest.mark.slow
 def test_shards_with_vectors_made_before_join_without_the_model(
     work: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -66,6 +66,7 @@ def test_every_layout_of_folders_has_its_table(rankings: Path, layout: str, fold
     assert "did you mean 'power'" in failed.stdout
 
 
+@pytest.mark.slow
 def test_jobs_that_share_a_folder_are_told_apart(rankings: Path) -> None:
     done = sweep(rankings, "value=power,face", "hydra.sweep.subdir=one")
     assert done.returncode == 2

@@ -30,6 +30,7 @@ def write_matrix(folder: Path, *, order: tuple[int, ...] = (-2, 0, 2)) -> None:
 
 
 @pytest.mark.parametrize("order", [(-2, 0, 2), (2, 0, -2)])
+@pytest.mark.slow
 def test_the_matrix_has_the_difference_from_the_lowest_to_the_highest_intensity(
     order: tuple[int, ...], tmp_path: Path
 ) -> None:

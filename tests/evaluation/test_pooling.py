@@ -67,6 +67,7 @@ def sweep(files: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     return sweep_of(tmp_path_factory.mktemp("sweep"), files)
 
 
+@pytest.mark.slow
 def test_all_jobs_report_the_judge_that_all_their_rankings_show(sweep: Path, files: list[Path]) -> None:
     tables = [pd.read_csv(file) for file in files]
     whole = pd.concat([table.assign(row_idx=table["row_idx"] + 8 * number) for number, table in enumerate(tables)])
@@ -98,6 +99,7 @@ def test_pooling_again_changes_nothing(sweep: Path) -> None:
     assert read() == before
 
 
+@pytest.mark.slow
 def test_the_order_of_jobs_changes_no_figure(sweep: Path, files: list[Path], tmp_path: Path) -> None:
     turned = sweep_of(tmp_path, files[::-1])
     for job in range(3):

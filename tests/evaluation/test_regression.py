@@ -296,6 +296,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return work / "sweep", done.stdout
 
 
+@pytest.mark.slow
 def test_a_sweep_has_a_table_and_a_picture(sweep: tuple[Path, str]) -> None:
     folder, shown = sweep
     table = pd.read_csv(folder / "sweep.csv").set_index("intensity")

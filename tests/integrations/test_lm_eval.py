@@ -52,6 +52,7 @@ def tasks_in(folder: Path) -> Iterator[dict[str, Any]]:
         yield yaml.load(file.read_text(encoding="utf-8"), Loader)
 
 
+@pytest.mark.slow
 def test_each_value_of_all_theories_has_a_task() -> None:
     tasks = list(tasks_in(lm_eval_tasks()))
     values = [(theory.name, value) for theory in known_theories() for value in theory.values]
@@ -60,6 +61,7 @@ def test_each_value_of_all_theories_has_a_task() -> None:
     assert {task["tag"] for task in tasks} == {f"valueflow_{theory.name}" for theory in known_theories()}
 
 
+@pytest.mark.slow
 def test_equal_settings_share_a_folder() -> None:
     folder = lm_eval_tasks("duty", intensity=2)
     assert lm_eval_tasks("duty", intensity=2) == folder
@@ -67,6 +69,7 @@ def test_equal_settings_share_a_folder() -> None:
     assert len(list(folder.iterdir())) == 7
 
 
+@pytest.mark.slow
 def test_other_settings_have_other_names() -> None:
     settings: list[dict[str, Any]] = [{}, {"intensity": 2}, {"intensity": -2}, {"intensity": 2, "limit": 3}]
     names = [{task["task"] for task in tasks_in(lm_eval_tasks("duty", **one))} for one in settings]
@@ -117,6 +120,7 @@ def test_what_is_asked_is_what_steer_says() -> None:
     assert documents[3]["valueflow"] == {**queries.iloc[3].to_dict(), **wording.labels}
 
 
+@pytest.mark.slow
 def test_the_figures_are_those_of_an_evaluation(vidb: str) -> None:
     documents = asked(theory="pvq", value="benevolence", valueflow={"vidb": vidb})["test"].select(range(8))
     responses = texts(8)

@@ -258,6 +258,7 @@ def test_which_servers_there_are_is_no_part_of_the_identity() -> None:
     assert ServerModel(base_url="http://a/v1", model="m").identity()["base_url"] == "http://a/v1"
 
 
+@pytest.mark.slow
 def test_rankings_are_those_of_one_server_and_the_cache_serves_all(tmp_path: Path) -> None:
     def evaluate(folder: str, *urls: str, cache: str) -> dict[str, Any]:
         servers = f"llm.base_url=[{','.join(urls)}]" if len(urls) > 1 else f"llm.base_url={urls[0]}"

@@ -170,6 +170,7 @@ def test_asked_again_nothing_is_asked_and_the_figures_are_the_same(
     pd.testing.assert_frame_equal(first.accuracy, second.accuracy)
 
 
+@pytest.mark.slow
 def test_samples_stand_in_where_there_are_no_log_probabilities(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result, calls = run(drawn, tmp_path, monkeypatch, samples=9)
     sampled = [call for call in calls if call.body["temperature"] == 1]

@@ -167,6 +167,7 @@ def test_the_probabilities_of_all_orders_add_up_to_one():
 
 
 @pytest.mark.parametrize("sigma", [0.0, 1.5])
+@pytest.mark.slow
 def test_lapses_are_recovered_and_leave_slope_and_misreading_as_they_are(sigma):
     fits = [fit_places(*judged(seed, 40, 600, 5, 1.0, sigma, lapse_rate=0.1)) for seed in range(6)]
     rates = [fit.lapse_rate for fit in fits]
@@ -188,6 +189,7 @@ def test_a_judge_that_has_the_anchors_the_wrong_way_round_does_not_lapse():
     assert fit_places(orders[:, ::-1].copy(), ratings).lapse_rate == 0.0
 
 
+@pytest.mark.slow
 def test_the_fit_is_near_the_maximum_of_the_integral_over_places():
     """All of slope, misreading and lapses, with the places integrated out by Gauss-Hermite quadrature."""
     orders, ratings = judged(3, 4, 250, 4, beta=0.4, sigma=1.0, lapse_rate=0.25)

@@ -15,6 +15,7 @@ def simulated(spread: float, k: int, m: int, seed: int, n: int = 300) -> tuple[n
 
 @pytest.mark.parametrize("spread", [1.0, 5.0])
 @pytest.mark.parametrize("k", [2, 4])
+@pytest.mark.slow
 def test_intervals_hold_what_they_say(spread: float, k: int) -> None:
     covered, slopes = [], []
     for seed in range(3):
@@ -53,6 +54,7 @@ def test_a_panel_s_rankings_of_a_window_are_held_out_together(n_judges: int) -> 
 
 
 @pytest.mark.parametrize("k", [3, 6])
+@pytest.mark.slow
 def test_a_panel_with_a_judge_that_never_errs(k: int) -> None:
     draws = np.random.default_rng(5)
     truth = draws.normal(0, 1, 60)

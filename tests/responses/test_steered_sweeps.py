@@ -29,6 +29,7 @@ def write_job(
     (folder / "summary.json").write_text(json.dumps({"seed": seed, "settings": settings}), encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_unsteered_responses_that_jobs_have_in_common_count_once(tmp_path: Path) -> None:
     # One job says the same twice, as one may where queries repeat: that stays. Order does not matter.
     for job, responses in enumerate((["a", "b", "a"], ["a", "b", "a"], ["b", "a", "a"])):

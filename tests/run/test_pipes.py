@@ -42,6 +42,7 @@ def test_help_that_nobody_reads_ends_quietly(command: tuple[str, ...], tmp_path:
     assert into_a_closed_pipe(*command, folder=tmp_path) == (0, "")
 
 
+@pytest.mark.slow
 def test_a_run_that_nobody_watches_writes_all_the_same(tmp_path: Path) -> None:
     row = {"row_idx": 0, "target_text": "r", "ranking": "[2, 1, 3]", "db_text_1": "a", "db_score_1": 5}
     pd.DataFrame([row | {"db_text_2": "b", "db_score_2": -5}]).to_csv(tmp_path / "rankings.csv", index=False)
