@@ -35,10 +35,12 @@ class PostgresServer:
     settings: Sequence[str]
     process: subprocess.Popen[bytes] | None = None
 
-    def url(self, user: str = "owner", password: str | None = None, database: str = "postgres") -> str:
+    def url(
+        self, user: str = "owner", password: str | None = None, database: str = "postgres", schema: str = "public"
+    ) -> str:
         """Return the URL of a database, with a password: the owner's, unless another is given."""
         secret = quote(self.password if password is None else password, safe="")
-        return f"postgresql://{user}:{secret}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://{user}:{secret}@127.0.0.1:{self.port}/{database}?options=-csearch_path%3D{schema}"
 
     def start(self) -> None:
         """Start it and wait until it answers."""

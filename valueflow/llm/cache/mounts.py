@@ -24,7 +24,7 @@ _ACROSS_A_NETWORK = frozenset(
         ),
     }
 )
-"""Others are taken to be of this machine: disks, memory, what containers stand on (overlay, virtiofs, fuse-overlayfs)."""
+"""Others are taken to be of this machine: disks, memory, and what containers stand on, such as overlay and virtiofs."""
 
 _REMOTE_TRANSPORTS = ("trans=tcp", "trans=rdma")
 """Of 9p: with others (virtio, fd) it is how a container or a virtual machine sees the disk of its host."""
