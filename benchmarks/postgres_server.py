@@ -42,13 +42,34 @@ class PostgresServer:
         secret = quote(self.password if password is None else password, safe="")
         return f"postgresql://{user}:{secret}@127.0.0.1:{self.port}/{database}?options=-csearch_path%3D{schema}"
 
+    def new_schema(self, name: str) -> str:
+        """Make a schema, which has tables of its own, and return its name."""
+        server = ("-h", "127.0.0.1", "-p", str(self.port), "-U", "owner", "-d", "postgres")
+        subprocess.run(
+            [self.programs / "psql", "-q", "-X", *server, "-c", f"CREATE SCHEMA {name}"],
+            env=os.environ | {"PGPASSWORD": self.password},
+            check=True,
+        )
+        return name
+
     def start(self) -> None:
         """Start it and wait until it answers."""
-        command = [self.programs / "postgres", "-D", self.folder / "data", "-p", str(self.port), "-k", self.folder]
+        command: list[str | Path] = [
+            self.programs / "postgres",
+            "-D",
+            self.folder / "data",
+            "-p",
+            str(self.port),
+            "-k",
+            self.folder,
+        ]
         options = [part for setting in self.settings for part in ("-c", setting)]
+        user, group = _user()
         with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen([*command, *options], stdout=log, stderr=log, cwd=self.folder, **_as_user())
-        asked = [self.programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+            self.process = subprocess.Popen(
+                [*command, *options], stdout=log, stderr=log, cwd=self.folder, user=user, group=group
+            )
+        asked: list[str | Path] = [self.programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         latest = time.monotonic() + SECONDS_TO_START
         while subprocess.run(asked, check=False).returncode:
             if self.process.poll() is not None or time.monotonic() > latest:
@@ -67,7 +88,7 @@ def why_no_server() -> str | None:
     """Return why no server can be started here, or None where one can."""
     if _programs() is None:
         return "no initdb of PostgreSQL (Debian: apt install postgresql)"
-    if os.geteuid() == 0 and _as_user() == {}:
+    if os.geteuid() == 0 and _user() == (None, None):
         return "PostgreSQL does not run as root, and there is no other user"
     return None
 
@@ -89,14 +110,14 @@ def running_postgres(*settings: str) -> Iterator[PostgresServer]:
     password = f"p@ss/{secrets.token_hex(8)}:%?"
     try:
         (folder / "password").write_text(password)
-        made_by = _as_user()
-        if made_by:
+        user, group = _user()
+        if user is not None:
             for path in (folder, folder / "password"):
-                shutil.chown(path, made_by["user"], made_by["group"])
+                shutil.chown(path, user, group)
         subprocess.run(
             [programs / "initdb", "-D", folder / "data", "-U", "owner", "--pwfile", folder / "password", "--no-sync",
              "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"],
-            check=True, stdout=subprocess.DEVNULL, cwd=folder, **made_by,
+            check=True, stdout=subprocess.DEVNULL, cwd=folder, user=user, group=group,
         )  # fmt: skip
         server = PostgresServer(programs, folder, _free_port(), password, settings)
         server.start()
@@ -116,17 +137,16 @@ def _programs() -> Path | None:
     return next((folder for folder in folders if (folder / "initdb").exists() and (folder / "postgres").exists()), None)
 
 
-def _as_user() -> dict[str, int]:
-    """Return what makes `subprocess` start a program as somebody whom PostgreSQL accepts: not root."""
-    if os.geteuid() != 0:
-        return {}
-    for name in ("postgres", "nobody"):
-        try:
-            entry = pwd.getpwnam(name)
-        except KeyError:
-            continue
-        return {"user": entry.pw_uid, "group": entry.pw_gid}
-    return {}
+def _user() -> tuple[int | None, int | None]:
+    """Return as whom to start a program, user and group: nobody else, unless this is root, whom PostgreSQL refuses."""
+    if os.geteuid() == 0:
+        for name in ("postgres", "nobody"):
+            try:
+                entry = pwd.getpwnam(name)
+            except KeyError:
+                continue
+            return entry.pw_uid, entry.pw_gid
+    return None, None
 
 
 def _free_port() -> int:

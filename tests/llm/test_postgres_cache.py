@@ -57,9 +57,7 @@ def url(server: PostgresServer) -> str:
 
 
 def new_schema(server: PostgresServer) -> str:
-    name = f"test{time.monotonic_ns()}"
-    statement(server.url(), f"CREATE SCHEMA {name}")
-    return server.url(schema=name)
+    return server.url(schema=server.new_schema(f"test{time.monotonic_ns()}"))
 
 
 def statement(url: str, sql: str, *values: object) -> list[tuple[Any, ...]]:

@@ -110,8 +110,7 @@ class PostgresCache:
 
     def has_any_of(self, model: str) -> bool:
         """Return whether any completion of a model is cached."""
-        query = f"SELECT 1 FROM {_TABLE} WHERE model = %t LIMIT 1"
-        return bool(self._ask(lambda connection: connection.execute(query, [_name(model)]).fetchall(), otherwise=[]))
+        return bool(self._select(f"SELECT 1 FROM {_TABLE} WHERE model = %t LIMIT 1", _name(model)))
 
     def statistics(self) -> list[ModelStatistics]:
         """Return what is cached of each model, by name."""
@@ -121,16 +120,12 @@ class PostgresCache:
         """
         return [
             ModelStatistics(model, entries, size, datetime.fromtimestamp(first), datetime.fromtimestamp(last))
-            for model, entries, size, first, last in self._ask(
-                lambda connection: connection.execute(query).fetchall(), otherwise=[]
-            )
+            for model, entries, size, first, last in self._select(query)
         ]
 
     def size(self) -> int:
         """Return the bytes that the table and its index take on the server's disk."""
-        query = f"SELECT pg_total_relation_size('{_TABLE}'::regclass)"
-        ((size,),) = self._ask(lambda connection: connection.execute(query).fetchall(), otherwise=[(0,)])
-        return int(size)
+        return sum(size for (size,) in self._select(f"SELECT pg_total_relation_size('{_TABLE}'::regclass)"))
 
     def clear(self, model: str | None = None) -> int:
         """Remove the completions of one model, or all, and return how many they were.
@@ -154,6 +149,10 @@ class PostgresCache:
     def _refuse_to_write(self) -> None:
         if self._read_only:
             raise io.UnsupportedOperation("a cache opened with read_only=True takes nothing")
+
+    def _select(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        nothing: list[tuple[Any, ...]] = []
+        return self._ask(lambda connection: connection.execute(query, values).fetchall(), otherwise=nothing)
 
     def _ask(self, question: "Callable[[Connection], T]", *, otherwise: T) -> T:
         """Return the server's answer; `otherwise` where there is no table and none is to be made."""
