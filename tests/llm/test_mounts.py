@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.command import ROOT, environment, refused, succeeded
+from tests.command import run as run_app
+from tests.llm.fault_server import FaultServer, permutation
 from valueflow.llm import Completion, cache_command
 from valueflow.llm.cache import CompletionCache, cache_file, network_file_system
 from valueflow.run import InputError
@@ -124,6 +127,22 @@ def test_the_command_refuses_it_too_but_can_delete_it(on_nfs: Path, capsys: pyte
     assert "nfs4" in told.err
     assert cache_command(["clear"]) == 0
     assert not cache_file().exists()
+
+
+@pytest.mark.slow
+def test_a_run_is_refused_before_any_model_is_asked(on_nfs: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    with FaultServer(permutation) as models:
+        asked = ("value=benevolence", "intensity=2", "judge=llm", "llm=openai", "llm.model=fault", "m=1")
+        env = environment(on_nfs)
+        done = run_app(ROOT / "evaluate.py", *asked, f"llm.base_url={models.url}", folder=work, env=env)
+        refused(done, work, "nfs4", "VALUEFLOW_CACHE_URL", "cache=off")
+        assert models.calls == []
+        succeeded(
+            run_app(ROOT / "evaluate.py", *asked, f"llm.base_url={models.url}", "cache=off", folder=work, env=env)
+        )
+    assert not cache_file().parent.exists()
 
 
 def test_the_same_cache_beside_the_network_is_used(on_nfs: Path, tmp_path: Path) -> None:

@@ -552,6 +552,28 @@ def test_a_table_of_another_shape_is_told_and_left_alone(server: PostgresServer,
     assert statement(url, "SELECT COUNT(*) FROM valueflow_completions") == [(0,)]
 
 
+def test_a_server_that_takes_no_writes_is_told_before_anything_is_asked(url: str) -> None:
+    with PostgresCache(url) as cache:
+        cache.put([("a", Completion("x"))], "m")
+    frozen = f"{url}%20-cdefault_transaction_read_only%3Don"
+    with PostgresCache(frozen) as cache, pytest.raises(InputError, match="takes no writes"):
+        cache.get(["a"])
+    with PostgresCache(frozen, read_only=True) as cache:
+        assert cache.get(["a"]) == {"a": Completion("x")}
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_a_database_may_have_any_encoding(server: PostgresServer, encoding: str) -> None:
+    name = f"in_{encoding.lower()}"
+    statement(server.url(), f"CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0")
+    with PostgresCache(server.url(database=name)) as cache:
+        kept = {str(i): Completion(text) for i, text in enumerate(TEXTS)}
+        assert cache.put(list(kept.items()), "Modèle") == {}
+        assert cache.get(list(kept)) == kept
+        assert [model.model for model in cache.statistics()] == ["Modèle"]
+    statement(server.url(), f"DROP DATABASE {name}")
+
+
 def test_a_lost_connection_is_opened_anew(server: PostgresServer, url: str) -> None:
     with PostgresCache(url) as cache, PostgresCache(url, read_only=True) as reader:
         cache.put([("a", Completion("x"))], "m")

@@ -211,6 +211,8 @@ class PostgresCache:
         if not self._read_only:
             # Planned, not run: that nothing can be written is reported now, before a model has worked for hours.
             connection.execute(f"EXPLAIN {_INSERT}", ["", 0.0, [""], [b""]])
+            if connection.execute("SELECT current_setting('transaction_read_only') = 'on'").fetchone() == (True,):
+                raise self._address.unusable("the server takes no writes (it is a copy, or set to be read only)")
 
 
 class _LostConnectionError(InputError):

@@ -57,7 +57,8 @@ class ServerAddress:
                 f"{URL_VARIABLE} is set, which needs the package psycopg with its library: "
                 f"pip install 'valueflow[postgres]', or unset it to use a cache on this machine"
             ) from error
-        self.options: dict[str, Any] = _PATIENCE | _parsed(url)
+        # The database may have any encoding; what is sent and comes back is Python's text.
+        self.options: dict[str, Any] = _PATIENCE | _parsed(url) | {"client_encoding": "UTF8"}
         self.shown = _without_secrets(self.options)
 
     def explain(self, error: "psycopg.Error") -> InputError:
