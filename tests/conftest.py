@@ -36,6 +36,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 # Anchors are embedded once for all tests, the ones in processes of their own too. Entries are told apart by model and
 # texts, so an old one can only be right.
 os.environ["VALUEFLOW_CACHE"] = str(ROOT / ".pytest_cache" / "valueflow")
+os.environ.pop("VALUEFLOW_CACHE_URL", None)
 
 
 _SCORED = """

@@ -305,9 +305,10 @@ def test_an_entry_that_is_text_in_bytes_of_no_encoding_is_not_there(path: Path) 
 def test_the_log_is_flushed_with_every_commit(path: Path) -> None:
     with CompletionCache(path) as cache:
         cache.put([("a", Completion("x"))], "m")
-        assert cache._connection is not None
-        assert cache._connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
-        assert cache._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        connection = cache._connection.current
+        assert connection is not None
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 def test_threads_share_a_cache(path: Path) -> None:

@@ -128,4 +128,15 @@ def test_nothing_heavy_is_loaded(folder: Path) -> None:
     )
     loaded = {name.partition(".")[0] for name in run(folder, command=command).stderr.split()}
     assert "sqlite3" in loaded
-    assert not loaded & {"torch", "transformers", "openai", "gguf", "vllm", "pandas", "hydra", "matplotlib", "wandb"}
+    assert not loaded & {
+        "torch",
+        "transformers",
+        "openai",
+        "gguf",
+        "vllm",
+        "pandas",
+        "hydra",
+        "matplotlib",
+        "wandb",
+        "psycopg",
+    }

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from valueflow.llm.cache import CachedEngine, CacheMode, CompletionCache, cache_file
+from valueflow.llm.cache import CachedEngine, CacheMode, open_cache
 from valueflow.llm.engine_pool import is_news, release, running_engine
 from valueflow.llm.open_models import check_residual_stream
 from valueflow.llm.prompting import CUT_IN_THOUGHTS
@@ -146,7 +146,7 @@ def check_startable(model: ChatModel, cache: CacheMode) -> None:
     if not isinstance(model, KnownToStart) or current_share().merged:
         return
     if cache != "off":
-        with CompletionCache(cache_file(), read_only=True) as completions:
+        with open_cache(read_only=True) as completions:
             if completions.has_any_of(str(model.identity()["model"])):
                 return
     model.check_startable()

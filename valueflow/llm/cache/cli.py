@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
-from valueflow.llm.cache.completions import CompletionCache, cache_file
+from valueflow.llm.cache.place import open_cache
 from valueflow.run import InputError, nearest
 
 # As for all tables: what is piped gets room for all columns.
@@ -37,25 +37,26 @@ def _parser() -> argparse.ArgumentParser:
         description="Completions of chat models are cached, so that no request is paid for twice. "
         "This command shows what is cached, and removes it.",
         epilog="They are in the folder that the environment variable VALUEFLOW_CACHE names, or else in the "
-        "system's folder for caches. cache=off runs without them, cache=read adds none.",
+        "system's folder for caches; or on a PostgreSQL server, which all machines of a cluster share, where "
+        "VALUEFLOW_CACHE_URL=postgresql://USER@HOST/DATABASE names one. cache=off runs without them, cache=read adds "
+        "none.",
     )
     commands = parser.add_subparsers(dest="command", metavar="show | clear")
-    commands.add_parser("show", help="the file, its size, and what is cached of each model (the default)")
+    commands.add_parser("show", help="the file or server, its size, and what is cached of each model (the default)")
     clear = commands.add_parser("clear", help="remove completions, and give their space back to the disk")
     clear.add_argument("--model", metavar="NAME", help="only those of this model, as 'show' names it")
     return parser
 
 
 def _show() -> None:
-    path = cache_file()
-    with CompletionCache(path, read_only=True) as cache:
+    with open_cache(read_only=True) as cache:
         models = cache.statistics()
         size = cache.size()
     # Names come from configurations: none of their brackets is markup.
     console = Console(markup=False, highlight=False)
     if not console.is_terminal:
         console = Console(markup=False, highlight=False, width=_WIDTH_WITHOUT_TERMINAL)
-    console.print(f"{_printable(str(path))} ({decimal(size)})", soft_wrap=True)
+    console.print(f"{_printable(cache.place)} ({decimal(size)})", soft_wrap=True)
     if not models:
         console.print("no completions are cached")
         return
@@ -75,16 +76,15 @@ def _show() -> None:
 
 
 def _clear(model: str | None) -> None:
-    path = cache_file()
     if model is not None:
-        with CompletionCache(path, read_only=True) as cache:
+        with open_cache(read_only=True) as cache:
             known = [cached.model for cached in cache.statistics()]
         if model not in known:
             raise InputError(f"no completions of model '{model}' are cached; {nearest(model, known)}")
-    with CompletionCache(path) as cache:
+    with open_cache() as cache:
         removed = cache.clear(model)
     of_model = "" if model is None else f" of {_printable(model)}"
-    print(f"removed {removed:,} completion{'' if removed == 1 else 's'}{of_model} from {_printable(str(path))}")
+    print(f"removed {removed:,} completion{'' if removed == 1 else 's'}{of_model} from {_printable(cache.place)}")
 
 
 def _printable(text: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from valueflow.llm.cache.mounts import network_file_system
 from valueflow.run import InputError
 
 if sys.platform != "win32":
@@ -22,6 +23,10 @@ _LAYOUT = 1
 _SIDECARS = ("-wal", "-shm")
 
 _REMEDY = "set VALUEFLOW_CACHE to another folder, or give cache=off"
+_REMEDY_FOR_NETWORK = (
+    "set VALUEFLOW_CACHE to a folder on a disk of this machine, or VALUEFLOW_CACHE_URL to a PostgreSQL server that all "
+    "machines share, or give cache=off"
+)
 _REMEDY_FOR_DAMAGE = f"delete it with 'valueflow-cache clear', {_REMEDY}"
 
 _DAMAGED = frozenset({sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT})
@@ -29,7 +34,7 @@ _NOT_ALLOWED = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqli
 
 
 class UnreadableCacheError(InputError):
-    """The file is no database, a damaged one, or one of another layout."""
+    """The file is no database, a damaged one, one of another layout, or one where SQLite cannot work."""
 
 
 class DatabaseFile:
@@ -52,6 +57,12 @@ class DatabaseFile:
 
     def open(self) -> sqlite3.Connection:
         """Open a connection; of a file that is not there, reading only, one to an empty database."""
+        kind = network_file_system(self.path)
+        if kind is not None:
+            raise UnreadableCacheError(
+                f"{self.path} is on a network file system ({kind}), where SQLite loses what several machines write; "
+                f"{_REMEDY_FOR_NETWORK}"
+            )
         if self.read_only:
             connection = self._open_to_read() if self.exists() else None
             return connection or _empty()

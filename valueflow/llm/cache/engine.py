@@ -8,8 +8,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator
 
-from valueflow.llm.cache.completions import CompletionCache, cache_file
 from valueflow.llm.cache.keys import request_key
+from valueflow.llm.cache.place import open_cache
 from valueflow.llm.protocol import (
     Arrivals,
     Completion,
@@ -36,11 +36,19 @@ _log = logging.getLogger(__name__)
 
 
 def cache_state(mode: CacheMode) -> dict[str, object]:
-    """Return what a summary says of the cache: its mode, how many completions it holds, and its size in bytes."""
+    """Return what a summary says of the cache: its mode, how many completions it holds, and its size in bytes.
+
+    Where it cannot be read any more, `fault` says why, and so does a warning: this is asked for at the end of a run,
+    whose results must not be lost for it.
+    """
     if mode == "off":
         return {"mode": mode}
-    with CompletionCache(cache_file(), read_only=True) as cache:
-        return {"mode": mode, "entries": sum(model.entries for model in cache.statistics()), "bytes": cache.size()}
+    try:
+        with open_cache(read_only=True) as cache:
+            return {"mode": mode, "entries": sum(model.entries for model in cache.statistics()), "bytes": cache.size()}
+    except InputError as error:
+        _log.warning("the summary does not say what is cached: %s", error)
+        return {"mode": mode, "fault": str(error)}
 
 
 class CachedEngine:
@@ -54,7 +62,7 @@ class CachedEngine:
         self._inner = inner
         self._identity = identity
         self._read_only = read_only
-        self._cache = CompletionCache(cache_file(), read_only=read_only)
+        self._cache = open_cache(read_only=read_only)
         self._unwritten: dict[str, Completion] = {}
         self._next_attempt: float | None = None
 
