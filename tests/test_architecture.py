@@ -65,6 +65,7 @@ HEAVY = (
     "wandb_workspaces",
     "inspect_ai",
     "lm_eval",
+    "ray",
 )
 _OF_TRAINING = (
     "hives/distillation/fitting.py",
