@@ -98,6 +98,7 @@ def test_shards_by_ray_are_joined_by_any_engine_and_faults_are_one_line(
 
     monkeypatch.chdir(work)
     given: dict[str, Any] = {"input": "texts.csv", "model": "./tiny", "on_bad_row": "skip", "progress": False}
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # as the engine starts it
     ray.init(address="local", num_cpus=3, include_dashboard=False, log_to_driver=False)  # one for all runs below
     try:
         extract(**given, output_dir="whole")
