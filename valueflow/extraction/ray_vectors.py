@@ -25,7 +25,7 @@ from valueflow.run import InputError, Share
 Vectors = npt.NDArray[np.float32]
 
 _BYTES_UNDER_WAY = 64 << 20
-"""Texts and vectors that wait in Ray's memory at most, for each actor; then reading pauses."""
+"""Texts and vectors that wait in Ray's memory at most, for each actor and the reader; then reading pauses."""
 
 _ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal", "RAY_worker_niceness": "0"}
 """Nothing is reported to Ray's makers, its core prints no warnings between a run's lines, and actors that are started
