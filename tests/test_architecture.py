@@ -66,6 +66,7 @@ HEAVY = (
     "inspect_ai",
     "lm_eval",
     "psycopg",
+    "ray",
 )
 _OF_TRAINING = (
     "hives/distillation/fitting.py",

@@ -69,15 +69,31 @@ class Embedder:
         return vectors
 
 
+@dataclass(frozen=True)
+class Encoding:
+    """How a model makes vectors, wherever it stands.
+
+    Attributes
+    ----------
+    batch_size
+        Texts the model sees at once.
+    normalize
+        Whether to give vectors length 1; in single precision, whatever the model computes in.
+    dtype
+        Of weights and arithmetic of a model that is loaded by name; None: as they are stored.
+    prompt_name
+        Which of the model's own prompts goes before every text; None: the model's default, mostly none.
+    """
+
+    batch_size: int
+    normalize: bool
+    dtype: str | None = None
+    prompt_name: str | None = None
+
+
 @contextmanager
 def embedder(
-    model: "str | SentenceTransformer",
-    *,
-    devices: Sequence[str] | None,
-    dtype: str | None,
-    batch_size: int,
-    normalize: bool,
-    prompt_name: str | None = None,
+    model: "str | SentenceTransformer", encoding: Encoding, *, devices: Sequence[str] | None
 ) -> Iterator[Embedder]:
     """Bring a model to where it shall work; processes of its own end with the block.
 
@@ -85,17 +101,11 @@ def embedder(
     ----------
     model
         What `load_model` takes, or a model that is loaded already; that one stands afterwards where it stood before.
+    encoding
+        How it makes vectors.
     devices
         As `cuda:0`; several are a process each, by the pool of sentence-transformers. None: where the model is, or a
         GPU where there is one, else the CPU.
-    dtype
-        Of weights and arithmetic of a model that is loaded here; None: as they are stored.
-    batch_size
-        Texts a model sees at once.
-    normalize
-        Whether to give vectors length 1; in single precision, whatever the model computes in.
-    prompt_name
-        Which of the model's own prompts goes before every text; None: the model's default, mostly none.
 
     Raises
     ------
@@ -108,8 +118,11 @@ def embedder(
     device = devices[0] if devices and not several else None
     # A pool copies the model to its processes from the CPU.
     loaded: Any = (
-        load_model(model, device="cpu" if several else device, dtype=dtype) if isinstance(model, str) else model
+        load_model(model, device="cpu" if several else device, dtype=encoding.dtype)
+        if isinstance(model, str)
+        else model
     )
+    prompt_name = encoding.prompt_name
     if prompt_name is not None:
         prompts = getattr(loaded, "prompts", None) or {}
         # The library gives a model without prompts empty ones, under usual names.
@@ -130,10 +143,10 @@ def embedder(
 
         def encode(texts: list[str]) -> Vectors:
             vectors = loaded.encode(
-                texts, batch_size=batch_size, convert_to_numpy=True, show_progress_bar=False, **where, **prompt
+                texts, batch_size=encoding.batch_size, convert_to_numpy=True, show_progress_bar=False, **where, **prompt
             )
             singles: Vectors = np.asarray(vectors, dtype=np.float32)
-            if normalize:
+            if encoding.normalize:
                 with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is counted later
                     singles = singles / np.maximum(np.linalg.norm(singles, axis=1, keepdims=True), 1e-12)
             return singles
@@ -144,7 +157,7 @@ def embedder(
             devices=tuple(devices or (str(before),)),
             window=int(window) if window is not None and np.isfinite(window) else None,
             _encode=encode,
-            _texts_a_call=_BATCHES_A_CALL * batch_size if not several else None,
+            _texts_a_call=_BATCHES_A_CALL * encoding.batch_size if not several else None,
         )
     finally:
         if pool is not None:

@@ -12,11 +12,13 @@ import numpy.typing as npt
 
 from valueflow.encoder import model_source
 from valueflow.extraction.display import show_extractions
-from valueflow.extraction.embedding import Embedder, embedder
+from valueflow.extraction.embedding import Embedder, Encoding, embedder
+from valueflow.extraction.engines import RayEngine
 from valueflow.extraction.joining import JoinedVectors, joined_vectors
 from valueflow.extraction.npz import array_member, npz_file
 from valueflow.extraction.outcome import VECTOR_FILES, Embeddings, file_of
-from valueflow.extraction.reading import Chunk, TextFile
+from valueflow.extraction.ray_vectors import RayVectors
+from valueflow.extraction.reading import Chunk, TextFile, own_chunks
 from valueflow.extraction.settings import ExtractionSettings
 from valueflow.geometry import GEOMETRY_OUTPUTS, Geometry, GeometrySettings, find_geometry, show_geometries
 from valueflow.profiling import PROFILE_OUTPUTS, Profiles, ProfileSettings, find_profiles, show_profiles
@@ -158,6 +160,8 @@ def _extract(settings: ExtractionSettings, run: Run) -> Embeddings:
     folder = run.required_folder("files of vectors")
     if isinstance(settings.model, str):
         model_source(settings.model)  # a folder that is not there is reported before a long file is read
+    if isinstance(settings.engine, RayEngine) and not run.share.merged:
+        settings.engine.check()
     file = TextFile(settings.input, settings.input_columns, settings.theory, settings.rows_per_chunk, run.bad_rows)
     with run.stage("check"):
         tallies = _count(file, settings, run.share)
@@ -166,14 +170,14 @@ def _extract(settings: ExtractionSettings, run: Run) -> Embeddings:
     files = {theory: folder / file_of(theory) for theory in tallies}
     with ExitStack() as stack:
         with run.stage("load"):
-            model = stack.enter_context(_vectors(settings, run.share))
+            model = stack.enter_context(_vectors(settings, file, run.share))
         # A run that is interrupted where files take their places must not look finished.
         run.start_writing()
         archives = {theory: stack.enter_context(npz_file(path)) for theory, path in files.items()}
         with run.stage("embed"):
-            _write_vectors(_own_chunks(file, run.share), model, tallies, archives, show=settings.progress)
+            _write_vectors(own_chunks(file, run.share), model, tallies, archives, show=settings.progress)
         with run.stage("texts"):
-            _write_texts(_own_chunks(file, run.share), tallies, archives)
+            _write_texts(own_chunks(file, run.share), tallies, archives)
     summary = _figures(settings, model, file.rows - run.share.rows, tallies, run.timings)
     return Embeddings(files=files, summary=summary)
 
@@ -226,7 +230,7 @@ class _Tally:
 def _count(file: TextFile, settings: ExtractionSettings, share: Share) -> dict[str, _Tally]:
     """Read the file once: a tally a theory, in the order that they turn up."""
     tallies: dict[str, _Tally] = {}
-    for chunk in _own_chunks(file, share, counted=True):
+    for chunk in own_chunks(file, share, counted=True):
         for text, theory, row in zip(chunk.texts, chunk.theories, chunk.rows, strict=True):
             if theory not in tallies:
                 _check_new(theory, row, tallies, file)
@@ -267,7 +271,7 @@ def _check_sizes(tallies: Mapping[str, _Tally], settings: ExtractionSettings) ->
 
 def _write_vectors(
     chunks: Iterator[Chunk],
-    model: Embedder | JoinedVectors,
+    model: Embedder | JoinedVectors | RayVectors,
     tallies: Mapping[str, _Tally],
     archives: Mapping[str, ZipFile],
     *,
@@ -308,31 +312,15 @@ def _write_texts(chunks: Iterator[Chunk], tallies: Mapping[str, _Tally], archive
                     appends[theory](np.array(block, dtype=f"<U{width}"))
 
 
-def _own_chunks(file: TextFile, share: Share, *, counted: bool = False) -> Iterator[Chunk]:
-    """Give out the texts that the run is about; `counted` also counts all that there are."""
-    for chunk in file.chunks():
-        if share.is_whole and not counted:
-            yield chunk
-            continue
-        keys = chunk.keys()
-        if counted:
-            share.count_rows(keys)
-        own = chunk if share.shard is None else chunk.only(share.own(keys))
-        if own.texts:
-            yield own
-
-
-def _vectors(settings: ExtractionSettings, share: Share) -> AbstractContextManager[Embedder | JoinedVectors]:
+def _vectors(
+    settings: ExtractionSettings, file: TextFile, share: Share
+) -> AbstractContextManager[Embedder | JoinedVectors | RayVectors]:
     if share.merged:
         return joined_vectors(share.merged)
-    return embedder(
-        settings.model,
-        devices=settings.devices,
-        dtype=settings.dtype,
-        batch_size=settings.batch_size,
-        normalize=settings.normalize,
-        prompt_name=settings.prompt_name,
-    )
+    encoding = Encoding(settings.batch_size, settings.normalize, settings.dtype, settings.prompt_name)
+    if isinstance(settings.engine, RayEngine):
+        return settings.engine.vectors(settings.model, encoding, file, share)
+    return embedder(settings.model, encoding, devices=settings.devices)
 
 
 def _places(chunk: Chunk) -> Iterator[tuple[str, npt.NDArray[np.int64]]]:
@@ -346,7 +334,7 @@ def _places(chunk: Chunk) -> Iterator[tuple[str, npt.NDArray[np.int64]]]:
 
 def _figures(
     settings: ExtractionSettings,
-    model: Embedder | JoinedVectors,
+    model: Embedder | JoinedVectors | RayVectors,
     left_out: int,
     tallies: Mapping[str, _Tally],
     timings: Timings,

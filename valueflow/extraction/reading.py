@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
@@ -21,6 +22,7 @@ from valueflow.run import (
     BadRows,
     DelimitedFile,
     InputError,
+    Share,
     column_names,
     group_options,
     is_packed,
@@ -173,6 +175,12 @@ class TextFile:
         if chunk.texts:
             yield chunk
 
+    def anywhere(self) -> "TextFile":
+        """Return this file for a process that works in another folder; messages name it as before."""
+        found = copy(self)
+        found.path = self.path.absolute()
+        return found
+
     def _texts(self, cells: Sequence[Any], numbers: Sequence[int], wanted: Sequence[int]) -> Iterator[tuple[int, str]]:
         """Give out the places that are wanted, with their texts; none is blank."""
         index = pd.Index([numbers[place] for place in wanted], name=ROW)
@@ -281,6 +289,20 @@ class TextFile:
 
     def _broken(self) -> InputError:
         return InputError(f"input: {self._source} is not a readable table: no whole Parquet file")
+
+
+def own_chunks(file: TextFile, share: Share, *, counted: bool = False) -> Iterator[Chunk]:
+    """Give out the texts that a run is about; `counted` also counts all that there are. Errors as `chunks`."""
+    for chunk in file.chunks():
+        if share.is_whole and not counted:
+            yield chunk
+            continue
+        keys = chunk.keys()
+        if counted:
+            share.count_rows(keys)
+        own = chunk if share.shard is None else chunk.only(share.own(keys))
+        if own.texts:
+            yield own
 
 
 def theory_name(written: str) -> str:

@@ -5,9 +5,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from valueflow.extraction.engines import LocalEngine, RayEngine
 from valueflow.extraction.reading import check_file_name, theory_name
 from valueflow.profiling import COLUMNS
-from valueflow.run import BadRowPolicy, PositiveInt, Settings, known_columns
+from valueflow.run import BadRowPolicy, PositiveInt, Settings, built_as, known_columns
 from valueflow.theory import theory_from_file
 
 
@@ -42,6 +43,10 @@ class ExtractionSettings(Settings):
     on_bad_row: BadRowPolicy
     batch_size: PositiveInt
     rows_per_chunk: PositiveInt
+    engine: Annotated[
+        LocalEngine | RayEngine,
+        built_as(lambda engine: isinstance(engine, LocalEngine | RayEngine), "an engine: local or ray"),
+    ]
     devices: Annotated[
         Annotated[list[str], Field(min_length=1)] | None,
         BeforeValidator(lambda given: [given] if isinstance(given, str) else given),
@@ -68,4 +73,13 @@ class ExtractionSettings(Settings):
     def _check_dtype(self) -> Self:
         if self.dtype is not None and not isinstance(self.model, str):
             raise ValueError(f"dtype={self.dtype} is for a model that is loaded by name; convert yours beforehand")
+        return self
+
+    @model_validator(mode="after")
+    def _check_engine(self) -> Self:
+        if isinstance(self.engine, RayEngine):
+            if self.devices is not None:
+                raise ValueError("devices: engine=ray places its actors itself; give engine.actors and engine.gpus")
+            if not isinstance(self.model, str):
+                raise ValueError("model: actors of engine=ray load it by its name or folder; give that")
         return self

@@ -29,7 +29,7 @@ _MOST_DIFFERENCES = 3
 
 _OF_A_MACHINE = (
     *("base_url", "api_key_env", "concurrency", "requests_per_minute", "timeout", "max_retries"),
-    "devices",
+    *("devices", "engine"),
 )
 """Settings that say by which server or device work is done; each machine may have its own."""
 
