@@ -1,9 +1,5 @@
 """Sweeps and trainings by jobs of a real Slurm, which the test starts."""
 
-import os
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,14 +57,16 @@ def test_jobs_of_slurm_leave_what_a_plain_sweep_leaves(slurm: dict[str, str], ra
         assert files[0].read_bytes() == files[1].read_bytes()
 
 
-def test_a_bad_and_a_killed_job_are_named_and_resumed(slurm: dict[str, str], rankings: Path) -> None:
-    work = rankings.parent
+def test_a_bad_job_is_named(slurm: dict[str, str], rankings: Path) -> None:
     bad = sweep(slurm, rankings, "bad", "value=power,powr")
     assert bad.returncode == 2, bad.stdout + bad.stderr
     assert "1 of 2 jobs" in bad.stdout
     assert "failed: job 1 (value=powr" in bad.stdout
     assert "Traceback" not in bad.stderr
 
+
+def test_a_killed_job_is_named_and_resumed(slurm: dict[str, str], rankings: Path) -> None:
+    work = rankings.parent
     (work / "killing.py").write_text(KILLING)
     (work / "armed").touch()
     arguments = ("value=power,face,humility", "+logger._target_=killing.Logger", "+logger.at=face")

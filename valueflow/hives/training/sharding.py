@@ -19,7 +19,7 @@ class _Sharded(FSDPStrategy):
 
 
 def strategy_of(name: str) -> Strategy | str:
-    """Return what Lightning takes for a strategy's name; one that shares weights divides each layer of a transformer."""
+    """Return what Lightning takes for a strategy's name; `fsdp` divides each layer of a transformer by itself."""
     if name != SHARDED:
         return name
     layers = partial(lambda_auto_wrap_policy, lambda_fn=_is_layer)
