@@ -192,8 +192,7 @@ class HeldOutChunks(Dataset[Chunks]):
     texts
         All held-out texts.
     tokenize, chunk_size, rank, world_size
-        As in `TrainingSteps`; a process gets every world_size-th chunk, and all get as many where texts suffice:
-        processes that share weights wait for each other at each chunk.
+        As in `TrainingSteps`; a process gets every world_size-th chunk.
     """
 
     def __init__(
@@ -203,9 +202,6 @@ class HeldOutChunks(Dataset[Chunks]):
         self._tokenize = tokenize
         order = np.argsort([len(text) for text in texts], kind="stable")
         chunks = [order[start : start + chunk_size] for start in range(0, len(order), chunk_size)]
-        while len(chunks) % world_size and any(len(chunk) > 1 for chunk in chunks):
-            longest = max(range(len(chunks)), key=lambda number: len(chunks[number]))
-            chunks[longest : longest + 1] = np.array_split(chunks[longest], 2)
         self._chunks = chunks[rank::world_size]
 
     def __len__(self) -> int:

@@ -1,6 +1,5 @@
 """One training: batches, module and Lightning's trainer put together, with checkpoints that it can continue from."""
 
-import copy
 import logging
 import shutil
 import sys
@@ -34,7 +33,6 @@ from valueflow.hives.training.checkpoints import (
 from valueflow.hives.training.dataset import HeldOutChunks, TrainingSteps
 from valueflow.hives.training.loss_curve import CURVE_FILE, LossCurve
 from valueflow.hives.training.module import HELD_OUT, HeldOutLabels, HivesModule
-from valueflow.hives.training.sharding import SHARDED, load_whole, strategy_of
 from valueflow.hives.training.weight_interpolation import interpolate_weights
 from valueflow.run import InputError
 
@@ -134,7 +132,7 @@ def build_trainer(settings: TrainerSettings, **more: Any) -> pl.Trainer:
             accelerator=settings.accelerator,
             devices=settings.devices,
             num_nodes=settings.num_nodes,
-            strategy=strategy_of(settings.strategy),
+            strategy=settings.strategy,
             precision=settings.precision,
             gradient_clip_val=settings.gradient_clip,
             use_distributed_sampler=False,  # `TrainingSteps` splits batches between processes
@@ -300,10 +298,9 @@ def make_steps(
         if start:
             _log.info("continuing from step %d of %d", start, steps)
         share = {"rank": trainer.global_rank, "world_size": trainer.world_size}
-        divides = settings.trainer.strategy == SHARDED
         _run(
             trainer,
-            copy.deepcopy(module) if divides else module,  # a module that was divided does not become whole again
+            module,
             train_dataloaders=DataLoader(
                 training(share),
                 batch_size=None,
@@ -319,8 +316,6 @@ def make_steps(
         best = read_checkpoint(saver.best_model_path)
         module.load_state_dict(best["state_dict"])
         best_step = int(best["global_step"])
-    elif divides:
-        load_whole(module, trainer)
     trainer.strategy.barrier()
     if trainer.is_global_zero:
         shutil.rmtree(checkpoints, ignore_errors=True)

@@ -17,7 +17,6 @@ from valueflow.hives.data import TrainingTable, near_duplicates
 from valueflow.hives.metrics import held_out_metrics
 from valueflow.hives.settings import OptimizerSettings
 from valueflow.hives.training.dataset import Chunks, Features, TrainingBatch, whole_batch
-from valueflow.hives.training.sharding import is_sharded, whole_name
 
 HELD_OUT = "held_out/"
 """Under this prefix metrics of held-out texts are logged."""
@@ -128,8 +127,6 @@ class HivesModule(pl.LightningModule):
         self._seed = seed
         self._fingerprint = fingerprint
         self._held_out_vectors: Tensor | None = None
-        # Noted here: where a training is divided between processes, parameters lose their shape.
-        self._matrices = {name for name, parameter in self.named_parameters() if parameter.ndim > 1}
 
     def embed(self, chunks: Chunks) -> Tensor:
         """Return the (n, D) embeddings of chunks, at length 1, in the caller's order."""
@@ -172,23 +169,7 @@ class HivesModule(pl.LightningModule):
         """Log the learning rate and the Euclidean norm of the whole gradient before it is clipped."""
         gradients = [parameter.grad for parameter in self.parameters() if parameter.grad is not None]
         self.log("learning_rate", float(optimizer.param_groups[0]["lr"]))
-        norm = nn.utils.get_total_norm(gradients).to(self.device)
-        if is_sharded(self.trainer.model):
-            norm = cast(Tensor, self.trainer.strategy.reduce(norm.square(), reduce_op="sum")).sqrt()
-        self.log("gradient_norm", norm)
-
-    def configure_gradient_clipping(
-        self,
-        optimizer: torch.optim.Optimizer,
-        gradient_clip_val: int | float | None = None,
-        gradient_clip_algorithm: str | None = None,
-    ) -> None:
-        """Shorten the gradient; of one that is divided between processes Lightning leaves it to the module."""
-        model: Any = self.trainer.model
-        if not is_sharded(model):
-            super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
-        elif gradient_clip_val:
-            model.clip_grad_norm_(gradient_clip_val)
+        self.log("gradient_norm", nn.utils.get_total_norm(gradients))
 
     def on_validation_epoch_start(self) -> None:
         """Make room for the embeddings of held-out texts."""
@@ -222,12 +203,11 @@ class HivesModule(pl.LightningModule):
         """Return AdamW, without decay on vectors and biases, and the course of the learning rate."""
         settings = self._optimizer
         groups = []
-        trained = [(whole_name(name), part) for name, part in self.named_parameters() if part.requires_grad]
-        for prefix, rate in (("encoder.", None), ("objective.", self._objective_learning_rate)):
-            named = [(name, part) for name, part in trained if name.startswith(prefix)]
+        for part, rate in ((self.encoder, None), (self.objective, self._objective_learning_rate)):
+            trained = [parameter for parameter in part.parameters() if parameter.requires_grad]
             for own, decay in (
-                ([part for name, part in named if name in self._matrices], settings.weight_decay),
-                ([part for name, part in named if name not in self._matrices], 0.0),
+                ([p for p in trained if p.ndim > 1], settings.weight_decay),
+                ([p for p in trained if p.ndim <= 1], 0.0),
             ):
                 if own:
                     groups.append({"params": own, "weight_decay": decay, "lr": rate or settings.learning_rate})
