@@ -41,16 +41,27 @@ import signal
 import time
 from pathlib import Path
 
+from valueflow.run import RunLogger, RunRecord
 
-class Logger:
+
+class Record(RunRecord):
+    def finish(self, outcome):
+        return {}
+
+    def fail(self, fault, exit_code):
+        pass
+
+
+class Logger(RunLogger):
     def __init__(self, at):
         self.at = at
 
-    def log(self, outcome, *, name, folder, **place):
-        if f"value={self.at}" in name and Path(__file__).with_name("armed").exists():
-            while not (folder.parent / "0" / "summary.json").exists():
+    def start(self, run):
+        if f"value={self.at}" in run.name and Path(__file__).with_name("armed").exists():
+            while not (run.folder.parent / "0" / "summary.json").exists():
                 time.sleep(0.05)
             os.kill(os.getpid(), signal.SIGKILL)
+        return Record()
 """
 
 

@@ -101,13 +101,11 @@ def test_two_tasks_of_slurm_train_as_one_process(slurm: dict[str, str], table_fi
             timeout=600,
         )
         succeeded(done)
-    assert "1 of 1 jobs" in done.stdout or "1 of 1 job" in done.stdout
+    assert "1 of 1 job" in done.stdout
     assert len(list((tmp_path / "two").rglob("summary.json"))) == 1
     curves = [pd.read_csv(tmp_path / name / "curve.csv") for name in ("one", "two/0")]
-    for column in ("train/loss", "gradient_norm"):
-        first, second = (curve[column].dropna().to_numpy() for curve in curves)
-        assert len(first) == len(second) >= 1
-        np.testing.assert_allclose(first, second, atol=1e-5, err_msg=column)
+    assert len(curves[0]) >= 3
+    pd.testing.assert_frame_equal(curves[0], curves[1], check_exact=False, rtol=0, atol=1e-5)
     weights = [load_file(next((tmp_path / name / "model").rglob("model.safetensors"))) for name in ("one", "two/0")]
     for name in weights[0]:
         # A key's bias changes no vector: its gradient is rounding alone, which Adam makes a whole step of.
