@@ -33,7 +33,7 @@ _SECONDS_BETWEEN_SAMPLES = 0.5
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--texts", type=int, default=1_000_000)
+    parser.add_argument("--texts", type=int, default=100_000)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/extraction_at_scale.json"))
     options = parser.parse_args()
     ways = ["process", "shards", *(["ray"] if find_spec("ray") else [])]

@@ -54,7 +54,8 @@ class Study:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--prompt-rate", type=float, default=98.0, help="prompt tokens per second of the judge's model")
+    parser.add_argument("--prompt-rate", type=float, default=174.0, help="prompt tokens per second of judge=llm")
+    parser.add_argument("--log-odds-rate", type=float, default=135.0, help="prompt tokens per second of judge=logprob")
     parser.add_argument("--generated-rate", type=float, default=72.0, help="generated tokens per second")
     parser.add_argument("--encoder-rate", type=float, default=202.0, help="texts per second of a distilled encoder")
     parser.add_argument("--overhead", type=float, default=2.0, help="milliseconds per call beside the model")
@@ -64,16 +65,16 @@ def main() -> int:
     cached = bytes_per_completion()
     print(f"a cached completion takes {cached:,.0f} bytes")
     rows = []
-    for name, anchors, per_text, answer in (
-        ("llm", *prompts("llm"), options.answer),
-        ("logprob", *prompts("logprob"), 1.0),
+    for name, anchors, per_text, answer, rate in (
+        ("llm", *prompts("llm"), options.answer, options.prompt_rate),
+        ("logprob", *prompts("logprob"), 1.0, options.log_odds_rate),
     ):
         print(f"judge={name}: {per_text.calls:g} calls and {per_text.prompt_tokens:,} prompt tokens per text")
         for texts in SIZES:
             calls = anchors.calls + texts * per_text.calls
             prompt = anchors.prompt_tokens + texts * per_text.prompt_tokens
             generated = round(calls * answer)
-            seconds = prompt / options.prompt_rate + generated / options.generated_rate + calls * options.overhead / 1e3
+            seconds = prompt / rate + generated / options.generated_rate + calls * options.overhead / 1e3
             windows = 2_000 * texts / 1e9 * (name == "llm")
             disk = calls * cached / 1e9, texts * BYTES_PER_ROW / 1e9 + windows
             rows.append(Study(name, texts, calls, prompt, generated, seconds / 3600, *disk))
@@ -91,7 +92,12 @@ def main() -> int:
             *(f"{figure:,.{0 if figure >= 100 else 2}f}" for figure in figures),
         ]
         print(f"| {' | '.join(cells)} |")
-    rates = {"prompt": options.prompt_rate, "generated": options.generated_rate, "encoder": options.encoder_rate}
+    rates = {
+        "prompt": options.prompt_rate,
+        "log-odds": options.log_odds_rate,
+        "generated": options.generated_rate,
+        "encoder": options.encoder_rate,
+    }
     shared = {"rates": rates, "overhead": options.overhead, "bytes_per_completion": cached}
     record(options.out, {**shared, "studies": [asdict(row) for row in rows]})
     return 0

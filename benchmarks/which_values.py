@@ -1,4 +1,4 @@
-"""Which values a text bears on: recall and F1 on arguments of ValueEval'23, by encoders and by a chat model.
+"""Which values a text bears on: recall, F1 and AUC on arguments of ValueEval'23, by encoders and by a chat model.
 
 The 20 labels are folded to the 12 values of pvq: what stands before the colon is the value, and an argument has a value
 where it has one of its labels. Arguments are split by a hash; `--train` writes one part as files for train.py, and what
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from record import cannot_run, record
+from sklearn.metrics import roc_auc_score
 
 from valueflow.profiling import EncoderRelevance, LogprobRelevance
 from valueflow.profiling.relevance import related
@@ -24,6 +25,7 @@ DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 ARGUMENTS, LABELS = "valueeval23_arguments_train.tsv", "valueeval23_labels_train.tsv"
 PVQ = load_theory("pvq")
 RECALL_AT = 3
+SAMPLES = 100
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -37,26 +39,35 @@ def folded(labels: pd.DataFrame) -> npt.NDArray[np.bool_]:
 
 
 def measured(relevance: FloatArray, truth: npt.NDArray[np.bool_], threshold: float | None) -> dict[str, float]:
-    """Return recall among the nearest three, over arguments with its standard error, and macro-F1 of what is chosen."""
-    nearest = related(relevance, RECALL_AT, None)
-    recall = (nearest & truth).sum(axis=1) / truth.sum(axis=1)
-    chosen = related(relevance, RECALL_AT, threshold)
-    hits = (chosen & truth).sum(axis=0)
-    f1 = 2 * hits / np.maximum(chosen.sum(axis=0) + truth.sum(axis=0), 1)
-    return {
-        "recall": float(recall.mean()),
-        "recall se": float(recall.std(ddof=1) / np.sqrt(len(recall))),
-        "macro_f1": float(f1.mean()),
-        "unrelated": float((~chosen.any(axis=1)).mean()),
-    }
+    """Return recall among the nearest three, macro-F1 of what is chosen, and AUC, each with its standard error.
+
+    `auc` is the mean over values of the probability that an argument with the value is nearer to it than one without:
+    unlike the others it compares arguments, not values, so it does not matter how near a value is to all of them.
+    Standard errors are of samples of the arguments, with replacement.
+    """
+    nearest, chosen = related(relevance, RECALL_AT, None), related(relevance, RECALL_AT, threshold)
+
+    def figures(rows: npt.NDArray[np.int64]) -> FloatArray:
+        true, near, chose = truth[rows], nearest[rows], chosen[rows]
+        recall = ((near & true).sum(axis=1) / true.sum(axis=1)).mean()
+        hits = (chose & true).sum(axis=0)
+        f1 = (2 * hits / np.maximum(chose.sum(axis=0) + true.sum(axis=0), 1)).mean()
+        known = np.flatnonzero(true.any(axis=0) & ~true.all(axis=0))
+        areas = [roc_auc_score(true[:, value], relevance[rows, value]) for value in known]
+        return np.array([recall, f1, np.mean(areas)])
+
+    rng = np.random.default_rng(0)
+    n = len(truth)
+    samples = np.array([figures(rng.integers(0, n, n)) for _ in range(SAMPLES)])
+    names = ("recall", "macro_f1", "auc")
+    found = dict(zip(names, figures(np.arange(n)).tolist(), strict=True))
+    errors = {f"{name} se": error for name, error in zip(names, samples.std(axis=0, ddof=1).tolist(), strict=True)}
+    return {**found, **errors, "unrelated": float((~chosen.any(axis=1)).mean())}
 
 
 def row(name: str, figures: Mapping[str, float]) -> None:
-    print(
-        f"{name:<34}{figures['recall']:>9.3f} ({figures['recall se']:.3f}){figures['macro_f1']:>10.3f}"
-        f"{figures['unrelated']:>11.1%}",
-        flush=True,
-    )
+    cells = "".join(f"{figures[key]:>10.3f} ({figures[f'{key} se']:.3f})" for key in ("recall", "macro_f1", "auc"))
+    print(f"{name:<34}{cells}{figures['unrelated']:>11.1%}", flush=True)
 
 
 def main() -> int:
@@ -87,7 +98,7 @@ def main() -> int:
     own, truth = own[truth.any(axis=1)].head(options.texts), truth[truth.any(axis=1)][: options.texts]
     texts = (own["Conclusion"] + ". " + own["Stance"] + ": " + own["Premise"]).tolist()
     print(f"{len(texts)} arguments, {truth.sum(axis=1).mean():.2f} values each")
-    print(f"{'':<34}{'recall at 3 (s.e.)':>17}{'macro-F1':>10}{'unrelated':>11}")
+    print(f"{'(standard errors)':<34}{'recall at 3':>18}{'macro-F1':>18}{'AUC':>18}{'unrelated':>11}")
     figures: dict[str, object] = {"texts": len(texts)}
     chance = np.random.default_rng(0).random(truth.shape)
     figures["chance"] = found = measured(chance, truth, None)
