@@ -59,11 +59,11 @@ test-all: test-here .venv-vllm/.installed ## Run every test: those of `make test
 	$(MAKE) test-vllm
 
 test-here: .venv/.installed-dev
-	$(BIN)/python -m pytest -n auto --dist worksteal -m "" --durations=20
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "" --hypothesis-profile=all --durations=20
 
 # By itself vLLM binds each engine to the first core, where two at once would wait for each other.
 test-vllm: .venv-vllm/.installed ## Run the tests of the vLLM engine, with vLLM's CPU build and a small real model
-	VLLM_CPU_OMP_THREADS_BIND=nobind VLLM_CPU_KVCACHE_SPACE=2 .venv-vllm/bin/python -m pytest -n 2 --dist loadfile -m vllm
+	VLLM_CPU_OMP_THREADS_BIND=nobind VLLM_CPU_KVCACHE_SPACE=2 .venv-vllm/bin/python -m pytest -n 2 --dist loadfile -m vllm --hypothesis-profile=all
 
 test-harnesses: .venv-harnesses/.installed ## Run the tests that need Inspect and lm-eval, in an environment of their own
 	.venv-harnesses/bin/python -m pytest -m "" tests/integrations

@@ -142,17 +142,21 @@ def needs_more_than_this_machine(arguments: list[str]) -> bool:
 
 
 def documented() -> list[Any]:
-    """Return a parameter set for each different command: single runs of README are always run, the rest are slow.
+    """Return a parameter set for each different command: of each app the first single run of README, the rest are slow.
 
     What this machine is too small for is only composed, which takes a moment.
     """
     cases = []
+    shown: set[str] = set()
     first_documents = {command: document for document, command in reversed(COMMANDS)}
     for command, document in reversed(first_documents.items()):
         is_run = command.startswith("python ") and not needs_more_than_this_machine(shlex.split(command)[1:])
+        app = command.split()[1] if is_run else ""
         is_slow = any(word in command for word in SLOW) or (
-            is_run and (document != "README.md" or command.endswith(" -m"))
+            is_run and (document != "README.md" or command.endswith(" -m") or app in shown)
         )
+        if is_run and not is_slow:
+            shown.add(app)
         marks = [pytest.mark.slow] if is_slow else []
         cases.append(pytest.param(document, command, id=command, marks=marks))
     return cases

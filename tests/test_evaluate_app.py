@@ -206,6 +206,7 @@ def test_a_solver_that_runs_out_of_iterations_leaves_no_silent_number(work: Path
     assert "8 responses have no score: the solver did not converge; raise iter" in shown
 
 
+@pytest.mark.slow
 def test_both_solvers_agree(work: Path, rankings: Path) -> None:
     point = ("value=power", f"rankings={rankings}", "point=mode")
     succeeded(run(work, *point, "solver=newton", "hydra.run.dir=newton"))
@@ -393,6 +394,7 @@ def test_files_that_were_there_before_stay(tmp_path: Path, work: Path) -> None:
     assert [path.name for path in (work / "outputs").rglob("*")] == ["2020-01-01", "10-00-00"]
 
 
+@pytest.mark.slow
 def test_hydra_full_error_shows_the_trace_to_those_who_ask_for_it(work: Path) -> None:
     done = run(work, "value=powr", fresh=True, HYDRA_FULL_ERROR="1")
     assert done.returncode != 0
@@ -419,6 +421,7 @@ def test_a_sweep_ends_with_one_table(work: Path, rankings: Path) -> None:
     assert "failed:" not in shown
 
 
+@pytest.mark.slow
 def test_one_intensity_is_no_dose_response(work: Path, tmp_path: Path) -> None:
     rankings_of(n=3).to_csv(tmp_path / "rankings.csv", index=False)
     pd.DataFrame(
@@ -429,6 +432,7 @@ def test_one_intensity_is_no_dose_response(work: Path, tmp_path: Path) -> None:
     assert not (only_sweep(work) / "dose_response.png").exists()
 
 
+@pytest.mark.slow
 def test_a_sweep_of_steered_responses_is_scored_and_drawn_by_method_and_intensity(
     work: Path, tmp_path: Path, rankings: Path
 ) -> None:
@@ -457,6 +461,7 @@ def test_a_sweep_of_steered_responses_is_scored_and_drawn_by_method_and_intensit
         assert f"power steered_by={method}" in (sweep / "dose_response.svg").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_job_that_fails_leaves_the_others_running_and_is_named(work: Path, rankings: Path) -> None:
     done = run(work, "value=power,powr,face", f"rankings={rankings}", "-m", fresh=True)
     sweep = only_sweep(work)

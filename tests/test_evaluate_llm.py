@@ -169,6 +169,7 @@ def test_further_fields_of_requests_are_set_on_the_command_line(work: Path) -> N
         assert not any("temperature" in call.body for call in server.calls)
 
 
+@pytest.mark.slow
 def test_a_panel_s_members_may_be_options_of_one_s_own(work: Path) -> None:
     with FaultServer(permutation) as server:
         own = work.parent / "own" / "llm" / "mine.yaml"

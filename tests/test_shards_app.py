@@ -326,6 +326,7 @@ def test_a_thousand_responses_in_four_shards_one_of_them_killed_and_started_agai
     same(work.path("whole"), work.path("joined"))
 
 
+@pytest.mark.slow
 def test_answers_that_were_damaged_name_their_line(tmp_path: Path) -> None:
     with FaultServer(permutation) as server:
         work = Work(tmp_path, server)

@@ -178,6 +178,7 @@ def test_one_study_s_conditions_are_scored_apart(work: Path) -> None:
         evaluate_responses(str(work / "steered"), **asked, intensities=[1])
 
 
+@pytest.mark.slow
 def test_plain_responses_belong_to_every_value(work: Path) -> None:
     with FaultServer(speak) as server:
         succeeded(run(work, "steering=none", "limit=2", "hydra.run.dir=plain", *at(server)))
@@ -428,6 +429,7 @@ def test_answers_that_name_no_option_are_wrong_and_shown(work: Path) -> None:
     assert f"{said.sum()} answers name no option and {broken.sum()} calls failed" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_sweep_over_presets_is_one_table(work: Path) -> None:
     def answer(call: Call) -> Reply:
         return completion("I do not know") if "bread" in call.question else speak(call)
@@ -522,6 +524,7 @@ def test_resume_keeps_finished_jobs_and_asks_nothing_again(work: Path) -> None:
     assert len(list(work.glob("multirun/*/*/*/responses.csv"))) == 2
 
 
+@pytest.mark.slow
 def test_with_a_third_of_all_calls_going_wrong_the_client_gets_through(work: Path) -> None:
     faults = ("429", "500", "drop", "truncate")
     with FaultServer(with_faults(speak, 0.3, seed=2, faults=faults)) as server:

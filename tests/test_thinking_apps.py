@@ -86,7 +86,9 @@ def run(work: Path, command: str, server: FaultServer, out: str) -> Finished:
     return run_app(ROOT / f"{app}.py", *asked, folder=work, env=environment(work.parent / f"cache-{out}"))
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "command", [pytest.param(name, marks=() if name == "evaluate" else pytest.mark.slow) for name in COMMANDS]
+)
 def test_what_a_model_thinks_changes_no_answer(command: str, work: Path) -> None:
     say, _, output = COMMANDS[command]
     with FaultServer(lambda call: completion(say(call))) as server:
@@ -99,7 +101,9 @@ def test_what_a_model_thinks_changes_no_answer(command: str, work: Path) -> None
     assert (work / "thinking" / output).read_bytes() == (work / "plain" / output).read_bytes()
 
 
-@pytest.mark.parametrize("command", ["steer", "survey", "evaluate", "categorize"])
+@pytest.mark.parametrize(
+    "command", ["steer", *(pytest.param(name, marks=pytest.mark.slow) for name in ("survey", "evaluate", "categorize"))]
+)
 def test_thoughts_that_use_up_the_tokens_are_counted_and_warned_of_once(command: str, work: Path) -> None:
     with FaultServer(lambda _: completion("<think>\nA, care: [1, 2, 3]? I would", "length")) as server:
         done = succeeded(run(work, command, server, "out"))

@@ -80,6 +80,7 @@ def test_all_jobs_report_the_judge_that_all_their_rankings_show(sweep: Path, fil
         assert found["reliability"]["misreading_sd"] == pytest.approx(expected.misreading_sd)
 
 
+@pytest.mark.slow
 def test_table_and_scores_hold_the_pooled_figures(sweep: Path) -> None:
     table = pd.read_csv(sweep / "sweep.csv")
     for job in range(3):

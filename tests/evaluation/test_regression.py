@@ -309,6 +309,7 @@ def test_a_sweep_has_a_table_and_a_picture(sweep: tuple[Path, str]) -> None:
     assert shown.count("each left out") == 1
 
 
+@pytest.mark.slow
 def test_judges_are_not_pooled_over_jobs_without_rankings(sweep: tuple[Path, str]) -> None:
     jobs = {sweep[0] / str(job): summary_in(sweep[0] / str(job)) for job in range(3)}
     before = {file: file.read_bytes() for file in sweep[0].rglob("*.[cj]s*")}

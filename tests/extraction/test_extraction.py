@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from valueflow import Embeddings, extract
 from valueflow.extraction import pipeline
 from valueflow.run import InputError, compose_settings, write_csv
@@ -75,7 +76,7 @@ def embed(folder: Path, source: str, model: Any = None, **more: Any) -> Embeddin
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"])).filter(lambda text: text.strip() != "")
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(40))
 @given(
     rows=st.lists(st.tuples(ANY_TEXT, st.sampled_from(["pvq", "mft", "mine"])), min_size=1, max_size=9),
     rows_per_chunk=st.integers(1, 10),

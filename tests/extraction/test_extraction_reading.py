@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from valueflow.extraction.reading import TextFile
 from valueflow.run import BadRows, InputError, read_table, write_csv
 
@@ -33,7 +34,7 @@ def fault(path: Path, **more: Any) -> str:
     return str(caught.value)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(40))
 @given(
     st.lists(
         st.text(st.characters(exclude_categories=["Cs"])).filter(lambda text: text.strip()), min_size=1, max_size=7

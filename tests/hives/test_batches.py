@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from valueflow.hives.data import NONE, Labels
 from valueflow.hives.sampling import InterTheoryBatches, IntraTheoryBatches
 from valueflow.run import InputError
@@ -124,7 +125,7 @@ shapes = {
 }
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(**shapes, data=st.data())
 def test_every_batch_of_an_epoch_keeps_its_promises(seed, n, theories, width, depth, values, data):
     labels = random_labels(seed, n, theories, width, depth, values)
@@ -156,7 +157,7 @@ def test_every_batch_of_an_epoch_keeps_its_promises(seed, n, theories, width, de
         assert equal(again.batch(*places[i]), found[places[i]])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(**shapes, ids=st.integers(2, 12), batch_size=st.integers(16, 70), data=st.data())
 def test_every_batch_of_stage_2_keeps_its_promises(seed, n, theories, width, depth, values, ids, batch_size, data):
     labels = random_labels(seed, n, theories, width, depth, values, ids)

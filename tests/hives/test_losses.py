@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from valueflow.hives.data import NONE, agree
 from valueflow.hives.losses import (
     BatchLabels,
@@ -309,7 +310,7 @@ def test_id_loss_is_the_literal_one(n, temperature):
 # Both: order, scale, precision, edges.
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 12), kind=st.sampled_from(KINDS))
 def test_row_order_and_lengths_do_not_matter_and_losses_are_not_negative(seed, n, kind):
     rng = np.random.default_rng(seed)

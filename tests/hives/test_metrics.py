@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.hives.labeled import SAME, case, category, cosine, make_labels, mean, prefixes, same, shared
 from valueflow.hives.data import NONE
 from valueflow.hives.metrics import (
@@ -170,7 +171,7 @@ def close(found, wanted):
     return found is None if wanted is None else found == pytest.approx(wanted, abs=1e-8, rel=1e-7)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(seed=st.integers(0, 10**6), k=st.integers(1, 5))
 def test_all_metrics_equal_their_literal_definitions(seed, k):
     embeddings, labels = case(seed)
@@ -382,7 +383,7 @@ def test_zero_rows_are_similar_to_nothing():
 # ---- Retrieval across theories ----
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(st.lists(st.tuples(st.sampled_from([-0.5, 0.0, 0.25]), st.booleans()), min_size=1, max_size=6))
 def test_average_precision_is_the_mean_over_all_orders_of_tied_texts(texts):
     similarities, relevant = np.array([s for s, _ in texts]), np.array([r for _, r in texts])
@@ -403,7 +404,7 @@ def test_chance_precision_is_the_mean_over_all_orders():
             assert chance_average_precision([n_relevant], n)[0] == pytest.approx(wanted, rel=1e-12)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(seed=st.integers(0, 10**6))
 def test_retrieval_equals_its_literal_definition(seed):
     _, labels = case(seed, n_theories=3)
@@ -535,7 +536,7 @@ def assert_same(found, wanted):
             assert found[name] is None if value is None else found[name] == pytest.approx(value, abs=1e-10), name
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(30))
 @given(seed=st.integers(0, 10**6), pairs=st.integers(1, 400))
 def test_the_size_of_blocks_does_not_matter(seed, pairs):
     embeddings, labels = case(seed)
@@ -544,7 +545,7 @@ def test_the_size_of_blocks_does_not_matter(seed, pairs):
         assert_same(held_out_metrics(embeddings, labels, k=2), whole)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(30))
 @given(seed=st.integers(0, 10**6))
 def test_the_order_of_texts_does_not_matter(seed):
     embeddings, labels = case(seed)

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.neighbors import KNeighborsClassifier
 
+from tests.examples import examples
 from tests.hives.labeled import SAME, case, category, cosine, make_labels, mean, raw_case
 from valueflow.hives.metrics import category_pair_accuracies, held_out_metrics, published_metrics
 from valueflow.run import InputError
@@ -102,7 +103,7 @@ def labeled(raw):
     return embeddings, make_labels(*rest)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(seed=st.integers(0, 10**6))
 def test_published_metrics_equal_their_literal_definitions(seed):
     # Two tables of their own: other depths, other numbers, perhaps other theories.
@@ -122,7 +123,7 @@ def test_published_metrics_equal_their_literal_definitions(seed):
     json.dumps(result, allow_nan=False)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(30))
 @given(seed=st.integers(0, 10**6), pairs=st.integers(1, 300))
 def test_neither_the_order_of_texts_nor_the_size_of_blocks_matters(seed, pairs):
     (embeddings, labels), (vectors, known) = case(seed), case(seed + 1)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.hives.tiny import training_rows
 from valueflow.hives.data import TEST, TRAINING, VALIDATION, load_splits, near_duplicates, parts_of
 from valueflow.hives.settings import DataSettings
@@ -54,7 +55,7 @@ def test_near_duplicates_are_found_and_others_are_not() -> None:
     assert sum(exact[pair] == 1.0 for pair in found) >= 30
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=examples(25))
 @given(seed=st.integers(0, 10**6))
 def test_groups_do_not_depend_on_the_order(seed: int) -> None:
     texts = sentences(20, seed) + [f"{text}." for text in sentences(20, seed)[:7]]

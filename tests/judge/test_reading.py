@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from valueflow.judge import read_ranking
 
 
@@ -253,7 +254,7 @@ def test_no_answer_is_read_that_a_strict_reader_contradicts(answer: str) -> None
 
 
 @pytest.mark.slow
-@settings(max_examples=4_000)
+@settings(max_examples=examples(4_000))
 @given(st.lists(PIECES, max_size=40).map("".join))
 def test_no_answer_of_many_is_read_that_a_strict_reader_contradicts(answer: str) -> None:
     check_against_strict_reader(answer)

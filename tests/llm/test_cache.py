@@ -22,6 +22,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from valueflow.llm import Addition, Completion, Constraint, Message, Sampling, without_thoughts
 from valueflow.llm.cache import CompletionCache, cache_file, request_key
 from valueflow.run import InputError
@@ -175,7 +176,7 @@ def is_answer(text: str) -> bool:
     return bool(text.strip()) and not without_thoughts(text).thinks
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(30))
 @given(st.lists(ANY_TEXT.filter(is_answer), min_size=1, max_size=4), st.integers(0, 2**40), st.booleans())
 @example(["\ud83d\ude00", "\U0001f600", "\udc00", "\x00", "a\x00b", " a", "\u2028b", "c\r\n", "{[\"'"], 0, True)
 @example(["x" * 100_000, "\x00" * 100_000, "\udfff" * 100_000], 5, False)

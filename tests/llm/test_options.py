@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from valueflow.llm import read_name
 
 VALUES = ("growth", "self-protection", "Neutral")
@@ -203,7 +204,7 @@ def test_no_vote_is_read_that_a_strict_reader_contradicts(answer: str) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=4_000)
+@settings(max_examples=examples(4_000))
 @given(st.lists(PIECES, max_size=20).map("".join))
 def test_no_vote_of_many_is_read_that_a_strict_reader_contradicts(answer: str) -> None:
     check_against_strict_reader(answer)

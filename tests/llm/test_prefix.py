@@ -26,6 +26,7 @@ from transformers import (
     PreTrainedModel,
 )
 
+from tests.examples import examples
 from tests.llm.collecting import answers_and_groups, answers_of
 from tests.llm.test_transformers_engine import byte_tokenizer, greedy, needs_smollm2, option, tiny, user
 from valueflow.llm import Completion, Conversation, Sampling, TransformersModel, model_folder
@@ -49,7 +50,7 @@ def saved(prompts: Sequence[Sequence[int]], parts: Sequence[tuple[int, list[int]
     return sum((len(indices) - 1) * length for length, indices in parts)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(
     st.lists(st.integers(16, 40), min_size=1, max_size=3),
     st.lists(st.tuples(st.integers(0, 2), TOKENS), min_size=1, max_size=12),

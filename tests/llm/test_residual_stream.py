@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.llm.collecting import answers_of
 from tests.llm.test_transformers_engine import TEMPLATE, conversations, engine_of, needs_smollm2, tiny, user
 from valueflow.llm import Addition, Client, Conversation, OpenvinoModel, Sampling, ServerModel, VllmModel
@@ -106,7 +107,7 @@ def test_answers_do_not_depend_on_the_batch_and_unsteered_ones_not_on_steered_co
 
 
 @given(st.lists(st.sampled_from([(), (Addition(1, 0.0, "all", vector(1)),)]), min_size=12, max_size=12))
-@settings(max_examples=8)
+@settings(max_examples=examples(8))
 def test_strength_0_is_the_unsteered_text_in_any_batch(tiny: Path, additions: list[tuple[Addition, ...]]) -> None:
     asked = conversations()
     plain = answers_of(shared(tiny), asked, Sampling(max_tokens=6))

@@ -105,6 +105,7 @@ def test_no_more_calls_than_allowed_are_under_way(concurrency: int) -> None:
     assert server.most_at_once == concurrency
 
 
+@pytest.mark.slow
 def test_calls_are_spread_over_the_minute_repeated_ones_too() -> None:
     def second_time(call: Call) -> Reply:
         return echo(call) if call.attempt > 1 else fault("429", echo(call))

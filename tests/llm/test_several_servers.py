@@ -197,6 +197,7 @@ def test_a_server_that_comes_back_gets_calls_again(caplog: pytest.LogCaptureFixt
     assert f"{patient.url} answers again" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_server_that_is_not_there_at_the_start_is_done_without(caplog: pytest.LogCaptureFixture) -> None:
     with FaultServer(echo) as gone:
         address = gone.url

@@ -14,6 +14,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_confint
 from statsmodels.stats.weightstats import DescrStatsW
 
+from tests.examples import examples
 from valueflow.opinionqa.accuracy import Comparison, Measure, accuracy_table, compare
 from valueflow.opinionqa.questions import load_questions
 from valueflow.statistics import holm
@@ -64,7 +65,7 @@ def check(got: Comparison, default: Flags, profile: Flags) -> None:
         assert got.mcnemar_p == 1
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60))
 def test_figures_are_those_of_statsmodels(pairs: list[tuple[bool, bool]]) -> None:
     default, profile = np.array(pairs).T
@@ -119,7 +120,7 @@ def test_one_question_tells_nothing_of_how_far_differences_vary() -> None:
     assert math.isnan(got.difference_high)
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=30))
 def test_the_passes_traded_give_the_figures_traded(pairs: list[tuple[bool, bool]]) -> None:
     default, profile = np.array(pairs).T
@@ -135,7 +136,7 @@ def test_the_passes_traded_give_the_figures_traded(pairs: list[tuple[bool, bool]
 # ---- Tables
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(
     st.lists(
         st.tuples(

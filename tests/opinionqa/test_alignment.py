@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import wasserstein_distance
 
+from tests.examples import examples
 from valueflow.opinionqa.alignment import (
     OtherGroups,
     best_option_alignment,
@@ -65,7 +66,7 @@ def test_positions_may_be_uneven_unsorted_and_missing() -> None:
     assert not np.isnan(got).all()
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(st.integers(2, 6), st.integers(0, 10_000))
 def test_padding_changes_nothing(options: int, seed: int) -> None:
     answers, gold = distributions(3, options, seed), distributions(3, options, seed + 1)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from valueflow.opinionqa.answers import letter_constraint, read_option
 
 ROOT = Path(__file__).parents[2]
@@ -238,7 +239,7 @@ def test_options_that_look_like_letters_or_bullets(answer: str, options: tuple[s
     assert read_option(answer, options) == index
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(OPTIONS, st.sampled_from(["{}.", "{}", "({})", "{}. Yes", "Answer: {}"]))
 def test_letters_beyond_the_options_are_none(options: list[str], form: str) -> None:
     texts = [f"text {option}" for option in options]
@@ -414,7 +415,7 @@ def test_no_answer_that_looks_like_one_is_more_than_unreadable(answer: str, trun
         assert read is None or 0 <= read < len(options)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(st.recursive(st.none() | st.integers() | st.text(max_size=3), lambda inner: st.lists(inner, max_size=2)
                     | st.dictionaries(st.text(max_size=3), inner, max_size=2), max_leaves=5))  # fmt: skip
 def test_no_json_is_more_than_unreadable(content: object) -> None:
@@ -577,7 +578,7 @@ def test_no_option_is_read_that_a_strict_reader_contradicts(answer: str) -> None
 
 
 @pytest.mark.slow
-@settings(max_examples=4_000)
+@settings(max_examples=examples(4_000))
 @given(st.lists(OPTION_PIECES, max_size=20).map("".join))
 def test_no_option_of_many_is_read_that_a_strict_reader_contradicts(answer: str) -> None:
     check_against_strict_reader(answer)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from valueflow.opinionqa.profiles import (
     ProfileLine,
     load_profiles,
@@ -347,7 +348,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.one_of(JSON, JSON.map(lambda inner: {"attribute": "SEX_Male", "theories": inner})))
 def test_no_json_is_more_than_a_fault(tmp_path_factory: pytest.TempPathFactory, content: Any) -> None:
     folder = tmp_path_factory.getbasetemp() / "any_json"

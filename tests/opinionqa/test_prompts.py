@@ -10,6 +10,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from valueflow.opinionqa.profiles import ProfileLine
 from valueflow.opinionqa.prompts import default_conversation, profile_conversation
 from valueflow.opinionqa.questions import SurveyQuestion
@@ -195,7 +196,7 @@ MARKS = st.sampled_from(
 TEXTS = st.lists(WORDS | MARKS, min_size=1, max_size=6).map("".join).filter(str.strip)
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(TEXTS, st.lists(TEXTS, min_size=1, max_size=4), TEXTS, st.lists(TEXTS, min_size=1, max_size=4))
 def test_any_text_stays_in_its_line(question: str, options: list[str], member: str, profile: list[str]) -> None:
     check(question, options, member, profile)

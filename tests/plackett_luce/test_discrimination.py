@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 from scipy.stats import kendalltau
 
+from tests.examples import examples
 from valueflow.plackett_luce import anchor_kendall_tau, fit_discrimination, simulate_rankings
 
 
@@ -113,7 +114,7 @@ def test_too_few_evaluations_are_an_error():
         fit_discrimination(*draw(1, 100, 5, 3.0), max_iter=2)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(seed=st.integers(0, 10**6), k=st.integers(2, 8), ties=st.booleans())
 def test_tau_equals_scipy(seed, k, ties):
     rng = np.random.default_rng(seed)

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
 
+from tests.examples import examples
 from valueflow.plackett_luce import fit_discrimination, fit_utilities, simulate_rankings, summarize_posterior
 
 PRIOR = 1e-3
@@ -59,7 +60,7 @@ def test_mass_is_the_level_and_ends_are_equally_dense(beta, m, truth, level):
         assert density(-10.0) >= density(high) - 1e-2
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(seed=st.integers(0, 10**6), k=st.integers(2, 7), beta=st.floats(0.02, 20.0), level=st.floats(0.05, 0.995))
 def test_interval_holds_the_score_and_widens_with_the_level(seed, k, beta, level):
     rng = np.random.default_rng(seed)

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import logsumexp
 
+from tests.examples import examples
 from valueflow.plackett_luce import fit_items
 from valueflow.plackett_luce.item_likelihood import ItemWindows, curvature, information, log_likelihood
 
@@ -45,7 +46,7 @@ def test_equals_choix_on_300_items() -> None:
     assert np.abs(ours.utility - ours.utility.mean() - (theirs - theirs.mean())).max() < 1e-4
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(st.integers(0, 1000), st.integers(2, 6))
 def test_likelihood_and_its_derivatives(seed: int, k: int) -> None:
     draws = np.random.default_rng(seed)
@@ -64,7 +65,7 @@ def test_likelihood_and_its_derivatives(seed: int, k: int) -> None:
         assert of_slopes[own] == pytest.approx((above - below) / (2 * step), abs=1e-6)
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(st.integers(0, 1000), st.integers(2, 6))
 def test_information_is_minus_the_second_derivative(seed: int, k: int) -> None:
     draws = np.random.default_rng(seed)

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
+from tests.examples import examples
 from valueflow.plackett_luce import fit_utilities, maximum, simulate_rankings, windows
 
 PRIOR = 1e-3
@@ -132,7 +133,7 @@ def test_nothing_in_nothing_out():
     assert fit_utilities(np.empty((0, 3), int), np.empty((0, 2)), np.empty(0, int), 0).utility.shape == (0,)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(seed=st.integers(0, 10**6), k=st.integers(2, 7), beta=st.floats(0.05, 20.0))
 def test_order_of_windows_does_not_matter(seed, k, beta):
     n = 12
@@ -144,7 +145,7 @@ def test_order_of_windows_does_not_matter(seed, k, beta):
     assert not fit.failed.any()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(seed=st.integers(0, 10**6), k=st.integers(2, 7), beta=st.floats(0.05, 20.0))
 def test_reversing_everything_changes_the_sign_where_one_stage_decides(seed, k, beta):
     # Plackett-Luce is not symmetric under reversal in general; with two items it is.
@@ -155,7 +156,7 @@ def test_reversing_everything_changes_the_sign_where_one_stage_decides(seed, k, 
     np.testing.assert_allclose(fit.standard_error, mirrored.standard_error, rtol=1e-5)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(seed=st.integers(0, 10**6), k=st.integers(2, 7), beta=st.floats(0.05, 20.0))
 def test_one_place_higher_is_a_higher_utility(seed, k, beta):
     rng = np.random.default_rng(seed)
@@ -167,7 +168,7 @@ def test_one_place_higher_is_a_higher_utility(seed, k, beta):
     assert all(higher > lower for higher, lower in pairwise(fits.utility))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(seed=st.integers(0, 10**6), shift=st.floats(-20, 20))
 def test_shifting_anchors_shifts_the_utility_but_for_the_prior(seed, shift):
     rankings, anchors, index = many(seed, 12, 4, 1.0)
@@ -177,7 +178,7 @@ def test_shifting_anchors_shifts_the_utility_but_for_the_prior(seed, shift):
     np.testing.assert_allclose(moved.utility[inside], fit.utility[inside] + shift, rtol=0, atol=1e-5)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(seed=st.integers(0, 10**6), factor=st.floats(0.1, 10.0))
 def test_the_unit_of_the_scale_does_not_matter(seed, factor):
     rankings, anchors, index = many(seed, 12, 4, 1.0)
@@ -209,7 +210,7 @@ def test_extremes_neither_overflow_nor_fail(beta, m):
         assert middle >= max(low, high) - 1e-9 * abs(middle)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(seed=st.integers(0, 10**6), k=st.integers(2, 8), steep=st.sampled_from([0.01, 0.5, 3.0, 10.0, 20.0]))
 def test_newton_converges_whatever_the_judge_says(seed, k, steep):
     # Orders that no model explains: the likelihood is then flattest between the anchors.

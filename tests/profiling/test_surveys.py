@@ -92,6 +92,7 @@ def test_a_profile_is_the_expectation_over_the_answers(tmp_path: Path) -> None:
     assert load_profiles(str(tmp_path / "out" / "profiles"), ["for", "against"], DUTY)
 
 
+@pytest.mark.slow
 def test_the_answers_of_a_model_are_read_from_a_run_of_steer(tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()

@@ -54,6 +54,7 @@ def jobs(runs: Path) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+@pytest.mark.slow
 def test_each_figure_is_there_in_three_formats(figures: Path) -> None:
     names = {"steerability", "value_wise", "two_values"}
     assert {path.name for path in figures.iterdir()} == {

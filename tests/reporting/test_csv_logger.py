@@ -81,6 +81,7 @@ def test_a_figure_stands_under_its_own_name_whatever_runs_came_before(
     assert [(row["mean"], row["n"]) for row in rows(tmp_path / "runs.csv")] == [("1", "2"), ("10", "20")]
 
 
+@pytest.mark.slow
 def test_jobs_that_run_at_once_lose_no_row(tmp_path: Path) -> None:
     sweep = tmp_path / "sweep"
     sweep.mkdir()

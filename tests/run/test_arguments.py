@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
+from tests.examples import examples
 from valueflow.run import InputError
 from valueflow.run.arguments import (
     check_flags,
@@ -104,7 +105,7 @@ def test_every_name_stays_what_it_is(name: str, work: Path) -> None:
     assert read_back(argument, work) == [name, f"x/{name}"]
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.lists(st.text(st.sampled_from("ab\\\"'$[]{},: #"), min_size=1, max_size=8), min_size=1, max_size=3))
 def test_any_characters_survive(names: list[str]) -> None:
     (argument,) = with_positional(names, "folders")
@@ -138,7 +139,7 @@ def test_flags_that_there_are_not(argument: str, message: str, work: Path) -> No
         check_flags(["value=power", argument])
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.text(st.sampled_from("ab\\\"'$=()[]{},:~ #"), min_size=1, max_size=8))
 def test_quotes_that_are_proposed_make_the_value_what_it_was(value: str) -> None:
     said = how_to_quote(f"key={value}")

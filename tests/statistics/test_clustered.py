@@ -13,6 +13,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
+from tests.examples import examples
 from valueflow.opinionqa.accuracy import compare
 from valueflow.statistics import cluster_codes, clustered_mean, clustered_share, holm, sign_flip_p
 
@@ -32,7 +33,7 @@ def simulated(questions: int, groups: int, correlation: float, seed: int) -> tup
     return values.ravel() / 10, np.repeat(np.arange(questions), groups)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(CLUSTERED)
 def test_the_interval_is_that_of_a_clustered_regression_on_nothing(drawn: tuple[list[float], list[int]]) -> None:
     values, clusters = np.array(drawn[0]), np.array(drawn[1])
@@ -83,7 +84,7 @@ def test_what_does_not_vary_or_is_one_question_has_no_interval() -> None:
 # ---- Shares
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(st.lists(st.booleans(), min_size=1, max_size=40))
 def test_the_share_of_questions_that_stand_once_is_wilson_s(flags: list[bool]) -> None:
     low, high = proportion_confint(sum(flags), len(flags), method="wilson")
@@ -140,7 +141,7 @@ def enumerated(differences: list[int], clusters: list[int]) -> float:
     return sum(total >= abs(sum(net)) for total in sums) / len(sums)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     st.integers(1, 25).flatmap(
         lambda n: st.tuples(

@@ -30,6 +30,7 @@ def test_it_is_what_scipy_finds_ties_and_all(pairs: list[tuple[int, int]]) -> No
     assert found.pairwise == pytest.approx(right / counted)
 
 
+@pytest.mark.slow
 def test_a_random_order_exceeds_two_as_rarely_as_it_should() -> None:
     rng = np.random.default_rng(0)
     known = np.arange(12.0)
