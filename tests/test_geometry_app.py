@@ -90,6 +90,7 @@ def save_as_steering(folder: Path, planted: Vectors, **card: Any) -> None:
         ValueVectors(layers, np.ones(4), said).save(file_of(folder, value))
 
 
+@pytest.mark.slow
 def test_vectors_that_steering_left_are_compared_after_one_layer(work: Path) -> None:
     planted = on_the_circle()
     for job, value in enumerate(planted):  # as a sweep leaves them, each value at two intensities

@@ -483,6 +483,7 @@ def simulated(accuracy: float, seed: int) -> Any:
 
 
 @pytest.mark.parametrize("accuracy", [0.6, 0.8])
+@pytest.mark.slow
 def test_a_panel_is_better_than_its_members(accuracy: float) -> None:
     leaves = [path for node in PVQ.nodes if not PVQ.children(node) for path in PVQ.paths(node)]
     texts = [f"{number} " + " ".join(leaves[number % len(leaves)]) for number in range(150)]

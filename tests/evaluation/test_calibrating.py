@@ -259,6 +259,7 @@ def test_one_anchor_or_a_judge_that_ranks_nothing_is_no_calibration_and_no_fault
         evaluate_responses(**settings, calibration=tmp_path / "calibration.json")
 
 
+@pytest.mark.slow
 def test_each_judge_of_a_panel_has_its_own_misreading(vidb: Callable[..., str], tmp_path: Path) -> None:
     panel = PanelJudge((Sees(name="one"), Sees(4.0, name="two")))
     settings = {"value": "power", "judge": panel, "vidb": vidb(80), "progress": False}
@@ -277,6 +278,7 @@ def responses() -> pd.DataFrame:
     return pd.DataFrame({"query": "q", "dataset": "d", "response": texts})
 
 
+@pytest.mark.slow
 def test_later_runs_use_the_calibration_whatever_their_number_of_windows(
     vidb: Callable[..., str], responses: pd.DataFrame, tmp_path: Path
 ) -> None:
@@ -343,6 +345,7 @@ def test_other_anchors_are_refused(vidb: Callable[..., str], responses: pd.DataF
         (lambda text: text.replace('"misreading_sd": ', '"misreading_sd": -'), "is damaged"),
     ],
 )
+@pytest.mark.slow
 def test_a_file_that_is_no_whole_calibration_is_refused(
     vidb: Callable[..., str], responses: pd.DataFrame, tmp_path: Path, damage: Callable[[str], str], message: str
 ) -> None:

@@ -55,6 +55,7 @@ def test_both_formats_are_written_with_a_panel_a_theory_and_a_line_a_value(
     assert "steering intensity" in shown
 
 
+@pytest.mark.slow
 def test_the_same_results_give_the_same_files(tmp_path: Path) -> None:
     means, points = results({"pvq": 3, "mft": 2})
     for name in ("one", "two"):

@@ -129,6 +129,7 @@ def test_the_first_round_is_bucket_s_first_window(vidb: str) -> None:
         np.testing.assert_array_equal(getattr(adaptive.batches[0], name), getattr(bucket.batches[0], name))
 
 
+@pytest.mark.slow
 def test_neither_order_of_rows_nor_another_run_changes_a_score(vidb: str) -> None:
     responses = frame(60)
     shuffled = responses.sample(frac=1, random_state=1)
@@ -194,6 +195,7 @@ def test_a_judge_that_fails_ends_at_the_most_windows(
     assert "have no query" not in shown
 
 
+@pytest.mark.slow
 def test_a_judge_that_never_errs_is_no_special_case(vidb: str) -> None:
     found = evaluated(vidb, frame(20), CountingJudge(beta=1e6), AdaptiveSampling(target_se=0.1), m=12)
     truth = found.scores["response"].str.split().str[-1].astype(float)
@@ -211,6 +213,7 @@ def test_failed_windows_do_not_count_as_the_least(vidb: str) -> None:
     assert found.scores["windows"].tolist() == [3] * 5
 
 
+@pytest.mark.slow
 def test_a_panel_s_judges_all_rank_each_window(vidb: str) -> None:
     judges = CountingJudge(beta=0.8, name="one"), CountingJudge(beta=2.0, name="two", fails_on="response 1 ")
     found = evaluated(vidb, frame(20), PanelJudge(judges), AdaptiveSampling(target_se=0.5))

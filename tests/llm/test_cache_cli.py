@@ -59,6 +59,7 @@ def test_show_of_nothing_makes_nothing(folder: Path) -> None:
     assert not folder.exists()
 
 
+@pytest.mark.slow
 def test_clear_of_one_model_and_of_all(folder: Path) -> None:
     path = fill(folder)
     done = run(folder, "clear", "--model", "Qwen/Qwen3-32B")

@@ -124,6 +124,7 @@ def test_calls_are_spread_over_the_minute_repeated_ones_too() -> None:
 
 
 @pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.slow
 def test_whatever_goes_wrong_each_question_ends_once_with_a_text_or_a_reason(
     seed: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

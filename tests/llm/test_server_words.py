@@ -41,6 +41,7 @@ PASSING = [
 
 
 @pytest.mark.parametrize("words", PASSING)
+@pytest.mark.slow
 def test_a_passing_error_behind_status_200_is_waited_for(words: Reply) -> None:
     begin = time.monotonic()
     (answered,) = ask(lambda call: echo(call) if call.attempt > 1 else words, max_retries=1)

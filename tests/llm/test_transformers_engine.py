@@ -280,6 +280,7 @@ def talkative(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 @pytest.mark.parametrize("k", [3, 5, 8])
+@pytest.mark.slow
 def test_held_to_a_constraint_only_what_it_allows_comes_back(talkative: Path, k: int, temperature: float) -> None:
     asked = conversations()
     sampling = Sampling(temperature, max_tokens=30, constraint=permutation_constraint(k))
