@@ -58,7 +58,7 @@ def main() -> int:
     parser.add_argument("--log-odds-rate", type=float, default=135.0, help="prompt tokens per second of judge=logprob")
     parser.add_argument("--generated-rate", type=float, default=72.0, help="generated tokens per second")
     parser.add_argument("--encoder-rate", type=float, default=202.0, help="texts per second of a distilled encoder")
-    parser.add_argument("--overhead", type=float, default=2.0, help="milliseconds per call beside the model")
+    parser.add_argument("--overhead", type=float, default=2.5, help="milliseconds per call beside the model")
     parser.add_argument("--answer", type=float, default=20.0, help="tokens of a ranking; that of log-odds is one token")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/study_plan.json"))
     options = parser.parse_args()
