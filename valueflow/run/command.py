@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from hydra import main as hydra_main
+from hydra._internal.hydra import Hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
@@ -130,7 +131,7 @@ def _process_state(positional: str | None) -> Iterator[None]:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     RunFolder.reset()
     try:
-        with _shared_store() if _HELP_FLAGS & {*argv} else nullcontext():
+        with _quick_help() if _HELP_FLAGS & {*argv} else nullcontext():
             yield
     finally:
         sys.argv = argv
@@ -141,12 +142,20 @@ def _process_state(positional: str | None) -> Iterator[None]:
 
 
 @contextmanager
-def _shared_store() -> Iterator[None]:
-    """Keep Hydra from copying its store of configs once for each group that a help page lists, most of its time."""
+def _quick_help() -> Iterator[None]:
+    """Spare Hydra what takes most of the time of a help page.
+
+    It copies its store of configs once for each group, and it lists all groups and options for any page, of which only
+    its own (`--hydra-help`) shows them.
+    """
     ConfigStore.__deepcopy__ = lambda store, memo: store
+    listed = Hydra.format_config_groups
+    if "--hydra-help" not in sys.argv:
+        Hydra.format_config_groups = lambda hydra, predicate, compact=True: ""
     try:
         yield
     finally:
+        Hydra.format_config_groups = listed
         del ConfigStore.__deepcopy__
 
 
