@@ -82,6 +82,8 @@ def compared(one: pd.DataFrame, other: pd.DataFrame, column: str, against: str) 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--llm", default="smollm2")
+    parser.add_argument("--dtype", default=None, help="of the weights; many CPUs read prompts faster in float32")
+    parser.add_argument("--items", type=int, default=None, help="items answered, drawn with the seed; default: all")
     parser.add_argument("--preset", default="phi4")
     parser.add_argument("--vidb", default="demo")
     parser.add_argument("--theory", default="any")
@@ -94,6 +96,11 @@ def main() -> int:
         return cannot_run(f"{DATA} has no opinionqa_sample.json")
     options.folder.mkdir(parents=True, exist_ok=True)
     first, second = split(DATA / "opinionqa_sample.json", options.folder, options.seed)
+    if options.items is not None:
+        items = json.loads(second.read_text(encoding="utf-8"))
+        kept = np.random.default_rng(options.seed).permutation(len(items))[: options.items]
+        second.write_text(json.dumps([items[place] for place in sorted(kept)]), encoding="utf-8")
+        print(f"{len(kept)} of these {len(items)} are answered")
     start = time.perf_counter()
     found = profile(
         survey=str(first),
@@ -116,12 +123,13 @@ def main() -> int:
             f"{row['within a group']:+.2f} within a group, {row['over groups']:+.2f} over groups; judge tau {tau:.2f}"
         )
     details = {}
+    model = {"llm.dtype": options.dtype} if options.dtype else {}
     for name, folder in (("ours", options.folder / "found" / "profiles"), ("published", DATA / "profiles")):
         answered = steer(
             preset=options.preset,
             llm=options.llm,
             progress=False,
-            **{"opinionqa.questions": str(second), "opinionqa.profiles": str(folder)},
+            **{"opinionqa.questions": str(second), "opinionqa.profiles": str(folder), **model},
         )
         assert isinstance(answered, SurveyAnswers)
         details[name] = answered.details
