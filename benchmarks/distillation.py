@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from overrides import parse_overrides
 from record import cannot_run, record
 from scipy.stats import spearmanr
 
@@ -57,7 +58,7 @@ def main() -> int:
     if not DATA.is_dir():
         return cannot_run(f"{DATA} is not here; its texts may not be copied into the project")
     vidb = load_vidb(str(DATA / "vidb_sample"), load_theory("pvq"))
-    overrides: dict[str, Any] = {"judge": "logprob"} | dict(part.split("=", 1) for part in options.teacher.split())
+    overrides: dict[str, Any] = {"judge": "logprob"} | parse_overrides(options.teacher.split())
     try:
         teacher: TextJudge = built(compose_node("evaluate", "judge", overrides))
         uncached: TextJudge = built(compose_node("evaluate", "judge", {**overrides, "cache": "off"}))

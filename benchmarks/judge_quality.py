@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from overrides import parse_overrides
 from record import cannot_run, record
 from scipy.stats import spearmanr
 from which_judge import of_utilities
@@ -95,7 +96,7 @@ def main() -> int:
 
 
 def _measure_utilities(judge: list[str], vidb: str, out: Path) -> int:
-    quality = of_utilities(dict(part.split("=", 1) for part in judge), vidb)
+    quality = of_utilities(parse_overrides(judge), vidb)
     name = " ".join(judge)
     bars = next((bars for known, bars in UTILITY_BARS.items() if name.startswith(known)), None)
     beside = f" (bars {bars[0]} and {bars[1]})" if bars else ""

@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from overrides import parse_overrides
 from record import cannot_run, record
 from scipy.optimize import isotonic_regression
 from scipy.stats import spearmanr
@@ -69,7 +70,7 @@ def main() -> int:
     start = time.perf_counter()
     vidb = load_vidb(options.vidb, load_theory("pvq"))
     # The first windows of an anchor do not depend on how many there are: all are ranked once.
-    judge = built(compose_node("evaluate", "judge", dict(setting.split("=", 1) for setting in options.judge)))
+    judge = built(compose_node("evaluate", "judge", parse_overrides(options.judge)))
     judged = [_ranked(judge, vidb, anchors, max(options.windows), options.seed) for anchors in vidb.anchors]
     print(f"{len(judged)} values judged in {time.perf_counter() - start:.0f} s; {BAR} is the bar of '{BARRED}'")
     figures: dict[str, object] = {

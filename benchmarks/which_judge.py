@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from overrides import parse_overrides
 from record import cannot_run, record
 from scipy.stats import spearmanr
 
@@ -94,7 +95,7 @@ def main() -> int:
 
 def measure(judge: str, vidb: str, windows: int, values: int | None) -> Quality:
     """Measure one judge and print its row."""
-    overrides: dict[str, Any] = dict(part.split("=", 1) for part in judge.split())
+    overrides: dict[str, Any] = parse_overrides(judge.split())
     sets = load_vidb(vidb, load_theory("pvq")).anchors[:values]
     utilities = of_utilities(overrides, vidb, len(sets))
     rows, seconds, tokens = [], 0.0, 0
