@@ -4,8 +4,10 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import count
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -19,6 +21,7 @@ from valueflow.llm import (
     Constraint,
     Conversation,
     Engine,
+    LazySequence,
     Message,
     PromptsTooLongError,
     PromptTooLong,
@@ -520,3 +523,27 @@ def test_engines_know_at_once_what_they_lack(monkeypatch: pytest.MonkeyPatch) ->
         check_startable(VllmModel(model="m"), "off")
     with pytest.raises(InputError, match="NO_SUCH_KEY is not set"):
         check_startable(ServerModel(base_url="http://localhost:1/v1", model="m", api_key_env="NO_SUCH_KEY"), "off")
+
+
+class Watched(list[Message]):
+    """A conversation that weak references may refer to."""
+
+
+@pytest.mark.parametrize("cache", ["off", "on"])
+def test_prompts_are_worded_as_they_are_asked(cache: CacheMode) -> None:
+    worded = count()
+    held: weakref.WeakValueDictionary[int, Watched] = weakref.WeakValueDictionary()
+    most = 0
+
+    def word(index: int) -> Conversation:
+        nonlocal most
+        conversation = Watched(asking(f"question {index // 2}")[0])
+        held[next(worded)] = conversation
+        most = max(most, len(held))
+        return conversation
+
+    completions, usage = ask(Reversing(), LazySequence(200, word), SAMPLING, cache=cache)
+
+    assert texts_of(completions) == [f"question {index // 2}"[::-1] for index in range(200)]
+    assert (usage.calls, usage.repeated) == (100, 100)
+    assert most < 5

@@ -1,5 +1,6 @@
 """What rankings will cost, before anything is spent."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,7 +80,7 @@ def cost_of(judge: Judge, criterion: Criterion, windows: Windows, n_windows: int
     return Cost(n_windows, round(known.prompt_tokens * share), n_windows * judge.max_tokens)
 
 
-def cost_of_conversations(conversations: list[Conversation], max_tokens: int) -> Cost:
+def cost_of_conversations(conversations: Sequence[Conversation], max_tokens: int) -> Cost:
     """Estimate what asking conversations will cost, given the most tokens of an answer."""
     n_bytes = sum(len(turn["content"].encode()) for turns in conversations for turn in turns)
     return Cost(len(conversations), round(n_bytes / BYTES_A_TOKEN), len(conversations) * max_tokens)

@@ -18,6 +18,7 @@ from valueflow.llm import (
     Client,
     Completion,
     Conversation,
+    LazySequence,
     PromptsTooLongError,
     Sampling,
     cache_state,
@@ -97,8 +98,8 @@ class LLMJudge(Settings):
         asked = {**prompt, "temperature": self.temperature, "max_tokens": self.max_tokens}
         return {"kind": "llm", **self.llm.identity(), **asked, "max_text_bytes": self.max_text_bytes}
 
-    def conversations(self, prompt: ValuePrompt, windows: Windows) -> tuple[list[Conversation], int]:
-        """Return the question about each window, and how many different texts had to be truncated."""
+    def conversations(self, prompt: ValuePrompt, windows: Windows) -> tuple[Sequence[Conversation], int]:
+        """Return the question about each window, worded as it is asked, and how many different texts are truncated."""
         shown: dict[str, tuple[str, bool]] = {}
 
         def show(text: str) -> str:
@@ -111,13 +112,13 @@ class LLMJudge(Settings):
             response: show(windows.response_texts[response]) for response in np.unique(windows.responses).tolist()
         }
         anchors = {anchor: show(windows.anchor_set.texts[anchor]) for anchor in np.unique(windows.anchors).tolist()}
-        conversations: list[Conversation] = []
-        for response, chosen, order in zip(
-            windows.responses.tolist(), windows.anchors.tolist(), windows.prompt_order.tolist(), strict=True
-        ):
-            items = [responses[response], *(anchors[anchor] for anchor in chosen)]
-            conversations.append(prompt.conversation([items[number - 1] for number in order]))
-        return conversations, sum(is_truncated for _, is_truncated in shown.values())
+
+        def conversation(window: int) -> Conversation:
+            chosen = windows.anchors[window].tolist()
+            items = [responses[int(windows.responses[window])], *(anchors[anchor] for anchor in chosen)]
+            return prompt.conversation([items[number - 1] for number in windows.prompt_order[window].tolist()])
+
+        return LazySequence(len(windows), conversation), sum(is_truncated for _, is_truncated in shown.values())
 
     def _ask(
         self,

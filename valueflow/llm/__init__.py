@@ -5,6 +5,7 @@ from valueflow.llm.cache import CacheMode, cache_command, cache_state
 from valueflow.llm.client import Client, PromptsTooLongError, Usage, check_startable, is_too_long
 from valueflow.llm.engine_pool import release, running_engine
 from valueflow.llm.engines import OpenvinoModel, ServerModel, TransformersModel, VllmModel, model_folder
+from valueflow.llm.lazy import LazySequence
 from valueflow.llm.open_models import Likelihoods, Readings, ResidualStream, check_residual_stream, residual_stream
 from valueflow.llm.prompting import (
     CUT_IN_THOUGHTS,
@@ -53,6 +54,7 @@ __all__ = [
     "Constraint",
     "Conversation",
     "Engine",
+    "LazySequence",
     "Likelihoods",
     "Message",
     "OpenvinoModel",

@@ -2,13 +2,14 @@
 
 import logging
 import time
-from collections.abc import Generator, Hashable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from valueflow.llm.cache import CachedEngine, CacheMode, open_cache
+from valueflow.llm.cache import CachedEngine, CacheMode, open_cache, request_keys
 from valueflow.llm.engine_pool import is_news, release, running_engine
+from valueflow.llm.lazy import selected
 from valueflow.llm.open_models import check_residual_stream
 from valueflow.llm.prompting import CUT_IN_THOUGHTS
 from valueflow.llm.protocol import (
@@ -242,7 +243,7 @@ class Client:
                 answered: set[int] = set()
                 try:
                     with engine.stream(
-                        [conversations[index] for index in first], [samplings[index] for index in first]
+                        selected(conversations, first), [samplings[index] for index in first]
                     ) as answers:
                         for arrivals in answers.groups:
                             answered.update(place for place, _ in arrivals)
@@ -351,8 +352,8 @@ def _by_server(arrivals: Arrivals) -> dict[str, ServerCounts]:
 
 def _equal_requests(conversations: Sequence[Conversation], samplings: Sequence[Sampling]) -> list[list[int]]:
     """Return the indices of each different request."""
-    indices: dict[Hashable, list[int]] = {}
-    for index, (conversation, sampling) in enumerate(zip(conversations, samplings, strict=True)):
-        request = tuple((message["role"], message["content"]) for message in conversation), sampling
-        indices.setdefault(request, []).append(index)
+    indices: dict[str, list[int]] = {}
+    # By their keys, not by themselves: memory need not have room for all prompts of a batch at once.
+    for index, key in enumerate(request_keys({}, conversations, samplings)):
+        indices.setdefault(key, []).append(index)
     return list(indices.values())

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from functools import lru_cache
 from pathlib import Path
 
-from valueflow.llm.cache import as_bytes, as_json, request_key
+from valueflow.llm.cache import as_bytes, as_json, request_key, request_keys
 from valueflow.llm.protocol import (
     Arrivals,
     ChatModel,
@@ -81,8 +81,8 @@ class RecordedAnswers:
         with ExitStack() as stack:
             files = [stack.enter_context(path.open("rb")) for path in self._files]
             arrivals: list[tuple[int, Completion]] = []
-            for index, request in enumerate(zip(conversations, samplings, strict=True)):
-                place = places.get(bytes.fromhex(request_key(identity, *request)))
+            for index, key in enumerate(request_keys(identity, conversations, samplings)):
+                place = places.get(bytes.fromhex(key))
                 if place is None:
                     raise _not_asked(str(identity["model"]), conversations[index])
                 files[place[0]].seek(place[1])

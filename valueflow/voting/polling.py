@@ -13,6 +13,7 @@ from valueflow.llm import (
     Client,
     Completion,
     Conversation,
+    LazySequence,
     Message,
     Sampling,
     Usage,
@@ -131,12 +132,9 @@ class Polling:
         shown = _orders(questions, len(members))
         # The model that runs already goes first, so that a machine with room for one loads each once a batch.
         for model, own in sorted(by_model(members), key=lambda group: group[0] != self._latest):
-            conversations = [
-                self._conversation(template, question, shown[row, judge])
-                for judge in own
-                for row, question in enumerate(questions)
-            ]
-            samplings = [self._sampling(judge, question) for judge in own for question in questions]
+            asked = [(judge, row) for judge in own for row in range(len(questions))]
+            conversations = self._conversations(template, questions, shown, asked)
+            samplings = [self._sampling(judge, questions[row]) for judge, row in asked]
             client = Client(model, self.cache)
             completions = client.ask(
                 conversations,
@@ -156,6 +154,21 @@ class Polling:
         for row, judge in np.argwhere(choices == ABSTAINED).tolist():
             self.abstentions[members[judge].name, reasons[row, judge]] += 1
         return Votes(choices, reasons, orders)
+
+    def _conversations(
+        self,
+        template: str,
+        questions: Sequence[PollQuestion],
+        shown: Mapping[tuple[int, int], npt.NDArray[np.int64]],
+        asked: Sequence[tuple[int, int]],
+    ) -> Sequence[Conversation]:
+        """Return a conversation for each (judge, question)."""
+
+        def conversation(place: int) -> Conversation:
+            judge, row = asked[place]
+            return self._conversation(template, questions[row], shown[row, judge])
+
+        return LazySequence(len(asked), conversation)
 
     def _conversation(self, template: str, question: PollQuestion, order: npt.NDArray[np.int64]) -> Conversation:
         options = (question.options[option] for option in order.tolist())

@@ -3,7 +3,7 @@
 from valueflow.llm.cache.cli import cache_command
 from valueflow.llm.cache.completions import CompletionCache
 from valueflow.llm.cache.engine import CachedEngine, CacheMode, cache_state
-from valueflow.llm.cache.keys import as_bytes, as_json, request_key
+from valueflow.llm.cache.keys import as_bytes, as_json, request_key, request_keys
 from valueflow.llm.cache.mounts import network_file_system
 from valueflow.llm.cache.place import cache_file, open_cache
 from valueflow.llm.cache.postgres import PostgresCache
@@ -24,4 +24,5 @@ __all__ = [
     "network_file_system",
     "open_cache",
     "request_key",
+    "request_keys",
 ]

@@ -8,8 +8,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator
 
-from valueflow.llm.cache.keys import request_key
+from valueflow.llm.cache.keys import request_keys
 from valueflow.llm.cache.place import open_cache
+from valueflow.llm.lazy import selected
 from valueflow.llm.protocol import (
     Arrivals,
     Completion,
@@ -79,7 +80,7 @@ class CachedEngine:
     def _groups(
         self, conversations: Sequence[Conversation], samplings: Sequence[Sampling]
     ) -> Generator[Arrivals, None, None]:
-        keys = [request_key(self._identity, *request) for request in zip(conversations, samplings, strict=True)]
+        keys = list(request_keys(self._identity, conversations, samplings))
         found = self._cache.get(keys)
         if found:
             yield [(index, found[key]) for index, key in enumerate(keys) if key in found]
@@ -88,7 +89,7 @@ class CachedEngine:
             return
         try:
             with self._inner.stream(
-                [conversations[index] for index in missing], [samplings[index] for index in missing]
+                selected(conversations, missing), [samplings[index] for index in missing]
             ) as answers:
                 for arrivals in answers.groups:
                     yield self._persisted(keys, [(missing[place], completion) for place, completion in arrivals])

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 
 from valueflow.llm.protocol import Conversation, Sampling
@@ -10,25 +10,40 @@ from valueflow.llm.protocol import Conversation, Sampling
 
 def request_key(identity: Mapping[str, object], conversation: Conversation, sampling: Sampling) -> str:
     """Return the SHA-256 of a request, in hexadecimal; `identity` is what `ChatModel.identity` returns."""
+    (key,) = request_keys(identity, [conversation], [sampling])
+    return key
+
+
+def request_keys(
+    identity: Mapping[str, object], conversations: Iterable[Conversation], samplings: Iterable[Sampling]
+) -> Iterator[str]:
+    """Return the same of each request of a batch; what neighbors share is written once."""
+    model = as_json(dict(identity), sort_keys=True)
+    latest, drawing = None, ""
+    for conversation, sampling in zip(conversations, samplings, strict=True):
+        # Not by equality: schemas are equal whatever the order of their members.
+        if sampling is not latest:
+            latest, drawing = sampling, _sampling_as_json(sampling)
+        messages = as_json([dict(message) for message in conversation], sort_keys=True)
+        request = f'{{"identity": {model}, "messages": {messages}, "sampling": {drawing}}}'
+        yield hashlib.sha256(as_bytes(request)).hexdigest()
+
+
+def _sampling_as_json(sampling: Sampling) -> str:
     constraint = sampling.constraint
-    request = {
-        "identity": dict(identity),
-        "messages": [dict(message) for message in conversation],
-        "sampling": {
-            field.name: getattr(sampling, field.name)
-            for field in fields(sampling)
-            # Newer than caches that are already there, whose keys do not have them.
-            if field.name not in ("top_logprobs", "words", "additions") or getattr(sampling, field.name)
-        }
-        | ({"additions": [one.as_json() for one in sampling.additions]} if sampling.additions else {})
-        | {
-            "temperature": float(sampling.temperature),
-            # Servers write an object's members in the order of its schema, so that order counts: the schema goes in
-            # as a text of its own, which is not sorted.
-            "constraint": constraint and [constraint.name, constraint.grammar, as_json(constraint.schema)],
-        },
+    decisive = {
+        field.name: getattr(sampling, field.name)
+        for field in fields(sampling)
+        # Newer than caches that are already there, whose keys do not have them.
+        if field.name not in ("top_logprobs", "words", "additions") or getattr(sampling, field.name)
     }
-    return hashlib.sha256(as_bytes(as_json(request, sort_keys=True))).hexdigest()
+    if sampling.additions:
+        decisive["additions"] = [one.as_json() for one in sampling.additions]
+    decisive["temperature"] = float(sampling.temperature)
+    # Servers write an object's members in the order of its schema, so that order counts: the schema goes in as a text
+    # of its own, which is not sorted.
+    decisive["constraint"] = constraint and [constraint.name, constraint.grammar, as_json(constraint.schema)]
+    return as_json(decisive, sort_keys=True)
 
 
 def as_json(value: object, *, sort_keys: bool = False) -> str:
