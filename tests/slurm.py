@@ -6,13 +6,15 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "srun", "sinfo", "scontrol")
 
-# Without munge: nothing but this test's programs reaches the daemons. More cores than there are let jobs run at once.
+# Without munge: nothing but this test's programs reaches the daemons. More cores than there are let jobs run at once. A
+# job that is to end is killed soon.
 SETTINGS = """
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
@@ -30,6 +32,7 @@ SelectTypeParameters=CR_Core
 SchedulerParameters=batch_sched_delay=0,sched_interval=2
 ReturnToService=1
 JobRequeue=1
+KillWait=1
 AccountingStorageType=accounting_storage/none
 JobAcctGatherType=jobacct_gather/none
 SlurmdParameters=config_overrides
@@ -101,6 +104,38 @@ def running_slurm(folder: Path) -> Iterator[dict[str, str]]:
             except subprocess.TimeoutExpired:
                 daemon.kill()
                 daemon.wait()
+
+
+@contextmanager
+def requeue_once(env: dict[str, str], when: Callable[[], bool]) -> Iterator[None]:
+    """Preempt the job that runs, as soon as `when` says so, and let it start again at once.
+
+    Raises
+    ------
+    RuntimeError
+        The moment did not come, or no job ran then.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        requeued = thread.submit(_requeue, {**os.environ, **env}, when)
+        yield
+        requeued.result()
+
+
+def _requeue(env: dict[str, str], when: Callable[[], bool]) -> None:
+    def told(*command: str) -> str:
+        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
+
+    end = time.monotonic() + 300
+    while not when():
+        if time.monotonic() > end:
+            raise RuntimeError("nothing was requeued within 300 s")
+        time.sleep(0.02)
+    job = told("squeue", "--me", "--noheader", "--states=running", "--format=%i")
+    told("scontrol", "requeue", job)
+    # Slurm lets two minutes pass before it starts a requeued job.
+    while told("squeue", "--me", "--noheader", "--format=%T") != "PENDING":
+        time.sleep(0.2)
+    told("scontrol", "update", f"jobid={job}", "starttime=now")
 
 
 def _free_ports(n: int) -> list[int]:

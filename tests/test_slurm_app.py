@@ -11,7 +11,8 @@ from safetensors.numpy import load_file
 from tests.command import ROOT, Finished, environment, succeeded, summary_in
 from tests.command import run as run_app
 from tests.hives.tiny import save_tiny_encoder
-from tests.slurm import running_slurm, why_not
+from tests.llm.fault_server import FaultServer, delayed, permutation
+from tests.slurm import requeue_once, running_slurm, why_not
 from tests.test_launchers_app import KILLING, PLUGINS, is_installed, table
 from tests.test_sweeps_app import rankings as rankings  # a fixture
 
@@ -81,6 +82,53 @@ def test_a_killed_job_is_named_and_resumed(slurm: dict[str, str], rankings: Path
     again = succeeded(sweep(slurm, rankings, "killed", *arguments, "resume=true"))
     assert "3 of 3 jobs" in again.stdout
     assert [summary_in(work / "killed" / job)["started"] for job in ("0", "2")] == started
+
+
+def test_a_requeued_evaluation_goes_on_from_the_cache(slurm: dict[str, str], tmp_path: Path) -> None:
+    concurrency = 2
+    with FaultServer(delayed(permutation, 0.2)) as server:
+        arguments = ("value=benevolence", "intensity=2", "judge=llm", "llm=openai", "llm.model=fault", "progress=false")
+        arguments += (f"llm.base_url={server.url}", f"llm.concurrency={concurrency}", "judge_check=false", "m=20")
+        with requeue_once(slurm, when=lambda: len(server.calls) >= 40):
+            done = run_app(
+                ROOT / "evaluate.py",
+                *(*arguments, "-m", "hydra.sweep.dir=sweep", *launched()),
+                folder=tmp_path,
+                env=environment(tmp_path / "cache", PYTHONPATH=str(ROOT), **slurm),
+                fresh=True,
+                timeout=600,
+            )
+        succeeded(done)
+        calls = len(server.calls)
+    summary = summary_in(tmp_path / "sweep" / "0")
+    judging = summary["judging"]
+    assert judging["cache_hits"] > 0
+    assert judging["calls"] + judging["cache_hits"] == summary["windows"] == 160
+    # What was under way when the job was stopped is asked again, and nothing else.
+    assert 160 <= calls <= 160 + concurrency
+
+
+def test_a_requeued_training_goes_on_from_its_checkpoint(
+    slurm: dict[str, str], table_file: Path, tiny: Path, tmp_path: Path
+) -> None:
+    arguments = ("trainer=cpu", "backbone=any", f"backbone.model={tiny}", f"data.train={table_file}")
+    arguments += ("data.held_out=0.3", "stage.batch_size=24", "stage.anchors_per_batch=4", "progress=false")
+    arguments += ("stage.positives_per_anchor=2", "stage.members_per_id=2", "max_steps=60", "validate_every=5")
+    env = environment(tmp_path / "cache", OMP_NUM_THREADS="1", PYTHONPATH=str(ROOT), **slurm)
+
+    def trained(*more: str) -> Finished:
+        return succeeded(
+            run_app(ROOT / "train.py", *arguments, *more, folder=tmp_path, env=env, fresh=True, timeout=600)
+        )
+
+    trained("hydra.run.dir=whole")
+    with requeue_once(slurm, when=(tmp_path / "sweep" / "0" / "checkpoints" / "last.ckpt").exists):
+        trained("-m", "hydra.sweep.dir=sweep", *launched())
+    resumed, whole = summary_in(tmp_path / "sweep" / "0"), summary_in(tmp_path / "whole")
+    assert resumed["resumed_from"] > 0
+    assert (resumed["steps"], resumed["best_step"], resumed["after"]) == (60, whole["best_step"], whole["after"])
+    curves = [pd.read_csv(tmp_path / name / "curve.csv") for name in ("sweep/0", "whole")]
+    pd.testing.assert_frame_equal(*curves)
 
 
 def test_two_tasks_of_slurm_train_as_one_process(slurm: dict[str, str], table_file: Path, tmp_path: Path) -> None:
