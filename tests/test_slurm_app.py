@@ -126,7 +126,8 @@ def test_a_requeued_training_goes_on_from_its_checkpoint(
         trained("-m", "hydra.sweep.dir=sweep", *launched())
     resumed, whole = summary_in(tmp_path / "sweep" / "0"), summary_in(tmp_path / "whole")
     assert resumed["resumed_from"] > 0
-    assert (resumed["steps"], resumed["best_step"], resumed["after"]) == (60, whole["best_step"], whole["after"])
+    for key in ("steps", "best_step", "after"):
+        assert resumed[key] == whole[key], key
     curves = [pd.read_csv(tmp_path / name / "curve.csv") for name in ("sweep/0", "whole")]
     pd.testing.assert_frame_equal(*curves)
 
