@@ -93,7 +93,8 @@ def arrows(several: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for key, own in several.groupby(list(_IDENTITY), sort=False) if len(several) else ():
-        if len(own) == 2 and len(str(key[3]).split()) == 2:
+        # Two rows of one value are an aim that was scored twice there, and not at all on the other value.
+        if len(own) == own["value"].nunique() == 2 and len(str(key[3]).split()) == 2:
             x, y = own.sort_values("value").to_dict("records")
             sides = (("value", "value"), ("asked", "asked"), ("from", "unsteered"), ("to", "mean"))
             rows.append(
