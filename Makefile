@@ -69,7 +69,7 @@ test-harnesses: .venv-harnesses/.installed ## Run the tests that need Inspect an
 	.venv-harnesses/bin/python -m pytest -m "" tests/integrations
 
 test-launchers: .venv-launchers/.installed ## Run the tests of launchers and searches, in an environment of their own; Slurm's where slurm-wlm is installed
-	.venv-launchers/bin/python -m pytest -m "" -rs tests/test_launchers_app.py tests/test_search_app.py tests/test_slurm_app.py
+	.venv-launchers/bin/python -m pytest -m "" -rs tests/test_launchers_app.py tests/test_search_app.py tests/test_slurm_app.py tests/run/test_slurm_queue.py
 
 lint: .venv/.installed-dev ## Check format, style and types
 	$(BIN)/ruff format --check .

@@ -70,9 +70,17 @@ def correlations(table: pd.DataFrame, published: Path) -> dict[str, dict[str, fl
 
 
 def compared(one: pd.DataFrame, other: pd.DataFrame, column: str, against: str) -> str:
-    """Word the paired difference of two columns of details, clustered by question."""
+    """Word the paired difference of two columns of details, clustered by question.
+
+    Of alignments only those of like distributions count, as in a survey's own figures: a chosen option alone and the
+    probabilities of all differ in alignment by what they are.
+    """
     difference = (one[column].astype(float) - other[against].astype(float)).to_numpy(dtype=np.float64)
     known = ~np.isnan(difference)
+    if column.endswith("_alignment"):
+        sides = ((one, column), (other, against))
+        kinds = [side[f"{name.removesuffix('_alignment')}_distribution_from"].to_numpy() for side, name in sides]
+        known &= kinds[0] == kinds[1]
     found = clustered_mean(
         np.asarray(difference[known], dtype=np.float64), cluster_codes(one["question"][known].tolist())
     )

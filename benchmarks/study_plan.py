@@ -3,8 +3,8 @@
     python benchmarks/study_plan.py --prompt-rate 20000 --generated-rate 4000
 
 How long prompts are is counted on the demo's responses and the prompts as they are sent; what a cached completion takes
-on the disk is measured by caching some. Rates are what the options give: for a GPU, what the progress bar of a run
-shows (tokens per second), or what `benchmarks/judging.py` prints. Defaults are of two cores, as docs/scale.md says.
+on the disk is measured by caching some. Rates are what the options give: docs/scale.md says how a first run tells
+them. Defaults are of two cores.
 """
 
 import argparse

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import settings
@@ -40,6 +41,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 os.environ["VALUEFLOW_CACHE"] = str(ROOT / ".pytest_cache" / "valueflow")
 os.environ.pop("VALUEFLOW_CACHE_URL", None)
 
+# Trackio looks up its folder once, when it is imported; by default it is in the home folder of whoever runs tests.
+_TRACKED = TemporaryDirectory(prefix="valueflow-trackio")
+os.environ["TRACKIO_DIR"] = _TRACKED.name
 
 _SCORED = """
 import pandas as pd

@@ -110,3 +110,22 @@ def test_an_aim_scored_twice_in_the_same_way_is_named(tmp_path: Path) -> None:
     *files, line = add_arrows({**jobs, **again}, [""] * (len(jobs) + len(again)), tmp_path)
     assert len(files) == 2
     assert line.startswith("no arrow for benevolence+2 power+2: several jobs score these responses")
+
+
+def test_an_aim_scored_twice_on_one_value_alone_has_no_arrow(tmp_path: Path) -> None:
+    jobs = sweep(tmp_path / "first", unsteered=["benevolence", "power"])
+    once = {folder: summary for folder, summary in jobs.items() if folder.name != "0power" and "1" not in folder.name}
+    again = {folder.with_name("again"): summary for folder, summary in once.items() if folder.name == "0benevolence"}
+    assert len(arrows(several_values(list({**once, **again}.values())))) == 0
+    (line,) = add_arrows({**once, **again}, [""] * (len(once) + len(again)), tmp_path)
+    assert line.startswith("no arrow for benevolence+2 power+2: several jobs score these responses")
+
+
+def test_a_name_with_a_blank_is_one_value(tmp_path: Path) -> None:
+    for value, score in (("self-direction", 4.0), ("power", -3.0)):
+        aim = {"values": ["Self Direction", "power"], "intensities": [2, -1]}
+        write_job(tmp_path / value, [score, score], "ab", value=value, steered_by="multi", **aim)
+    summaries = [read_record(folder / "summary.json") or {} for folder in sorted(tmp_path.iterdir())]
+    (arrow,) = arrows(several_values(summaries)).to_dict("records")
+    assert (arrow["value_x"], arrow["to_x"], arrow["asked_x"]) == ("power", -3, -1)
+    assert (arrow["value_y"], arrow["to_y"], arrow["asked_y"]) == ("self-direction", 4, 2)

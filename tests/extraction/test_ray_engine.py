@@ -54,7 +54,10 @@ def test_without_ray_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.Monk
         ({"model": KnownModel()}, "model: actors of engine=ray load it by its name or folder"),
         ({"engine": {"actors": 0}}, "actors=0"),
         ({"engine": {"gpus": -1}}, "gpus=-1"),
+        ({"engine": {"gpus": 1.5}}, "a part of one GPU or a whole number of them"),
         ({"engine": {"address": "ray://head:10001"}}, "ray:// is Ray's client"),
+        ({"engine": {"address": "local"}}, "is neither auto nor HOST:PORT"),
+        ({"engine": {"address": ""}}, "is neither auto nor HOST:PORT"),
     ],
 )
 def test_what_ray_has_no_use_for_is_refused(more: dict[str, Any], part: str, tmp_path: Path) -> None:
@@ -65,6 +68,19 @@ def test_what_ray_has_no_use_for_is_refused(more: dict[str, Any], part: str, tmp
         extract(input=tmp_path / "texts.csv", theory="pvq", output_dir=tmp_path / "out", **given)
     assert part in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[127.0.0.1]", "no-such-host.invalid"])
+def test_an_address_where_nothing_answers_is_told_at_once(
+    host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "texts.csv").write_text("text\na\n")
+    monkeypatch.setattr("valueflow.extraction.engines.find_spec", lambda name: object())
+    more = {"engine": "ray", "engine.address": f"{host}:1"}
+    with pytest.raises(InputError, match=r"there is no cluster of Ray to connect to \(.+\)") as told:
+        extract(input=tmp_path / "texts.csv", theory="pvq", output_dir=tmp_path / "out", **more)
+    assert f"engine.address={host}:1" in str(told.value)
+    assert not (tmp_path / "out").exists()
 
 
 @needs_ray
@@ -112,6 +128,8 @@ def test_shards_by_ray_are_joined_by_any_engine_and_faults_are_one_line(
         with pytest.raises(InputError, match="prompt_name=query: the model has no such prompt"):
             extract(**given, engine="ray", prompt_name="query", output_dir="refused")
         assert not list(work.glob("refused/*.npz"))
+        with pytest.raises(InputError, match="engine.gpus=99: Ray finds .* GPUs on this machine"):
+            extract(**given, engine="ray", output_dir="refused", **{"engine.gpus": 99})
         assert ray.is_initialized()
     finally:
         ray.shutdown()

@@ -389,6 +389,26 @@ def test_what_could_not_be_written_is_written_later(monkeypatch: pytest.MonkeyPa
     assert texts_of(list(kept(*"abcdef").values())) == [*"abcdef"]
 
 
+def test_a_cache_that_is_lost_between_batches_does_not_end_the_run(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("valueflow.llm.cache.engine.SECONDS_TO_NEXT_ATTEMPT", 0.0)
+    client = Client(Reversing(), "on")
+
+    def asked(*texts: str) -> list[str]:
+        return texts_of(client.ask(asking(*texts), SAMPLING, title="t", unit="u", progress=False))
+
+    assert asked("a") == ["a"]
+    change_database("ALTER TABLE completions RENAME TO gone")
+    assert asked("a", "b") == ["a", "b"]
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+    assert ["not looked up" in record.getMessage() for record in caplog.records] == [True, False]
+    change_database("ALTER TABLE gone RENAME TO completions")
+    assert asked("c") == ["c"]
+    assert set(kept(*"abc")) == {*"abc"}
+    assert Reversing.log == ["start", "a", "a", "b", "c"]
+
+
 def test_a_disk_that_fills_up_does_not_end_the_run() -> None:
     script = """
 import resource

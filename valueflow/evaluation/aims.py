@@ -1,6 +1,7 @@
 """Responses that were steered to several values at once: what was asked for, and what they express."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ NO_MODEL = "responses"
 """Stands for a model that an evaluation does not name."""
 
 _IDENTITY = ("theory", "model", "method", "targets", "judge", "estimator")
+_INTENSITIES = re.compile(r"[+-]\d+(?= |$)")
 _PANELS_PER_ROW = 4
 
 
@@ -93,7 +95,8 @@ def arrows(several: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for key, own in several.groupby(list(_IDENTITY), sort=False) if len(several) else ():
-        if len(own) == 2 and len(str(key[3]).split()) == 2:
+        # Two rows of one value are an aim that was scored twice there, and not at all on the other value.
+        if len(own) == own["value"].nunique() == 2 and _is_pair(key[3]):
             x, y = own.sort_values("value").to_dict("records")
             sides = (("value", "value"), ("asked", "asked"), ("from", "unsteered"), ("to", "mean"))
             rows.append(
@@ -129,7 +132,7 @@ def _repeated(several: pd.DataFrame) -> list[str]:
     """Say which aims have no arrow because jobs score them more than once on a value."""
     if several.empty:
         return []
-    pairs = several[[len(str(targets).split()) == 2 for targets in several["targets"]]]
+    pairs = several[several["targets"].map(_is_pair)]
     aims = pairs.loc[pairs.duplicated([*_IDENTITY, "value"]), "targets"].unique().tolist()
     if not aims:
         return []
@@ -178,6 +181,11 @@ def draw_arrows(table: pd.DataFrame, file: Path) -> None:
         panel.set(xlim=(-10.5, 10.5), ylim=(-10.5, 10.5))
         panel.legend(fontsize=7, frameon=False, title="asked", title_fontsize=7)
     save_picture(figure, file)
+
+
+def _is_pair(targets: object) -> bool:
+    """Return whether words of `shown_targets` name two values; a name may hold blanks."""
+    return len(_INTENSITIES.findall(str(targets))) == 2
 
 
 def _scored_by(summary: Mapping[str, Any]) -> dict[str, str]:

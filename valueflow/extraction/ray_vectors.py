@@ -24,6 +24,8 @@ from valueflow.run import InputError, Share
 
 Vectors = npt.NDArray[np.float32]
 
+_log = logging.getLogger(__name__)
+
 _BYTES_UNDER_WAY = 64 << 20
 """Texts and vectors that wait in Ray's memory at most, for each actor and the reader; then reading pauses."""
 
@@ -103,10 +105,10 @@ def ray_running(address: str | None, actors: int) -> Iterator[None]:
         try:
             with _printing_nothing():  # the core would print that it prints nothing
                 ray.init(**options)
-        except (ConnectionError, ValueError) as error:
+        except (ConnectionError, RuntimeError, ValueError) as error:  # such as a cluster of another version
             if address is None:
                 raise
-            reason = str(error).splitlines()[0]
+            reason = " ".join(str(error).split()) or type(error).__name__
             raise InputError(
                 f"engine.address={address}: there is no cluster of Ray to connect to ({reason})"
             ) from error
@@ -120,6 +122,31 @@ def ray_running(address: str | None, actors: int) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = entry
+
+
+def check_gpus(gpus: float, *, is_cluster: bool) -> None:
+    """Say that no machine has as many GPUs as an actor takes, for which Ray waits without a word.
+
+    Parameters
+    ----------
+    gpus
+        That each actor takes.
+    is_cluster
+        Whether machines may be added; then it is a warning.
+
+    Raises
+    ------
+    InputError
+        This machine has fewer.
+    """
+    import ray
+
+    most = max((node["Resources"].get("GPU", 0) for node in ray.nodes() if node["Alive"]), default=0)
+    if most < gpus:
+        lacking = f"engine.gpus={gpus:g}: Ray finds {most:g} GPUs"
+        if not is_cluster:
+            raise InputError(f"{lacking} on this machine; give at most as many, or 0 for the CPU")
+        _log.warning("%s at most on any machine of the cluster now; the run waits until one has them", lacking)
 
 
 @contextmanager

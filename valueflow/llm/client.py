@@ -169,6 +169,8 @@ class Client:
         self._model = model
         self._cache = cache
         self._engine = _MeteredEngine(model)
+        # One for all batches: it knows what could not be written, and that the cache could be used at first.
+        self._cached_engine: CachedEngine | None = None
         self._without_calls = Usage()
 
     @property
@@ -269,7 +271,9 @@ class Client:
     def _cached(self) -> AbstractContextManager[Streaming]:
         if self._cache == "off" or current_share().merged:
             return nullcontext(self._engine)
-        return CachedEngine(self._engine, self._model.identity(), read_only=self._cache == "read")
+        if self._cached_engine is None:
+            self._cached_engine = CachedEngine(self._engine, self._model.identity(), read_only=self._cache == "read")
+        return self._cached_engine
 
     def _count(self, answered: Sequence[tuple[int, Completion]]) -> None:
         cached = [completion for _, completion in answered if completion.cached]

@@ -9,6 +9,15 @@ from submitit.slurm.slurm import SlurmInfoWatcher, SlurmJob
 
 _SECONDS_BETWEEN = 60
 
+_ENDED = frozenset(
+    {
+        *("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "LAUNCH_FAILED", "NODE_FAIL", "OUT_OF_MEMORY"),
+        *("RECONFIG_FAIL", "REVOKED", "TIMEOUT"),
+    }
+)
+"""States of jobs that do not run again. The queue has more than accounts have, such as CONFIGURING and SUSPENDED, and
+submitit would take those for ended ones."""
+
 
 class QueueWatcher(SlurmInfoWatcher):  # type: ignore[misc]
     """Asks `squeue` where submitit asks `sacct`: a job that is no longer listed has ended."""
@@ -18,10 +27,11 @@ class QueueWatcher(SlurmInfoWatcher):  # type: ignore[misc]
         return ["squeue", "--me", "--array", "--states=all", "--noheader", "--format=%i|%T"] if waiting else None
 
     def read_info(self, string: bytes | str) -> dict[str, dict[str, str]]:
-        """Return the state of each job that is waited for, by its id."""
+        """Return the state of each job that is waited for, by its id: one of those of ended jobs, or RUNNING."""
         text = string.decode() if isinstance(string, bytes) else string
         listed = dict(line.strip().split("|", 1) for line in text.splitlines() if "|" in line)
-        return {job: {"State": listed.get(job, "COMPLETED")} for job in self._registered - self._finished}
+        states = {job: listed.get(job, "COMPLETED") for job in self._registered - self._finished}
+        return {job: {"State": state if state in _ENDED else "RUNNING"} for job, state in states.items()}
 
 
 @contextmanager

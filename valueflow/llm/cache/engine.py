@@ -56,7 +56,8 @@ class CachedEngine:
     """Answers from the cache what it can, and has another engine answer the rest.
 
     Each new completion is in the cache before it is passed on. If another process has cached an answer in the
-    meantime, that one is passed on. A write that fails is warned of once, repeated later, and does not end the run.
+    meantime, that one is passed on. A write that fails is warned of once, repeated later, and does not end the run; nor
+    does a lookup that fails after one that did not. Closed, it may be used again.
     """
 
     def __init__(self, inner: Streaming, identity: Mapping[str, object], *, read_only: bool = False) -> None:
@@ -64,6 +65,7 @@ class CachedEngine:
         self._identity = identity
         self._read_only = read_only
         self._cache = open_cache(read_only=read_only)
+        self._has_looked_up = False
         self._unwritten: dict[str, Completion] = {}
         self._next_attempt: float | None = None
 
@@ -81,7 +83,7 @@ class CachedEngine:
         self, conversations: Sequence[Conversation], samplings: Sequence[Sampling]
     ) -> Generator[Arrivals, None, None]:
         keys = list(request_keys(self._identity, conversations, samplings))
-        found = self._cache.get(keys)
+        found = self._found(keys)
         if found:
             yield [(index, found[key]) for index, key in enumerate(keys) if key in found]
         missing = [index for index, key in enumerate(keys) if key not in found]
@@ -95,6 +97,17 @@ class CachedEngine:
                     yield self._persisted(keys, [(missing[place], completion) for place, completion in arrivals])
         except PromptTooLong as error:
             raise PromptTooLong(missing[error.index], error.detail) from error
+
+    def _found(self, keys: Sequence[str]) -> dict[str, Completion]:
+        try:
+            found = self._cache.get(keys)
+        except InputError as error:
+            if not self._has_looked_up:
+                raise
+            _log.warning("cached completions are not looked up for now, the run goes on: %s", error)
+            return {}
+        self._has_looked_up = True
+        return found
 
     def close(self) -> None:
         """Write what could not be written before, and close the cache; the inner engine runs on."""
