@@ -16,6 +16,8 @@ from tests.command import Finished, environment, lists_all, refused, start, succ
 from tests.hives.tiny import save_tiny_encoder, training_rows
 from valueflow import train
 from valueflow.hives import MeasuredEncoder, TrainedEncoder
+from valueflow.hives.data import TEST
+from valueflow.hives.data import parts_of as parts_of_texts
 from valueflow.run import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -246,6 +248,29 @@ def test_no_text_is_its_own_nearest_training_text(
     assert "54 training texts that are validation or test texts too, or nearly; they are left out" in caplog.text
     n_training = [own["n_training"] for own in summary["after"]["published"]["theories"].values()]
     assert sum(n_training) == 54
+
+
+def test_the_validation_texts_are_those_of_a_training(tiny: Path, table_file: Path, tmp_path: Path) -> None:
+    rows = training_rows()
+    sources = {part: str(tmp_path / f"{part}.csv") for part in ("validation", "test")}
+    rows.iloc[::2].to_csv(sources["validation"], index=False)
+    rows.iloc[::3].to_csv(sources["test"], index=False)
+    given = {f"data.{part}": source for part, source in sources.items()}
+    without = {"data.validation": sources["validation"], "data.held_out": 0.2}
+    for data, wanted in (
+        (given, 54 - 18),
+        (given | {"data.train": str(table_file)}, 54 - 18),
+        # The test is held out of the training table, by a hash: what of it stands in the validation table?
+        (without | {"data.train": str(table_file)}, 54 - sum(part == TEST for part in parts_of_rows(rows)[::2])),
+    ):
+        data_of = measured_by(tiny, measure="validation", replicates=0, **data).summary["data"]
+        assert (data_of["texts"], data_of["sources"]) == (wanted, [sources["validation"]])
+    with pytest.raises(InputError, match="data.validation: all its texts stand in the test too, or nearly"):
+        measured_by(tiny, measure="validation", **given | {"data.test": sources["validation"]})
+
+
+def parts_of_rows(rows: pd.DataFrame) -> list[str]:
+    return list(parts_of_texts(rows["text"].to_numpy(dtype=object), 0.2, 42))
 
 
 def test_published_metrics_without_training_texts(
