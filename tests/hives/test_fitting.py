@@ -116,6 +116,44 @@ def test_after_an_interruption_it_ends_the_same(
         torch.testing.assert_close(encoder.state_dict()[name], weights, msg=name)
 
 
+def test_it_goes_on_from_the_last_measurement_and_with_the_same_validation_texts_alone(
+    tiny: Path, table: TrainingTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training, held = split_texts(table)
+    # Nothing changes, so the second measurement is no new best.
+    settings = settings_of(tiny, max_steps=6, validate_every=2, **{"optimiser.learning_rate": 1e-12})
+
+    def breaks(self: LossCurve, trainer: Any, *args: Any, **kwargs: Any) -> None:
+        if trainer.global_step == 5:
+            raise ConnectionAbortedError
+
+    monkeypatch.setattr(LossCurve, "on_train_batch_end", breaks)
+    with pytest.raises(ConnectionAbortedError):
+        fit(load_backbone(settings.backbone), training, held, settings, folder=tmp_path)
+    monkeypatch.undo()
+    # What the checkpoint calls its best is so on the texts that it was measured on.
+    for other in (held.take(np.arange(1, len(held))), None):
+        with pytest.raises(InputError, match=r"last\.ckpt is of a training with other settings or other data"):
+            fit(load_backbone(settings.backbone), training, other, settings, folder=tmp_path, resume=True)
+    resumed = fit(load_backbone(settings.backbone), training, held, settings, folder=tmp_path, resume=True)
+    assert (resumed.resumed_from, resumed.best_step, resumed.steps) == (4, 2, 6)
+
+
+def test_the_best_of_measurements_at_every_step_is_kept(tiny: Path, table: TrainingTable, tmp_path: Path) -> None:
+    training, held = split_texts(table)
+    # So large a step spoils what the first ones have learned.
+    course = {"optimiser.learning_rate": 0.1, "optimiser.schedule": "constant_with_warmup"}
+    settings = settings_of(tiny, max_steps=4, validate_every=1, **course)
+    encoder = load_backbone(settings.backbone)
+    result = fit(encoder, training, held, settings, folder=tmp_path)
+    watched = result.curve.set_index("step")["held_out/ranking_accuracy"]
+    assert watched.index.tolist() == [1, 2, 3, 4]
+    assert watched.idxmax() < 4  # else the last would do as well
+    assert result.best_step == watched.idxmax()
+    after = measure_embeddings(encoder, held, settings).metrics["overall"]
+    assert after["ranking_accuracy"] == pytest.approx(watched.max(), abs=1e-4)
+
+
 @pytest.mark.slow
 def test_a_share_of_the_start_stays(tiny: Path, table: TrainingTable, tmp_path: Path) -> None:
     training, held = split_texts(table)

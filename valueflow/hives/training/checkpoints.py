@@ -3,13 +3,16 @@
 import hashlib
 import json
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+from valueflow.hives.data import TrainingTable
 from valueflow.hives.settings import EncoderTraining
 from valueflow.hives.training.module import FINGERPRINT_KEY
 from valueflow.run import InputError
@@ -32,8 +35,8 @@ def last_checkpoint(folder: Path) -> Path:
     return folder / f"{_LAST}.ckpt"
 
 
-def checkpoint_saver(folder: Path, decisive: str | None, every_n_steps: int) -> ModelCheckpoint:
-    """Return the callback that saves the last checkpoint and, where held-out texts are measured, the best.
+def checkpoint_savers(folder: Path, decisive: str | None, every_n_steps: int) -> list[ModelCheckpoint]:
+    """Return the callbacks that save the last checkpoint and, where held-out texts are measured, before it the best.
 
     Parameters
     ----------
@@ -44,20 +47,16 @@ def checkpoint_saver(folder: Path, decisive: str | None, every_n_steps: int) -> 
     every_n_steps
         Steps between two checkpoints where none are; else there is one with each measurement.
     """
-    is_measured = decisive is not None
-    saver = ModelCheckpoint(
-        dirpath=folder,
-        filename=_BEST,
-        monitor=decisive,
-        mode="max",
-        save_last=is_measured,
-        save_top_k=1,
-        every_n_train_steps=None if is_measured else every_n_steps,
-        enable_version_counter=False,
-    )
-    if not is_measured:
-        saver.filename = _LAST
-    return saver
+    how: dict[str, Any] = {"dirpath": folder, "save_top_k": 1, "enable_version_counter": False}
+    if decisive is None:
+        return [ModelCheckpoint(filename=_LAST, every_n_train_steps=every_n_steps, **how)]
+    # With every measurement, also where these come at every step, which Lightning takes for once an epoch.
+    how["save_on_train_epoch_end"] = False
+    # Lightning's `save_last` writes it only where it is the best too: an interruption would cost all steps since.
+    return [
+        ModelCheckpoint(filename=_BEST, monitor=decisive, mode="max", **how),
+        ModelCheckpoint(filename=_LAST, **how),
+    ]
 
 
 def fingerprint(settings: EncoderTraining, texts: Iterable[str], targets: Iterable[npt.NDArray[Any]]) -> str:
@@ -68,6 +67,15 @@ def fingerprint(settings: EncoderTraining, texts: Iterable[str], targets: Iterab
     for part in targets:
         digest.update(part.tobytes())
     return digest.hexdigest()
+
+
+def fingerprint_of_tables(settings: EncoderTraining, training: TrainingTable, watched: TrainingTable | None) -> str:
+    """Return the fingerprint of a training on labeled texts; those that are watched decide which weights are kept."""
+    tables = [training] if watched is None else [training, watched]
+    targets = [np.array([len(table) for table in tables])]
+    for labels in (table.labels for table in tables):
+        targets += [labels.paths, labels.directions, labels.individuals, labels.all_concepts]
+    return fingerprint(settings, chain.from_iterable(table.texts for table in tables), targets)
 
 
 def read_checkpoint(path: str | Path) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 import lightning.pytorch as pl
 import pandas as pd
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import Callback, EarlyStopping, RichProgressBar
 from sentence_transformers import SentenceTransformer
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
@@ -24,8 +24,8 @@ from valueflow.hives.sampling import InterTheoryBatches, IntraTheoryBatches
 from valueflow.hives.settings import EncoderTraining, TrainerSettings, TrainSettings
 from valueflow.hives.training.checkpoints import (
     CHECKPOINTS,
-    checkpoint_saver,
-    fingerprint,
+    checkpoint_savers,
+    fingerprint_of_tables,
     last_checkpoint,
     read_checkpoint,
     step_of,
@@ -189,10 +189,6 @@ def fit(
     batches = build_batches(settings, training)
     _log_unusable(batches.unusable, len(training))
     steps = steps_of(settings, len(batches))
-    labels = training.labels
-    mark = fingerprint(
-        settings, training.texts, (labels.paths, labels.directions, labels.individuals, labels.all_concepts)
-    )
     held_out = None if validation is None else HeldOutLabels(validation, settings.seed)
     if held_out is not None and not held_out.decides:
         _log.warning(
@@ -201,6 +197,7 @@ def fit(
             len(held_out),
         )
         validation = held_out = None
+    mark = fingerprint_of_tables(settings, training, validation)
     module = HivesModule(
         encoder,
         build_objective(settings),
@@ -278,7 +275,8 @@ def make_steps(
     if not resume:
         shutil.rmtree(checkpoints, ignore_errors=True)
     watched = None if decisive is None else f"{HELD_OUT}{decisive}"
-    callbacks, saver = _callbacks(settings, checkpoints, watched, curve)
+    savers = checkpoint_savers(checkpoints, watched, settings.validate_every)
+    callbacks = [*_callbacks(settings, watched, curve), *savers]
     with _without_lightning_advice():
         trainer = build_trainer(
             settings.trainer,
@@ -312,8 +310,8 @@ def make_steps(
             weights_only=True,
         )
     best_step = trainer.global_step
-    if held_out is not None and saver.best_model_path:
-        best = read_checkpoint(saver.best_model_path)
+    if held_out is not None and savers[0].best_model_path:
+        best = read_checkpoint(savers[0].best_model_path)
         module.load_state_dict(best["state_dict"])
         best_step = int(best["global_step"])
     trainer.strategy.barrier()
@@ -344,16 +342,13 @@ def _run(trainer: pl.Trainer, module: HivesModule, **loaders: Any) -> None:
         raise
 
 
-def _callbacks(
-    settings: EncoderTraining, folder: Path, watched: str | None, curve: LossCurve
-) -> tuple[list[Callback], ModelCheckpoint]:
-    saver = checkpoint_saver(folder, watched, settings.validate_every)
-    callbacks: list[Callback] = [curve, saver]
+def _callbacks(settings: EncoderTraining, watched: str | None, curve: LossCurve) -> list[Callback]:
+    callbacks: list[Callback] = [curve]
     if watched is not None and settings.patience is not None:
         callbacks.append(EarlyStopping(monitor=watched, mode="max", patience=settings.patience, verbose=False))
     if _shows(settings):
         callbacks.append(RichProgressBar())
-    return callbacks, saver
+    return callbacks
 
 
 @dataclass(frozen=True)
