@@ -52,6 +52,7 @@ def test_texts_and_the_values_that_their_sources_name(tmp_path: Path) -> None:
     rows = [
         ("I rule.", "pvq", "Power"),
         ("Tea, please.", "", ""),
+        ("Tea, please.", " ", " "),
         ("I rule.", "pvq", "self direction"),
         ("I obey.", "mine", "obedience"),
         ("I care.", "mft", "care/harm"),
@@ -61,7 +62,7 @@ def test_texts_and_the_values_that_their_sources_name(tmp_path: Path) -> None:
     values = values_of(None)
     found = load_texts([str(tmp_path / "a.csv"), str(tmp_path / "b.csv")], values)
     assert found.texts.tolist() == ["Coffee.", "I care.", "I obey.", "I rule.", "Tea, please."]
-    assert found.rows == 7
+    assert found.rows == 8
     assert found.other_values == 1
     named = [[values[column].name for column in np.flatnonzero(row)] for row in found.named]
     assert named == [[], ["mft/care-harm"], [], ["pvq/self-direction", "pvq/power"], []]

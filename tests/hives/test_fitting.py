@@ -137,6 +137,9 @@ def test_it_goes_on_from_the_last_measurement_and_with_the_same_validation_texts
             fit(load_backbone(settings.backbone), training, other, settings, folder=tmp_path, resume=True)
     resumed = fit(load_backbone(settings.backbone), training, held, settings, folder=tmp_path, resume=True)
     assert (resumed.resumed_from, resumed.best_step, resumed.steps) == (4, 2, 6)
+    # One step of warm-up, from 0; then half a cosine over the other five.
+    rates = resumed.curve.set_index("step")["learning_rate"] / 1e-12
+    assert rates.to_dict() == pytest.approx({step: (1 + np.cos(np.pi * (step - 2) / 5)) / 2 for step in (2, 4, 6)})
 
 
 def test_the_best_of_measurements_at_every_step_is_kept(tiny: Path, table: TrainingTable, tmp_path: Path) -> None:
@@ -152,6 +155,24 @@ def test_the_best_of_measurements_at_every_step_is_kept(tiny: Path, table: Train
     assert result.best_step == watched.idxmax()
     after = measure_embeddings(encoder, held, settings).metrics["overall"]
     assert after["ranking_accuracy"] == pytest.approx(watched.max(), abs=1e-4)
+
+
+def test_ids_that_cannot_be_drawn_are_not_told_as_texts(
+    tiny: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = training_rows()
+    rows.loc[0, ["selected_individual", "level_3"]] = "alone"
+    settings = settings_of(tiny, stage="inter", max_steps=1, **{"stage.members_per_id": 2})
+    fit(
+        load_backbone(settings.backbone),
+        training_table([checked_frame(rows, "rows")]),
+        None,
+        settings,
+        folder=tmp_path,
+    )
+    assert {"individual ids with a single text: 1", "alone with its path and direction: 1 of 108"} <= set(
+        caplog.messages
+    )
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from valueflow.hives.data import TrainingTable
 from valueflow.hives.losses import HierarchicalLoss, IdContrastiveLoss, InterTheoryObjective, IntraTheoryObjective
-from valueflow.hives.sampling import InterTheoryBatches, IntraTheoryBatches
+from valueflow.hives.sampling import OF_IDS, InterTheoryBatches, IntraTheoryBatches
 from valueflow.hives.settings import EncoderTraining, TrainerSettings, TrainSettings
 from valueflow.hives.training.checkpoints import (
     CHECKPOINTS,
@@ -377,7 +377,8 @@ def _held_out_loader(
 def _log_unusable(unusable: dict[str, int], n: int) -> None:
     for reason, count in unusable.items():
         if count:
-            _log.warning("%s: %s of %s", reason, f"{count:,}", f"{n:,}")
+            # Ids are not counted among the texts.
+            _log.warning("%s: %s%s", reason, f"{count:,}", "" if reason in OF_IDS else f" of {n:,}")
 
 
 @contextmanager

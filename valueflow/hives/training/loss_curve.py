@@ -56,7 +56,8 @@ class LossCurve(pl.Callback):
     def _add(self, trainer: pl.Trainer, wanted: Callable[[str], bool]) -> None:
         row = self._rows.setdefault(trainer.global_step, {})
         row.update({name: float(value) for name, value in trainer.callback_metrics.items() if wanted(name)})
-        row["learning_rate"] = float(trainer.optimizers[0].param_groups[0]["lr"])
+        # As it was logged: the optimizer has that of the next step by now.
+        row["learning_rate"] = float(trainer.callback_metrics["learning_rate"])
 
     @rank_zero_only
     def write(self) -> None:
