@@ -142,6 +142,15 @@ def test_it_goes_on_from_the_last_measurement_and_with_the_same_validation_texts
     assert rates.to_dict() == pytest.approx({step: (1 + np.cos(np.pi * (step - 2) / 5)) / 2 for step in (2, 4, 6)})
 
 
+def test_the_last_step_is_measured_whatever_the_interval(tiny: Path, table: TrainingTable, tmp_path: Path) -> None:
+    training, held = split_texts(table)
+    settings = settings_of(tiny, max_steps=5, validate_every=2)
+    result = fit(load_backbone(settings.backbone), training, held, settings, folder=tmp_path)
+    watched = result.curve.set_index("step")["held_out/ranking_accuracy"].dropna()
+    assert watched.index.tolist() == [2, 4, 5]
+    assert (result.best_step, result.steps, result.stopped_early) == (watched.idxmax(), 5, False)
+
+
 def test_the_best_of_measurements_at_every_step_is_kept(tiny: Path, table: TrainingTable, tmp_path: Path) -> None:
     training, held = split_texts(table)
     # So large a step spoils what the first ones have learned.
