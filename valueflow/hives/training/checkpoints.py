@@ -1,16 +1,18 @@
-"""Checkpoints of a training, and whether one belongs to it."""
+"""Checkpoints of a training, whether one belongs to it, and what continues from one."""
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import lightning.pytorch as pl
 import numpy as np
 import numpy.typing as npt
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 
 from valueflow.hives.data import TrainingTable
 from valueflow.hives.settings import EncoderTraining
@@ -18,7 +20,7 @@ from valueflow.hives.training.module import FINGERPRINT_KEY
 from valueflow.run import InputError
 
 CHECKPOINTS = "checkpoints"
-"""Folder of the checkpoints, which a finished training removes."""
+"""Folder of the checkpoints, which are removed once the export of a training is written."""
 
 _LAST, _BEST = "last", "best"
 
@@ -33,6 +35,11 @@ NOT_IN_FINGERPRINT = {
 def last_checkpoint(folder: Path) -> Path:
     """Return where the last checkpoint of a training in a folder of checkpoints is."""
     return folder / f"{_LAST}.ckpt"
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Remove the checkpoints of a training from its folder, where there are any."""
+    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
 
 
 def checkpoint_savers(folder: Path, decisive: str | None, every_n_steps: int) -> list[ModelCheckpoint]:
@@ -57,6 +64,27 @@ def checkpoint_savers(folder: Path, decisive: str | None, every_n_steps: int) ->
         ModelCheckpoint(filename=_BEST, monitor=decisive, mode="max", **how),
         ModelCheckpoint(filename=_LAST, **how),
     ]
+
+
+class Patience(EarlyStopping):
+    """Stops a training after some measurements without a new best; one that continues when it was stopped, at once.
+
+    Parameters
+    ----------
+    decisive
+        What is logged of held-out texts, the higher the better.
+    patience
+        How many measurements.
+    """
+
+    def __init__(self, decisive: str, patience: int) -> None:
+        # As with checkpoints: after every measurement, whatever the interval.
+        super().__init__(decisive, patience=patience, mode="max", check_on_train_epoch_end=False)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stop where no measurement is left to wait for."""
+        if self.wait_count >= self.patience:
+            trainer.should_stop = True
 
 
 def fingerprint(settings: EncoderTraining, texts: Iterable[str], targets: Iterable[npt.NDArray[Any]]) -> str:

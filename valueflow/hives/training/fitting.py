@@ -1,7 +1,6 @@
 """One training: batches, module and Lightning's trainer put together, with checkpoints that it can continue from."""
 
 import logging
-import shutil
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +12,7 @@ from typing import Any
 import lightning.pytorch as pl
 import pandas as pd
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import Callback, EarlyStopping, RichProgressBar
+from lightning.pytorch.callbacks import Callback, RichProgressBar
 from sentence_transformers import SentenceTransformer
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
@@ -24,10 +23,12 @@ from valueflow.hives.sampling import OF_IDS, InterTheoryBatches, IntraTheoryBatc
 from valueflow.hives.settings import EncoderTraining, TrainerSettings, TrainSettings
 from valueflow.hives.training.checkpoints import (
     CHECKPOINTS,
+    Patience,
     checkpoint_savers,
     fingerprint_of_tables,
     last_checkpoint,
     read_checkpoint,
+    remove_checkpoints,
     step_of,
 )
 from valueflow.hives.training.dataset import HeldOutChunks, TrainingSteps
@@ -172,7 +173,8 @@ def fit(
     settings
         As checked.
     folder
-        Where checkpoints and `curve.csv` go. The checkpoints are removed at the end.
+        Where checkpoints and `curve.csv` go. The checkpoints stay, for `remove_checkpoints`: what comes of the training
+        is written after it, and an interruption until then should not cost it.
     resume
         Continue from the last checkpoint in the folder, if there is one.
     curves
@@ -273,7 +275,7 @@ def make_steps(
     curve = LossCurve(folder / CURVE_FILE)
     checkpoints = folder / CHECKPOINTS
     if not resume:
-        shutil.rmtree(checkpoints, ignore_errors=True)
+        remove_checkpoints(folder)
     watched = None if decisive is None else f"{HELD_OUT}{decisive}"
     savers = checkpoint_savers(checkpoints, watched, settings.validate_every)
     callbacks = [*_callbacks(settings, watched, curve), *savers]
@@ -315,8 +317,6 @@ def make_steps(
         module.load_state_dict(best["state_dict"])
         best_step = int(best["global_step"])
     trainer.strategy.barrier()
-    if trainer.is_global_zero:
-        shutil.rmtree(checkpoints, ignore_errors=True)
     module.cpu().eval()
     return Fit(
         curve=curve.table,
@@ -345,7 +345,7 @@ def _run(trainer: pl.Trainer, module: HivesModule, **loaders: Any) -> None:
 def _callbacks(settings: EncoderTraining, watched: str | None, curve: LossCurve) -> list[Callback]:
     callbacks: list[Callback] = [curve]
     if watched is not None and settings.patience is not None:
-        callbacks.append(EarlyStopping(monitor=watched, mode="max", patience=settings.patience, verbose=False))
+        callbacks.append(Patience(watched, settings.patience))
     if _shows(settings):
         callbacks.append(RichProgressBar())
     return callbacks
