@@ -195,6 +195,22 @@ def test_intervals_tell_who_follows_the_teacher() -> None:
     np.testing.assert_array_equal(again.mean_interval, found.mean_interval)
 
 
+def test_students_are_compared_on_the_values_that_all_have_in_a_sample() -> None:
+    # On the first value both say what the teacher says. On the second the first says the contrary, and the other one
+    # tells apart a single text, which every third sample lacks: there both are equal.
+    n = 20
+    text, value, teacher = np.tile(np.arange(n), 2), np.repeat([0, 1], n), np.tile(np.arange(n), 2).astype(float)
+    students = np.stack([teacher.copy(), teacher.copy()])
+    students[0, n:] *= -1
+    students[1, n:] = np.arange(n) == 3
+    found = agreement(students, teacher, text, value, n_values=2, seed=0)
+    own = spearmanr(students[1, n:], teacher[n:]).statistic
+    assert found.gain[1] == pytest.approx((1 + own) / 2)
+    low, high = found.gain_interval[:, 1]
+    assert low == 0
+    assert found.gain[1] < high < 0.6
+
+
 def test_nothing_measured_has_no_correlation() -> None:
     none = np.zeros(0)
     found = agreement(np.zeros((2, 0)), none, none.astype(int), none.astype(int), n_values=3, seed=0)
