@@ -80,10 +80,10 @@ def _candidates(signatures: npt.NDArray[np.uint32]) -> tuple[IntArray, IntArray]
     hashes = np.ascontiguousarray(signatures).view(np.uint64)
     pairs = [np.empty(0, dtype=np.int64)]
     for start in range(0, _HASHES // 2, _BAND // 2):
-        band = hashes[:, start : start + _BAND // 2]
         # A bucket is in the order of the hashes behind the band, so that those most alike stand side by side.
-        order = np.lexsort(np.roll(hashes, -start, axis=1)[:, : (_BAND + _BEHIND) // 2].T[::-1])
-        in_order = band[order]
+        places = (start + np.arange((_BAND + _BEHIND) // 2)) % hashes.shape[1]
+        order = np.lexsort(hashes[:, places[::-1]].T)
+        in_order = hashes[order, start : start + _BAND // 2]
         for further in range(1, min(_NEIGHBORS, n - 1) + 1):
             same = (in_order[further:] == in_order[:-further]).all(axis=1)
             both = order[:-further][same], order[further:][same]
