@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+LOSS = "squared error"
+"""What `DistillationObjective` minimizes, for the summary."""
+
 _TEXTS_AT_ONCE = 64
 
 
@@ -124,6 +127,7 @@ def distill_judge(settings: DistillSettings, run: Run) -> DistilledEncoder:
     summary = {
         "task": "distill",
         "stage": settings.stage.name,
+        "loss": LOSS,
         "model": settings.start,
         "teacher": settings.teacher.describe(),  # type: ignore[attr-defined]
         "data": {

@@ -93,6 +93,7 @@ def train_encoder(settings: TrainSettings, run: Run) -> TrainedEncoder:
     summary = {
         "task": "train",
         "stage": settings.stage.name,
+        "loss": settings.loss,
         "model": settings.start,
         "data": data,
         "steps": result.steps,
