@@ -16,6 +16,8 @@ from tests.command import Finished, environment, lists_all, refused, start, succ
 from tests.hives.tiny import save_tiny_encoder, training_rows
 from valueflow import train
 from valueflow.hives import MeasuredEncoder, TrainedEncoder
+from valueflow.hives.data import TEST
+from valueflow.hives.data import parts_of as parts_of_texts
 from valueflow.run import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -149,7 +151,7 @@ def test_a_sweep_over_losses(tiny: Path, table_file: Path, work: Path) -> None:
     done = succeeded(run(work, *small(tiny, table_file, "loss=hmc,hce", "max_steps=4", "-m", "hydra.sweep.dir=sweep")))
     assert "2 of 2 jobs" in done.stdout
     table = pd.read_csv(work / "sweep" / "sweep.csv")
-    assert len(table) == 2
+    assert table["loss"].tolist() == ["hmc", "hce"]
     assert "after.overall.ranking_accuracy" in table
 
 
@@ -248,6 +250,29 @@ def test_no_text_is_its_own_nearest_training_text(
     assert sum(n_training) == 54
 
 
+def test_the_validation_texts_are_those_of_a_training(tiny: Path, table_file: Path, tmp_path: Path) -> None:
+    rows = training_rows()
+    sources = {part: str(tmp_path / f"{part}.csv") for part in ("validation", "test")}
+    rows.iloc[::2].to_csv(sources["validation"], index=False)
+    rows.iloc[::3].to_csv(sources["test"], index=False)
+    given = {f"data.{part}": source for part, source in sources.items()}
+    without = {"data.validation": sources["validation"], "data.held_out": 0.2}
+    for data, wanted in (
+        (given, 54 - 18),
+        (given | {"data.train": str(table_file)}, 54 - 18),
+        # The test is held out of the training table, by a hash: what of it stands in the validation table?
+        (without | {"data.train": str(table_file)}, 54 - sum(part == TEST for part in parts_of_rows(rows)[::2])),
+    ):
+        data_of = measured_by(tiny, measure="validation", replicates=0, **data).summary["data"]
+        assert (data_of["texts"], data_of["sources"]) == (wanted, [sources["validation"]])
+    with pytest.raises(InputError, match="data.validation: all its texts stand in the test too, or nearly"):
+        measured_by(tiny, measure="validation", **given | {"data.test": sources["validation"]})
+
+
+def parts_of_rows(rows: pd.DataFrame) -> list[str]:
+    return list(parts_of_texts(rows["text"].to_numpy(dtype=object), 0.2, 42))
+
+
 def test_published_metrics_without_training_texts(
     tiny: Path, table_file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -301,11 +326,21 @@ def test_bad_input_is_one_line(work: Path, table_file: Path) -> None:
         ({"task": "test"}, "data.test is not set"),
         ({"task": "embed"}, "task=embed"),
         ({"loss": "hcme"}, "loss=hcme"),
-        ({"data.train": "demo", "teacher": "embedding"}, "teacher: is for stage=distill alone"),
+        ({"data.train": "demo", "teacher": "embedding"}, "teacher is for stage=distill"),
+        ({"data.train": "demo", "teacher.max_text_bytes": 500}, "teacher is for stage=distill"),
+        ({"data.train": "demo", "teacher": object()}, "teacher is for stage=distill"),
+        ({"data.train": "demo", "llm": "phi4"}, "llm is for stage=distill"),
+        ({"data.train": "demo", "llm.dtype": "float32"}, "llm is for stage=distill"),
+        ({"data.train": "demo", "stage": "inter", "cache": "read"}, "cache is for stage=distill"),
+        ({"data.train": "demo", "task": "convert", "llm": "phi4"}, "llm is for stage=distill"),
         ({"stage": "distill", "loss": "hce"}, "loss is for stage=intra and stage=inter"),
         ({"stage": "distill", "measure": "test"}, "measure is for stage=intra and stage=inter"),
         ({"stage": "distill", "baseline": "minilm"}, "baseline is for stage=intra and stage=inter"),
         ({"stage": "distill", "metrics": "published"}, "metrics is for stage=intra and stage=inter"),
+        ({"stage": "distill", "replicates": 100}, "replicates is for stage=intra and stage=inter"),
+        ({"stage": "distill", "data.names": "value"}, "data.names is for stage=intra and stage=inter"),
+        ({"stage": "distill", "data.name_similarity": None}, "data.name_similarity is for stage=intra and stage=inter"),
+        ({"stage": "distill", "data.several_values": "each"}, "data.several_values is for stage=intra"),
         ({"metrics": "publishd"}, "metrics=publishd"),
         ({"stage": "intro"}, "stage 'intro' is unknown; did you mean 'intra'?"),
         ({"stage.temperature": 0}, "stage.temperature=0"),
@@ -356,5 +391,5 @@ def test_one_theory_and_a_few_singletons_train(tiny: Path, tmp_path: Path, caplo
     assert isinstance(result, TrainedEncoder)
     assert "alone with its path and direction: 3 of 108" in caplog.text
     assert result.summary["unusable"] == {"alone with its path and direction": 3}
-    assert result.summary["after"] is None
+    assert (result.summary["stage"], result.summary["loss"], result.summary["after"]) == ("intra", "hmce", None)
     assert "nothing is held out" in caplog.text

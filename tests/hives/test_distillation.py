@@ -52,6 +52,7 @@ def test_texts_and_the_values_that_their_sources_name(tmp_path: Path) -> None:
     rows = [
         ("I rule.", "pvq", "Power"),
         ("Tea, please.", "", ""),
+        ("Tea, please.", " ", " "),
         ("I rule.", "pvq", "self direction"),
         ("I obey.", "mine", "obedience"),
         ("I care.", "mft", "care/harm"),
@@ -61,7 +62,7 @@ def test_texts_and_the_values_that_their_sources_name(tmp_path: Path) -> None:
     values = values_of(None)
     found = load_texts([str(tmp_path / "a.csv"), str(tmp_path / "b.csv")], values)
     assert found.texts.tolist() == ["Coffee.", "I care.", "I obey.", "I rule.", "Tea, please."]
-    assert found.rows == 7
+    assert found.rows == 8
     assert found.other_values == 1
     named = [[values[column].name for column in np.flatnonzero(row)] for row in found.named]
     assert named == [[], ["mft/care-harm"], [], ["pvq/self-direction", "pvq/power"], []]
@@ -192,6 +193,22 @@ def test_intervals_tell_who_follows_the_teacher() -> None:
     assert same > noisy
     again = agreement(students, teacher, text, value, n_values=5, seed=0)
     np.testing.assert_array_equal(again.mean_interval, found.mean_interval)
+
+
+def test_students_are_compared_on_the_values_that_all_have_in_a_sample() -> None:
+    # On the first value both say what the teacher says. On the second the first says the contrary, and the other one
+    # tells apart a single text, which every third sample lacks: there both are equal.
+    n = 20
+    text, value, teacher = np.tile(np.arange(n), 2), np.repeat([0, 1], n), np.tile(np.arange(n), 2).astype(float)
+    students = np.stack([teacher.copy(), teacher.copy()])
+    students[0, n:] *= -1
+    students[1, n:] = np.arange(n) == 3
+    found = agreement(students, teacher, text, value, n_values=2, seed=0)
+    own = spearmanr(students[1, n:], teacher[n:]).statistic
+    assert found.gain[1] == pytest.approx((1 + own) / 2)
+    low, high = found.gain_interval[:, 1]
+    assert low == 0
+    assert found.gain[1] < high < 0.6
 
 
 def test_nothing_measured_has_no_correlation() -> None:
@@ -386,7 +403,7 @@ def test_a_result_without_meaning_says_so(
     short = {"max_steps": 1, "stage.values_per_text": 2}
     found = distilled(tiny, material, tmp_path / "a", **short, **{"data.held_out": 0.0})
     assert found.agreement is None
-    assert found.summary["correlation"] is None
+    assert (found.summary["loss"], found.summary["correlation"]) == ("squared error", None)
     assert found.summary["meaning"] == [
         "too little is held out: how far the student says what its teacher says is not known"
     ]

@@ -16,7 +16,6 @@ from valueflow.hives import TrainSettings
 from valueflow.hives.data import VALIDATION, TrainingTable, checked_frame, parts_of, training_table
 from valueflow.hives.metrics import measure_embeddings
 from valueflow.hives.training import (
-    CHECKPOINTS,
     HivesModule,
     LossCurve,
     TrainingSteps,
@@ -70,7 +69,6 @@ def test_it_learns_and_keeps_the_best_weights(tiny: Path, table: TrainingTable, 
     assert result.best_step == best["step"]
     assert after["ranking_accuracy"] == pytest.approx(best["held_out/ranking_accuracy"], abs=1e-4)
     assert result.steps == 30
-    assert not (tmp_path / CHECKPOINTS).exists()
     assert curve["train/loss"].iloc[-1] < curve["train/loss"].iloc[0]
 
 
@@ -114,6 +112,74 @@ def test_after_an_interruption_it_ends_the_same(
     assert resumed.best_step == undisturbed.best_step
     for name, weights in whole.state_dict().items():
         torch.testing.assert_close(encoder.state_dict()[name], weights, msg=name)
+
+
+def test_it_goes_on_from_the_last_measurement_and_with_the_same_validation_texts_alone(
+    tiny: Path, table: TrainingTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training, held = split_texts(table)
+    # Nothing changes, so the second measurement is no new best.
+    settings = settings_of(tiny, max_steps=6, validate_every=2, **{"optimiser.learning_rate": 1e-12})
+
+    def breaks(self: LossCurve, trainer: Any, *args: Any, **kwargs: Any) -> None:
+        if trainer.global_step == 5:
+            raise ConnectionAbortedError
+
+    monkeypatch.setattr(LossCurve, "on_train_batch_end", breaks)
+    with pytest.raises(ConnectionAbortedError):
+        fit(load_backbone(settings.backbone), training, held, settings, folder=tmp_path)
+    monkeypatch.undo()
+    # What the checkpoint calls its best is so on the texts that it was measured on.
+    for other in (held.take(np.arange(1, len(held))), None):
+        with pytest.raises(InputError, match=r"last\.ckpt is of a training with other settings or other data"):
+            fit(load_backbone(settings.backbone), training, other, settings, folder=tmp_path, resume=True)
+    resumed = fit(load_backbone(settings.backbone), training, held, settings, folder=tmp_path, resume=True)
+    assert (resumed.resumed_from, resumed.best_step, resumed.steps) == (4, 2, 6)
+    # One step of warm-up, from 0; then half a cosine over the other five.
+    rates = resumed.curve.set_index("step")["learning_rate"] / 1e-12
+    assert rates.to_dict() == pytest.approx({step: (1 + np.cos(np.pi * (step - 2) / 5)) / 2 for step in (2, 4, 6)})
+
+
+def test_the_last_step_is_measured_whatever_the_interval(tiny: Path, table: TrainingTable, tmp_path: Path) -> None:
+    training, held = split_texts(table)
+    settings = settings_of(tiny, max_steps=5, validate_every=2)
+    result = fit(load_backbone(settings.backbone), training, held, settings, folder=tmp_path)
+    watched = result.curve.set_index("step")["held_out/ranking_accuracy"].dropna()
+    assert watched.index.tolist() == [2, 4, 5]
+    assert (result.best_step, result.steps, result.stopped_early) == (watched.idxmax(), 5, False)
+
+
+def test_the_best_of_measurements_at_every_step_is_kept(tiny: Path, table: TrainingTable, tmp_path: Path) -> None:
+    training, held = split_texts(table)
+    # So large a step spoils what the first ones have learned.
+    course = {"optimiser.learning_rate": 0.1, "optimiser.schedule": "constant_with_warmup"}
+    settings = settings_of(tiny, max_steps=4, validate_every=1, **course)
+    encoder = load_backbone(settings.backbone)
+    result = fit(encoder, training, held, settings, folder=tmp_path)
+    watched = result.curve.set_index("step")["held_out/ranking_accuracy"]
+    assert watched.index.tolist() == [1, 2, 3, 4]
+    assert watched.idxmax() < 4  # else the last would do as well
+    assert result.best_step == watched.idxmax()
+    after = measure_embeddings(encoder, held, settings).metrics["overall"]
+    assert after["ranking_accuracy"] == pytest.approx(watched.max(), abs=1e-4)
+
+
+def test_ids_that_cannot_be_drawn_are_not_told_as_texts(
+    tiny: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = training_rows()
+    rows.loc[0, ["selected_individual", "level_3"]] = "alone"
+    settings = settings_of(tiny, stage="inter", max_steps=1, **{"stage.members_per_id": 2})
+    fit(
+        load_backbone(settings.backbone),
+        training_table([checked_frame(rows, "rows")]),
+        None,
+        settings,
+        folder=tmp_path,
+    )
+    assert {"individual ids with a single text: 1", "alone with its path and direction: 1 of 108"} <= set(
+        caplog.messages
+    )
 
 
 @pytest.mark.slow

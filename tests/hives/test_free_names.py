@@ -167,8 +167,20 @@ def test_tables_that_cannot_be(columns: dict[str, list[str]], names: str | None,
 
 
 def test_a_column_of_names_that_no_table_has(table_file: Path) -> None:
-    with pytest.raises(InputError, match=r"data\.names=virtu: no table of data\.train has this column"):
+    with pytest.raises(InputError, match=r"data\.names=virtu: no table has this column"):
         train(task="convert", **{"data.train": str(table_file), "data.names": "virtu"})
+
+
+def test_a_column_of_names_that_one_of_several_tables_has(tiny: Path, table_file: Path, tmp_path: Path) -> None:
+    rows = [("I rule.", "supports", "Power"), ("She shares.", "opposes", "Benevolence")]
+    pd.DataFrame(rows, columns=["text", "label", "meant"]).to_csv(tmp_path / "named.csv", index=False)
+    situations = write_json(tmp_path, ("I rule.", "Power", "supports"), ("She shares.", "Benevolence", "opposes"))
+    given = {"task": "test", "backbone": "any", "backbone.model": str(tiny), "trainer": "cpu", "replicates": 0}
+    both = {"data.train": str(table_file), "data.test": str(tmp_path / "named.csv"), "metrics": "published"}
+    for more in ({"data.names": "meant", **both}, {"data.test": situations}):
+        assert train(**given, **more, progress=False).summary["data"]["texts"] == 2
+    with pytest.raises(InputError, match="data.names=ment: no table has this column"):
+        train(**given, progress=False, **{"data.names": "ment", "data.test": situations})
 
 
 def test_convert_shows_and_lists_what_names_mean(tmp_path: Path) -> None:

@@ -55,6 +55,25 @@ def test_near_duplicates_are_found_and_others_are_not() -> None:
     assert sum(exact[pair] == 1.0 for pair in found) >= 30
 
 
+def test_near_duplicates_are_found_among_texts_of_one_template() -> None:
+    # All resemble each other; those that hardly differ must not be lost among them.
+    template = (
+        "A homeowners' association in our town wants to dictate the colour of all front doors; the board says that"
+    )
+    texts = sorted({f"{template} {' '.join(sentence.split()[:6])}" for sentence in sentences(600, 9)})
+    texts += [f"{text.rsplit(' ', 1)[0]} door" for text in texts[::3]]
+    known = sorted(set().union(*map(shingles, texts)))
+    has = np.array([[name in own for name in known] for own in map(shingles, texts)], dtype=np.float64)
+    common = has @ has.T
+    sizes = has.sum(axis=1)
+    exact = common / (sizes[:, None] + sizes - common)
+    one, other = np.nonzero(np.triu(exact >= 0.84, 1))
+    assert np.triu(exact >= 0.6, 1).sum() > 500 * len(one) > 100_000
+    groups = near_duplicates(texts)
+    # MinHash takes some similarities of .84 for less than .8.
+    assert (groups[one] != groups[other]).mean() < 0.04
+
+
 @settings(deadline=None, max_examples=examples(25))
 @given(seed=st.integers(0, 10**6))
 def test_groups_do_not_depend_on_the_order(seed: int) -> None:

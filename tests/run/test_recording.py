@@ -108,6 +108,51 @@ def test_an_option_has_a_part_where_another_refers_to_it(overrides: list[str], h
     assert ("judge" in used) == ("rankings=saved.csv" not in overrides)
 
 
+_OF_STAGE_2 = {"id_temperature", "individual_weight", "anchor_weight", "members_per_id"}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "loss", "of_stage_2"),
+    [
+        ([], "hmce", set()),
+        (["loss=hce"], "hce", set()),
+        (["stage=inter"], "hmce", _OF_STAGE_2),
+        (["stage=inter", "loss=hmc"], "hmc", _OF_STAGE_2),
+    ],
+)
+def test_the_loss_that_a_training_minimizes_is_told_also_where_nobody_names_it(
+    overrides: list[str], loss: str, of_stage_2: set[str]
+) -> None:
+    used, settings = used_and_checked("data.train=demo", *overrides)
+    assert used["loss"] == loss
+    assert used["stage"].keys() & _OF_STAGE_2 == of_stage_2
+    assert used["stage"].keys() - _OF_STAGE_2 == settings.stage.model_dump().keys() - _OF_STAGE_2
+    assert not used.keys() & {"teacher", "llm", "cache"}
+
+
+def test_what_a_task_or_stage_does_not_read_is_not_told() -> None:
+    used, _ = used_and_checked("data.train=demo", "task=test")
+    assert not used.keys() & {"loss", "stage", "epochs", "teacher", "llm", "cache"}
+    used, _ = used_and_checked("stage=distill", "teacher=embedding", "trainer=cpu")
+    assert not used.keys() & {"loss", "metrics", "replicates", "llm"}
+    assert not used["data"].keys() & {"names", "name_similarity", "several_values"}
+    assert {"teacher", "stage", "data"} <= used.keys()
+
+
+def used_and_checked(*overrides: str) -> tuple[dict[str, Any], Any]:
+    """Return what loggers are told of the settings of a training, and the settings as checked."""
+    from hydra import compose, initialize_config_dir
+
+    from valueflow.hives import TASK
+    from valueflow.run.used_settings import used_settings
+
+    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+        config = compose("train", overrides=list(overrides))
+    given: Any = OmegaConf.to_container(config, resolve=True)
+    settings = TASK.settings.checked({key: entry for key, entry in given.items() if key not in RUN_KEYS})
+    return used_settings(config, settings), settings
+
+
 def test_a_run_that_fails_is_told_with_its_reason_and_exit_code(work: Path, rankings: Path) -> None:
     done = run(work, "value=powr", f"rankings={rankings}", CAPTURING, "hydra.run.dir=out")
     assert done.returncode == 2

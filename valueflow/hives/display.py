@@ -73,7 +73,7 @@ def show_trainings(summaries: Sequence[Mapping[str, Any]], title: str, others: S
     table = Table(title=title, title_justify="left")
     for heading in ("stage", "loss", *(["settings"] if any(others) else [])):
         table.add_column(heading)
-    for heading in ("steps", "ranking before", "after", "correlation before", "after", "retrieval", "seconds"):
+    for heading in ("best step", "ranking before", "after", "correlation before", "after", "retrieval", "seconds"):
         table.add_column(heading, justify="right")
     for place, summary in enumerate(summaries):
         metrics = [

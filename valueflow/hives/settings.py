@@ -1,11 +1,12 @@
 """The settings of `train.py`; `configs/train.yaml` and its groups hold their defaults and describe them."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from valueflow.hives.unread import given_in_vain
 from valueflow.run import PositiveInt, Seed, Settings
 
 
@@ -117,8 +118,11 @@ class TrainerSettings(Settings):
         return self.accelerator != "cpu"
 
 
-_DEFAULT_TEACHER = "valueflow.judge.LogprobJudge"
-"""What `teacher` is where nobody gives one: `configs/teacher/logprob.yaml`."""
+_OF_DISTILLATION = ("llm", "cache", "teacher")
+"""Settings of stage=distill; `teacher` refers to the others, so these are named first."""
+
+_OF_STAGE_2 = {f"stage.{key}" for key in ("id_temperature", "individual_weight", "anchor_weight", "members_per_id")}
+"""What only stage=inter reads."""
 
 _OF_TRAINING = {
     *("stage", "optimiser", "loss", "epochs", "max_steps", "validate_every", "patience"),
@@ -172,13 +176,18 @@ class TrainSettings(EncoderTraining):
     replicates: Annotated[int, Field(ge=0, strict=True)]
     loss: Annotated[Literal["hmc", "hce", "hmce"], BeforeValidator(lambda given: "hmce" if given is None else given)]
     teacher: Any = Field(exclude=True)
+    llm: Any = Field(exclude=True)
+    cache: Any = Field(exclude=True)
 
-    @field_validator("teacher")
-    @classmethod
-    def _check_teacher(cls, teacher: Any) -> Any:
-        if not isinstance(teacher, Mapping) or teacher.get("_target_") != _DEFAULT_TEACHER:
-            raise ValueError("is for stage=distill alone; give stage=distill, or no teacher")
-        return teacher
+    @model_validator(mode="after")
+    def _check_distillation(self) -> Self:
+        key = given_in_vain(self, _OF_DISTILLATION)
+        if key is not None:
+            raise ValueError(
+                f"{key} is for stage=distill, which alone asks a judge; task={self.task} stage={self.stage.name} does "
+                f"not read it: give stage=distill, or leave {key} out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_data(self) -> Self:
@@ -202,7 +211,9 @@ class TrainSettings(EncoderTraining):
 
     def unused(self, referred: Collection[str]) -> set[str]:
         """Return the keys that have no part in this run."""
-        found = super().unused(referred)
+        found = super().unused(referred) | set(_OF_DISTILLATION)
         if self.task == "convert":
             return found | (set(type(self).model_fields) - {"task", "data"})
-        return found | (_OF_TRAINING if self.task == "test" else set())
+        if self.task == "test":
+            return found | _OF_TRAINING
+        return found | (_OF_STAGE_2 if self.stage.name == "intra" else set())

@@ -148,7 +148,8 @@ class DistilledJudge:
 @lru_cache(maxsize=2)
 def _loaded(encoder: str, digest: str) -> tuple[SentenceEncoder, UtilityHead]:
     """Return encoder and head; the digest tells apart what was trained into the same folder again."""
-    # Nothing on disk: it is a judge for more texts than a cache should hold, and each is read once.
+    # No vectors on disk: this judge is for more texts than a cache should hold, and embedding them again costs little.
+    # Vectors stay in memory while the process runs, so a text that is judged on several values is embedded once.
     loaded, head = SentenceEncoder(encoder, load_model(encoder), on_disk=False), read_head(encoder)
     head.check_encoder(loaded.encode([PROBE])[0], encoder)
     return loaded, head
@@ -157,7 +158,7 @@ def _loaded(encoder: str, digest: str) -> tuple[SentenceEncoder, UtilityHead]:
 @cache
 def _tell_learned(encoder: str, known: int, of: int) -> None:
     _log.warning(
-        "%s was distilled on %s of these %s anchors: it reads them more as its teacher does than it reads other texts, "
+        "%s was distilled on %s of these %s anchors: on them it agrees with its teacher more than on other texts, "
         "so the run's reliability is too favorable; distill on other texts (data.texts) to know it",
         *(encoder, f"{known:,}", f"{of:,}"),
     )

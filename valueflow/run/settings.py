@@ -36,7 +36,7 @@ class Settings(BaseModel):
             raise InputError(first_fault(error, cls)) from error
 
     def unused(self, referred: Collection[str]) -> set[str]:
-        """Return the keys that have no part in this run; loggers leave them out.
+        """Return the keys that have no part in this run; loggers leave them out. A dotted key is an entry of one.
 
         Parameters
         ----------

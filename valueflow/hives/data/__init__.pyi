@@ -15,6 +15,7 @@ from .split import TEST as TEST
 from .split import TRAINING as TRAINING
 from .split import VALIDATION as VALIDATION
 from .split import Splits as Splits
+from .split import load_given as load_given
 from .split import load_splits as load_splits
 from .split import parts_of as parts_of
 from .split import without_texts_of as without_texts_of

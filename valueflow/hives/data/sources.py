@@ -25,12 +25,14 @@ _log = logging.getLogger(__name__)
 class SourceRows:
     """The checked rows of a source, and how much of it has no row, by reason.
 
-    `names` lists what its free names of values were taken for; None: it has no free names.
+    `names` lists what its free names of values were taken for; None: it has no free names. `has_column` is whether they
+    stand in the column that was asked for (`data.names`).
     """
 
     rows: pd.DataFrame
     left_out: dict[str, int] = field(default_factory=dict)
     names: pd.DataFrame | None = None
+    has_column: bool = False
 
 
 def load_table(
@@ -89,11 +91,9 @@ def _of_theory(loaded: list[SourceRows], theory: str | None) -> list[SourceRows]
 
 def check_names(loaded: Sequence[SourceRows], rules: LabelRules) -> None:
     """Raise InputError where a column of free names is asked for that no source has."""
-    if rules.names is not None and all(source.names is None for source in loaded):
+    if rules.names is not None and not any(source.has_column for source in loaded):
         there = sorted({str(column) for source in loaded for column in source.rows})
-        raise InputError(
-            f"data.names={rules.names}: no table of data.train has this column; {nearest(rules.names, there)}"
-        )
+        raise InputError(f"data.names={rules.names}: no table has this column; {nearest(rules.names, there)}")
 
 
 def left_out_by_reason(loaded: Sequence[SourceRows]) -> dict[str, int]:
@@ -112,5 +112,5 @@ def _load(source: str, rules: LabelRules) -> SourceRows:
     if has_free_names(table, rules.names):
         named = named_rows(table, rules.names, rules.name_similarity, source)
         left_out = {UNMAPPED_ROWS: named.unmapped} if named.unmapped else {}
-        return SourceRows(checked_frame(named.rows, source), left_out, named.names)
+        return SourceRows(checked_frame(named.rows, source), left_out, named.names, rules.names in table)
     return SourceRows(checked_frame(table, source))

@@ -1,14 +1,16 @@
 """Which texts train, which are watched for choosing settings, and which test once."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from valueflow.hives.data.minhash import near_duplicates
-from valueflow.hives.data.sources import check_names, left_out_by_reason, load_rows, load_table
+from valueflow.hives.data.sources import SourceRows, check_names, left_out_by_reason, load_rows
 from valueflow.hives.data.table import TrainingTable, training_table
 from valueflow.hives.data.trained_texts import TRAINED_ON, Keys, without_trained_on
 from valueflow.hives.settings import DataSettings
@@ -69,15 +71,16 @@ def load_splits(given: DataSettings, seed: int, *, learned: Keys | None = None) 
         As in `load_rows`.
     """
     loaded = load_rows(given.train or [], given.theory, rules=given.label_rules)
-    check_names(loaded, given.label_rules)
+    tables = _given_tables(given)
+    check_names([*loaded, *chain.from_iterable(tables.values())], given.label_rules)
     whole = training_table([source.rows for source in loaded])
     parts = parts_of(whole.texts, given.held_out, seed)
     left_out = left_out_by_reason(loaded)
     kept: dict[str, TrainingTable] = {}
     held = np.zeros(len(whole), dtype=bool)
-    for part, sources in ((TEST, given.test), (VALIDATION, given.validation), (TRAINING, None)):
-        if sources:
-            offered = load_table(sources, given.theory, rules=given.label_rules)
+    for part in (TEST, VALIDATION, TRAINING):
+        if part in tables:
+            offered = training_table([source.rows for source in tables[part]])
         else:
             own = ~held if part == TRAINING else parts == part
             offered = whole.take(own)
@@ -91,9 +94,42 @@ def load_splits(given: DataSettings, seed: int, *, learned: Keys | None = None) 
         for reason, count in seen.items():
             if count:
                 left_out[reason] = count
-                _log.warning("%s %s; they are left out", f"{count:,}", reason)
+                _tell(count, reason)
     validation, test = (kept[part] if len(kept[part]) else None for part in (VALIDATION, TEST))
     return Splits(whole, kept[TRAINING], validation, test, left_out)
+
+
+def load_given(given: DataSettings, part: str) -> TrainingTable:
+    """Read the table that is given for validation or test, without looking at `data.train`.
+
+    Validation texts that stand in the table for the test, or nearly, are left out, as `load_splits` leaves them out.
+
+    Raises
+    ------
+    InputError
+        As in `load_rows`.
+    """
+    tables = _given_tables(given, (part,) if part == TEST else (TEST, VALIDATION))
+    if not given.train:
+        check_names(list(chain.from_iterable(tables.values())), given.label_rules)
+    by_part = {name: training_table([source.rows for source in loaded]) for name, loaded in tables.items()}
+    offered = by_part.pop(part)
+    kept = without_texts_of(offered, list(by_part.values()))
+    if len(kept) < len(offered):
+        _tell(len(offered) - len(kept), _SEEN[part])
+    return kept
+
+
+def _given_tables(given: DataSettings, parts: Sequence[str] = (TEST, VALIDATION)) -> dict[str, list[SourceRows]]:
+    """Return the rows of the tables that are given for these parts."""
+    named = {part: given.test if part == TEST else given.validation for part in parts}
+    return {
+        part: load_rows(sources, given.theory, rules=given.label_rules) for part, sources in named.items() if sources
+    }
+
+
+def _tell(count: int, reason: str) -> None:
+    _log.warning("%s %s; they are left out", f"{count:,}", reason)
 
 
 def without_texts_of(table: TrainingTable, others: list[TrainingTable]) -> TrainingTable:

@@ -76,7 +76,8 @@ def agreement(
         for own, student in zip(replicate, students, strict=True):
             own[:] = spearman_by_group(student[rows], teacher[rows], value[rows], n_values)
     drawn[:, :, ~usable] = np.nan
-    means = _mean(drawn)
+    # Somebody who tells no drawn texts apart on a value has no correlation there: then nobody's counts.
+    means = _mean(np.where(np.isfinite(drawn).all(axis=1, keepdims=True), drawn, np.nan))
     return Agreement(
         texts=counts,
         correlation=found,

@@ -62,12 +62,17 @@ def fit_student(
     numbers, pairs = learned.renumbered()
     batches = TextBatches(len(numbers), settings.stage.batch_size, settings.seed)
     steps = steps_of(settings, len(batches))
-    mark = fingerprint(settings, [*texts[numbers], *definitions], (pairs.text, pairs.value, pairs.utility))
     held_out, held_out_texts = None, None
+    held_numbers, held_pairs = np.empty(0, dtype=np.int64), pairs[np.empty(0, dtype=np.int64)]
     if watched is not None:
         held_numbers, held_pairs = watched.renumbered()
         held_out_texts = [*texts[held_numbers], *definitions]
         held_out = HeldOutPairs(len(held_numbers), len(definitions), held_pairs, lambda: head_of(objective))
+    mark = fingerprint(
+        settings,
+        [*texts[numbers], *definitions, *texts[held_numbers]],
+        [part for own in (pairs, held_pairs) for part in (own.text, own.value, own.utility)],
+    )
     module = HivesModule(
         encoder,
         objective,

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+LOSS = "squared error"
+"""What `DistillationObjective` minimizes, for the summary."""
+
 _TEXTS_AT_ONCE = 64
 
 
@@ -81,7 +84,7 @@ def distill_judge(settings: DistillSettings, run: Run) -> DistilledEncoder:
     learned, watched, held, left_out = _split(taught.pairs, texts, values, settings)
     # Imported here: what is above finds most mistakes before torch has loaded.
     from valueflow.hives.distillation.fitting import fit_student
-    from valueflow.hives.training import MODEL_FOLDER, export_model, load_backbone, push
+    from valueflow.hives.training import MODEL_FOLDER, export_model, load_backbone, push, remove_checkpoints
 
     with timings.stage("load"):
         encoder = load_backbone(settings.backbone, settings.model)
@@ -124,6 +127,7 @@ def distill_judge(settings: DistillSettings, run: Run) -> DistilledEncoder:
     summary = {
         "task": "distill",
         "stage": settings.stage.name,
+        "loss": LOSS,
         "model": settings.start,
         "teacher": settings.teacher.describe(),  # type: ignore[attr-defined]
         "data": {
@@ -164,6 +168,7 @@ def distill_judge(settings: DistillSettings, run: Run) -> DistilledEncoder:
                 write_keys(keys, where)
 
             export_model(encoder, model, folder_card(summary), add=add)
+            remove_checkpoints(folder)
             if settings.push_to_hub is not None:
                 _log.warning(
                     "push_to_hub=%s: judge.encoder reads the head from a folder alone; download the repository and "

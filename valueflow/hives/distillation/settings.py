@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, SkipValidation, model_validator
 
 from valueflow.hives.settings import EncoderTraining, Positive
+from valueflow.hives.unread import given_in_vain
 from valueflow.judge import TextJudge
 from valueflow.llm import CacheMode
 from valueflow.run import PositiveInt, Settings, built_as
@@ -21,8 +22,11 @@ ConfiguredTeacher = Annotated[
 """A judge that can be learned from, or the config node of one."""
 
 
-_OF_OTHER_STAGES = {"loss": None, "measure": None, "baseline": None, "metrics": "standard"}
-"""Settings of the other stages, and what they are where nobody gives them."""
+_OF_OTHER_STAGES = (
+    *("loss", "measure", "baseline", "metrics", "replicates"),
+    *("data.names", "data.name_similarity", "data.several_values"),
+)
+"""Settings that only the other stages read."""
 
 
 class DistillStageSettings(Settings):
@@ -48,6 +52,7 @@ class DistillSettings(EncoderTraining):
     measure: Any = Field(exclude=True)
     baseline: Any = Field(exclude=True)
     metrics: Any = Field(exclude=True)
+    replicates: Any = Field(exclude=True)
 
     @property
     def _is_one_process(self) -> bool:
@@ -59,12 +64,12 @@ class DistillSettings(EncoderTraining):
 
     @model_validator(mode="after")
     def _check_other_stages(self) -> Self:
-        for key, absent in _OF_OTHER_STAGES.items():
-            if getattr(self, key) not in (None, absent):
-                raise ValueError(
-                    f"{key} is for stage=intra and stage=inter; stage=distill learns utilities, and measures on the "
-                    f"test texts how far they are its teacher's; leave {key} out"
-                )
+        key = given_in_vain(self, _OF_OTHER_STAGES)
+        if key is not None:
+            raise ValueError(
+                f"{key} is for stage=intra and stage=inter; stage=distill learns utilities, not labels, and measures "
+                f"on the test texts how far they are its teacher's; leave {key} out"
+            )
         return self
 
     @model_validator(mode="after")
@@ -88,4 +93,4 @@ class DistillSettings(EncoderTraining):
 
     def unused(self, referred: Collection[str]) -> set[str]:
         """Return the keys that have no part in this run."""
-        return super().unused(referred) | _OF_OTHER_STAGES.keys()
+        return super().unused(referred) | set(_OF_OTHER_STAGES)

@@ -150,7 +150,7 @@ def _responses(source: str | None) -> pd.DataFrame:
 def _rows(texts: npt.NDArray[np.object_], frame: pd.DataFrame, where: str) -> pd.DataFrame:
     """Return texts with the theory and the value that their table names, each empty where it names none."""
     named = {
-        column: as_texts(frame[column], f"{_WHAT}: {where}") if column in frame else ""
+        column: [name.strip() for name in as_texts(frame[column], f"{_WHAT}: {where}")] if column in frame else ""
         for column in ("theory", "value")
     }
     return pd.DataFrame({"text": texts, **named})

@@ -11,10 +11,11 @@ import pandas as pd
 from valueflow.hives.data import (
     TEST,
     TRAINED_ON,
+    VALIDATION,
     TrainingTable,
     keys_in,
+    load_given,
     load_splits,
-    load_table,
     near_duplicates,
     without_texts_of,
     without_trained_on,
@@ -74,7 +75,11 @@ def measure_encoder(settings: TrainSettings, run: Run) -> MeasuredEncoder:
     summary = {
         "task": "test",
         "model": shown[-1],
-        "data": {"sources": given.test or given.train or [], "texts": len(table), "measured": part}
+        "data": {
+            "sources": (given.test if part == TEST else given.validation) or given.train or [],
+            "texts": len(table),
+            "measured": part,
+        }
         | ({"left_out": {f"{part} {TRAINED_ON}": trained_on}} if trained_on else {})
         | ({"training": len(training)} if training is not None else {}),
         "after": own.metrics,
@@ -121,18 +126,17 @@ def _measured_texts(settings: TrainSettings) -> tuple[str, TrainingTable, Traini
     given, part = settings.data, settings.measure or TEST
     needs_training = settings.metrics == "published"
     sources = given.test if part == TEST else given.validation
-    if sources and not (needs_training and given.train):
+    # Which validation texts stand in the test, data.train decides too where the test is held out of it.
+    if sources and not (given.train and (needs_training or part == VALIDATION)):
         if needs_training:
             _log.warning(
                 "metrics=published: data.train is not set, so there are no training texts to find the nearest of"
             )
-        return part, load_table(sources, given.theory, rules=given.label_rules), None
+        return part, _not_empty(load_given(given, part), settings, part), None
     if not given.train:
         raise InputError(f"task=test measure={part}: data.{part} is not set; give data.{part}=FILE or data.train=FILE")
     splits = load_splits(given, settings.seed)
-    table = splits.part(part)
-    if table is None:
-        raise InputError(f"data.held_out={given.held_out}: no text is held out; give data.{part}=FILE")
+    table = _not_empty(splits.part(part), settings, part)
     if not needs_training:
         return part, table, None
     training = without_texts_of(splits.training, [table])
@@ -142,6 +146,19 @@ def _measured_texts(settings: TrainSettings) -> tuple[str, TrainingTable, Traini
             f"give data.{part}=FILE with other texts, or leave data.train out"
         )
     return part, table, training
+
+
+def _not_empty(table: TrainingTable | None, settings: TrainSettings, part: str) -> TrainingTable:
+    """Return a table that has texts; stop where there is none."""
+    if table is not None and len(table):
+        return table
+    given = settings.data.test if part == TEST else settings.data.validation
+    reason = (
+        f"data.{part}: all its texts stand in the test too, or nearly"
+        if given
+        else f"data.held_out={settings.data.held_out}: no text is held out"
+    )
+    raise InputError(f"{reason}; give data.{part}=FILE{' with other texts' if given else ''}")
 
 
 def _check_new(table: TrainingTable, trained_on: int, part: str) -> None:

@@ -14,6 +14,9 @@ LONE_INDIVIDUALS = "individual ids with a single text"
 ONE_THEORY_CONCEPTS = "theory-anchor ids with texts of a single theory"
 """Why texts cannot be queries, and ids cannot be drawn."""
 
+OF_IDS = (LONE_INDIVIDUALS, ONE_THEORY_CONCEPTS)
+"""Reasons that ids are counted by, not texts."""
+
 
 @dataclass(frozen=True, eq=False)
 class Batch:

@@ -1,6 +1,7 @@
 from .backbone import load_backbone as load_backbone
 from .checkpoints import CHECKPOINTS as CHECKPOINTS
 from .checkpoints import fingerprint as fingerprint
+from .checkpoints import remove_checkpoints as remove_checkpoints
 from .dataset import Chunks as Chunks
 from .dataset import HeldOutChunks as HeldOutChunks
 from .dataset import Tokenize as Tokenize

@@ -1,21 +1,26 @@
-"""Checkpoints of a training, and whether one belongs to it."""
+"""Checkpoints of a training, whether one belongs to it, and what continues from one."""
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import lightning.pytorch as pl
+import numpy as np
 import numpy.typing as npt
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 
+from valueflow.hives.data import TrainingTable
 from valueflow.hives.settings import EncoderTraining
 from valueflow.hives.training.module import FINGERPRINT_KEY
 from valueflow.run import InputError
 
 CHECKPOINTS = "checkpoints"
-"""Folder of the checkpoints, which a finished training removes."""
+"""Folder of the checkpoints, which are removed once the export of a training is written."""
 
 _LAST, _BEST = "last", "best"
 
@@ -32,8 +37,13 @@ def last_checkpoint(folder: Path) -> Path:
     return folder / f"{_LAST}.ckpt"
 
 
-def checkpoint_saver(folder: Path, decisive: str | None, every_n_steps: int) -> ModelCheckpoint:
-    """Return the callback that saves the last checkpoint and, where held-out texts are measured, the best.
+def remove_checkpoints(folder: Path) -> None:
+    """Remove the checkpoints of a training from its folder, where there are any."""
+    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+
+
+def checkpoint_savers(folder: Path, decisive: str | None, every_n_steps: int) -> list[ModelCheckpoint]:
+    """Return the callbacks that save the last checkpoint and, where held-out texts are measured, before it the best.
 
     Parameters
     ----------
@@ -44,20 +54,37 @@ def checkpoint_saver(folder: Path, decisive: str | None, every_n_steps: int) -> 
     every_n_steps
         Steps between two checkpoints where none are; else there is one with each measurement.
     """
-    is_measured = decisive is not None
-    saver = ModelCheckpoint(
-        dirpath=folder,
-        filename=_BEST,
-        monitor=decisive,
-        mode="max",
-        save_last=is_measured,
-        save_top_k=1,
-        every_n_train_steps=None if is_measured else every_n_steps,
-        enable_version_counter=False,
-    )
-    if not is_measured:
-        saver.filename = _LAST
-    return saver
+    how: dict[str, Any] = {"dirpath": folder, "save_top_k": 1, "enable_version_counter": False}
+    if decisive is None:
+        return [ModelCheckpoint(filename=_LAST, every_n_train_steps=every_n_steps, **how)]
+    # With every measurement, also where these come at every step, which Lightning takes for once an epoch.
+    how["save_on_train_epoch_end"] = False
+    # Lightning's `save_last` writes it only where it is the best too: an interruption would cost all steps since.
+    return [
+        ModelCheckpoint(filename=_BEST, monitor=decisive, mode="max", **how),
+        ModelCheckpoint(filename=_LAST, **how),
+    ]
+
+
+class Patience(EarlyStopping):
+    """Stops a training after some measurements without a new best; one that continues when it was stopped, at once.
+
+    Parameters
+    ----------
+    decisive
+        What is logged of held-out texts, the higher the better.
+    patience
+        How many measurements.
+    """
+
+    def __init__(self, decisive: str, patience: int) -> None:
+        # As with checkpoints: after every measurement, whatever the interval.
+        super().__init__(decisive, patience=patience, mode="max", check_on_train_epoch_end=False)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stop where no measurement is left to wait for."""
+        if self.wait_count >= self.patience:
+            trainer.should_stop = True
 
 
 def fingerprint(settings: EncoderTraining, texts: Iterable[str], targets: Iterable[npt.NDArray[Any]]) -> str:
@@ -68,6 +95,15 @@ def fingerprint(settings: EncoderTraining, texts: Iterable[str], targets: Iterab
     for part in targets:
         digest.update(part.tobytes())
     return digest.hexdigest()
+
+
+def fingerprint_of_tables(settings: EncoderTraining, training: TrainingTable, watched: TrainingTable | None) -> str:
+    """Return the fingerprint of a training on labeled texts; those that are watched decide which weights are kept."""
+    tables = [training] if watched is None else [training, watched]
+    targets = [np.array([len(table) for table in tables])]
+    for labels in (table.labels for table in tables):
+        targets += [labels.paths, labels.directions, labels.individuals, labels.all_concepts]
+    return fingerprint(settings, chain.from_iterable(table.texts for table in tables), targets)
 
 
 def read_checkpoint(path: str | Path) -> Any:

@@ -78,7 +78,7 @@ def model_card(summary: Mapping[str, Any]) -> str:
         f"# HIVES value embedding, stage {1 if stage == 'intra' else 2}",
         "",
         f"A sentence encoder that places texts by the human values they express ({', '.join(data['theories'])}). It "
-        f"was trained with ValueFlow from `{summary['model']}`; loss `{summary['settings']['loss']}`, "
+        f"was trained with ValueFlow from `{summary['model']}`; loss `{summary['loss']}`, "
         f"{summary['steps']:,} steps, the weights of step {summary['best_step']:,}{_start(summary)}.",
         "",
         "```python",

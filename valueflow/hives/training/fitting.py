@@ -1,7 +1,6 @@
 """One training: batches, module and Lightning's trainer put together, with checkpoints that it can continue from."""
 
 import logging
-import shutil
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -13,21 +12,23 @@ from typing import Any
 import lightning.pytorch as pl
 import pandas as pd
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import Callback, RichProgressBar
 from sentence_transformers import SentenceTransformer
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from valueflow.hives.data import TrainingTable
 from valueflow.hives.losses import HierarchicalLoss, IdContrastiveLoss, InterTheoryObjective, IntraTheoryObjective
-from valueflow.hives.sampling import InterTheoryBatches, IntraTheoryBatches
+from valueflow.hives.sampling import OF_IDS, InterTheoryBatches, IntraTheoryBatches
 from valueflow.hives.settings import EncoderTraining, TrainerSettings, TrainSettings
 from valueflow.hives.training.checkpoints import (
     CHECKPOINTS,
-    checkpoint_saver,
-    fingerprint,
+    Patience,
+    checkpoint_savers,
+    fingerprint_of_tables,
     last_checkpoint,
     read_checkpoint,
+    remove_checkpoints,
     step_of,
 )
 from valueflow.hives.training.dataset import HeldOutChunks, TrainingSteps
@@ -172,7 +173,8 @@ def fit(
     settings
         As checked.
     folder
-        Where checkpoints and `curve.csv` go. The checkpoints are removed at the end.
+        Where checkpoints and `curve.csv` go. The checkpoints stay, for `remove_checkpoints`: what comes of the training
+        is written after it, and an interruption until then should not cost it.
     resume
         Continue from the last checkpoint in the folder, if there is one.
     curves
@@ -189,10 +191,6 @@ def fit(
     batches = build_batches(settings, training)
     _log_unusable(batches.unusable, len(training))
     steps = steps_of(settings, len(batches))
-    labels = training.labels
-    mark = fingerprint(
-        settings, training.texts, (labels.paths, labels.directions, labels.individuals, labels.all_concepts)
-    )
     held_out = None if validation is None else HeldOutLabels(validation, settings.seed)
     if held_out is not None and not held_out.decides:
         _log.warning(
@@ -201,6 +199,7 @@ def fit(
             len(held_out),
         )
         validation = held_out = None
+    mark = fingerprint_of_tables(settings, training, validation)
     module = HivesModule(
         encoder,
         build_objective(settings),
@@ -276,9 +275,10 @@ def make_steps(
     curve = LossCurve(folder / CURVE_FILE)
     checkpoints = folder / CHECKPOINTS
     if not resume:
-        shutil.rmtree(checkpoints, ignore_errors=True)
+        remove_checkpoints(folder)
     watched = None if decisive is None else f"{HELD_OUT}{decisive}"
-    callbacks, saver = _callbacks(settings, checkpoints, watched, curve)
+    savers = checkpoint_savers(checkpoints, watched, settings.validate_every)
+    callbacks = [*_callbacks(settings, watched, curve), *savers]
     with _without_lightning_advice():
         trainer = build_trainer(
             settings.trainer,
@@ -312,13 +312,11 @@ def make_steps(
             weights_only=True,
         )
     best_step = trainer.global_step
-    if held_out is not None and saver.best_model_path:
-        best = read_checkpoint(saver.best_model_path)
+    if held_out is not None and savers[0].best_model_path:
+        best = read_checkpoint(savers[0].best_model_path)
         module.load_state_dict(best["state_dict"])
         best_step = int(best["global_step"])
     trainer.strategy.barrier()
-    if trainer.is_global_zero:
-        shutil.rmtree(checkpoints, ignore_errors=True)
     module.cpu().eval()
     return Fit(
         curve=curve.table,
@@ -344,16 +342,13 @@ def _run(trainer: pl.Trainer, module: HivesModule, **loaders: Any) -> None:
         raise
 
 
-def _callbacks(
-    settings: EncoderTraining, folder: Path, watched: str | None, curve: LossCurve
-) -> tuple[list[Callback], ModelCheckpoint]:
-    saver = checkpoint_saver(folder, watched, settings.validate_every)
-    callbacks: list[Callback] = [curve, saver]
+def _callbacks(settings: EncoderTraining, watched: str | None, curve: LossCurve) -> list[Callback]:
+    callbacks: list[Callback] = [curve]
     if watched is not None and settings.patience is not None:
-        callbacks.append(EarlyStopping(monitor=watched, mode="max", patience=settings.patience, verbose=False))
+        callbacks.append(Patience(watched, settings.patience))
     if _shows(settings):
         callbacks.append(RichProgressBar())
-    return callbacks, saver
+    return callbacks
 
 
 @dataclass(frozen=True)
@@ -382,7 +377,8 @@ def _held_out_loader(
 def _log_unusable(unusable: dict[str, int], n: int) -> None:
     for reason, count in unusable.items():
         if count:
-            _log.warning("%s: %s of %s", reason, f"{count:,}", f"{n:,}")
+            # Ids are not counted among the texts.
+            _log.warning("%s: %s%s", reason, f"{count:,}", "" if reason in OF_IDS else f" of {n:,}")
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import pandas as pd
+import torch
 from lightning.pytorch.utilities import rank_zero_only
 
 from valueflow.hives.training.module import HELD_OUT
@@ -32,11 +33,18 @@ class LossCurve(pl.Callback):
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._rows: dict[int, dict[str, float]] = {}
+        self._rate = float("nan")
 
     @property
     def table(self) -> pd.DataFrame:
         """The curve: `step`, then what was logged."""
         return pd.DataFrame([{"step": step, **self._rows[step]} for step in sorted(self._rows)])
+
+    def on_before_optimizer_step(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: torch.optim.Optimizer
+    ) -> None:
+        """Note the rate of this step; after it the optimizer has that of the next one."""
+        self._rate = float(optimizer.param_groups[0]["lr"])
 
     def on_train_batch_end(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
         """Add a row of losses."""
@@ -56,7 +64,7 @@ class LossCurve(pl.Callback):
     def _add(self, trainer: pl.Trainer, wanted: Callable[[str], bool]) -> None:
         row = self._rows.setdefault(trainer.global_step, {})
         row.update({name: float(value) for name, value in trainer.callback_metrics.items() if wanted(name)})
-        row["learning_rate"] = float(trainer.optimizers[0].param_groups[0]["lr"])
+        row["learning_rate"] = self._rate
 
     @rank_zero_only
     def write(self) -> None:

@@ -165,6 +165,11 @@ class HivesModule(pl.LightningModule):
         self.log("loss", losses["loss"].detach(), prog_bar=True, logger=False, batch_size=len(batch.labels))
         return losses["loss"]
 
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Stop after the last step: Lightning measures where it stops, though the interval is not over."""
+        if self.trainer.global_step >= self._steps:
+            self.trainer.should_stop = True
+
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Log the learning rate and the Euclidean norm of the whole gradient before it is clipped."""
         gradients = [parameter.grad for parameter in self.parameters() if parameter.grad is not None]

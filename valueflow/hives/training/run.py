@@ -62,6 +62,7 @@ def train_encoder(settings: TrainSettings, run: Run) -> TrainedEncoder:
                 )
     # Imported here: what is above finds most mistakes before torch has loaded.
     from valueflow.hives.training.backbone import load_backbone
+    from valueflow.hives.training.checkpoints import remove_checkpoints
     from valueflow.hives.training.export import MODEL_FOLDER, export_model, model_card, push
     from valueflow.hives.training.fitting import fit
 
@@ -92,6 +93,7 @@ def train_encoder(settings: TrainSettings, run: Run) -> TrainedEncoder:
     summary = {
         "task": "train",
         "stage": settings.stage.name,
+        "loss": settings.loss,
         "model": settings.start,
         "data": data,
         "steps": result.steps,
@@ -109,6 +111,7 @@ def train_encoder(settings: TrainSettings, run: Run) -> TrainedEncoder:
         with timings.stage("export"):
             keys = np.concatenate([learned, trained_keys(training.texts)])
             export_model(encoder, model, model_card(summary), add=lambda where: write_keys(keys, where))
+            remove_checkpoints(folder)
             if settings.push_to_hub is not None:
                 summary["pushed_to"] = push(encoder, settings.push_to_hub, model)
     summary["export"] = str(model)
