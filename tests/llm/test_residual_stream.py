@@ -283,18 +283,19 @@ def test_texts_are_answers_where_the_template_opens_thoughts(tiny: Path) -> None
 @pytest.mark.slow
 def test_a_real_model_is_steered_batch_1_and_16_alike_and_left_as_it_was(smollm2: Callable[[int], Any]) -> None:
     asked = [user(f"Name {n} things that matter to you.") for n in range(2, 18)]
+    n_tokens = 6
     size = smollm2(16).residual_stream.width
     pushed = np.random.default_rng(0).normal(size=size).astype(np.float32)
     drawn = [
-        Sampling(max_tokens=12, additions=(Addition(14, 0.5 * (n % 3), "all", pushed),) if n % 3 else ())
+        Sampling(max_tokens=n_tokens, additions=(Addition(14, 0.5 * (n % 3), "all", pushed),) if n % 3 else ())
         for n in range(16)
     ]
-    plain = answers_of(smollm2(16), asked, Sampling(max_tokens=12))
+    plain = answers_of(smollm2(16), asked, Sampling(max_tokens=n_tokens))
     together = answers_of(smollm2(16), asked, drawn)
     assert answers_of(smollm2(1), asked, drawn) == together
     assert together[::3] == plain[::3]
     assert together != plain
-    assert answers_of(smollm2(16), asked, Sampling(max_tokens=12)) == plain
+    assert answers_of(smollm2(16), asked, Sampling(max_tokens=n_tokens)) == plain
 
 
 def test_nothing_is_looked_for_where_nothing_is_added() -> None:
