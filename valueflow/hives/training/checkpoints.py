@@ -11,11 +11,13 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from valueflow.hives.settings import EncoderTraining
-from valueflow.hives.training.module import FINGERPRINT_KEY
 from valueflow.run import InputError
 
 CHECKPOINTS = "checkpoints"
 """Folder of the checkpoints, which a finished training removes."""
+
+FINGERPRINT_KEY = "training"
+"""Under this key a checkpoint has the fingerprint of its training."""
 
 _LAST, _BEST = "last", "best"
 
