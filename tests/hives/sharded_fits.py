@@ -25,16 +25,18 @@ from valueflow.hives.training import HivesModule, LossCurve, export_model, fit, 
 from valueflow.hives.training.sharding import whole
 from valueflow.run import compose_settings
 
+STEPS = 4
 CLIP = 0.5
 BREAK_AFTER = 3
 
 FITS: dict[str, dict[str, Any]] = {
     "one": {"trainer": "cpu"},
+    "one_unmeasured": {"trainer": "cpu"},
     "one_breaks": {"trainer": "cpu"},
     "one_resumes": {"trainer": "cpu"},
     "ddp": {"trainer": "ddp"},
     "fsdp": {"trainer": "fsdp"},
-    "fsdp_cached": {"trainer": "fsdp", "gradient_caching": True},
+    "fsdp_unmeasured": {"trainer": "fsdp", "gradient_caching": True},
     "fsdp_resumes": {"trainer": "fsdp"},
     "fsdp_breaks": {"trainer": "fsdp"},
 }
@@ -93,19 +95,19 @@ def make(name: str, encoder_folder: str, table_file: str, folder: Path, devices:
             | {"trainer.accelerator": "cpu", "trainer.devices": devices, "trainer.precision": "32-true"}
             | {"trainer.workers": 0, "trainer.gradient_clip": CLIP, "optimiser.learning_rate": 1e-3}
             | {"stage.batch_size": 23, "stage.anchors_per_batch": 4, "stage.positives_per_anchor": 2, "chunk_size": 5}
-            | {"max_steps": 6, "validate_every": 2, **FITS[name]},
+            | {"max_steps": STEPS, "validate_every": 2, **FITS[name]},
         )
     )
     table = load_table([table_file])
     held = parts_of(table.texts, 0.3, 1) == VALIDATION
+    validation = None if name.endswith("unmeasured") else table.take(held)
     encoder = load_backbone(settings.backbone)
     watch = Watch(breaks=name.endswith("breaks"))
     own = folder / name
+    resumes = name.endswith("resumes")
     try:
         with watch.watching():
-            result = fit(
-                encoder, table.take(~held), table.take(held), settings, folder=own, resume=name.endswith("resumes")
-            )
+            result = fit(encoder, table.take(~held), validation, settings, folder=own, resume=resumes)
     except BrokenError:
         return
     if result.is_main:

@@ -115,8 +115,8 @@ class TrainerSettings(Settings):
     workers: Annotated[int, Field(ge=0, strict=True)]
 
     @property
-    def is_of_several(self) -> bool:
-        """Whether the strategy is one of several processes, however many there are."""
+    def is_distributed(self) -> bool:
+        """Whether the strategy is one for several processes."""
         return self.strategy == FSDP or self.strategy.startswith("ddp")
 
     @property
@@ -162,7 +162,7 @@ class EncoderTraining(Settings, extra="ignore"):
         if trainer.accelerator == "cpu" and trainer.precision == "16-mixed":
             raise ValueError("precision=16-mixed needs a GPU; give 32-true or bf16-mixed")
         if trainer.strategy == FSDP and trainer.precision == "16-mixed":
-            raise ValueError("precision=16-mixed: losses of shards are not scaled; with strategy=fsdp give bf16-mixed")
+            raise ValueError("precision=16-mixed needs scaled gradients, which strategy=fsdp does not have; give bf16-mixed")
         return trainer
 
     @property
