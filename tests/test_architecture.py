@@ -81,6 +81,8 @@ _OF_TRAINING = (
     "hives/training/fitting.py",
     "hives/training/loss_curve.py",
     "hives/training/module.py",
+    "hives/training/sharding.py",
+    "hives/training/trainer.py",
     "hives/training/weight_interpolation.py",
 )
 _OF_INSPECT = tuple(f"integrations/inspect/{name}.py" for name in ("scoring", "steering", "tasks"))

@@ -342,6 +342,18 @@ def test_two_processes_have_loss_and_gradients_of_one(table_file: Path, tmp_path
         assert not two[name].any(), name
 
 
+def test_an_encoder_that_does_not_fit_the_gpu_is_measured_on_the_cpu(
+    tiny: Path, table: TrainingTable, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (1_000, 2_000))
+    settings = settings_of(tiny, replicates=0, **{"trainer.accelerator": "auto"})
+    measured = measure_embeddings(load_backbone(settings.backbone), table.take(np.arange(20)), settings)
+    assert measured.vectors.shape == (20, 32)
+    assert "do not fit the GPU's free memory" in caplog.text
+
+
 def test_a_machine_without_a_gpu_is_told_in_one_line(tiny: Path, table: TrainingTable, tmp_path: Path) -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here")

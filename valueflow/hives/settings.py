@@ -21,6 +21,9 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 SeveralValues = Literal["branch", "each"]
 
+FSDP = "fsdp"
+"""What `trainer.strategy` is where the encoder is divided among processes."""
+
 
 @dataclass(frozen=True)
 class LabelRules:
@@ -113,6 +116,11 @@ class TrainerSettings(Settings):
     workers: Annotated[int, Field(ge=0, strict=True)]
 
     @property
+    def is_distributed(self) -> bool:
+        """Whether the strategy is one for several processes."""
+        return self.strategy == FSDP or self.strategy.startswith("ddp")
+
+    @property
     def may_use_gpu(self) -> bool:
         """Whether a GPU may be used where there is one."""
         return self.accelerator != "cpu"
@@ -157,6 +165,8 @@ class EncoderTraining(Settings, extra="ignore"):
     def _check_trainer(cls, trainer: TrainerSettings) -> TrainerSettings:
         if trainer.accelerator == "cpu" and trainer.precision == "16-mixed":
             raise ValueError("precision=16-mixed needs a GPU; give 32-true or bf16-mixed")
+        if trainer.strategy == FSDP and trainer.precision == "16-mixed":
+            raise ValueError("precision=16-mixed scales gradients, which strategy=fsdp does not have; give bf16-mixed")
         return trainer
 
     @property

@@ -60,7 +60,7 @@ class DistillSettings(EncoderTraining):
         several = len(devices) > 1 if isinstance(devices, list) else devices not in (1, "auto")
         # All that are there: on a CPU it is one.
         unknown = devices == "auto" and self.trainer.may_use_gpu
-        return not (several or unknown or self.trainer.num_nodes > 1 or self.trainer.strategy.startswith("ddp"))
+        return not (several or unknown or self.trainer.num_nodes > 1 or self.trainer.is_distributed)
 
     @model_validator(mode="after")
     def _check_other_stages(self) -> Self:

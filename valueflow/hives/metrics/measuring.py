@@ -183,10 +183,22 @@ def _embedded(model: "SentenceTransformer", table: TrainingTable, *, on_gpu: boo
         batch_size=_TEXTS_AT_ONCE,
         convert_to_numpy=True,
         show_progress_bar=False,
-        device="cuda" if on_gpu and torch.cuda.is_available() else "cpu",
+        device="cuda" if on_gpu and torch.cuda.is_available() and _fits_gpu(model) else "cpu",
     )
     places = {text: place for place, text in enumerate(texts)}
     return np.asarray(vectors[[places[text] for text in table.texts]])
+
+
+def _fits_gpu(model: "SentenceTransformer") -> bool:
+    """Return whether the GPU has room for a model that may have been trained on several."""
+    import torch
+
+    torch.cuda.empty_cache()
+    room, _ = torch.cuda.mem_get_info()
+    fits: bool = sum(parameter.nbytes for parameter in model.parameters()) <= room
+    if not fits:
+        _log.warning("the weights do not fit the GPU's free memory: texts are embedded on the CPU, which takes longer")
+    return fits
 
 
 def _as_table(metrics: dict[str, Any]) -> pd.DataFrame:

@@ -16,11 +16,11 @@ from .export import push as push
 from .fitting import Fit as Fit
 from .fitting import build_batches as build_batches
 from .fitting import build_objective as build_objective
-from .fitting import build_trainer as build_trainer
 from .fitting import fit as fit
 from .fitting import make_steps as make_steps
 from .fitting import steps_of as steps_of
 from .loss_curve import LossCurve as LossCurve
 from .module import HivesModule as HivesModule
 from .run import train_encoder as train_encoder
+from .trainer import build_trainer as build_trainer
 from .weight_interpolation import interpolate_weights as interpolate_weights

@@ -16,11 +16,13 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 
 from valueflow.hives.data import TrainingTable
 from valueflow.hives.settings import EncoderTraining
-from valueflow.hives.training.module import FINGERPRINT_KEY
 from valueflow.run import InputError
 
 CHECKPOINTS = "checkpoints"
 """Folder of the checkpoints, which are removed once the export of a training is written."""
+
+FINGERPRINT_KEY = "training"
+"""Under this key a checkpoint has the fingerprint of its training."""
 
 _LAST, _BEST = "last", "best"
 

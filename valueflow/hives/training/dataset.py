@@ -192,7 +192,8 @@ class HeldOutChunks(Dataset[Chunks]):
     texts
         All held-out texts.
     tokenize, chunk_size, rank, world_size
-        As in `TrainingSteps`; a process gets every world_size-th chunk.
+        As in `TrainingSteps`. All processes have as many chunks, since layers that are sharded need all of them to
+        embed: where the texts do not divide, one is embedded again, and its place is past the end.
     """
 
     def __init__(
@@ -200,14 +201,16 @@ class HeldOutChunks(Dataset[Chunks]):
     ) -> None:
         self._texts = texts
         self._tokenize = tokenize
+        self._chunk_size = chunk_size
         order = np.argsort([len(text) for text in texts], kind="stable")
-        chunks = [order[start : start + chunk_size] for start in range(0, len(order), chunk_size)]
-        self._chunks = chunks[rank::world_size]
+        self._rows = own_share(order, rank, world_size)
+        self._places = np.where(np.arange(len(self._rows)) * world_size + rank < len(texts), self._rows, len(texts))
 
     def __len__(self) -> int:
-        return len(self._chunks)
+        return -(-len(self._rows) // self._chunk_size)
 
     def __getitem__(self, number: int) -> Chunks:
         """Return a chunk; its places are row numbers of the held-out texts."""
-        rows = self._chunks[number]
-        return Chunks([self._tokenize([self._texts[row] for row in rows])], torch.from_numpy(rows))
+        own = slice(number * self._chunk_size, (number + 1) * self._chunk_size)
+        features = self._tokenize([self._texts[row] for row in self._rows[own]])
+        return Chunks([features], torch.from_numpy(self._places[own]))

@@ -11,7 +11,6 @@ from typing import Any
 
 import lightning.pytorch as pl
 import pandas as pd
-from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, RichProgressBar
 from sentence_transformers import SentenceTransformer
 from torch import nn
@@ -20,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 from valueflow.hives.data import TrainingTable
 from valueflow.hives.losses import HierarchicalLoss, IdContrastiveLoss, InterTheoryObjective, IntraTheoryObjective
 from valueflow.hives.sampling import OF_IDS, InterTheoryBatches, IntraTheoryBatches
-from valueflow.hives.settings import EncoderTraining, TrainerSettings, TrainSettings
+from valueflow.hives.settings import EncoderTraining, TrainSettings
 from valueflow.hives.training.checkpoints import (
     CHECKPOINTS,
     Patience,
@@ -34,8 +33,9 @@ from valueflow.hives.training.checkpoints import (
 from valueflow.hives.training.dataset import HeldOutChunks, TrainingSteps
 from valueflow.hives.training.loss_curve import CURVE_FILE, LossCurve
 from valueflow.hives.training.module import HELD_OUT, HeldOutLabels, HivesModule
+from valueflow.hives.training.sharding import take_weights
+from valueflow.hives.training.trainer import build_trainer
 from valueflow.hives.training.weight_interpolation import interpolate_weights
-from valueflow.run import InputError
 
 _log = logging.getLogger(__name__)
 
@@ -118,35 +118,6 @@ def build_objective(settings: TrainSettings) -> nn.Module:
         individual_weight=stage.individual_weight,
         concept_weight=stage.anchor_weight,
     )
-
-
-def build_trainer(settings: TrainerSettings, **more: Any) -> pl.Trainer:
-    """Return Lightning's trainer.
-
-    Raises
-    ------
-    InputError
-        This machine does not have what the settings ask for.
-    """
-    try:
-        return pl.Trainer(
-            accelerator=settings.accelerator,
-            devices=settings.devices,
-            num_nodes=settings.num_nodes,
-            strategy=settings.strategy,
-            precision=settings.precision,
-            gradient_clip_val=settings.gradient_clip,
-            use_distributed_sampler=False,  # `TrainingSteps` splits batches between processes
-            num_sanity_val_steps=0,
-            enable_model_summary=False,
-            **more,
-        )
-    except (MisconfigurationException, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(
-            f"trainer: {reason} (accelerator={settings.accelerator}, devices={settings.devices}, "
-            f"strategy={settings.strategy}); on a machine without a GPU give trainer=cpu"
-        ) from error
 
 
 def fit(
@@ -311,6 +282,9 @@ def make_steps(
             ckpt_path=str(checkpoint) if start else None,
             weights_only=True,
         )
+    if module.encoder is not encoder:
+        take_weights(encoder, module.encoder)
+        module.encoder = encoder
     best_step = trainer.global_step
     if held_out is not None and savers[0].best_model_path:
         best = read_checkpoint(savers[0].best_model_path)

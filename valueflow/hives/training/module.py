@@ -16,13 +16,12 @@ from transformers import get_scheduler
 from valueflow.hives.data import TrainingTable, near_duplicates
 from valueflow.hives.metrics import held_out_metrics
 from valueflow.hives.settings import OptimizerSettings
+from valueflow.hives.training.checkpoints import FINGERPRINT_KEY
 from valueflow.hives.training.dataset import Chunks, Features, TrainingBatch, whole_batch
+from valueflow.hives.training.sharding import ShardingStrategy, whole
 
 HELD_OUT = "held_out/"
 """Under this prefix metrics of held-out texts are logged."""
-
-FINGERPRINT_KEY = "training"
-"""Under this key a checkpoint has the fingerprint of its training."""
 
 
 class HeldOut(Protocol):
@@ -128,6 +127,12 @@ class HivesModule(pl.LightningModule):
         self._fingerprint = fingerprint
         self._held_out_vectors: Tensor | None = None
 
+    def configure_model(self) -> None:
+        """Divide the encoder among the processes, where the strategy is to do so."""
+        strategy = self.trainer.strategy
+        if isinstance(strategy, ShardingStrategy):
+            self.encoder = strategy.sharded(self.encoder)
+
     def embed(self, chunks: Chunks) -> Tensor:
         """Return the (n, D) embeddings of chunks, at length 1, in the caller's order."""
         # A checkpointed chunk keeps its tokens and the state of the random numbers alone. Nothing but its embeddings
@@ -174,12 +179,12 @@ class HivesModule(pl.LightningModule):
         """Log the learning rate and the Euclidean norm of the whole gradient before it is clipped."""
         gradients = [parameter.grad for parameter in self.parameters() if parameter.grad is not None]
         self.log("learning_rate", float(optimizer.param_groups[0]["lr"]))
-        self.log("gradient_norm", nn.utils.get_total_norm(gradients))
+        self.log("gradient_norm", whole(nn.utils.get_total_norm(gradients)))
 
     def on_validation_epoch_start(self) -> None:
-        """Make room for the embeddings of held-out texts."""
+        """Make room for the embeddings of held-out texts, and for one that is embedded twice."""
         n = 0 if self._held_out is None else len(self._held_out)
-        self._held_out_vectors = torch.zeros(n, self.encoder.get_embedding_dimension() or 0, device=self.device)
+        self._held_out_vectors = torch.zeros(n + 1, self.encoder.get_embedding_dimension() or 0, device=self.device)
 
     def validation_step(self, batch: Chunks, batch_idx: int) -> None:
         """Embed a chunk of held-out texts."""
@@ -192,7 +197,7 @@ class HivesModule(pl.LightningModule):
         if self._held_out is None or self._held_out_vectors is None:
             return
         # Each process has filled the rows of its own chunks, and left the others at zero.
-        vectors = self.trainer.strategy.reduce(self._held_out_vectors, reduce_op="sum")
+        vectors = self.trainer.strategy.reduce(self._held_out_vectors[:-1], reduce_op="sum")
         metrics = self._held_out.metrics(vectors.cpu().numpy())
         self._held_out_vectors = None
         self.log_dict({f"{HELD_OUT}{name}": float(value) for name, value in metrics.items() if value is not None})
