@@ -14,12 +14,18 @@ from sentence_transformers import SentenceTransformer
 
 from tests import command
 from tests.hives.sharded_fits import CLIP, STEPS, make
-from tests.hives.test_fitting import as_slurm_does
 from tests.hives.tiny import save_tiny_encoder
 from valueflow import train
 from valueflow.run import InputError
 
 SCRIPT = Path(__file__).parent / "sharded_fits.py"
+
+
+def as_slurm_does(task: int, tasks: int) -> dict[str, str]:
+    """Return what Slurm puts into the environment of a task on one node."""
+    counts = {"NTASKS": tasks, "NTASKS_PER_NODE": tasks, "PROCID": task, "LOCALID": task, "NODEID": 0, "NNODES": 1}
+    named = {"JOB_ID": "15001", "JOB_NAME": "train", "JOB_NODELIST": "localhost"} | counts
+    return {"MASTER_ADDR": "127.0.0.1"} | {f"SLURM_{name}": str(entry) for name, entry in named.items()}
 
 
 @pytest.fixture(scope="module")
