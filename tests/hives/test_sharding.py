@@ -49,6 +49,9 @@ def fits(table_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     for process in pair:
         process.join(300)
+    for process in pair:
+        process.kill()  # no effect, unless it hangs
+        process.join()
     assert [process.exitcode for process in pair] == [0, 0], "\n".join(file.read_text() for file in printed)
     shutil.copytree(folder / "fsdp_breaks", folder / "one_resumes")
     make("one_resumes", str(tiny), str(table_file), folder, devices=1)
@@ -108,7 +111,10 @@ def test_no_more_layers_are_gathered_than_compute(fits: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"trainer.precision": "16-mixed", "trainer.accelerator": "gpu"}, "which strategy=fsdp does not have; give bf16-mixed"),
+        (
+            {"trainer.precision": "16-mixed", "trainer.accelerator": "gpu"},
+            "which strategy=fsdp does not have; give bf16-mixed",
+        ),
         ({"trainer.devices": 1}, "divides the encoder among several devices, and there is one"),
         ({"stage": "distill", "trainer.devices": "auto"}, "stage=distill runs in one process"),
     ],

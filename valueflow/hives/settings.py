@@ -162,7 +162,9 @@ class EncoderTraining(Settings, extra="ignore"):
         if trainer.accelerator == "cpu" and trainer.precision == "16-mixed":
             raise ValueError("precision=16-mixed needs a GPU; give 32-true or bf16-mixed")
         if trainer.strategy == FSDP and trainer.precision == "16-mixed":
-            raise ValueError("precision=16-mixed needs scaled gradients, which strategy=fsdp does not have; give bf16-mixed")
+            raise ValueError(
+                "precision=16-mixed needs scaled gradients, which strategy=fsdp does not have; give bf16-mixed"
+            )
         return trainer
 
     @property
