@@ -73,11 +73,10 @@ class Watch:
         with (
             patch.object(HivesModule, "configure_gradient_clipping", clipped),
             patch.object(LossCurve, "on_train_batch_end", ended),
-        ):
             # Of all modules: gradient caching leaves a chunk that is embedded again once the encoder is through.
-            handle = register_module_forward_hook(self._note)
+            register_module_forward_hook(self._note),
+        ):
             yield
-            handle.remove()
 
     def _note(self, module: nn.Module, *_: Any) -> None:
         if isinstance(module, SentenceTransformer):

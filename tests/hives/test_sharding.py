@@ -55,6 +55,9 @@ def fits(table_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     for process in pair:
         process.join(300)
+    for process in pair:
+        process.kill()  # no effect, unless it hangs
+        process.join()
     assert [process.exitcode for process in pair] == [0, 0], "\n".join(file.read_text() for file in printed)
     shutil.copytree(folder / "fsdp_breaks", folder / "one_resumes")
     make("one_resumes", str(tiny), str(table_file), folder, devices=1)

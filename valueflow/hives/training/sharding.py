@@ -34,6 +34,7 @@ class ShardingStrategy(ModelParallelStrategy):
 
     def sharded(self, encoder: SentenceTransformer) -> SentenceTransformer:
         """Return a copy of an encoder, divided among all processes; the encoder itself stays whole, on the CPU."""
+        encoder.cpu()  # measuring it may have moved it to the GPU
         # Sharding moves the parameters it is given; these are new ones, which share the memory of the encoder's.
         copies: dict[int, Any] = {
             id(own): nn.Parameter(own.detach(), own.requires_grad) for own in encoder.parameters()
