@@ -36,7 +36,6 @@ _forks.set_forkserver_preload(
     [
         "tests.command",
         "valueflow.evaluation",
-        "valueflow.reporting.sweep",
         "valueflow.steering",
         "hydra.main",
         "matplotlib.pyplot",

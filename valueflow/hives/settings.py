@@ -111,7 +111,7 @@ class TrainerSettings(Settings):
     devices: int | list[int] | Literal["auto"]
     num_nodes: PositiveInt
     strategy: str
-    precision: Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true"]
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"]
     gradient_clip: Annotated[float, Field(gt=0)] | None
     workers: Annotated[int, Field(ge=0, strict=True)]
 
