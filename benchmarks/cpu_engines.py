@@ -29,7 +29,6 @@ from valueflow.run import cache_folder
 
 CONVERSATIONS = 8
 MOST_TOKENS = 100
-TURNS = 3
 PEER = "transformers"
 BAR = 1.5
 """Times as many generated tokens a second as transformers: what an engine must reach to be offered."""
@@ -181,15 +180,15 @@ def measured(answer: Answer, turn: int, *, shared: bool) -> Turn:
     return Turn(prompt_tokens, one, generated - CONVERSATIONS, many - one)
 
 
-def measure_one(name: str, model: str) -> dict[str, Any]:
+def measure_one(name: str, model: str, turns: int) -> dict[str, Any]:
     """Start one engine in this process and measure it."""
     begin = time.perf_counter()
     answer = STARTS[name][1](model)
     loading = time.perf_counter() - begin
     answer(conversations(0, shared=False)[:2], 4)  # what is compiled or allocated at first use
     kinds = {
-        kind: [vars(measured(answer, turn, shared=shared)) for turn in range(first, first + TURNS)]
-        for kind, shared, first in (("apart", False, 1), ("shared", True, 1 + TURNS))
+        kind: [vars(measured(answer, turn, shared=shared)) for turn in range(first, first + turns)]
+        for kind, shared, first in (("apart", False, 1), ("shared", True, 1 + turns))
     }
     peak = sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return {"loading_seconds": loading, "peak_gb": peak / 2**20, **kinds}
@@ -219,6 +218,7 @@ def main() -> int:
     parser.add_argument("--model", default="qwen2_5_coder_1_5b", help="a packaged model")
     parser.add_argument("--engines", nargs="+", default=list(STARTS), choices=list(STARTS))
     parser.add_argument("--rounds", type=int, default=2, help="times that each engine is started and measured")
+    parser.add_argument("--turns", type=int, default=3, help="turns of each kind in a round")
     parser.add_argument(
         "--vllm-python", type=Path, default=Path(".venv-vllm/bin/python"), help="where vLLM is installed"
     )
@@ -226,7 +226,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/cpu_engines.json"))
     options = parser.parse_args()
     if options.only:
-        options.out.write_text(json.dumps(measure_one(options.only, options.model)), encoding="utf-8")
+        options.out.write_text(json.dumps(measure_one(options.only, options.model, options.turns)), encoding="utf-8")
         return 0
     pythons = {name: interpreter(name, options.vllm_python) for name in options.engines}
     for name, python in pythons.items():
@@ -235,15 +235,16 @@ def main() -> int:
     rounds: dict[str, list[dict[str, Any]]] = {name: [] for name, python in pythons.items() if python}
     for _ in range(options.rounds):
         for name in rounds:
-            rounds[name].append(in_a_process(str(pythons[name]), name, options.model))
+            rounds[name].append(in_a_process(str(pythons[name]), name, options.model, options.turns))
     return report(rounds, options.model, options.out)
 
 
-def in_a_process(python: str, name: str, model: str) -> dict[str, Any]:
+def in_a_process(python: str, name: str, model: str, turns: int) -> dict[str, Any]:
     """Measure an engine in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "figures.json"
-        subprocess.run([python, __file__, "--only", name, "--model", model, "--out", str(out)], check=True)
+        own = ["--only", name, "--model", model, "--turns", str(turns), "--out", str(out)]
+        subprocess.run([python, __file__, *own], check=True)
         figures: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
     return figures
 

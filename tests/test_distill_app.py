@@ -62,7 +62,7 @@ def test_a_servers_model_teaches_an_encoder_that_judges(tiny: Path, work: Path) 
     with FaultServer(taking_sides) as server:
         teacher = ("teacher=logprob", "llm=local", f"llm.base_url={server.url}", "llm.model=m")
         arguments = small(tiny, work, *teacher)
-        shown = succeeded(run("train.py", work, *arguments, "hydra.run.dir=out", fresh=True)).stdout
+        shown = succeeded(run("train.py", work, *arguments, "hydra.run.dir=out")).stdout
         asked = len(server.calls)
         assert "Spearman's correlation with logprob m on held-out texts" in shown
         assert "use it: judge=embedding judge.encoder=" in shown

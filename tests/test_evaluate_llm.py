@@ -475,7 +475,6 @@ def test_smollm2_judges_without_network(work: Path) -> None:
         work,
         *("value=benevolence", "intensity=2", "m=1", "k=3", "llm=smollm2", "hydra.run.dir=out", "llm.batch_size=4"),
         "cache=off",
-        fresh=True,
         VALUEFLOW_CACHE=os.environ["VALUEFLOW_CACHE"],
     )
     succeeded(done)

@@ -669,7 +669,7 @@ def test_more_than_a_few_prompts_too_long_end_the_run_in_one_line(work: Path) ->
 def test_smollm2_is_steered_and_scored_without_network(work: Path) -> None:
     own = os.environ["VALUEFLOW_CACHE"]
     sweep = ("value=benevolence", "intensity=-2,0,2", "llm=smollm2", "limit=3", "-m", "hydra.sweep.dir=steered")
-    succeeded(run(work, *sweep, "max_tokens=24", fresh=True, VALUEFLOW_CACHE=own))
+    succeeded(run(work, *sweep, "max_tokens=24", VALUEFLOW_CACHE=own))
     tables = [responses_in(work / "steered" / str(job)) for job in range(3)]
     assert [table["intensity"].tolist() for table in tables] == [["-2"] * 3, ["0"] * 3, ["2"] * 3]
     assert all(table["response"].str.len().gt(20).all() for table in tables)

@@ -156,9 +156,8 @@ def test_a_sweep_over_losses(tiny: Path, table_file: Path, work: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("trainer", ["ddp", "fsdp"])
-def test_of_two_processes_one_reports(trainer: str, tiny: Path, table_file: Path, work: Path) -> None:
-    two = (f"trainer={trainer}", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.precision=32-true")
+def test_of_two_processes_one_reports(tiny: Path, table_file: Path, work: Path) -> None:
+    two = ("trainer=fsdp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.precision=32-true")
     # In a fresh interpreter: Lightning starts the second process with the command line of the first.
     done = succeeded(run(work, *small(tiny, table_file, *two, "max_steps=4", "hydra.run.dir=run"), fresh=True))
     assert done.stdout.count("texts; 4 steps, the weights of step 4") == 1
