@@ -1,12 +1,12 @@
 """Judge calls through the whole road: overhead per call, memory, and the hours that 900,000 calls project to.
 
-    python benchmarks/many_calls.py --calls 9000 36000
+    python benchmarks/many_calls.py --jobs 40
 
-A server in a process of its own answers every question at once. `evaluate_responses` has it judge so many windows, in a
-process of its own, from a table of responses to scores, each answer put into an empty cache: what is left of a study
-when models take no time. Beside it, in turns on the same server, the bare client of `openai` asks the same questions
-with as many calls under way. The overhead is the difference; memory is flat where its peak grows by little more than
-the tables do.
+A server in a process of its own answers every question at once. One process, as of a sweep, runs job after job: each
+calls `evaluate_responses` with 500 responses of its own, from a table to scores, and puts 1,500 answers into a cache
+that was empty: what is left of a study when models take no time. Beside it, before and after, the bare client of
+`openai` asks the same server as many questions at once. The overhead is the difference; memory is flat where the peak
+of the process does not rise once the first quarter of its jobs are done.
 """
 
 import argparse
@@ -29,81 +29,90 @@ from record import record
 from valueflow.responses import load_responses
 
 STUDY = 900_000
+"""Calls of 12 values, 5 intensities and 10 models with 500 responses each: 600 jobs."""
+
 K, M, CONCURRENCY = 6, 3, 64
-MOST_BYTES_PER_CALL = 4096
-"""Growth of the peak: what a response, its windows and its rankings take in tables, several times over."""
+MOST_BYTES_PER_CALL = 100
+"""Growth of the peak over jobs: .09 GB over the study."""
 
 _RUN = """
 import json, resource, sys, time
+from pathlib import Path
 from valueflow.evaluation import evaluate_responses
-start = time.perf_counter()
-found = evaluate_responses(
-    value="benevolence", responses=sys.argv[1], k=int(sys.argv[3]), m=int(sys.argv[4]), judge="llm", llm="openai",
-    judge_check=False, progress=False,
-    **{"llm.model": "instant", "llm.base_url": sys.argv[2], "llm.concurrency": int(sys.argv[5])},
-)
-used = resource.getrusage(resource.RUSAGE_SELF)
-judging = found.summary["judging"]
-print(json.dumps({
-    "seconds": time.perf_counter() - start,
-    "cpu_seconds": used.ru_utime + used.ru_stime,
-    "megabytes": used.ru_maxrss / 1024,
-    "judge_seconds": found.summary["timings"]["judge"],
-    "windows": found.summary["windows"], "failed": found.summary["windows_failed"], "judging": judging,
-}))
+jobs = []
+for table in sorted(Path(sys.argv[1]).glob("*.csv")):
+    start = time.perf_counter()
+    summary = evaluate_responses(
+        value="benevolence", responses=str(table), k=int(sys.argv[3]), m=int(sys.argv[4]), judge="llm", llm="openai",
+        judge_check=False, progress=False,
+        **{"llm.model": "instant", "llm.base_url": sys.argv[2], "llm.concurrency": int(sys.argv[5])},
+    ).summary
+    jobs.append({
+        "seconds": time.perf_counter() - start,
+        "judge_seconds": summary["timings"]["judge"],
+        "windows": summary["windows"], "failed": summary["windows_failed"], "cached": summary["judging"]["cache_hits"],
+        "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    })
+print(json.dumps(jobs))
 """
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--calls", type=int, nargs="+", default=[9_000, 36_000], help="windows of each run, ascending")
-    parser.add_argument("--bare", type=int, default=3_000, help="questions that the bare client asks")
+    parser.add_argument("--jobs", type=int, default=12, help="jobs, one after another")
+    parser.add_argument("--calls", type=int, default=1_500, help="windows of a job")
+    parser.add_argument("--bare", type=int, default=3_000, help="questions that the bare client asks, twice")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/many_calls.json"))
     options = parser.parse_args()
     ours, theirs = multiprocessing.Pipe()
     server = multiprocessing.Process(target=_serve, args=(theirs,), daemon=True)
     server.start()
     url = f"http://127.0.0.1:{ours.recv()}/v1"
-    runs = []
-    for calls in options.calls:
-        bare = asyncio.run(_bare(url, options.bare))
-        run = {**_through_the_road(url, calls), "bare_milliseconds": bare}
-        run["milliseconds"] = run["judge_seconds"] / run["windows"] * 1000
-        runs.append(run)
-        print(
-            f"{run['windows']:>9,} calls: {run['milliseconds']:.2f} ms per call, of which the client alone {bare:.2f} "
-            f"(overhead {run['milliseconds'] - bare:+.2f}, ratio {run['milliseconds'] / bare:.2f}); "
-            f"{run['seconds']:.1f} s in all, peak {run['megabytes']:,.0f} MB, {run['failed']} failed",
-            flush=True,
-        )
+    before = asyncio.run(_bare(url, options.bare))
+    jobs = _through_the_road(url, options.jobs, options.calls)
+    bare = (before + asyncio.run(_bare(url, options.bare))) / 2
     server.terminate()
-    last = runs[-1]
-    hours = STUDY * last["milliseconds"] / 3_600_000
-    print(f"{STUDY:,} calls: {hours:.2f} h beside what the model takes, with {CONCURRENCY} calls under way")
-    growth = 0.0
-    if len(runs) > 1:
-        growth = (last["megabytes"] - runs[0]["megabytes"]) * 2**20 / (last["windows"] - runs[0]["windows"])
-        print(f"memory: {growth:,.0f} bytes more per call (at most {MOST_BYTES_PER_CALL:,})")
-    record(options.out, {"runs": runs, "hours": hours, "bytes_per_call": growth})
-    return int(growth > MOST_BYTES_PER_CALL or any(run["failed"] for run in runs))
+    calls = sum(job["windows"] for job in jobs)
+    missing = sum(job["failed"] + job["cached"] for job in jobs)
+    per_call = sum(job["judge_seconds"] for job in jobs) / calls * 1000
+    hours = STUDY * per_call / 3_600_000
+    settled = jobs[(len(jobs) - 1) // 4]["megabytes"]
+    growth = (jobs[-1]["megabytes"] - settled) * 2**20 / max(calls * 3 / 4, 1)
+    print(
+        f"{calls:,} calls in {len(jobs)} jobs, {missing} failed or not asked; "
+        f"{sum(job['seconds'] for job in jobs):.0f} s"
+    )
+    print(
+        f"{per_call:.2f} ms per call, of which the client alone {bare:.2f} (overhead {per_call - bare:+.2f}, ratio "
+        f"{per_call / bare:.2f}); {STUDY:,} calls: {hours:.2f} h beside what the model takes, {CONCURRENCY} at once"
+    )
+    print(
+        f"memory: peak {settled:,.0f} MB after a quarter of the jobs, {jobs[-1]['megabytes']:,.0f} MB after all: "
+        f"{growth:,.0f} bytes more per call (at most {MOST_BYTES_PER_CALL})"
+    )
+    record(options.out, {"jobs": jobs, "bare_milliseconds": bare, "hours": hours, "bytes_per_call": growth})
+    return int(growth > MOST_BYTES_PER_CALL or missing > 0)
 
 
-def _through_the_road(url: str, calls: int) -> dict[str, Any]:
-    """Judge so many windows in a process of its own, with an empty cache."""
+def _through_the_road(url: str, jobs: int, calls: int) -> list[dict[str, Any]]:
+    """Judge so many windows in each job, all in one process, with a cache that is empty at first."""
     said = load_responses(None, {})[0]["response"].tolist()
-    texts = [f"{said[number % len(said)]} ({number})" for number in range(calls // M)]
-    queries = [f"question {number}" for number in range(len(texts))]
-    with tempfile.TemporaryDirectory() as folder:
-        table = Path(folder) / "responses.csv"
-        pd.DataFrame({"query": queries, "response": texts}).to_csv(table, index=False)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "responses").mkdir()
+        for job in range(jobs):
+            texts = [f"{said[number % len(said)]} ({job}: {number})" for number in range(calls // M)]
+            queries = [f"question {number}" for number in range(len(texts))]
+            table = pd.DataFrame({"query": queries, "response": texts})
+            table.to_csv(folder / "responses" / f"{job:04}.csv", index=False)
         done = subprocess.run(
-            [sys.executable, "-c", _RUN, str(table), url, str(K), str(M), str(CONCURRENCY)],
-            env={**os.environ, "VALUEFLOW_CACHE": folder},
+            [sys.executable, "-c", _RUN, str(folder / "responses"), url, str(K), str(M), str(CONCURRENCY)],
+            env={**os.environ, "VALUEFLOW_CACHE": str(folder / "cache")},
             stdout=subprocess.PIPE,
             text=True,
             check=True,
         )
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+    return list(json.loads(done.stdout.splitlines()[-1]))
 
 
 async def _bare(url: str, calls: int) -> float:
