@@ -93,7 +93,9 @@ def openvino(model: str) -> Answer:
 def vllm(model: str) -> Answer:
     from valueflow.llm import VllmModel
 
-    return by_our_engine(VllmModel(model=model, dtype="bfloat16", enforce_eager=True, max_model_len=2048))
+    return by_our_engine(
+        VllmModel(model=model, dtype="bfloat16", enforce_eager=True, max_model_len=2048, gpu_memory_utilization=0.5)
+    )
 
 
 def llama_cpp(model: str) -> Answer:
@@ -234,8 +236,12 @@ def main() -> int:
             print(f"skipped: {name}, as {STARTS[name][0]} is not installed here")
     rounds: dict[str, list[dict[str, Any]]] = {name: [] for name, python in pythons.items() if python}
     for _ in range(options.rounds):
-        for name in rounds:
-            rounds[name].append(in_a_process(str(pythons[name]), name, options.model, options.turns))
+        for name in list(rounds):
+            try:
+                rounds[name].append(in_a_process(str(pythons[name]), name, options.model, options.turns))
+            except subprocess.CalledProcessError:
+                print(f"left out: {name}, which failed")
+                del rounds[name]
     return report(rounds, options.model, options.out)
 
 
