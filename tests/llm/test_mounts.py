@@ -46,7 +46,7 @@ def table(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("path", "kind"),
     [
-        ("/root/.cache/valueflow", None),
+        ("/srv/me/.cache/valueflow", None),
         ("/tmp/cache", None),
         ("/home/someone/.cache/valueflow/llm/completions.sqlite", "nfs4"),
         ("/home", "nfs4"),
@@ -74,7 +74,7 @@ def test_the_longest_mount_point_decides_and_of_two_the_later(path: str, kind: s
 def test_what_a_container_stands_on_is_no_network(root: str, tmp_path: Path) -> None:
     kind, _, options = root.partition(" ")
     (tmp_path / "mounts").write_text(f"none / {kind} {options or 'rw'} 0 0\n")
-    assert network_file_system(Path("/root/.cache"), tmp_path / "mounts") is None
+    assert network_file_system(Path("/srv/me/.cache"), tmp_path / "mounts") is None
 
 
 def test_links_are_followed(table: Path, tmp_path: Path) -> None:
