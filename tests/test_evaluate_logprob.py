@@ -136,7 +136,7 @@ def test_a_killed_run_goes_on_where_it_was(work: Path) -> None:
 def test_a_server_without_log_probabilities_is_refused_in_one_line(work: Path) -> None:
     with FaultServer(lambda _: completion("support")) as server:
         done = run(work, *at(server, "intensity=2"))
-    refused(done, work, "model 'fault' gives no log-probabilities; transformers, vLLM and its")
+    refused(done, work, "model 'fault' gives no log-probabilities; transformers, OpenVINO, vLLM and its")
 
 
 def test_windows_of_texts_that_the_server_fails_on_fail_and_are_counted(work: Path) -> None:

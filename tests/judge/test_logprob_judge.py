@@ -220,7 +220,9 @@ def test_texts_without_an_answer_fail_with_their_windows_and_a_reason() -> None:
 
 def test_a_model_without_log_probabilities_is_refused_in_one_line() -> None:
     judge = judge_of(Program(lambda _: Completion("support")))
-    with pytest.raises(InputError, match=r"'program' gives no log-probabilities; transformers, vLLM") as error:
+    with pytest.raises(
+        InputError, match=r"'program' gives no log-probabilities; transformers, OpenVINO, vLLM"
+    ) as error:
         rank(judge, windows(["a text"]))
     assert "\n" not in str(error.value)
 

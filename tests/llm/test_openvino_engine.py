@@ -19,7 +19,7 @@ from tests.llm.collecting import answers_and_groups, answers_of
 from valueflow.judge import permutation_constraint
 from valueflow.llm import Constraint, Conversation, OpenvinoModel, PromptTooLong, Sampling
 from valueflow.llm.engines.chat_template import prompt_tokens
-from valueflow.llm.engines.openvino import OpenvinoEngine
+from valueflow.llm.engines.openvino import OpenvinoEngine, _tensor
 from valueflow.run import InputError
 
 needs_openvino = pytest.mark.skipif(
@@ -152,6 +152,47 @@ def test_tokens_are_drawn_with_the_probabilities_of_the_model(engine: OpenvinoEn
         errors.append(temperature * math.sqrt(1 / counts["A"] + 1 / counts["B"]))
     assert abs(log_odds[0] - log_odds[1]) < 2.6 * math.hypot(*errors)
     assert log_odds[0] > 2.6 * errors[0]
+
+
+@needs_openvino
+@pytest.mark.slow
+def test_first_tokens_have_the_log_probabilities_that_the_library_gives_the_chosen_one(engine: OpenvinoEngine) -> None:
+    from openvino_genai import GenerationConfig
+
+    listed = Sampling(0.0, 1, top_logprobs=20)
+    answers = answers_of(engine, QUESTIONS, listed)
+    for answer, other in zip(answers, answers_of(engine, QUESTIONS[::-1], listed)[::-1], strict=True):
+        assert answer.logprobs == pytest.approx(other.logprobs, abs=1e-3)
+    chosen = GenerationConfig(max_new_tokens=1, logprobs=1)
+    for question, answer in zip(QUESTIONS, answers, strict=True):
+        (prompt,) = prompt_tokens(engine._tokenizer, [question], "smollm2", None)
+        request = engine._pipeline.add_request(1_000_000 + len(prompt), _tensor(prompt), chosen)
+        while engine._pipeline.has_non_finished_requests():
+            engine._pipeline.step()
+        (output,) = request.read_all()
+        assert answer.logprobs is not None
+        assert len(answer.logprobs) == 20
+        likeliest, logprob = next(iter(answer.logprobs.items()))
+        assert likeliest == engine._tokenizer.decode(output.generated_ids)
+        assert answer.text == likeliest.strip()
+        assert logprob == pytest.approx(output.generated_log_probs[0], abs=1e-4)
+        assert list(answer.logprobs.values()) == sorted(answer.logprobs.values(), reverse=True)
+        assert 0.3 < sum(map(math.exp, answer.logprobs.values())) <= 1 + 1e-5
+
+
+@needs_openvino
+@pytest.mark.slow
+def test_no_log_probabilities_of_longer_drawn_or_constrained_answers(engine: OpenvinoEngine) -> None:
+    letters = Constraint("letters", 'root ::= "A" | "B"')
+    kinds = [
+        Sampling(0.0, 2, top_logprobs=5),
+        Sampling(1.0, 1, top_logprobs=5),
+        Sampling(0.0, 1, constraint=letters, top_logprobs=5),
+        Sampling(0.0, 1, top_logprobs=5),
+    ]
+    answers = answers_of(engine, QUESTIONS[:4], kinds)
+    assert [answer.logprobs is None for answer in answers] == [True, True, True, False]
+    assert answers[2].text in ("A", "B")
 
 
 @needs_openvino

@@ -191,9 +191,9 @@ class LogprobJudge(Settings):
                 f" (a cached answer: `valueflow-cache clear --model {model}` asks again)" if completion.cached else ""
             )
             raise InputError(
-                f"judge=logprob: model '{model}' gives no log-probabilities{again}; transformers, vLLM and its "
-                "servers, and servers with top_logprobs do, but not where models think first (llm.answer_after); use "
-                "judge=llm"
+                f"judge=logprob: model '{model}' gives no log-probabilities{again}; transformers, OpenVINO, vLLM "
+                "and its servers, and servers with top_logprobs do, but not where models think first "
+                "(llm.answer_after); use judge=llm"
             )
         reading = prompt.read(completion.logprobs)
         if reading.bounded == len(STANCES):

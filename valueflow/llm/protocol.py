@@ -98,9 +98,9 @@ class Completion:
         keeps the blanks that a tokenizer has in it, as in " B". Tokens of the same text are one. None where none were
         asked for, where the engine or server gives none, and where the model writes its thoughts before its answer.
         They are the model's own, before the constraint, but of vLLM, in process or as a server, which constrains
-        first: there they are the model's given that the answer keeps to the constraint. Engines in this process add
-        all tokens that begin one of the sampling's `words`; vLLM then gives these and the token that was chosen.
-        A server gives the likeliest tokens only.
+        first: there they are the model's given that the answer keeps to the constraint. Transformers and
+        vLLM in this process add all tokens that begin one of the sampling's `words`; vLLM then gives these and the
+        token that was chosen. Servers and OpenVINO give the likeliest tokens only.
     servers
         Of several servers those that were asked, one after another; the last one answered, unless there is an error.
         Empty where there is one server or none; of no account when completions are compared.

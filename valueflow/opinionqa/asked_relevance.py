@@ -72,7 +72,8 @@ def _log_odds(completion: Completion, model: str) -> float:
     if completion.has_thought or not completion.logprobs:
         raise InputError(
             f"opinionqa.relevance_by=llm: model '{model}' gives no log-probabilities of its first word; use "
-            "relevance_by=encoder, or a model that does (transformers, vLLM and its servers; thoughts turned off)"
+            "relevance_by=encoder, or a model that does (transformers, OpenVINO, vLLM and its servers; thoughts "
+            "turned off)"
         )
     yes, no = (_probability(completion.logprobs, word) for word in (YES, NO))
     if yes == no == 0:

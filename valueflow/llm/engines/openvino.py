@@ -19,6 +19,7 @@ from valueflow.llm.engines.chat_template import (
     prompt_tokens,
     reason,
 )
+from valueflow.llm.engines.first_tokens import by_text
 from valueflow.llm.engines.openvino_files import openvino_files
 from valueflow.llm.engines.thoughts import read_answer
 from valueflow.llm.engines.weights import model_identity
@@ -114,8 +115,11 @@ class OpenvinoEngine:
 
     Each conversation has draws of its own, made by the library from a seed that is hashed from the sampling's and the
     prompt. In float32 an answer does not depend on its company. With `dtype=auto` rounding differs with what is
-    computed together, and where two tokens are almost equally likely the other one may win. Log-probabilities are not
-    reported: the library gives only that of the chosen token.
+    computed together, and where two tokens are almost equally likely the other one may win.
+
+    The library reports the log-probability of a chosen token only. Those of an answer's first tokens come from a beam
+    search that ends after one token: its beams are the likeliest tokens, their scores the log-probabilities. So, as on
+    a server, only the likeliest are known, and only of an answer of one token without temperature and constraint.
     """
 
     def __init__(
@@ -167,11 +171,7 @@ class OpenvinoEngine:
                         (
                             index,
                             self._completion(
-                                len(prompts[index]),
-                                under_way.pop(index),
-                                limits[index],
-                                opened,
-                                self._holds(samplings[index]),
+                                len(prompts[index]), under_way.pop(index), samplings[index], limits[index], opened
                             ),
                         )
                         for index in ended
@@ -204,6 +204,8 @@ class OpenvinoEngine:
         config = GenerationConfig()
         config.max_new_tokens = limit
         config.stop_token_ids = self._ends
+        if _lists_tokens(sampling, limit):
+            config.num_beams = config.num_return_sequences = sampling.top_logprobs
         if sampling.temperature > 0:
             config.do_sample = True
             config.temperature = sampling.temperature
@@ -235,10 +237,10 @@ class OpenvinoEngine:
         return sampling.constraint is not None and self._is_held.get(sampling.constraint, False)
 
     def _completion(
-        self, prompt_tokens: int, handle: "GenerationHandle", limit: int, opened: str, is_held: bool
+        self, prompt_tokens: int, handle: "GenerationHandle", sampling: Sampling, limit: int, opened: str
     ) -> Completion:
-        (output,) = handle.read_all()
-        tokens = output.generated_ids
+        outputs = sorted(handle.read_all(), key=lambda output: -output.score)
+        tokens = outputs[0].generated_ids
         ended = bool(tokens) and tokens[-1] in self._ends
         said = self._tokenizer.decode(
             tokens[:-1] if ended else tokens,
@@ -250,10 +252,18 @@ class OpenvinoEngine:
             self._settings.answer_after,
             truncated=len(tokens) == limit and not ended,
             opened=opened,
-            is_held=is_held,
+            is_held=self._holds(sampling),
             prompt_tokens=prompt_tokens,
             completion_tokens=len(tokens),
+            logprobs=by_text((self._tokenizer.decode(output.generated_ids), output.score) for output in outputs)
+            if _lists_tokens(sampling, limit)
+            else None,
         )
+
+
+def _lists_tokens(sampling: Sampling, limit: int) -> bool:
+    is_greedy = sampling.temperature == 0 and sampling.constraint is None
+    return sampling.top_logprobs > 0 and limit == 1 and is_greedy
 
 
 def _longest(settings: OpenvinoModel, folder: Path) -> int | None:
