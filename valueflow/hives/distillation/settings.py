@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, SkipValidation, model_validator
 
 from valueflow.hives.settings import EncoderTraining, Positive
-from valueflow.hives.unread import given_in_vain
+from valueflow.hives.unread import given_in_vain, unread_by
 from valueflow.judge import TextJudge
 from valueflow.llm import CacheMode
 from valueflow.run import PositiveInt, Settings, built_as
@@ -27,6 +27,9 @@ _OF_OTHER_STAGES = (
     *("data.names", "data.name_similarity", "data.several_values"),
 )
 """Settings that only the other stages read."""
+
+_OF_TEACHERS = ("llm", "cache")
+"""Settings that a teacher may refer to, and nothing else does."""
 
 
 class DistillStageSettings(Settings):
@@ -61,6 +64,19 @@ class DistillSettings(EncoderTraining):
         # All that are there: on a CPU it is one.
         unknown = devices == "auto" and self.trainer.may_use_gpu
         return not (several or unknown or self.trainer.num_nodes > 1 or self.trainer.is_distributed)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_teacher(cls, given: dict[str, Any]) -> dict[str, Any]:
+        # Before the teacher is built: an object does not say what it was built from.
+        keys = [key for key in _OF_TEACHERS if key in given]
+        key = given_in_vain(given, unread_by(given.get("teacher"), given, keys))
+        if key is not None:
+            raise ValueError(
+                f"{key} is for a teacher that asks a language model, such as teacher=logprob; the teacher that is "
+                f"given does not read it: give teacher=logprob, or leave {key} out"
+            )
+        return given
 
     @model_validator(mode="after")
     def _check_other_stages(self) -> Self:
