@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", metavar="show | clear")
     commands.add_parser("show", help="the file or server, its size, and what is cached of each model (the default)")
-    clear = commands.add_parser("clear", help="remove completions, and give their space back to the disk")
+    clear = commands.add_parser("clear", help="remove completions; their space goes back to the disk, or is used again")
     clear.add_argument("--model", metavar="NAME", help="only those of this model, as 'show' names it")
     return parser
 
@@ -78,9 +78,9 @@ def _show() -> None:
 def _clear(model: str | None) -> None:
     if model is not None:
         with open_cache(read_only=True) as cache:
-            known = [cached.model for cached in cache.statistics()]
-        if model not in known:
-            raise InputError(f"no completions of model '{model}' are cached; {nearest(model, known)}")
+            if not cache.has_any_of(model):
+                known = [cached.model for cached in cache.statistics()]
+                raise InputError(f"no completions of model '{model}' are cached; {nearest(model, known)}")
     with open_cache() as cache:
         removed = cache.clear(model)
     of_model = "" if model is None else f" of {_printable(model)}"

@@ -116,6 +116,12 @@ class CompletionCache:
             query = "SELECT 1 FROM completions WHERE model = ? LIMIT 1"
             return connection.execute(query, (storable_name(model),)).fetchone() is not None
 
+    def entries(self) -> int:
+        """Return how many completions are cached."""
+        with self._connected() as connection:
+            ((entries,),) = connection.execute("SELECT COUNT(*) FROM completions")
+            return int(entries)
+
     def statistics(self) -> list[ModelStatistics]:
         """Return what is cached of each model, by name."""
         with self._connected() as connection:

@@ -46,7 +46,7 @@ def cache_state(mode: CacheMode) -> dict[str, object]:
         return {"mode": mode}
     try:
         with open_cache(read_only=True) as cache:
-            return {"mode": mode, "entries": sum(model.entries for model in cache.statistics()), "bytes": cache.size()}
+            return {"mode": mode, "entries": cache.entries(), "bytes": cache.size()}
     except InputError as error:
         _log.warning("the summary does not say what is cached: %s", error)
         return {"mode": mode, "fault": str(error)}

@@ -29,6 +29,18 @@ CREATE TABLE IF NOT EXISTS {_TABLE} (key text PRIMARY KEY, model text NOT NULL, 
 created double precision NOT NULL)
 """
 
+_INDEX = f"{_TABLE}_by_model"
+
+# Of the beginning: PostgreSQL refuses rows of which an index would hold more than 2.7 KB, and a name may be a path.
+_CREATE_INDEX = f"CREATE INDEX {_INDEX} ON {_TABLE} (left(model, 200))"
+
+_OF_MODEL = "left(model, 200) = left(%t, 200) AND model = %t"
+
+_HAS_INDEX = """
+SELECT EXISTS (SELECT FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+WHERE indrelid = to_regclass(%t) AND relname = %t)
+"""
+
 _LOCK_OF_CREATION = 0x76616C7565666C6F
 """A number of our own, for PostgreSQL's advisory locks."""
 
@@ -110,7 +122,13 @@ class PostgresCache:
 
     def has_any_of(self, model: str) -> bool:
         """Return whether any completion of a model is cached."""
-        return bool(self._select(f"SELECT 1 FROM {_TABLE} WHERE model = %t LIMIT 1", _name(model)))
+        name = _name(model)
+        return bool(self._select(f"SELECT 1 FROM {_TABLE} WHERE {_OF_MODEL} LIMIT 1", name, name))
+
+    def entries(self) -> int:
+        """Return how many completions are cached; an index tells."""
+        # No table that is to be read has a row for it.
+        return sum(entries for (entries,) in self._select(f"SELECT COUNT(*) FROM {_TABLE}"))
 
     def statistics(self) -> list[ModelStatistics]:
         """Return what is cached of each model, by name."""
@@ -124,24 +142,26 @@ class PostgresCache:
         ]
 
     def size(self) -> int:
-        """Return the bytes that the table and its index take on the server's disk."""
+        """Return the bytes that the table and its indexes take on the server's disk."""
         return sum(size for (size,) in self._select(f"SELECT pg_total_relation_size('{_TABLE}'::regclass)"))
 
     def clear(self, model: str | None = None) -> int:
         """Remove the completions of one model, or all, and return how many they were.
 
-        Disk space is given back where the user owns the table; for others the server keeps it for what comes next.
+        The server keeps their disk space for what comes next, at once where the user owns the table, later for others.
+        What is free at the end of the table goes back to the disk. (`VACUUM FULL` would give back all of it, but shut
+        out everybody, readers too, while it writes the table anew: jobs of other users wait for this one.)
         """
         from psycopg import OperationalError
 
         self._refuse_to_write()
-        which, names = ("", []) if model is None else ("WHERE model = %t", [_name(model)])
+        which, names = ("", []) if model is None else (f"WHERE {_OF_MODEL}", [_name(model)] * 2)
 
         def remove(connection: "Connection") -> int:
             removed = connection.execute(f"DELETE FROM {_TABLE} {which}", names).rowcount
-            # Rewriting takes room for a while; on a full disk the space is at least used for what comes next.
+            # It waits for nobody and nobody for it; where it cannot run, the server does the same later by itself.
             with suppress(OperationalError):
-                connection.execute(f"VACUUM (FULL) {_TABLE}")
+                connection.execute(f"VACUUM {_TABLE}")
             return removed
 
         return self._ask(remove, otherwise=0)
@@ -203,6 +223,8 @@ class PostgresCache:
                 connection.execute("SELECT pg_advisory_xact_lock(%b)", [_LOCK_OF_CREATION])
                 connection.execute(_CREATE)
             columns = _columns(connection)
+        if columns == _COLUMNS and not self._read_only:
+            _add_index(connection)
         if columns and columns != _COLUMNS:
             has = ", ".join(f"{name} {kind}" for name, kind in columns.items())
             raise self._address.unusable(
@@ -217,6 +239,25 @@ class PostgresCache:
 
 class _LostConnectionError(InputError):
     """The server has gone, or has closed the connection."""
+
+
+def _add_index(connection: "Connection") -> None:
+    """Make the index by model where it is missing, as in tables of earlier versions.
+
+    Those who write wait while it is made, those who read do not. Who does not own the table cannot make it, and goes
+    without: it only saves time.
+    """
+    from psycopg import Error
+
+    def is_missing() -> bool:
+        return connection.execute(_HAS_INDEX, [_TABLE, _INDEX]).fetchone() == (False,)
+
+    if not is_missing():
+        return
+    with suppress(Error), connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%b)", [_LOCK_OF_CREATION])
+        if is_missing():  # still, after another process has perhaps made it
+            connection.execute(_CREATE_INDEX)
 
 
 def _columns(connection: "Connection") -> dict[str, str]:

@@ -68,6 +68,9 @@ class CachedCompletions(Protocol):
     def has_any_of(self, model: str) -> bool:
         """Return whether any completion of a model is cached."""
 
+    def entries(self) -> int:
+        """Return how many completions are cached, without reading them."""
+
     def statistics(self) -> list[ModelStatistics]:
         """Return what is cached of each model, by name."""
 
@@ -75,4 +78,7 @@ class CachedCompletions(Protocol):
         """Return the bytes that the cache takes on its disk."""
 
     def clear(self, model: str | None = None) -> int:
-        """Remove the completions of one model, or all, free their disk space, and return how many they were."""
+        """Remove the completions of one model, or all, and return how many they were.
+
+        Their disk space is free for those that come next; it goes back to the disk where nobody has to wait for it.
+        """
