@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import tracemalloc
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -313,3 +314,68 @@ def test_it_sits_in_a_panel_and_keeps_its_utilities() -> None:
     first = rank(judge_of(Program()), windows(["at 1", "at 2"]))
     joint = RankedWindows.of_panel({"a": first, "b": first[[1, 0]]}, {})
     assert set(joint.utilities) == {"a", "b"}
+
+
+# ---- Memory
+
+
+def read_in_batches(judge: LogprobJudge, start: int, stop: int, size: int = 50) -> dict[str, object]:
+    """Have texts read that have log-odds of their own, batch by batch; return the last report."""
+    report: dict[str, object] = {}
+    for first in range(start, stop, size):
+        texts = [f"text {number} at {number % 7 - 3}" for number in range(first, first + size)]
+        found = judge.text_utilities(criterion(), texts, lambda done, failed, note="": None)
+        np.testing.assert_allclose(found.utility, [int(text.split()[-1]) for text in texts], atol=1e-9)
+        report = dict(found.report)
+    return report
+
+
+def by_hundredths(conversation: Conversation) -> Completion:
+    """Answer as `by_number` does; every hundredth text mostly in other words."""
+    said = by_number(conversation)
+    assert said.logprobs is not None
+    odd = "00 at" in shown_text(conversation)
+    logprobs = (
+        {word: logprob - 5 for word, logprob in said.logprobs.items()} | {"Well": -0.01} if odd else said.logprobs
+    )
+    return Completion("support", 100, 1, logprobs=logprobs)
+
+
+@pytest.mark.parametrize("memory", [2**29, 20_000], ids=["as it is", "for 30 texts"])
+def test_batches_are_read_in_any_memory_and_reported_together(memory: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("valueflow.judge.logprob.MEMORY", memory)
+    program = Program(by_hundredths)
+    judge = judge_of(program, max_text_bytes=60)
+    report = read_in_batches(judge, 0, 400)
+    assert len(program.asked) == 400
+    assert report["share_outside_words"] == pytest.approx(3 / 400, rel=0.02)  # 100, 200 and 300
+    assert report["likeliest_word"] == "support"
+    long = [f"{number}{' long' * 20}" for number in range(3)]
+    for value in ("power", "benevolence", "power"):
+        found = judge.text_utilities(Criterion(PVQ, value, criterion().vidb), long, lambda done, failed, note="": None)
+        assert found.report["texts_truncated"] == 3
+    program.asked.clear()
+    read_in_batches(judge, 0, 400)
+    assert len(program.asked) == (0 if memory > 10**6 else 400)
+
+
+def test_memory_does_not_grow_with_the_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = 200_000
+    monkeypatch.setattr("valueflow.judge.logprob.MEMORY", memory)
+    program = Program(by_number)
+    judge = judge_of(program)
+
+    def read(start: int, stop: int) -> int:
+        read_in_batches(judge, start, stop)
+        program.asked.clear()
+        program.batches.clear()
+        return tracemalloc.get_traced_memory()[0]
+
+    read(0, 50)  # what is loaded with the first batch
+    tracemalloc.start()
+    try:
+        early, late = read(50, 500), read(500, 1500)
+    finally:
+        tracemalloc.stop()
+    assert late - early < 0.2 * memory
+    assert late < 1.2 * memory

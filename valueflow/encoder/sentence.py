@@ -2,6 +2,7 @@
 
 import logging
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -12,13 +13,14 @@ import numpy.typing as npt
 
 from valueflow.encoder.packaged import PACKAGED, packaged_folder
 from valueflow.encoder.vector_cache import VectorCache
-from valueflow.run import InputError, nearest, without_library_bars
+from valueflow.run import InputError, Recent, nearest, without_library_bars
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-_MAX_CACHED = 200_000
-"""Vectors cached in memory, at most: about 300 MB of 384 dimensions."""
+MEMORY = 2**29
+"""Bytes of vectors and their texts that an encoder keeps at most: 512 MiB, some 270,000 sentences at 384 dimensions, or
+120,000 at 1,024."""
 
 _MIN_ON_DISK = 100
 """Texts that are embedded in one go before their vectors are worth a file."""
@@ -30,12 +32,25 @@ _log = logging.getLogger(__name__)
 
 
 class SentenceEncoder:
-    """A sentence encoder with its vectors cached, in memory and, unless `on_disk` is false, large batches on disk."""
+    """A sentence encoder with its vectors cached, in memory and, unless `on_disk` is false, large batches on disk.
 
-    def __init__(self, name: str, model: "SentenceTransformer", *, on_disk: bool = True) -> None:
+    Parameters
+    ----------
+    name
+        By which the vectors on disk are told apart, with what the model makes of `PROBE`.
+    model
+        What embeds.
+    on_disk
+        Whether batches of 100 texts or more go to disk.
+    memory
+        Bytes that vectors and texts in memory take at most; those that were not used for longest are dropped. As long
+        as its texts fit, a job that comes back to them, as for another value, embeds each once.
+    """
+
+    def __init__(self, name: str, model: "SentenceTransformer", *, on_disk: bool = True, memory: int = MEMORY) -> None:
         self.name = name
         self._model = model
-        self._cached: dict[str, npt.NDArray[np.float32]] = {}
+        self._recent: Recent[str, npt.NDArray[np.float32]] = Recent(memory)
         probe = np.round(self._embed([PROBE], batch_size=1), 4) + 0.0
         self._on_disk = VectorCache(f"{name} {probe.tobytes().hex()}") if on_disk else None
 
@@ -54,21 +69,26 @@ class SentenceEncoder:
         (N, D) array
             Vectors of length 1.
         """
-        new = [text for text in dict.fromkeys(texts) if text not in self._cached]
-        if len(self._cached) + len(new) > _MAX_CACHED:
-            self._cached.clear()
-            new = list(dict.fromkeys(texts))
+        found = {text: self._recent.get(text) for text in texts}
+        new = [text for text, vector in found.items() if vector is None]
         if new:
             # Sorted, so that batches and with them the last bits do not depend on the order of the rows.
             new.sort()
             if self._on_disk is not None and len(new) >= _MIN_ON_DISK:
                 # With those in memory, so that what a process embedded before makes no other file.
-                new = sorted(dict.fromkeys(texts))
+                new = sorted(found)
                 vectors = self._on_disk.get(new, lambda: self._embed(new, batch_size))
             else:
                 vectors = self._embed(new, batch_size)
-            self._cached.update(zip(new, vectors, strict=True))
-        return np.stack([self._cached[text] for text in texts])
+            found |= zip(new, vectors, strict=True)
+            self._keep(new, vectors)
+        return np.stack([found[text] for text in texts])  # type: ignore[misc]
+
+    def _keep(self, texts: Sequence[str], vectors: npt.NDArray[np.float32]) -> None:
+        for text, vector in zip(texts, vectors, strict=True):
+            # A copy: a row of the batch would keep all of it in memory, whatever else of it is dropped.
+            own = vector.copy()
+            self._recent.add(text, own, sys.getsizeof(text) + sys.getsizeof(own))
 
     def _embed(self, texts: list[str], batch_size: int) -> npt.NDArray[np.float32]:
         vectors = self._model.encode(

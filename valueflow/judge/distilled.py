@@ -149,7 +149,8 @@ class DistilledJudge:
 def _loaded(encoder: str, digest: str) -> tuple[SentenceEncoder, UtilityHead]:
     """Return encoder and head; the digest tells apart what was trained into the same folder again."""
     # No vectors on disk: this judge is for more texts than a cache should hold, and embedding them again costs little.
-    # Vectors stay in memory while the process runs, so a text that is judged on several values is embedded once.
+    # Those used last stay in memory (`valueflow.encoder.MEMORY`), so a text that is judged on several values is
+    # embedded once, as long as the texts that come in between fit there, too.
     loaded, head = SentenceEncoder(encoder, load_model(encoder), on_disk=False), read_head(encoder)
     head.check_encoder(loaded.encode([PROBE])[0], encoder)
     return loaded, head

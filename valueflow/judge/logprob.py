@@ -1,9 +1,11 @@
 """A language model as judge that is asked about one text at a time: it knows more than the rankings it can write."""
 
 import logging
+import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -26,13 +28,22 @@ from valueflow.llm import (
     cache_state,
     quote_text,
 )
-from valueflow.run import InputError, Settings
+from valueflow.run import InputError, Recent, Settings
 from valueflow.theory import Theory
 
 _log = logging.getLogger(__name__)
 
 _MOSTLY_OUTSIDE = 0.5
 """Share of probability on other words from which a model counts as one that does not answer with the words."""
+
+MEMORY = 2**29
+"""Bytes of questions with their answers that a judge keeps at most: 512 MiB, some 700,000 of short texts."""
+
+_MEMORY_OF_TRUNCATED = 2**26
+"""Bytes of the digests of truncated texts, by which each is counted once: 64 MiB, some 250,000 texts."""
+
+_QUESTION_BYTES, _READING_BYTES = 160, 230
+"""Of a question besides its text, and of one wording's answer."""
 
 Question = tuple[str, str, str]
 """Theory, value and text."""
@@ -58,11 +69,33 @@ class _Answer:
     failure: str
 
 
+@dataclass
+class _Totals:
+    """What all answers so far say of the model: counted as they come, whether or not they are kept."""
+
+    readings: int = 0
+    outside: float = 0.0
+    bounded: int = 0
+    likeliest: Counter[str] = field(default_factory=Counter)
+    truncated: int = 0
+
+    def add(self, readings: Sequence[StanceReading]) -> None:
+        for reading in readings:
+            self.readings += 1
+            self.outside += reading.outside
+            self.bounded += reading.bounded
+            self.likeliest[reading.likeliest] += 1
+
+
 class LogprobJudge(Settings):
     """Asks a language model about each text once whether its speaker supports a value or opposes it.
 
     A text's utility is ``log p(support) - log p(oppose)`` of the answer's first word, averaged over the wordings; no
     answer is written. Windows are ranked by utility. `configs/judge/logprob.yaml` describes the settings.
+
+    A judge keeps the answers that it used last, `MEMORY` bytes of them, so any number of texts may be read in batches.
+    What a report says of the model is over all batches so far; a text that is asked about again after its answer was
+    dropped counts again.
     """
 
     rankings_per_window: ClassVar[int] = 1
@@ -73,8 +106,9 @@ class LogprobJudge(Settings):
     max_text_bytes: int = Field(6000, ge=20, strict=True)
 
     # What was read before: rounds of windows ask nothing twice, whatever the cache does.
-    _read: dict[Question, _Answer] = PrivateAttr(default_factory=dict)
-    _truncated: set[str] = PrivateAttr(default_factory=set)
+    _recent: Recent[Question, _Answer] = PrivateAttr(default_factory=lambda: Recent(MEMORY))
+    _truncated: Recent[bytes, bool] = PrivateAttr(default_factory=lambda: Recent(_MEMORY_OF_TRUNCATED))
+    _totals: _Totals = PrivateAttr(default_factory=_Totals)
     _warned: bool = PrivateAttr(default=False)
 
     @field_validator("llm")
@@ -99,16 +133,16 @@ class LogprobJudge(Settings):
         # A window counts as done once its response is read; the anchors, which windows share, are asked about first.
         waiting = Counter(windows.response_texts[windows.responses].tolist())
         asked = _Questions(theory, value, tuple(dict.fromkeys([*anchors, *responses])))
-        usage = self._ask([asked], lambda text, note: progress(waiting.pop(text, 0), 0, note))
-        ranked = rank_by_utility(windows, self._utilities(asked), report=self._report(usage))
+        usage, read = self._ask([asked], lambda text, note: progress(waiting.pop(text, 0), 0, note))
+        ranked = rank_by_utility(windows, self._utilities(asked, read), report=self._report(usage))
         progress(0, int((~ranked.ranked).sum()))
         return ranked
 
     def text_utilities(self, criterion: Criterion, texts: Sequence[str], progress: Progress) -> TextUtilities:
         """Return the utilities of texts on the criterion's value; see `TextJudge`."""
         asked = _Questions(criterion.theory, criterion.value, tuple(dict.fromkeys(texts)))
-        usage = self._ask([asked], lambda _, note: progress(1, 0, note))
-        return self._utilities(asked, self._report(usage))
+        usage, read = self._ask([asked], lambda _, note: progress(1, 0, note))
+        return self._utilities(asked, read, self._report(usage))
 
     def anchor_utilities(self, criterion: Criterion, progress: Progress) -> tuple[TextUtilities, ...]:
         """Return the utilities of all anchors; see `TextJudge`.
@@ -123,9 +157,9 @@ class LogprobJudge(Settings):
             )
             for anchors in criterion.vidb.anchors
         ]
-        usage = self._ask(questions, lambda _, note: progress(1, 0, note))
+        usage, read = self._ask(questions, lambda _, note: progress(1, 0, note))
         report = self._report(usage)
-        return tuple(self._utilities(asked, report) for asked in questions)
+        return tuple(self._utilities(asked, read, report) for asked in questions)
 
     def conversations(self, criterion: Criterion, texts: Sequence[str]) -> list[Conversation]:
         """Return the questions about texts on the criterion's value, wording by wording."""
@@ -142,26 +176,36 @@ class LogprobJudge(Settings):
         }
         return {"kind": "logprob", **self.llm.identity(), **asked}
 
-    def _ask(self, questions: Sequence[_Questions], advance: Callable[[str, str], None]) -> Usage:
-        """Ask about all texts that were not read before, in one batch; tell of each text once it is read."""
+    def _ask(
+        self, questions: Sequence[_Questions], advance: Callable[[str, str], None]
+    ) -> tuple[Usage, dict[Question, _Answer]]:
+        """Ask about all texts whose answers are not kept, in one batch; tell of each text once it is read.
+
+        Returns what asking took, and the answers to all questions.
+        """
+        read: dict[Question, _Answer] = {}
         conversations: list[Conversation] = []
         samplings: list[Sampling] = []
         requests: list[tuple[Question, int]] = []
         for asked in questions:
             # What could not be read before, as by a server that was down, is asked about again.
-            new = [text for text in asked.texts if not self._is_read(asked.key(text))]
+            new = []
             for text in asked.texts:
-                if self._is_read(asked.key(text)):
+                answer = self._recent.get(asked.key(text))
+                if answer is None or answer.failure:
+                    new.append(text)
+                else:
+                    read[asked.key(text)] = answer
                     advance(text, "")
             shown = [quote_text(text, self.max_text_bytes) for text in new]
-            self._truncated.update(text for text, (_, truncated) in zip(new, shown, strict=True) if truncated)
+            self._count_truncated([text for text, (_, truncated) in zip(new, shown, strict=True) if truncated])
             for number, prompt in enumerate(self.wordings):
                 conversations += prompt.conversations(asked.theory, asked.value, [text for text, _ in shown])
                 samplings += [_sampling(prompt)] * len(new)
                 requests += [(asked.key(text), number) for text in new]
         client = Client(self.llm, self.cache)
         if not conversations:
-            return client.usage
+            return client.usage, read
         answered: dict[Question, dict[int, StanceReading | str]] = {}
         with client.stream(conversations, samplings) as answers:
             for index, completion in answers:
@@ -169,12 +213,22 @@ class LogprobJudge(Settings):
                 parts = answered.setdefault(key, {})
                 parts[number] = self._reading(self.wordings[number], completion)
                 if len(parts) == len(self.wordings):
-                    self._read[key] = _joined([parts[place] for place in range(len(parts))])
+                    read[key] = _joined([parts[place] for place in range(len(parts))])
+                    self._keep(key, read[key])
                     advance(key[2], client.usage.note)
-        return client.usage
+        return client.usage, read
 
-    def _is_read(self, key: Question) -> bool:
-        return key in self._read and not self._read[key].failure
+    def _keep(self, key: Question, answer: _Answer) -> None:
+        self._totals.add(answer.readings)
+        size = sys.getsizeof(key[2]) + _QUESTION_BYTES + _READING_BYTES * len(answer.readings)
+        self._recent.add(key, answer, size)
+
+    def _count_truncated(self, texts: Sequence[str]) -> None:
+        """Count each text once, however many values it is asked about on; by digests, since such texts are long."""
+        for text in texts:
+            digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+            self._totals.truncated += self._truncated.get(digest) is None
+            self._truncated.add(digest, True, sys.getsizeof(digest))
 
     def _reading(self, prompt: StancePrompt, completion: Completion) -> StanceReading | str:
         """Return what an answer says, or why it says nothing."""
@@ -200,12 +254,14 @@ class LogprobJudge(Settings):
             return f"the answer begins with none of the words {', '.join(STANCES)} (likeliest: {reading.likeliest!r})"
         return reading
 
-    def _utilities(self, asked: _Questions, report: dict[str, object] | None = None) -> TextUtilities:
-        answers = [self._read[asked.key(text)] for text in asked.texts]
+    def _utilities(
+        self, asked: _Questions, read: Mapping[Question, _Answer], report: dict[str, object] | None = None
+    ) -> TextUtilities:
+        answers = [read[asked.key(text)] for text in asked.texts]
         # (texts, wordings, 4), NaN where a text could not be read.
         nothing = [(np.nan,) * 4] * len(self.wordings)
-        read = np.array([[_row(one) for one in answer.readings] or nothing for answer in answers]).mean(axis=1)
-        support, oppose, neutral, outside = read.T
+        rows = np.array([[_row(one) for one in answer.readings] or nothing for answer in answers]).mean(axis=1)
+        support, oppose, neutral, outside = rows.T
         return TextUtilities(
             theory=asked.theory.name,
             value=asked.value,
@@ -218,9 +274,9 @@ class LogprobJudge(Settings):
 
     def _report(self, usage: Usage) -> dict[str, object]:
         """Return what asking took, and how far the model keeps to the words, over all that was read so far."""
-        readings = [reading for answer in self._read.values() for reading in answer.readings]
-        outside = float(np.mean([reading.outside for reading in readings])) if readings else np.nan
-        likeliest = Counter(reading.likeliest for reading in readings).most_common(1)
+        totals = self._totals
+        outside = totals.outside / totals.readings if totals.readings else np.nan
+        likeliest = totals.likeliest.most_common(1)
         if outside > _MOSTLY_OUTSIDE and not self._warned:
             self._warned = True
             _log.warning(
@@ -233,10 +289,10 @@ class LogprobJudge(Settings):
             )
         return {
             **usage.as_dict(),
-            "texts_truncated": len(self._truncated),
+            "texts_truncated": totals.truncated,
             "share_outside_words": outside,
             "likeliest_word": likeliest[0][0] if likeliest else None,
-            "words_bounded": sum(reading.bounded for reading in readings),
+            "words_bounded": totals.bounded,
             "cache": cache_state(self.cache),
         }
 

@@ -52,6 +52,7 @@ class StancePrompt(Settings):
     user: str
     words: dict[str, tuple[str, ...]]
 
+    # By token: a model's vocabulary at most, whatever is read.
     _stances: dict[str, int | None] = PrivateAttr(default_factory=dict)
 
     @field_validator("words")

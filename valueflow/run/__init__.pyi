@@ -44,6 +44,7 @@ from .pipes import patient_output as patient_output
 from .progress import Progress as Progress
 from .progress import progress_bar as progress_bar
 from .progress import without_library_bars as without_library_bars
+from .recent import Recent as Recent
 from .recording import FailedJob as FailedJob
 from .recording import FinishedJob as FinishedJob
 from .recording import RunInfo as RunInfo
