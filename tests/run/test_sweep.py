@@ -74,6 +74,22 @@ def test_finished_jobs_become_a_table_in_their_order(tmp_path: Path, capsys: pyt
     assert table["deep.er"].tolist() == [0, 2, 10]
 
 
+def test_jobs_that_left_something_undone_count_and_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jobs = [
+        job(tmp_path, 0, ["k=0"], summary={"name": "a"}),
+        job(tmp_path, 1, ["k=1"], summary={"name": "b", "left_undone": "push_to_hub=me/b: no such place"}),
+        job(tmp_path, 2, ["k=2"], error={"error": "k is too small", "input": True}),
+    ]
+    assert end_sweep(NAMES, Sweep(tmp_path, "now", jobs[:2])) == 1
+    assert end_sweep(NAMES, Sweep(tmp_path, "now", jobs)) == 1
+    shown = capsys.readouterr().out.splitlines()
+    assert "2 of 3 jobs ['a', 'b'] ['', '']" in shown
+    assert shown[-1] == "left undone: job 1 (k=1): push_to_hub=me/b: no such place"
+    assert pd.read_csv(tmp_path / "sweep.csv")["name"].tolist() == ["a", "b"]
+
+
 def test_failed_jobs_are_named_and_decide_the_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     jobs = [
         job(tmp_path, 0, [], summary={"name": "a"}),

@@ -21,6 +21,7 @@ from .draws import keyed_uniforms as keyed_uniforms
 from .draws import row_keys as row_keys
 from .draws import split_keys as split_keys
 from .errors import InputError as InputError
+from .errors import UnfinishedError as UnfinishedError
 from .errors import nearest as nearest
 from .errors import shorten as shorten
 from .folders import RunFolder as RunFolder
@@ -69,6 +70,7 @@ from .shards import current_share as current_share
 from .shards import owners as owners
 from .shards import sharing as sharing
 from .summary import ERROR_FILE as ERROR_FILE
+from .summary import LEFT_UNDONE as LEFT_UNDONE
 from .summary import SUMMARY_FILE as SUMMARY_FILE
 from .summary import SWEEP_RECORD as SWEEP_RECORD
 from .summary import Timings as Timings

@@ -28,7 +28,7 @@ from valueflow.run.arguments import (
     with_quotes,
 )
 from valueflow.run.config import CONFIG_DIR, RUN_KEYS, group_options, require_set
-from valueflow.run.errors import InputError, nearest, unknown_setting
+from valueflow.run.errors import InputError, UnfinishedError, nearest, unknown_setting
 from valueflow.run.folders import RunFolder
 from valueflow.run.help import group_help, key_help
 from valueflow.run.launching import Sweep, adopt, is_searching, job_tag, recorded_launches
@@ -39,7 +39,7 @@ from valueflow.run.recording import RunInfo, built_loggers, recording
 from valueflow.run.resuming import continue_earlier, is_finished, result_settings, was_requeued
 from valueflow.run.settings import Settings
 from valueflow.run.shards import DIVISION_KEYS
-from valueflow.run.summary import ERROR_FILE, SUMMARY_FILE, fingerprint, read_record, versions
+from valueflow.run.summary import ERROR_FILE, LEFT_UNDONE, SUMMARY_FILE, fingerprint, read_record, versions
 from valueflow.run.sweep import EXIT_FAILED, EXIT_INPUT, end_sweep
 from valueflow.run.task import Outcome, Task
 from valueflow.run.used_settings import used_settings
@@ -93,9 +93,9 @@ def run_command(
 
     Notes
     -----
-    Exit codes: 0 done; 2 the input or settings cannot be used, said in one line; 1 a job of a sweep failed, or a fault
-    in the program; 130 interrupted. A run that fails for its input leaves no folder behind; in a sweep, the failed
-    job's folder keeps `error.json`.
+    Exit codes: 0 done; 2 the input or settings cannot be used, said in one line; 1 a job of a sweep failed, or what was
+    to be done with complete results (an upload, a report), or a fault in the program; 130 interrupted. A run that fails
+    for its input leaves no folder behind; in a sweep, the failed job's folder keeps `error.json`.
     """
     with patient_output():
         _run(name, load_task, positional, report)
@@ -111,6 +111,8 @@ def _run(name: str, load_task: Callable[[], AnyTask], positional: str | None, re
             code = _run_hydra(name, load_task, report)
     except KeyboardInterrupt:
         _stop("interrupted; the same command with resume=true keeps a sweep's finished jobs", EXIT_INTERRUPTED)
+    except UnfinishedError as error:
+        _stop(str(error), EXIT_FAILED)
     except USER_FAULTS as error:
         if wants_traces:
             raise
@@ -198,12 +200,13 @@ def _run_hydra(name: str, load_task: Callable[[], AnyTask], report: Report | Non
             kind = "" if isinstance(error, USER_FAULTS) else f"{type(error).__name__}: "
             print(f"error: {kind}{one_line(error)}", file=sys.stderr)
             least = EXIT_FAILED
-    if faults:
-        raise faults[0]
     if sweeps:
         page = partial(_page, report=report) if report is not None and _wants_report(sweeps[0]) else None
         return end_sweep(load_task().sweep, sweeps[0], least, page)
-    return EXIT_FAILED if report is not None and any(_page(folder, report) is None for folder in reported) else 0
+    has_no_page = report is not None and any(_page(folder, report) is None for folder in reported)
+    if faults:
+        raise faults[0]
+    return EXIT_FAILED if has_no_page else 0
 
 
 def _wants_report(sweep: Sweep) -> bool:
@@ -288,7 +291,11 @@ def _run_job(config: DictConfig, load_task: Callable[[], AnyTask], reported: lis
             },
             report=report,
         )
-    return done(outcome.summary) if outcome.is_main else None
+    found = done(outcome.summary) if outcome.is_main else None
+    # A job of a sweep counts, also in a search; the end of the sweep names it.
+    if LEFT_UNDONE in outcome.summary and not is_sweep:
+        raise UnfinishedError(outcome.summary[LEFT_UNDONE])
+    return found
 
 
 def _info(config: DictConfig, settings: Settings, command: str, *, resumes: bool) -> RunInfo:

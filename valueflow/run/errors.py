@@ -26,6 +26,10 @@ class InputError(ValueError):
         super().__init__(line)
 
 
+class UnfinishedError(InputError):
+    """What was to be done with results that are complete and written has failed; apps exit with code 1."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Say which of the known names was probably meant.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from valueflow.run.summary import SUMMARY_FILE, read_record
+from valueflow.run.summary import LEFT_UNDONE, SUMMARY_FILE, read_record
 
 NOT_IN_FINGERPRINT = ("progress", "cache")
 """Keys that change what a run shows or costs, not its result; at any depth of the settings."""
@@ -24,9 +24,9 @@ def result_settings(node: Any) -> Any:
 
 
 def is_finished(folder: Path, fingerprint: str) -> bool:
-    """Return whether a folder holds the finished job of this fingerprint."""
+    """Return whether a folder holds the finished job of this fingerprint, with nothing left to be done."""
     recorded = read_record(folder / SUMMARY_FILE)
-    return recorded is not None and recorded.get("fingerprint") == fingerprint
+    return recorded is not None and recorded.get("fingerprint") == fingerprint and LEFT_UNDONE not in recorded
 
 
 def was_requeued() -> bool:

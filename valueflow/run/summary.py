@@ -20,6 +20,9 @@ ERROR_FILE = "error.json"
 SWEEP_RECORD = "sweep.json"
 """Lies in a sweep's folder and says which jobs are of the sweep that ran there last: those with its `id`."""
 
+LEFT_UNDONE = "left_undone"
+"""Entry of a summary whose results are complete, while what was to be done with them failed; says why, in one line."""
+
 _PACKAGES = (
     "valueflow",
     "hydra-core",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from valueflow.run.launching import Sweep, SweepJob
 from valueflow.run.outputs import write_csv, write_json
 from valueflow.run.recording import FailedJob, FinishedJob, SweepInfo, built_loggers
-from valueflow.run.summary import ERROR_FILE, SUMMARY_FILE, SWEEP_RECORD, read_record
+from valueflow.run.summary import ERROR_FILE, LEFT_UNDONE, SUMMARY_FILE, SWEEP_RECORD, read_record
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -81,7 +81,7 @@ def end_sweep(
     least: int = 0,
     report: Callable[[Path], Path | None] | None = None,
 ) -> int:
-    """Write `sweep.csv`, print a table of the finished jobs, and name those that failed.
+    """Write `sweep.csv`, print a table of the finished jobs, and name those that failed or left something undone.
 
     Every job that was launched is accounted for. What the jobs found is read from what they have written, so this works
     after any launcher, after a sweep that was resumed, and after one that was interrupted.
@@ -98,7 +98,7 @@ def end_sweep(
     Returns
     -------
     int
-        Exit code: `least`; 2 where all failures are faults of the input; else 1.
+        Exit code: `least`; 2 where all failures are faults of the input, and no job left something undone; else 1.
     """
     from rich.console import Console  # here, so that --help need not wait for it
 
@@ -115,6 +115,9 @@ def end_sweep(
     code = least
     if failures:
         code = EXIT_INPUT if all(failure.get("input") for _, failure in failures) else EXIT_FAILED
+    undone = [(job, summary) for job, _, summary in finished if LEFT_UNDONE in summary]
+    if undone:
+        code = EXIT_FAILED
     summaries: Mapping[Path, Mapping[str, Any]] = {path: summary for _, path, summary in finished}
     try:
         _remove_earlier(sweep.folder)
@@ -126,6 +129,9 @@ def end_sweep(
         code = EXIT_FAILED
     for job, failure in failures:
         line = f"failed: job {_name(job, sweep.folder)} ({' '.join(job.overrides)}): {failure['error']}"
+        console.print(line, soft_wrap=True)
+    for job, summary in undone:
+        line = f"left undone: job {_name(job, sweep.folder)} ({' '.join(job.overrides)}): {summary[LEFT_UNDONE]}"
         console.print(line, soft_wrap=True)
     # Before loggers are told: they show the page, too.
     page, interrupted = None, None

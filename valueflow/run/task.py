@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from valueflow.run.bad_rows import SKIPPED_FILE, BadRows
 from valueflow.run.config import compose_settings, require_set
-from valueflow.run.errors import InputError
+from valueflow.run.errors import InputError, UnfinishedError
 from valueflow.run.outputs import write_csv, write_json
 from valueflow.run.settings import Settings, SettingsByTask
 from valueflow.run.shards import ANSWERS_FILE, DIVISION_KEYS, Share, share_of, sharing
-from valueflow.run.summary import ERROR_FILE, SUMMARY_FILE, Timings, named_paths, versions
+from valueflow.run.summary import ERROR_FILE, LEFT_UNDONE, SUMMARY_FILE, Timings, named_paths, versions
 from valueflow.run.sweep import SweepView
 
 if TYPE_CHECKING:
@@ -35,6 +35,9 @@ class Outcome(ABC):
     ----------
     summary
         Figures, counts and settings of the run. The mechanism adds seed, versions, start and timings.
+        Where the results are complete and something that was to be done with them failed, as an upload, the entry
+        `LEFT_UNDONE` says so in one line. Everything is written and recorded all the same, and then the command fails
+        with this line. With `resume=true` the run is not taken for finished: its function does what is left.
     """
 
     summary: dict[str, Any]
@@ -161,13 +164,18 @@ class Task(Generic[SettingsT, OutcomeT]):
         ------
         InputError
             Something given cannot be used; one line says what, where, and what would be right.
+        UnfinishedError
+            The outcome is in the folder, and what was to be done with it failed.
         """
         plain = {key: _plain_paths(entry) for key, entry in given.items()}
         division = {key: plain.pop(key, None) for key in DIVISION_KEYS} if self.divides else {}
         if self.settings.model_fields.keys() - plain.keys():
             plain = compose_settings(self.name, plain)
         folder = None if output_dir is None else Path(output_dir)
-        return self.execute(plain, folder, resume=resume, begin=lambda settings: curves, division=division)
+        outcome = self.execute(plain, folder, resume=resume, begin=lambda settings: curves, division=division)
+        if LEFT_UNDONE in outcome.summary:
+            raise UnfinishedError(outcome.summary[LEFT_UNDONE])
+        return outcome
 
     def execute(
         self,

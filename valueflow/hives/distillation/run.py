@@ -84,7 +84,7 @@ def distill_judge(settings: DistillSettings, run: Run) -> DistilledEncoder:
     learned, watched, held, left_out = _split(taught.pairs, texts, values, settings)
     # Imported here: what is above finds most mistakes before torch has loaded.
     from valueflow.hives.distillation.fitting import fit_student
-    from valueflow.hives.training import MODEL_FOLDER, export_model, load_backbone, push, remove_checkpoints
+    from valueflow.hives.training import MODEL_FOLDER, export_model, finish, load_backbone
 
     with timings.stage("load"):
         encoder = load_backbone(settings.backbone, settings.model)
@@ -168,14 +168,13 @@ def distill_judge(settings: DistillSettings, run: Run) -> DistilledEncoder:
                 write_keys(keys, where)
 
             export_model(encoder, model, folder_card(summary), add=add)
-            remove_checkpoints(folder)
             if settings.push_to_hub is not None:
                 _log.warning(
                     "push_to_hub=%s: judge.encoder reads the head from a folder alone; download the repository and "
                     "give its folder, since the name stands for the encoder without its head",
                     settings.push_to_hub,
                 )
-                summary["pushed_to"] = push(encoder, settings.push_to_hub, model)
+            summary |= finish(encoder, settings.push_to_hub, model)
     summary["export"] = str(model)
     return DistilledEncoder(
         model=model,

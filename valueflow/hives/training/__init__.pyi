@@ -1,7 +1,6 @@
 from .backbone import load_backbone as load_backbone
 from .checkpoints import CHECKPOINTS as CHECKPOINTS
 from .checkpoints import fingerprint as fingerprint
-from .checkpoints import remove_checkpoints as remove_checkpoints
 from .dataset import Chunks as Chunks
 from .dataset import HeldOutChunks as HeldOutChunks
 from .dataset import Tokenize as Tokenize
@@ -12,7 +11,7 @@ from .dataset import own_share as own_share
 from .dataset import whole_batch as whole_batch
 from .export import MODEL_FOLDER as MODEL_FOLDER
 from .export import export_model as export_model
-from .export import push as push
+from .export import finish as finish
 from .fitting import Fit as Fit
 from .fitting import build_batches as build_batches
 from .fitting import build_objective as build_objective

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from valueflow.run import InputError, plain, without_library_bars
+from valueflow.hives.training.checkpoints import remove_checkpoints
+from valueflow.run import LEFT_UNDONE, InputError, plain, without_library_bars
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -115,19 +116,35 @@ def model_card(summary: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def push(model: "SentenceTransformer", name: str, folder: Path) -> str:
-    """Send an export to the hub, as a private repository; the key comes from the environment or the hub's own login.
+def finish(model: "SentenceTransformer", name: str | None, folder: Path) -> dict[str, str]:
+    """Send an export to the hub, if it has a name there, and remove the checkpoints of its training.
 
-    Raises
-    ------
-    InputError
-        The hub refuses it or cannot be reached; the export is in its folder.
+    The repository is private; the key comes from the environment or the hub's own login. Where the hub refuses the
+    export or cannot be reached, the checkpoints stay: a run that resumes has no step left and sends it again.
+
+    Parameters
+    ----------
+    model, folder
+        The trained encoder, and where its export is, beside the checkpoints.
+    name
+        Of the repository; None: the export stays where it is.
+
+    Returns
+    -------
+    dict
+        What the summary says of it: `pushed_to`, or why it is `LEFT_UNDONE`; nothing where there is nothing to send.
     """
-    try:
-        return str(model.push_to_hub(name, private=True, local_model_path=str(folder), exist_ok=True))
-    except Exception as error:  # the hub's library raises anything from an HTTP error to a ValueError
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"push_to_hub={name}: {reason}; the trained model is in {folder}") from error
+    said = {}
+    if name is not None:
+        try:
+            url = model.push_to_hub(name, private=True, local_model_path=str(folder), exist_ok=True)
+        except Exception as error:  # the hub's library raises anything from an HTTP error to a ValueError
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            fault = f"push_to_hub={name}: {reason}; the trained model is in {folder}, and resume=true sends it"
+            return {LEFT_UNDONE: str(InputError(fault))}
+        said = {"pushed_to": str(url)}
+    remove_checkpoints(folder.parent)
+    return said
 
 
 def _start(summary: Mapping[str, Any]) -> str:

@@ -62,8 +62,7 @@ def train_encoder(settings: TrainSettings, run: Run) -> TrainedEncoder:
                 )
     # Imported here: what is above finds most mistakes before torch has loaded.
     from valueflow.hives.training.backbone import load_backbone
-    from valueflow.hives.training.checkpoints import remove_checkpoints
-    from valueflow.hives.training.export import MODEL_FOLDER, export_model, model_card, push
+    from valueflow.hives.training.export import MODEL_FOLDER, export_model, finish, model_card
     from valueflow.hives.training.fitting import fit
 
     with timings.stage("load"):
@@ -111,9 +110,7 @@ def train_encoder(settings: TrainSettings, run: Run) -> TrainedEncoder:
         with timings.stage("export"):
             keys = np.concatenate([learned, trained_keys(training.texts)])
             export_model(encoder, model, model_card(summary), add=lambda where: write_keys(keys, where))
-            remove_checkpoints(folder)
-            if settings.push_to_hub is not None:
-                summary["pushed_to"] = push(encoder, settings.push_to_hub, model)
+            summary |= finish(encoder, settings.push_to_hub, model)
     summary["export"] = str(model)
     return TrainedEncoder(model=model, curve=result.curve, summary=summary, is_main=result.is_main)
 
