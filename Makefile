@@ -21,7 +21,7 @@ demo: .venv/.installed ## Score the demo responses at three intensities and prin
 STUDY := outputs/study
 STUDIED := value=benevolence,power,tradition
 STUDY_MODEL := qwen2_5_coder_1_5b
-LOG_ODDS := judge=logprob llm=$(STUDY_MODEL) llm.dtype=float32
+LOG_ODDS := judge=logprob llm=$(STUDY_MODEL)_openvino llm.dtype=float32
 SCORE := $(BIN)/python evaluate.py -m resume=true $(STUDIED)
 
 study: .venv/.installed-study ## Steer Qwen2.5-Coder-1.5B to three values, judge and compare: half an hour; needs install-models
