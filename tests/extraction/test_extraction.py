@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.examples import examples
 from valueflow import Embeddings, extract
-from valueflow.extraction import pipeline
+from valueflow.extraction import tallies, vector_files
 from valueflow.run import InputError, compose_settings, write_csv
 
 D = 5
@@ -170,7 +170,7 @@ def test_long_texts_are_embedded_whole_and_stored_cut(tmp_path: Path, capsys: py
 def test_an_array_of_texts_beyond_bounds_is_refused_with_a_bound_that_fits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "MAX_BYTES_OF_TEXTS", 4000)
+    monkeypatch.setattr(tallies, "MAX_BYTES_OF_TEXTS", 4000)
     source = table(tmp_path / "t.csv", ["a", "b" * 300, "c" * 334, "d"] + ["e"] * 6, ["mft", *["pvq"] * 9])
     with pytest.raises(InputError) as caught:
         embed(tmp_path / "out", source)
@@ -182,7 +182,7 @@ def test_an_array_of_texts_beyond_bounds_is_refused_with_a_bound_that_fits(
 
 
 def test_wide_arrays_of_texts_are_laid_out_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "_BLOCK_BYTES", 100)
+    monkeypatch.setattr(vector_files, "_BLOCK_BYTES", 100)
     texts = ["x" * 30, "a", "b\n", "y" * 29, "c"]
     assert arrays(embed(tmp_path / "out", table(tmp_path / "t.csv", texts), theory="pvq").files["pvq"])[0] == texts
 

@@ -1,18 +1,20 @@
-"""Where texts are embedded: in this process and its own, or by actors of Ray."""
+"""Where texts are embedded or judged: in this process and its own, or by actors of Ray."""
 
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import Field, field_validator
 
-from valueflow.extraction.embedding import Encoding
-from valueflow.extraction.ray_vectors import RayVectors, check_gpus, ray_running, ray_vectors
-from valueflow.extraction.reading import TextFile
+from valueflow.extraction.ray_chunks import MadeChunks, Recipe, ray_call, ray_chunks
+from valueflow.extraction.ray_running import check_gpus, ray_running
+from valueflow.extraction.reading import Chunk, TextFile
 from valueflow.run import InputError, PositiveInt, Settings, Share
+
+FoundT = TypeVar("FoundT")
 
 _HOST_AND_PORT = re.compile(r"\[?([^\s\[\]/]+?)\]?:(\d{1,5})")
 
@@ -21,11 +23,11 @@ _SECONDS_TO_ANSWER = 20
 
 
 class LocalEngine(Settings):
-    """A model in this process, or a process for each of several `devices`."""
+    """A model in this process, or, to embed, a process for each of several `devices`."""
 
 
 class RayEngine(Settings):
-    """Actors of Ray Data, each with the model.
+    """Actors of Ray Data, each with the model or judge.
 
     Attributes
     ----------
@@ -76,15 +78,24 @@ class RayEngine(Settings):
                 ) from error
 
     @contextmanager
-    def vectors(self, model: str, encoding: Encoding, file: TextFile, share: Share) -> Iterator[RayVectors]:
-        """Let actors embed what a run is about, while the block takes the vectors.
+    def running(self) -> Iterator[None]:
+        """Have Ray run, while the block gives it work.
 
         Raises
         ------
         InputError
-            There is no such cluster, this machine has no such GPUs, or what `embedder` and the file say.
+            There is no such cluster, or this machine has no such GPUs.
         """
         with ray_running(self.address, self.actors):
             check_gpus(self.gpus, is_cluster=self.address is not None)
-            with ray_vectors(model, encoding, file, share, actors=self.actors, gpus=self.gpus) as found:
-                yield found
+            yield
+
+    def call(self, function: Callable[[], FoundT]) -> FoundT:
+        """Call a function once where an actor would work, while Ray is `running`; errors are those it raises."""
+        return ray_call(function, gpus=self.gpus)
+
+    @contextmanager
+    def made(self, recipe: Recipe, file: TextFile, share: Share, *, first: Chunk | None = None) -> Iterator[MadeChunks]:
+        """Let actors work on what a run is about, while Ray is `running` and the block takes what they make."""
+        with ray_chunks(recipe, file, share, first=first, actors=self.actors, gpus=self.gpus) as chunks:
+            yield chunks
