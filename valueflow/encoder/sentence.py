@@ -4,7 +4,7 @@ import logging
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +53,11 @@ class SentenceEncoder:
         self._recent: Recent[str, npt.NDArray[np.float32]] = Recent(memory)
         probe = np.round(self._embed([PROBE], batch_size=1), 4) + 0.0
         self._on_disk = VectorCache(f"{name} {probe.tobytes().hex()}") if on_disk else None
+
+    @cached_property
+    def without_disk(self) -> "SentenceEncoder":
+        """The same model, whose vectors are cached in memory alone: for more texts than a cache should hold."""
+        return SentenceEncoder(self.name, self._model, on_disk=False)
 
     def encode(self, texts: Sequence[str], *, batch_size: int = 64) -> npt.NDArray[np.float32]:
         """Embed texts.

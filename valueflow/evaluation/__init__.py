@@ -22,6 +22,7 @@ from valueflow.evaluation.pipeline import TASK, calibrate_judge, evaluate_respon
 from valueflow.evaluation.reading import text_judge
 from valueflow.evaluation.scoring import Scores, score_windows
 from valueflow.evaluation.settings import EvaluationSettings, WindowSettings
+from valueflow.evaluation.value_lines import ValueLine, value_lines
 from valueflow.evaluation.windows import build_windows
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "Reliability",
     "Sayings",
     "Scores",
+    "ValueLine",
     "WindowSettings",
     "arrows",
     "asked_intensity",
@@ -61,4 +63,5 @@ __all__ = [
     "several_values",
     "text_judge",
     "unsteered_like",
+    "value_lines",
 ]

@@ -1,7 +1,8 @@
 """Predictions of intensities from utilities, with intervals, and how good they are on anchors that are left out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -108,6 +109,12 @@ class Predictor:
         used, half_widths = self.half_widths(value)
         low, high = jackknife_plus(utility, line.without[used], half_widths, INTERVAL_LEVEL)
         return np.clip(line.at(utility), *BOUNDS), np.clip(low, *BOUNDS), np.clip(high, *BOUNDS)
+
+    def about(self, own: int) -> "Predictor":
+        """Return the same predictor, asked about another value, by its number."""
+        found = copy(self)
+        found.anchors = replace(self.anchors, own=own)
+        return found
 
     def without(self, text: str) -> "Predictor":
         """Return a predictor that has not seen a text, with the same ratios of variances."""

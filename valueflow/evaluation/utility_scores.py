@@ -16,7 +16,7 @@ from valueflow.evaluation.judges import LEAST_Z, Reliability
 from valueflow.evaluation.mean_of_utilities import mean_from_utilities
 from valueflow.evaluation.predicting import Predictor, RegressionFigures, regression_figures
 from valueflow.evaluation.scoring import Scores
-from valueflow.statistics import Lines, OrderAgreement, fit_lines, order_agreement
+from valueflow.statistics import fit_lines, order_agreement
 
 
 def score_utilities(
@@ -41,11 +41,8 @@ def score_utilities(
         Whether there are no scores where the judge is not shown to order the anchors.
     """
     predictor = Predictor(anchors)
-    own = anchors.is_own
-    order = order_agreement(anchors.utility[own], anchors.rating[own])
-    seen = fit_lines(anchors.rating, anchors.utility, anchors.value, anchors.text)
     figures = regression_figures(predictor)
-    reliability = _reliability(anchors, seen, order, figures.value.coverage)
+    reliability = line_reliability(anchors, figures.value.coverage)
     scored = np.isfinite(utility) & (not judge_check or reliability.passed is not False)
     columns = np.full((4, len(texts)), np.nan)
     columns[:3, scored] = _predicted(predictor, texts[scored], utility[scored])
@@ -72,8 +69,20 @@ def _predicted(predictor: Predictor, texts: npt.NDArray[np.object_], utility: Fl
     return found
 
 
-def _reliability(anchors: ReadAnchors, seen: Lines, order: OrderAgreement, covered: float) -> Reliability:
+def line_reliability(anchors: ReadAnchors, covered: float) -> Reliability:
+    """Return what the anchors tell of the judge on the value that is scored.
+
+    Parameters
+    ----------
+    anchors
+        Of all values.
+    covered
+        Share of intervals of the value's anchors that hold their rating.
+    """
     nan = float("nan")
+    own = anchors.is_own
+    order = order_agreement(anchors.utility[own], anchors.rating[own])
+    seen = fit_lines(anchors.rating, anchors.utility, anchors.value, anchors.text)
     line = seen.line(anchors.own)
     error = float(np.sqrt(line.covariance[1, 1]))
     # Utilities that lie on the line leave no error.

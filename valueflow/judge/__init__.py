@@ -16,6 +16,7 @@ from valueflow.judge.reading import read_ranking
 from valueflow.judge.reports import summed_report
 from valueflow.judge.settings import ConfiguredJudge
 from valueflow.judge.stances import StancePrompt
+from valueflow.judge.streams import for_stream
 from valueflow.judge.utilities import TextUtilities
 from valueflow.judge.utility_head import UtilityHead, text_keys
 from valueflow.judge.windows import LONGEST_REASON, RankedWindows, Windows, commonest_order, plain_lines
@@ -48,6 +49,7 @@ __all__ = [
     "definition_text",
     "distinct_names",
     "embedding_judge",
+    "for_stream",
     "judge_panel",
     "judge_words",
     "permutation_constraint",

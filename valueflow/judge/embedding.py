@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import ClassVar
 
@@ -50,6 +50,8 @@ class EmbeddingJudge:
         Anchors of all values together that the head learns from, at most; None: all.
     seed
         Of which ones these are.
+    on_disk
+        Whether vectors of many texts are cached on disk; those of anchors are in any case.
     """
 
     rankings_per_window: ClassVar[int] = 1
@@ -58,6 +60,7 @@ class EmbeddingJudge:
     batch_size: int = 64
     max_anchors: int | None = 5000
     seed: int = 42
+    on_disk: bool = True
 
     def __post_init__(self) -> None:
         check_encoder(self.encoder, self.batch_size)
@@ -105,6 +108,10 @@ class EmbeddingJudge:
         """Return kind and encoder."""
         return {"kind": "embedding", "encoder": self.encoder}
 
+    def for_stream(self) -> "EmbeddingJudge":
+        """Return this judge for texts without end, of which no vectors are kept on disk; see `Streamable`."""
+        return replace(self, on_disk=False)
+
     def _asked(self, criterion: Criterion, theory: str, value: str) -> "_Asked":
         features = feature_map(load_encoder(self.encoder), self.batch_size)
         total = sum(map(len, criterion.vidb.anchors))
@@ -119,7 +126,7 @@ class EmbeddingJudge:
             else fitted.definitions[number]
         )
         anchors = None if number == NO_VALUE else criterion.vidb.anchors[number]
-        return _Asked(fitted, features, number, definition, anchors)
+        return _Asked(fitted, features if self.on_disk else features.without_disk, number, definition, anchors)
 
 
 def check_encoder(encoder: object, batch_size: object) -> None:

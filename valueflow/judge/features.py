@@ -7,6 +7,7 @@ finds the more fitting, with much of the topic cancelled.
 
 import re
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -80,6 +81,13 @@ class FeatureMap:
         vectors, differences = self._read(flat)
         phi = self._contrasts(differences)
         return Features(np.add.reduceat(phi, starts) / sizes, np.add.reduceat(vectors, starts) / sizes)
+
+    @property
+    def without_disk(self) -> "FeatureMap":
+        """The same features, whose vectors are cached in memory alone."""
+        found = copy(self)
+        found._encoder = self._encoder.without_disk
+        return found
 
     def definition_vectors(self, definitions: Sequence[str]) -> FloatArray:
         """Embed `label: definition` of V values, (V, d)."""

@@ -110,6 +110,7 @@ class LogprobJudge(Settings):
     _truncated: Recent[bytes, bool] = PrivateAttr(default_factory=lambda: Recent(_MEMORY_OF_TRUNCATED))
     _totals: _Totals = PrivateAttr(default_factory=_Totals)
     _warned: bool = PrivateAttr(default=False)
+    _streams: bool = PrivateAttr(default=False)
 
     @field_validator("llm")
     @classmethod
@@ -140,6 +141,8 @@ class LogprobJudge(Settings):
 
     def text_utilities(self, criterion: Criterion, texts: Sequence[str], progress: Progress) -> TextUtilities:
         """Return the utilities of texts on the criterion's value; see `TextJudge`."""
+        if self._streams:
+            self._recent, self._truncated, self._totals = Recent(MEMORY), Recent(_MEMORY_OF_TRUNCATED), _Totals()
         asked = _Questions(criterion.theory, criterion.value, tuple(dict.fromkeys(texts)))
         usage, read = self._ask([asked], lambda _, note: progress(1, 0, note))
         return self._utilities(asked, read, self._report(usage))
@@ -160,6 +163,16 @@ class LogprobJudge(Settings):
         usage, read = self._ask(questions, lambda _, note: progress(1, 0, note))
         report = self._report(usage)
         return tuple(self._utilities(asked, read, report) for asked in questions)
+
+    def for_stream(self) -> "LogprobJudge":
+        """Return this judge for texts without end; see `Streamable`.
+
+        It remembers no answer beyond a call, so that what a call took does not depend on those before it, and does not
+        tell the state of the cache, for which every entry is counted.
+        """
+        found = LogprobJudge(llm=self.llm, wordings=self.wordings, cache=self.cache, max_text_bytes=self.max_text_bytes)
+        found._streams = True
+        return found
 
     def conversations(self, criterion: Criterion, texts: Sequence[str]) -> list[Conversation]:
         """Return the questions about texts on the criterion's value, wording by wording."""
@@ -293,7 +306,7 @@ class LogprobJudge(Settings):
             "share_outside_words": outside,
             "likeliest_word": likeliest[0][0] if likeliest else None,
             "words_bounded": totals.bounded,
-            "cache": cache_state(self.cache),
+            **({} if self._streams else {"cache": cache_state(self.cache)}),
         }
 
 
