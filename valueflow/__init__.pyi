@@ -10,7 +10,9 @@ from .evaluation import EvaluationSettings as EvaluationSettings
 from .evaluation import calibrate_judge as calibrate_judge
 from .evaluation import evaluate_responses as evaluate_responses
 from .extraction import Embeddings as Embeddings
+from .extraction import Utilities as Utilities
 from .extraction import extract as extract
+from .extraction import judge_texts as judge_texts
 from .extraction import profile as profile
 from .extraction import value_geometry as value_geometry
 from .geometry import Geometry as Geometry

@@ -1,9 +1,10 @@
-"""`extract.py` from settings to an outcome, by task; a file of texts in, a file of vectors for each theory out."""
+"""`extract.py` from settings to an outcome, by task."""
 
 from pathlib import Path
 from typing import Any
 
 from valueflow.extraction.display import show_extractions
+from valueflow.extraction.judging import UTILITIES_FILE, JudgingSettings, Utilities, judge_file, show_judgings
 from valueflow.extraction.outcome import VECTOR_FILES, Embeddings
 from valueflow.extraction.settings import ExtractionSettings
 from valueflow.extraction.vector_files import embed_file
@@ -46,11 +47,48 @@ def extract(*, output_dir: str | Path | None = None, **settings: Any) -> Embeddi
     >>> result = extract(input="texts.csv", theory="pvq", output_dir="vectors")  # doctest: +SKIP
     >>> np.load(result.files["pvq"])["embeddings"].shape  # doctest: +SKIP
     """
-    others = {"profile": "profile to find values", "geometry": "value_geometry to compare vectors"}
+    others = {
+        "profile": "profile to find values",
+        "geometry": "value_geometry to compare vectors",
+        "judge": "judge_texts to judge them",
+    }
     if settings.get("task") in others:
         raise InputError(f"task={settings['task']}: extract embeds texts; call {others[settings['task']]}")
     outcome = TASK.call({"task": "embed", **settings}, output_dir)
     assert isinstance(outcome, Embeddings)
+    return outcome
+
+
+def judge_texts(*, output_dir: str | Path | None = None, **settings: Any) -> Utilities:
+    """Give every text of a file, of any length, its utility on values, by a judge that reads texts one by one.
+
+    The file is read twice, some thousand rows at a time: to check and count, and to judge. So memory does not grow with
+    it, and what cannot be used is reported before the first text is judged.
+
+    Parameters
+    ----------
+    output_dir
+        Folder for `utilities.parquet` and `summary.json`. Those of an earlier run are replaced once all is done.
+    **settings
+        Fields of `JudgingSettings`, the same as on the command line; what is not given has the default of
+        `configs/extract.yaml`. `judge` takes the name of an option or a judge; engine="ray" takes a name.
+
+    Returns
+    -------
+    Utilities
+
+    Raises
+    ------
+    InputError
+        Something given cannot be used; one line says what, where, and what would be right.
+
+    Examples
+    --------
+    >>> found = judge_texts(input="texts.csv", theory="pvq", output_dir="judged")  # doctest: +SKIP
+    >>> pandas.read_parquet(found.file)["benevolence_utility"]  # doctest: +SKIP
+    """
+    outcome = TASK.call({**settings, "task": "judge"}, output_dir)
+    assert isinstance(outcome, Utilities)
     return outcome
 
 
@@ -120,9 +158,11 @@ def value_geometry(*, output_dir: str | Path | None = None, **settings: Any) -> 
 
 
 def _run(
-    settings: ExtractionSettings | ProfileSettings | GeometrySettings, run: Run
-) -> Embeddings | Profiles | Geometry:
+    settings: ExtractionSettings | JudgingSettings | ProfileSettings | GeometrySettings, run: Run
+) -> Embeddings | Utilities | Profiles | Geometry:
     match settings:
+        case JudgingSettings():
+            return judge_file(settings, run)
         case ProfileSettings():
             run.share.refuse("task=profile compares groups by all their texts; run it whole")
             return find_profiles(settings, run)
@@ -134,11 +174,19 @@ def _run(
 
 TASK = Task(
     name="extract",
-    settings=SettingsByTask({"embed": ExtractionSettings, "profile": ProfileSettings, "geometry": GeometrySettings}),
+    settings=SettingsByTask(
+        {
+            "embed": ExtractionSettings,
+            "judge": JudgingSettings,
+            "profile": ProfileSettings,
+            "geometry": GeometrySettings,
+        }
+    ),
     run=_run,
-    outputs=(VECTOR_FILES, *PROFILE_OUTPUTS, *GEOMETRY_OUTPUTS),
+    outputs=(VECTOR_FILES, UTILITIES_FILE, *PROFILE_OUTPUTS, *GEOMETRY_OUTPUTS),
     sweep=(
         SweepView(show_extractions, ("theory",), kind="embed"),
+        SweepView(show_judgings, ("theory",), kind="judge"),
         SweepView(show_profiles, ("theory",), kind="profile"),
         SweepView(show_geometries, ("theory",), kind="geometry"),
     ),

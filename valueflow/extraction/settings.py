@@ -1,4 +1,4 @@
-"""The settings of `extract.py task=embed`; `configs/extract.yaml` holds their defaults and describes them."""
+"""The settings of `extract.py task=embed`, and what those of task=judge share; `configs/extract.yaml` has defaults."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
@@ -32,21 +32,28 @@ def _given(source: Any) -> Any:
     return source
 
 
+GivenInput = Annotated[str, BeforeValidator(_given)]
+"""A file of texts, which must be given."""
+
+ConfiguredEngine = Annotated[
+    LocalEngine | RayEngine,
+    built_as(lambda engine: isinstance(engine, LocalEngine | RayEngine), "an engine: local or ray"),
+]
+"""Where the work is done, or the config node of it."""
+
+
 class ExtractionSettings(Settings):
     """What is embedded by which model, and how it is stored."""
 
     task: Literal["embed"]
     model: Any
-    input: Annotated[str, BeforeValidator(_given)]
+    input: GivenInput
     input_columns: Annotated[dict[str, str | None], known_columns(*COLUMNS)]
     theory: Annotated[str | None, BeforeValidator(_name_of_theory)]
     on_bad_row: BadRowPolicy
     batch_size: PositiveInt
     rows_per_chunk: PositiveInt
-    engine: Annotated[
-        LocalEngine | RayEngine,
-        built_as(lambda engine: isinstance(engine, LocalEngine | RayEngine), "an engine: local or ray"),
-    ]
+    engine: ConfiguredEngine
     devices: Annotated[
         Annotated[list[str], Field(min_length=1)] | None,
         BeforeValidator(lambda given: [given] if isinstance(given, str) else given),

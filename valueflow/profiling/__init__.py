@@ -5,10 +5,11 @@ from valueflow.profiling.normalization import Normalization
 from valueflow.profiling.outcome import PROFILE_OUTPUTS, Profiles
 from valueflow.profiling.pipeline import find_profiles
 from valueflow.profiling.relevance import EncoderRelevance, LogprobRelevance
-from valueflow.profiling.settings import COLUMNS, ProfileSettings
+from valueflow.profiling.settings import COLUMNS, DEFAULT_THEORY, ProfileSettings
 
 __all__ = [
     "COLUMNS",
+    "DEFAULT_THEORY",
     "PROFILE_OUTPUTS",
     "EncoderRelevance",
     "LogprobRelevance",

@@ -30,6 +30,7 @@ _KINDS: Mapping[str, tuple[str, Any]] = {
     "opinionqa": ("Surveys", STEER),
     "profile": ("Profiles", EXTRACT),
     "embed": ("Embeddings", EXTRACT),
+    "judge": ("Judged texts", EXTRACT),
     "train": ("Trainings of the value embedding", TRAIN),
     "test": ("Measured value embeddings", TRAIN),
     "convert": ("Training tables", TRAIN),
