@@ -9,19 +9,18 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from tests.judge.heads import save_head
 from valueflow import evaluate_responses
-from valueflow.encoder import PROBE, load_model
+from valueflow.encoder import load_model
 from valueflow.judge import (
     Criterion,
     DistilledJudge,
     EmbeddingJudge,
     Judge,
     TextJudge,
-    UtilityHead,
     Windows,
     definition_text,
     embedding_judge,
-    text_keys,
 )
 from valueflow.judge.distilled import _tell_learned
 from valueflow.judge.utility_head import CARD_FILE, HEAD_FILE, read_head
@@ -48,18 +47,7 @@ def embedded(folder: Path, texts: list[str]) -> np.ndarray:
 @pytest.fixture(scope="module")
 def folder(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return an encoder's folder with a head of random numbers."""
-    own = tmp_path_factory.mktemp("distilled") / "model"
-    shutil.copytree(tiny, own)
-    rng = np.random.default_rng(3)
-    UtilityHead(
-        matrix=rng.normal(size=(32, 32)),
-        slope=rng.normal(size=32),
-        offset=0.25,
-        probe=embedded(own, [PROBE])[0],
-        learned=np.sort(text_keys(LEARNED)),
-        card={"teacher": {"kind": "logprob", "model": "someone"}},
-    ).write(own)
-    return own
+    return save_head(tiny, tmp_path_factory.mktemp("distilled") / "model", LEARNED)
 
 
 def expected(folder: Path, texts: list[str], definition: str) -> np.ndarray:

@@ -40,9 +40,12 @@ class ValueLine:
 
     def at(self, texts: Sequence[str], utility: FloatArray) -> FloatArray:
         """Return the expected intensities (M,) of texts, within the scale; those of an anchor's text without it."""
-        lines = [self.without.get(text, (self.intercept, self.slope)) for text in texts]
-        intercept, slope = np.array(lines, dtype=np.float64).reshape(-1, 2).T
-        return np.asarray(np.clip(intercept + slope * utility, *BOUNDS))
+        found = self.intercept + self.slope * utility
+        for place, text in enumerate(texts):
+            if text in self.without:
+                intercept, slope = self.without[text]
+                found[place] = intercept + slope * utility[place]
+        return np.asarray(np.clip(found, *BOUNDS))
 
 
 def value_lines(
