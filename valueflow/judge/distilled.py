@@ -123,15 +123,14 @@ class DistilledJudge:
             vectors = encoder.encode(step, batch_size=self.batch_size)
             utility[places] = head.utilities(vectors, definition)[:, 0].round(_DIGITS)
             advance(step)
-        shortened = encoder.shortened(distinct, room_for="")
-        truncated = sum(len(short) < len(text) for short, text in zip(shortened, distinct, strict=True))
+        truncated, learned = _counted(encoder, head, tuple(distinct))
         return TextUtilities(
             theory,
             value,
             np.array([*distinct, None], dtype=object)[:-1],
             utility,
             np.full(len(distinct), "", dtype=object),
-            report={"texts_truncated": truncated, "texts_learned": int(head.has_learned(distinct).sum())},
+            report={"texts_truncated": truncated, "texts_learned": learned},
         )
 
     def _report_learned(self, anchors: npt.NDArray[np.object_]) -> dict[str, object]:
@@ -154,6 +153,14 @@ def _loaded(encoder: str, digest: str) -> tuple[SentenceEncoder, UtilityHead]:
     loaded, head = SentenceEncoder(encoder, load_model(encoder), on_disk=False), read_head(encoder)
     head.check_encoder(loaded.encode([PROBE])[0], encoder)
     return loaded, head
+
+
+@lru_cache(maxsize=1)
+def _counted(encoder: SentenceEncoder, head: UtilityHead, texts: tuple[str, ...]) -> tuple[int, int]:
+    """Return how many texts are truncated, and how many the head was trained on; counted once for all values."""
+    shortened = encoder.shortened(texts, room_for="")
+    truncated = sum(len(short) < len(text) for short, text in zip(shortened, texts, strict=True))
+    return truncated, int(head.has_learned(texts).sum())
 
 
 @cache
