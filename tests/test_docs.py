@@ -202,7 +202,7 @@ def run_part(document: str, command: str, folder: Path) -> None:
         "evaluate.py": ("scores.csv",),
         "steer.py": ("responses.csv", "accuracy.csv"),
         "train.py": ("model/README.md", "metrics.csv", "training.csv"),
-        "extract.py": ("embedding_pvq.npz", "profiles.csv", "geometry.csv"),
+        "extract.py": ("embedding_pvq.npz", "utilities.parquet", "profiles.csv", "geometry.csv"),
         "categorize.py": ("votes.csv",),
         "build_vidb.py": ("plan.csv",),
         "compare.py": ("comparison.csv",),

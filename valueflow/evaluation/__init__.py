@@ -16,13 +16,13 @@ from valueflow.evaluation.dose_response import dose_response_means
 from valueflow.evaluation.group_means import GroupMeans, Sayings, means_by_group
 from valueflow.evaluation.judges import BOUNDS, JudgeFit, Reliability, fit_judges
 from valueflow.evaluation.judging import JudgedWindows, judge_responses
+from valueflow.evaluation.lines_of_values import ValueLine, value_lines
 from valueflow.evaluation.mean import AnchorLine, MeanEstimate, mean_of_scores
 from valueflow.evaluation.outcome import RANKINGS_FILE, SCORES_FILE, Evaluation, query_clusters
 from valueflow.evaluation.pipeline import TASK, calibrate_judge, evaluate_responses
 from valueflow.evaluation.reading import text_judge
 from valueflow.evaluation.scoring import Scores, score_windows
 from valueflow.evaluation.settings import EvaluationSettings, WindowSettings
-from valueflow.evaluation.value_lines import ValueLine, value_lines
 from valueflow.evaluation.windows import build_windows
 
 __all__ = [
