@@ -1,6 +1,7 @@
 """The judges themselves before a file: a distilled encoder as a person runs it, log-odds of a server, actors of Ray."""
 
 import json
+import pickle
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,11 @@ from tests.evaluation.simulated import anchors_table
 from tests.judge.heads import save_head
 from tests.llm.fault_server import Call, FaultServer, Reply, completion, first_token, refusal
 from valueflow import judge_texts
+from valueflow.extraction import JudgingSettings
+from valueflow.extraction.judging.asking import JudgeRecipe
+from valueflow.extraction.judging.settings import GivenJudge
 from valueflow.judge import Criterion, DistilledJudge, EmbeddingJudge, for_stream
-from valueflow.run import InputError, write_csv
+from valueflow.run import InputError, compose_settings, write_csv
 from valueflow.theory import load_theory
 from valueflow.vidb import load_vidb
 
@@ -76,6 +80,7 @@ def test_a_command_writes_what_the_judge_says(work: Path, fresh: bool) -> None:
     assert {path.name for path in (work / "out").iterdir()} == names
 
 
+@pytest.mark.slow
 def test_a_sweep_of_shards_is_resumed_and_joined(work: Path) -> None:
     more = (*COMMON, "values=[power]", "rows_per_chunk=50")
     succeeded(run(work, *more, "hydra.run.dir=whole"))
@@ -174,6 +179,20 @@ def test_an_engine_that_is_not_installed_is_named(work: Path, monkeypatch: pytes
     with pytest.raises(InputError, match=r"engine=ray: Ray is not installed; pip install 'valueflow\[ray-data\]'"):
         judge_texts(input=str(work / "texts.csv"), engine="ray", output_dir=work / "out")
     assert not (work / "out").exists()
+
+
+def test_what_travels_to_actors_holds_no_key_of_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-never-in-a-setting")
+    asked = {"input": "texts.csv", "task": "judge", "judge": "logprob", "llm": "gpt"}
+    settings = JudgingSettings.checked(
+        {key: entry for key, entry in compose_settings("extract", asked).items() if key in JudgingSettings.model_fields}
+    )
+    assert settings.judge.node is not None
+    recipe = JudgeRecipe(settings.judge.node, PVQ, ("power",), load_vidb("demo"))
+    sent = pickle.dumps(recipe)
+    assert b"OPENAI_API_KEY" in sent
+    assert b"sk-never" not in sent
+    assert GivenJudge.of(pickle.loads(sent).node).describe() == settings.judge.describe()
 
 
 @needs_ray

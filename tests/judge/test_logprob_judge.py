@@ -13,7 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from valueflow.judge import Criterion, LogprobJudge, RankedWindows, StancePrompt, TextJudge, Windows, judge_panel
+from valueflow.judge import (
+    Criterion,
+    LogprobJudge,
+    RankedWindows,
+    StancePrompt,
+    TextJudge,
+    Windows,
+    for_stream,
+    judge_panel,
+)
 from valueflow.llm import TRUNCATION_MARK, Arrivals, Completion, Conversation, Sampling, Stream, release
 from valueflow.run import InputError, built, compose_group, compose_node
 from valueflow.theory import load_theory
@@ -304,6 +313,22 @@ def test_anchors_of_all_values_are_read_in_one_batch_each_about_its_own_value() 
     definition = load_theory("mft").nodes["care-harm"].definition
     assert sum(definition in conversation[-1]["content"] for conversation in program.asked) == len(sets[2])
     assert isinstance(judge, TextJudge)
+
+
+def test_of_texts_without_end_nothing_is_remembered_beyond_a_call() -> None:
+    program = Program()
+    judge = judge_of(program, max_text_bytes=40)
+    stream = for_stream(judge)
+    assert isinstance(stream, LogprobJudge)
+    texts = ["one 1", "two 2", "x" * 100]
+    reports = []
+    for _ in range(3):
+        read = stream.text_utilities(criterion(), texts, ignore)
+        np.testing.assert_array_equal(read.utility, judge.text_utilities(criterion(), texts, ignore).utility)
+        reports.append(read.report)
+    assert len(program.asked) == 3 * 3 + 3  # the judge itself asks once
+    assert all(report["texts_truncated"] == 1 and "cache" not in report for report in reports)
+    assert len(stream._read) == len(texts)
 
 
 def test_it_sits_in_a_panel_and_keeps_its_utilities() -> None:
