@@ -300,6 +300,7 @@ UNUSABLE: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"judge.encoder": "./nothing"}, ("encoder './nothing': there is no such folder",)),
     ({"vidb": "nothing.csv"}, ("nothing.csv",)),
     ({"devices": "cpu"}, ("devices: task=judge does not read it",)),
+    ({"model": "mpnet"}, ("model: task=judge does not read it; the encoder of judge=embedding is judge.encoder=",)),
     ({"max_characters": 5}, ("max_characters: task=judge does not read it",)),
     ({"dry_run": True}, ("dry_run: task=judge makes no plan",)),
     ({"rows_per_chunk": 0}, ("rows_per_chunk=0",)),

@@ -11,7 +11,7 @@ from valueflow.extraction.settings import ConfiguredEngine, GivenInput
 from valueflow.judge import Judge, TextJudge
 from valueflow.llm import CacheMode
 from valueflow.profiling import COLUMNS, DEFAULT_THEORY
-from valueflow.run import BadRowPolicy, PositiveInt, Settings, built, known_columns
+from valueflow.run import BadRowPolicy, PositiveInt, Settings, built, compose_settings, known_columns
 from valueflow.theory import Theory, load_theory, theory_from_file, theory_of
 
 _OF_VECTORS = ("devices", "dtype", "prompt_name", "max_characters")
@@ -83,6 +83,7 @@ class JudgingSettings(Settings):
     dtype: Any
     prompt_name: Any
     max_characters: Any
+    model: Any
 
     @model_validator(mode="before")
     @classmethod
@@ -109,6 +110,13 @@ class JudgingSettings(Settings):
     def _check_unread(cls, given: Any) -> Any:
         if given is not None:
             raise ValueError("task=judge does not read it, it is for task=embed; the judge's settings are judge.KEY")
+        return given
+
+    @field_validator("model")
+    @classmethod
+    def _check_model(cls, given: Any) -> Any:
+        if given != compose_settings("extract", {})["model"]:
+            raise ValueError("task=judge does not read it; the encoder of judge=embedding is judge.encoder=...")
         return given
 
     @model_validator(mode="after")
@@ -139,4 +147,4 @@ class JudgingSettings(Settings):
 
     def unused(self, referred: Collection[str]) -> set[str]:
         """Return the keys that have no part in this run."""
-        return super().unused(referred) | {"dry_run", *_OF_VECTORS} | (set() if self.regression else {"judge_check"})
+        return super().unused(referred) | {"dry_run", "model", *_OF_VECTORS} | (set() if self.regression else {"judge_check"})
