@@ -147,4 +147,8 @@ class JudgingSettings(Settings):
 
     def unused(self, referred: Collection[str]) -> set[str]:
         """Return the keys that have no part in this run."""
-        return super().unused(referred) | {"dry_run", "model", *_OF_VECTORS} | (set() if self.regression else {"judge_check"})
+        return (
+            super().unused(referred)
+            | {"dry_run", "model", *_OF_VECTORS}
+            | (set() if self.regression else {"judge_check"})
+        )
