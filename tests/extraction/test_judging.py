@@ -291,6 +291,8 @@ UNUSABLE: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"values": ["benevolense"]}, ("value 'benevolense' is not in theory 'pvq'", "did you mean 'benevolence'?")),
     ({"values": ["power", "Power"]}, ("values: 'Power' is named twice",)),
     ({"values": []}, ("values=[]: names no value",)),
+    ({"values": 5}, ("values=5: input should be a valid list",)),
+    ({"values": 5, "theory": "any"}, ("value '5' is in no theory",)),
     ({"theory": "any"}, ("theory=any", "theory=pvq")),
     ({"judge": "llm", "llm": "smollm2"}, ("judge=llm ranks windows", "judge=embedding", "judge=logprob")),
     ({"judge": "panel"}, ("judge=panel ranks windows", "judge=embedding", "judge=logprob")),

@@ -95,7 +95,8 @@ class JudgingSettings(Settings):
             return given
         if "file" in fields and "name" not in fields:
             return given | {"theory": theory_from_file(str(fields["file"]))}
-        first = values if isinstance(values, str) else next(iter(values or ()), None)
+        # What is no list at all is told by the field's own check.
+        first = next(iter(values), None) if isinstance(values, list | tuple) else values
         return given | {"theory": theory_of(fields, first)}
 
     @field_validator("dry_run")
