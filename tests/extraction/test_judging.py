@@ -188,6 +188,20 @@ def test_failures_are_missing_numbers_that_are_counted_and_shown(
     assert result.tables()["values"]["failed"].tolist() == [3, 2]
 
 
+def test_anchors_without_a_utility_are_counted_and_shown(
+    tmp_path: Path, vidb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Blank(Reads):
+        def _utility(self, value: str, text: str) -> float:
+            return np.nan if value == "power" else super()._utility(value, text)
+
+    result = judged(tmp_path / "out", table(tmp_path, ["fine 1"]), vidb, Blank(), values=["benevolence"])
+    assert result.summary["failures"] == {}
+    assert result.summary["anchors"]["failures"] == {asking.NOT_FINITE: 14}
+    result.show()
+    assert f"of anchors 14 failed: {asking.NOT_FINITE}" in capsys.readouterr().out
+
+
 def test_reasons_without_end_are_counted_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asking, "MOST_REASONS", 2)
     counts = {"a": 3}

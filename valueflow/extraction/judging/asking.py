@@ -125,11 +125,25 @@ def _read(
     number = {text: place for place, text in enumerate(read.texts)}
     order = np.array([number[text] for text in texts])
     utility, failures = read.utility[order].astype(np.float64), read.failures[order]
-    finite = np.isfinite(utility) & (failures == "")
+    failures = _with_reasons(utility, failures)
+    finite = failures == ""
     utility = np.where(finite, utility, np.nan)
-    failures = np.where(finite, "", np.where(failures == "", NOT_FINITE, failures)).astype(object)
     advance(int(copies.sum()) - told, int(copies[~finite].sum()))
     return TextUtilities(read.theory, read.value, read.texts[order], utility, failures, read.details, read.report)
+
+
+def _with_reasons(utility: FloatArray, failures: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
+    """Return the failures, with a reason also where a judge gave none and a utility that is not finite."""
+    return np.where(~np.isfinite(utility) & (failures == ""), NOT_FINITE, failures).astype(object)
+
+
+def failures_of(reads: Sequence[TextUtilities]) -> dict[str, int]:
+    """Return how many texts a judge gave no utility, by reason."""
+    found: Counter[str] = Counter()
+    for read in reads:
+        failures = _with_reasons(read.utility, read.failures)
+        found.update(failures[failures != ""].tolist())
+    return within_bounds(found)
 
 
 def within_bounds(failures: Mapping[str, int]) -> dict[str, int]:

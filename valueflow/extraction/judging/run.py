@@ -8,7 +8,7 @@ from typing import Any
 
 from valueflow.evaluation import ValueLine, value_lines
 from valueflow.extraction.engines import RayEngine
-from valueflow.extraction.judging.asking import JudgeRecipe, anchor_utilities
+from valueflow.extraction.judging.asking import JudgeRecipe, anchor_utilities, failures_of
 from valueflow.extraction.judging.columns import UTILITIES_FILE
 from valueflow.extraction.judging.figures import (
     Totals,
@@ -118,15 +118,11 @@ def _known(settings: JudgingSettings, recipe: JudgeRecipe, vidb: Vidb) -> _Known
         return _Known(described, None, {}, dict.fromkeys(settings.asked, "regression=false"))
     read = _read_anchors(settings, recipe, vidb)
     lines, reasons = value_lines(read, vidb, settings.theory, settings.asked, judge_check=settings.judge_check)
-    failures: dict[str, int] = {}
-    for part in read:
-        for reason in part.failures[part.failures != ""].tolist():
-            failures[reason] = failures.get(reason, 0) + 1
     about = {
         "texts": sum(map(len, vidb.anchors)),
         "vidb": settings.vidb,
         "vidb_sha256": vidb.digest,
-        "failures": failures,
+        "failures": failures_of(read),
         "judging": dict(read[-1].report) if read else {},
     }
     return _Known(described, about, lines, reasons)
