@@ -151,6 +151,17 @@ def test_anchors_that_it_was_distilled_on_are_counted_and_told(folder: Path, cap
     assert "was distilled on 1 of these 6 anchors" in caplog.text
 
 
+def test_what_is_said_of_anchors_is_said_of_those_of_all_values(folder: Path) -> None:
+    base = vidb()
+    own = Anchors("pvq", "power", np.array([LONG, LEARNED[1]], dtype=object), np.array([-5.0, 5]))
+    base = Vidb("test", (base.anchors[0], own, base.anchors[1]), 0, "digest")
+    read = DistilledJudge(str(folder)).anchor_utilities(Criterion(PVQ, "benevolence", base), ignore)
+    learned = {"texts": 2, "of": 8}
+    assert [one.report for one in read] == [
+        {"texts_truncated": 1, "texts_learned": 2, "anchors_learned": learned} for _ in range(3)
+    ]
+
+
 def test_values_of_another_theory_are_read_by_their_definitions(folder: Path) -> None:
     node = {"label": "rescue", "definition": "Turning round for anyone in distress."}
     sea = theory_from_mapping(

@@ -2,8 +2,8 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import ClassVar
 
@@ -77,8 +77,9 @@ class DistilledJudge:
         return self._read(theory, theory.name, criterion.value, texts, lambda step: progress(len(step), 0))
 
     def anchor_utilities(self, criterion: Criterion, progress: Progress) -> tuple[TextUtilities, ...]:
-        """Return the utilities of all anchors, each on its own value; see `TextJudge`."""
-        learned = self._report_learned(np.concatenate([anchors.texts for anchors in criterion.vidb.anchors]))
+        """Return the utilities of all anchors, each on its own value; see `TextJudge`. Each report is that of all."""
+        every = np.concatenate([anchors.texts for anchors in criterion.vidb.anchors])
+        learned = self._report_learned(every)
         found = []
         for anchors in criterion.vidb.anchors:
             read = self._read(
@@ -88,12 +89,10 @@ class DistilledJudge:
                 anchors.texts.tolist(),
                 lambda step: progress(len(step), 0),
             )
-            found.append(
-                TextUtilities(
-                    read.theory, read.value, read.texts, read.utility, read.failures, report={**read.report, **learned}
-                )
-            )
-        return tuple(found)
+            found.append(read)
+        loaded = _loaded(self.encoder, head_digest(self.encoder))
+        report = {**_report_texts(*loaded, dict.fromkeys(every)), **learned}
+        return tuple(replace(read, report=report) for read in found)
 
     def describe(self) -> dict[str, object]:
         """Return kind, encoder, and whose answers its head has learned."""
@@ -123,14 +122,13 @@ class DistilledJudge:
             vectors = encoder.encode(step, batch_size=self.batch_size)
             utility[places] = head.utilities(vectors, definition)[:, 0].round(_DIGITS)
             advance(step)
-        truncated, learned = _counted(encoder, head, tuple(distinct))
         return TextUtilities(
             theory,
             value,
             np.array([*distinct, None], dtype=object)[:-1],
             utility,
             np.full(len(distinct), "", dtype=object),
-            report={"texts_truncated": truncated, "texts_learned": learned},
+            report=_report_texts(encoder, head, distinct),
         )
 
     def _report_learned(self, anchors: npt.NDArray[np.object_]) -> dict[str, object]:
@@ -153,6 +151,11 @@ def _loaded(encoder: str, digest: str) -> tuple[SentenceEncoder, UtilityHead]:
     loaded, head = SentenceEncoder(encoder, load_model(encoder), on_disk=False), read_head(encoder)
     head.check_encoder(loaded.encode([PROBE])[0], encoder)
     return loaded, head
+
+
+def _report_texts(encoder: SentenceEncoder, head: UtilityHead, distinct: Iterable[str]) -> dict[str, object]:
+    truncated, learned = _counted(encoder, head, tuple(distinct))
+    return {"texts_truncated": truncated, "texts_learned": learned}
 
 
 @lru_cache(maxsize=1)
