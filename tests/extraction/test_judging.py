@@ -202,6 +202,16 @@ def test_anchors_without_a_utility_are_counted_and_shown(
     assert f"of anchors 14 failed: {asking.NOT_FINITE}" in capsys.readouterr().out
 
 
+def test_what_judging_took_is_told_as_numbers_about_all_texts() -> None:
+    def read(calls: int, word: str) -> TextUtilities:
+        report = {"calls": calls, "texts_truncated": 2, "share_outside_words": 0.5, "likeliest_word": word}
+        texts, none = np.array(["a", "b"], dtype=object), np.array(["", ""], dtype=object)
+        return TextUtilities("pvq", "power", texts, np.zeros(2), none, {"outside": np.array([0.25, 0.5])}, report)
+
+    took = asking.report_of([read(2, "support"), read(3, "The")])
+    assert took == {"calls": 5, "texts_truncated": 2, "readings": 4, "outside_words": 1.5}
+
+
 def test_reasons_without_end_are_counted_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asking, "MOST_REASONS", 2)
     counts = {"a": 3}

@@ -28,6 +28,9 @@ MOST_REASONS = 100
 
 OTHER_REASONS = "other reasons"
 
+_OF_A_CALL = ("share_outside_words", "tokens_per_second", "likeliest_word", "cache")
+"""Entries of a report that say something of the texts of one call and do not add up to something about a file."""
+
 
 @dataclass(frozen=True)
 class JudgeRecipe:
@@ -166,7 +169,7 @@ def report_of(reads: Sequence[TextUtilities]) -> dict[str, Any]:
         for key, entry in read.report.items():
             if key.startswith("texts_"):
                 total[key] = max(total.get(key, 0), entry)
-            elif key not in ("share_outside_words", "tokens_per_second", "cache"):
+            elif key not in _OF_A_CALL:
                 total = added(total, {key: entry})
         if "outside" in read.details:
             outside = read.details["outside"]
