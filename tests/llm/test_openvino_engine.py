@@ -182,6 +182,17 @@ def test_first_tokens_have_the_log_probabilities_that_the_library_gives_the_chos
 
 @needs_openvino
 @pytest.mark.slow
+def test_fewer_log_probabilities_are_the_first_of_more(engine: OpenvinoEngine) -> None:
+    (many,) = answers_of(engine, QUESTIONS[:1], Sampling(0.0, 1, top_logprobs=20))
+    assert many.logprobs is not None
+    for n in (1, 2, 5):
+        (few,) = answers_of(engine, QUESTIONS[:1], Sampling(0.0, 1, top_logprobs=n))
+        assert few.text == many.text
+        assert few.logprobs == pytest.approx(dict(list(many.logprobs.items())[:n]), abs=1e-3)
+
+
+@needs_openvino
+@pytest.mark.slow
 def test_no_log_probabilities_of_longer_drawn_or_constrained_answers(engine: OpenvinoEngine) -> None:
     letters = Constraint("letters", 'root ::= "A" | "B"')
     kinds = [

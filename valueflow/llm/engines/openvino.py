@@ -205,7 +205,8 @@ class OpenvinoEngine:
         config.max_new_tokens = limit
         config.stop_token_ids = self._ends
         if _lists_tokens(sampling, limit):
-            config.num_beams = config.num_return_sequences = sampling.top_logprobs
+            # One beam would be no search: the library scores its token with 0.
+            config.num_beams = config.num_return_sequences = max(sampling.top_logprobs, 2)
         if sampling.temperature > 0:
             config.do_sample = True
             config.temperature = sampling.temperature
@@ -255,7 +256,10 @@ class OpenvinoEngine:
             is_held=self._holds(sampling),
             prompt_tokens=prompt_tokens,
             completion_tokens=len(tokens),
-            logprobs=by_text((self._tokenizer.decode(output.generated_ids), output.score) for output in outputs)
+            logprobs=by_text(
+                (self._tokenizer.decode(output.generated_ids), output.score)
+                for output in outputs[: sampling.top_logprobs]
+            )
             if _lists_tokens(sampling, limit)
             else None,
         )
