@@ -24,7 +24,7 @@ STUDY_MODEL := qwen2_5_coder_1_5b
 LOG_ODDS := judge=logprob llm=$(STUDY_MODEL)_openvino llm.dtype=float32
 SCORE := $(BIN)/python evaluate.py -m resume=true $(STUDIED)
 
-study: .venv/.installed-study ## Steer Qwen2.5-Coder-1.5B to three values, judge and compare: half an hour; needs install-models
+study: .venv/.installed-study ## Steer Qwen2.5-Coder-1.5B to three values, judge and compare: 15 minutes on two cores; needs install-models
 	$(BIN)/python steer.py -m resume=true limit=10 llm=$(STUDY_MODEL)_openvino $(STUDIED) intensity=-2,-1,0,1,2 hydra.sweep.dir=$(STUDY)/steered
 	$(BIN)/python steer.py -m resume=true limit=10 llm=$(STUDY_MODEL)_openvino steering=none hydra.sweep.dir=$(STUDY)/unsteered
 	$(SCORE) task=calibrate $(LOG_ODDS) hydra.sweep.dir=$(STUDY)/calibration

@@ -70,7 +70,7 @@ def data_card(theory: Theory, value: str, summary: Mapping[str, Any]) -> str:
         "scale": f"{summary['scale']['kind']}, {summary['known']:,} texts with known ratings, "
         f"{summary['neutral']:,} marked as neutral",
         "source of the texts": settings["source"] or "not given",
-        "licence of the texts": settings["license"] or "not given",
+        "license of the texts": settings["license"] or "not given",
         "seed": str(summary["seed"]),
     }
     lines = [f"| {name} | {_cell(entry)} |" for name, entry in rows.items()]

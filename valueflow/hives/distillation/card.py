@@ -68,7 +68,7 @@ def folder_card(summary: Mapping[str, Any]) -> str:
         "",
         *[f"- `{source}`" for source in data["sources"]],
         "",
-        "Their licences and the teacher's are those of their sources, and may restrict what this model may be for.",
+        "Their licenses and the teacher's are those of their sources, and may restrict what this model may be for.",
         "",
         "## Agreement with the teacher",
         "",

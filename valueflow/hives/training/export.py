@@ -94,7 +94,7 @@ def model_card(summary: Mapping[str, Any]) -> str:
         "",
         *[f"- `{source}`" for source in data["sources"]],
         "",
-        "Their licences are those of their sources, and may restrict what this model may be used for.",
+        "Their licenses are those of their sources, and may restrict what this model may be used for.",
         "",
         f"## Metrics on the {data['measured'] or 'held-out'} texts",
         "",
