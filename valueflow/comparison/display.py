@@ -10,7 +10,7 @@ from rich.table import Table
 from valueflow.comparison.forest import SIGNIFICANT, compared_words
 from valueflow.comparison.questions import FACTORS, INTENSITY, SLOPE
 from valueflow.responses import PRICE
-from valueflow.run import counted, number, screen
+from valueflow.run import counted, number, screen, table_of_runs
 
 _MOST_ROWS, _MOST_LINES = 40, 5
 _PRICED = (*FACTORS, INTENSITY)
@@ -56,16 +56,13 @@ def show_comparisons(
         For each run, the settings that differ from the others'; a column where there are any.
     """
     console = screen()
-    table = Table(title=title, title_justify="left")
-    for heading in (*(["settings"] if any(others) else []), "family"):
-        table.add_column(heading)
-    for heading in ("jobs", "tests", f"p (Holm) <= {SIGNIFICANT:g}"):
-        table.add_column(heading, justify="right")
-    for place, summary in enumerate(summaries):
-        for family, counts in summary["families"].items():
-            cells = [str(summary["jobs"]), str(counts["tests"]), str(counts["significant"])]
-            table.add_row(*([others[place]] if any(others) else []), family, *cells)
-    console.print(table)
+    rows = [
+        (run, (family, str(summary["jobs"]), str(counts["tests"]), str(counts["significant"])))
+        for run, summary in enumerate(summaries)
+        for family, counts in summary["families"].items()
+    ]
+    figures = ("jobs", "tests", f"p (Holm) <= {SIGNIFICANT:g}")
+    console.print(table_of_runs(title, others, words=("family",), figures=figures, rows=rows))
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.table import Table
-
-from valueflow.run import screen
+from valueflow.run import screen, table_of_runs
 
 
 def show_extractions(
@@ -23,23 +21,23 @@ def show_extractions(
         For each run, the settings that differ from the others'; a column where there are any.
     """
     console = screen()
-    table = Table(title=title, title_justify="left")
-    for heading in (*(["settings"] if any(others) else []), "theory", "file"):
-        table.add_column(heading)
-    for heading in ("texts", "dimension", "truncated", "texts/s"):
-        table.add_column(heading, justify="right")
-    for place, summary in enumerate(summaries):
-        for row in summary["theories"]:
-            table.add_row(
-                *([others[place]] if any(others) else []),
+    rows = [
+        (
+            run,
+            (
                 row["theory"],
                 row["file"],
                 f"{row['texts']:,}",
                 str(summary["dimension"]),
                 f"{row['truncated']:,}",
                 f"{summary['texts_per_second']:,.0f}",
-            )
-    console.print(table)
+            ),
+        )
+        for run, summary in enumerate(summaries)
+        for row in summary["theories"]
+    ]
+    figures = ("texts", "dimension", "truncated", "texts/s")
+    console.print(table_of_runs(title, others, words=("theory", "file"), figures=figures, rows=rows))
     for line in dict.fromkeys(line for summary in summaries for line in _counted(summary)):
         console.print(line, soft_wrap=True)
 

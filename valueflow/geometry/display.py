@@ -3,9 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.table import Table
-
-from valueflow.run import number, screen
+from valueflow.run import number, screen, table_of_runs
 
 
 def show_geometries(
@@ -23,14 +21,8 @@ def show_geometries(
         For each run, the settings that differ from the others'; a column where there are any.
     """
     console = screen()
-    table = Table(title=title, title_justify="left")
-    for heading in (*(["settings"] if any(others) else []), "theory", "vectors", "shape"):
-        table.add_column(heading)
-    for heading in ("values", "Spearman with the theory", "p (Mantel)", "shown in the plane"):
-        table.add_column(heading, justify="right")
-    for place, summary in enumerate(summaries):
-        table.add_row(
-            *([others[place]] if any(others) else []),
+    rows = [
+        (
             summary["theory"],
             summary["source"],
             summary["shape"],
@@ -39,7 +31,11 @@ def show_geometries(
             number(summary["p"], ".2g"),
             number(summary["share_in_plane"], ".0%"),
         )
-    console.print(table)
+        for summary in summaries
+    ]
+    words = ("theory", "vectors", "shape")
+    figures = ("values", "Spearman with the theory", "p (Mantel)", "shown in the plane")
+    console.print(table_of_runs(title, others, words=words, figures=figures, rows=enumerate(rows)))
     for line in dict.fromkeys(line for summary in summaries for line in _lines(summary)):
         console.print(line, soft_wrap=True)
 

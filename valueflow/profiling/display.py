@@ -7,7 +7,7 @@ import pandas as pd
 from rich.table import Table
 
 from valueflow.profiling.tables import SIGNIFICANT
-from valueflow.run import cost_lines, failure_lines, number, screen
+from valueflow.run import cost_lines, failure_lines, number, screen, table_of_runs
 
 _MOST_SIDE_BY_SIDE, _MOST_ROWS, _EXTREMES = 5, 40, 3
 
@@ -45,24 +45,24 @@ def show_profiles(summaries: Sequence[Mapping[str, Any]], title: str | None = No
         For each run, the settings that differ from the others'; a column where there are any.
     """
     console = screen()
-    table = Table(title=title, title_justify="left")
-    for heading in (*(["settings"] if any(others) else []), "source", "theory"):
-        table.add_column(heading)
-    for heading in ("groups", "texts", "pairs", "values", "differ"):
-        table.add_column(heading, justify="right")
-    for place, summary in enumerate(summaries):
-        for name, figures in summary["theories"].items():
-            table.add_row(
-                *([others[place]] if any(others) else []),
+    rows = [
+        (
+            run,
+            (
                 str(summary["source"]),
                 name,
                 f"{summary['groups']:,}",
                 f"{summary['texts']:,}",
-                f"{figures['pairs']:,}",
-                f"{figures['measured']:,}",
-                number(figures["differ"], ",d") if figures["differ"] is not None else "-",
-            )
-    console.print(table)
+                f"{found['pairs']:,}",
+                f"{found['measured']:,}",
+                number(found["differ"], ",d") if found["differ"] is not None else "-",
+            ),
+        )
+        for run, summary in enumerate(summaries)
+        for name, found in summary["theories"].items()
+    ]
+    figures = ("groups", "texts", "pairs", "values", "differ")
+    console.print(table_of_runs(title, others, words=("source", "theory"), figures=figures, rows=rows))
     for summary in summaries:
         if summary["dry_run"]:
             console.print(_plan_line(summary), soft_wrap=True)

@@ -17,6 +17,7 @@ from .console import failure_lines as failure_lines
 from .console import number as number
 from .console import recorded as recorded
 from .console import screen as screen
+from .console import table_of_runs as table_of_runs
 from .draws import keyed_uniforms as keyed_uniforms
 from .draws import row_keys as row_keys
 from .draws import split_keys as split_keys

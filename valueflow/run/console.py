@@ -2,12 +2,15 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 _WIDTH_WITHOUT_TERMINAL = 140
 
@@ -55,6 +58,39 @@ def screen() -> Console:
         return recorder
     console = Console(markup=False, highlight=False)
     return console if console.is_terminal else Console(markup=False, highlight=False, width=_WIDTH_WITHOUT_TERMINAL)
+
+
+def table_of_runs(
+    title: str | None,
+    others: Sequence[str],
+    *,
+    words: Sequence[str],
+    figures: Sequence[str],
+    rows: Iterable[tuple[int, Sequence[str]]],
+) -> "Table":
+    """Lay out the runs of a sweep.
+
+    Parameters
+    ----------
+    title
+        Heading of the table.
+    others
+        For each run, the settings that differ from the others'; the first column where there are any.
+    words, figures
+        Headings of the columns to the left, and of those that are aligned to the right.
+    rows
+        Each with the number of its run, and a cell for every heading.
+    """
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for heading in (*(["settings"] if any(others) else []), *words):
+        table.add_column(heading)
+    for heading in figures:
+        table.add_column(heading, justify="right")
+    for run, cells in rows:
+        table.add_row(*([others[run]] if any(others) else []), *cells)
+    return table
 
 
 def number(value: float | None, form: str) -> str:

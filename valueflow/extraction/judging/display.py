@@ -6,7 +6,7 @@ from typing import Any
 from rich.table import Table
 
 from valueflow.judge import judge_words
-from valueflow.run import cost_lines, failure_lines, number, screen
+from valueflow.run import cost_lines, failure_lines, number, screen, table_of_runs
 
 _MOSTLY = 0.5
 """Share of probability on other words from which log-odds mean little."""
@@ -49,24 +49,20 @@ def show_judgings(summaries: Sequence[Mapping[str, Any]], title: str | None = No
         For each run, the settings that differ from the others'; a column where there are any.
     """
     console = screen()
-    table = Table(title=title, title_justify="left")
-    for heading in (*(["settings"] if any(others) else []), "theory", "judge"):
-        table.add_column(heading)
-    for heading in ("texts", "values", "with intensities", "failed", "texts/s"):
-        table.add_column(heading, justify="right")
-    for place, summary in enumerate(summaries):
-        with_line = sum(record["intensity"] is not None for record in summary["values"])
-        table.add_row(
-            *([others[place]] if any(others) else []),
+    rows = [
+        (
             summary["theory"],
             judge_words(summary["judge"]),
             f"{summary['texts']:,}",
             str(len(summary["values"])),
-            str(with_line),
+            str(sum(record["intensity"] is not None for record in summary["values"])),
             f"{summary['failed']:,}",
             f"{summary['texts_per_second']:,.0f}",
         )
-    console.print(table)
+        for summary in summaries
+    ]
+    figures = ("texts", "values", "with intensities", "failed", "texts/s")
+    console.print(table_of_runs(title, others, words=("theory", "judge"), figures=figures, rows=enumerate(rows)))
     for line in dict.fromkeys(line for summary in summaries for line in _lines(summary)):
         console.print(line, soft_wrap=True)
 
