@@ -1,14 +1,14 @@
 """A judge distilled into an encoder, on real anchors that neither has learned from: how good, and how fast.
 
     python benchmarks/distillation.py "llm=qwen2_5_coder_1_5b llm.dtype=float32"
-    python benchmarks/distillation.py llm=smollm2 --students minilm --texts 200
+    python benchmarks/distillation.py llm=smollm2 --students minilm --demo-texts 100 --real-texts 100
 
 The teacher is judge=logprob with the language model given. It is asked about the demo texts and about one half, by
-hash, of the real arguments and situations beside the checkout; no text of the anchors is among them. Each encoder
-learns from its answers as `train.py experiment=distill_demo` does. Then teacher, student, and the untrained encoder
-(the embedding judge, which learns from the other anchors) give each real anchor a utility on its own value. Figures are
-means over values of Spearman's correlation with the known intensities, with the standard error over values. Texts per
-second are those of one value, measured on texts that nothing has seen before, with all caches off.
+hash, of the real arguments and situations beside the checkout; no text of the published anchors is among them. Each
+encoder learns from its answers as `train.py experiment=distill_demo` does. Then teacher, student, and the untrained
+encoder (the embedding judge, which learns from the other anchors) give each real anchor a utility on its own value.
+Figures are means over values of Spearman's correlation with the known intensities, with the standard error over values.
+Texts per second are those of one value, measured on texts that nothing has seen before, with all caches off.
 """
 
 import argparse
@@ -46,7 +46,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("teacher", nargs="?", default="llm=qwen2_5_coder_1_5b", help="settings of judge=logprob")
     parser.add_argument("--students", nargs="+", default=list(BARS), help="encoders: names or folders")
-    parser.add_argument("--texts", type=int, default=None, help="texts learned from, at most")
+    parser.add_argument("--demo-texts", type=int, default=None, help="packaged texts learned from, at most")
+    parser.add_argument("--real-texts", type=int, default=None, help="arguments and situations learned from, at most")
     parser.add_argument("--values-per-text", type=int, default=4, help="values asked about for each text")
     parser.add_argument("--timed", type=int, default=32, help="texts that the teacher is timed on")
     parser.add_argument("--epochs", type=int, default=8, help="passes over the texts")
@@ -68,7 +69,7 @@ def main() -> int:
     rates = {"teacher": _texts_per_second(uncached, options.timed)}
     _print("teacher", correlations["teacher"], rates["teacher"])
     release()
-    texts = _training_texts(vidb, options.texts)
+    texts = _training_texts(vidb, options.demo_texts, options.real_texts)
     options.work.mkdir(parents=True, exist_ok=True)
     file = options.work / "texts.csv"
     texts.to_csv(file, index=False)
@@ -129,7 +130,7 @@ def main() -> int:
     return 1 if missed else 0
 
 
-def _training_texts(vidb: Vidb, most: int | None) -> pd.DataFrame:
+def _training_texts(vidb: Vidb, most_of_demo: int | None, most_real: int | None) -> pd.DataFrame:
     """Return texts to learn from, each with the value that its source names, if it does: the training half."""
     values = values_of(None)
     demo = load_texts(["demo"], values)
@@ -145,9 +146,12 @@ def _training_texts(vidb: Vidb, most: int | None) -> pd.DataFrame:
     situations = [entry["situation"] for entry in read_json(SITUATIONS, "situations")]
     real = np.unique(np.array([*arguments, *situations], dtype=object))
     half = pd.DataFrame({"text": real[parts_of(real, 0.25, 0) == TRAINING], "theory": "", "value": ""})
-    table = pd.concat([packaged, half])
+    table = pd.concat([_some(packaged, most_of_demo), _some(half, most_real)])
     anchors = {text for anchors in vidb.anchors for text in anchors.texts}
-    table = table[~table["text"].isin(anchors)].drop_duplicates("text")
+    return table[~table["text"].isin(anchors)].drop_duplicates("text")
+
+
+def _some(table: pd.DataFrame, most: int | None) -> pd.DataFrame:
     return table if most is None else table.sample(min(most, len(table)), random_state=0)
 
 

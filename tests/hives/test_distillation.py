@@ -227,16 +227,14 @@ def words(texts: list[str]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("world_size", [1, 2])
 def test_an_epoch_has_every_pair_once(world_size: int) -> None:
-    n, definitions = 11, [f"definition {number}" for number in range(6)]
+    n, stances = 11, [(f"for {number}", f"against {number}") for number in range(6)]
     texts = some_texts(n)
     pairs = draw_pairs(texts, 2, 0)
     pairs = replace(pairs, utility=np.arange(len(pairs)) / 7)
     batches = TextBatches(n, 4, seed=5)
     assert len(batches) == 3
     processes = [
-        DistillationSteps(
-            texts.texts, definitions, pairs, batches, words, chunk_size=2, rank=rank, world_size=world_size
-        )
+        DistillationSteps(texts.texts, stances, pairs, batches, words, chunk_size=2, rank=rank, world_size=world_size)
         for rank in range(world_size)
     ]
     seen = []
@@ -251,10 +249,12 @@ def test_an_epoch_has_every_pair_once(world_size: int) -> None:
         assert isinstance(targets, PairTargets)
         whole = whole[: len(targets)]
         assert len(set(whole)) == len(whole)
-        for place, about, utility in zip(targets.text, targets.definition, targets.utility, strict=True):
-            seen.append((whole[place], whole[about], round(float(utility) * 7)))
+        for place, supports, opposes, utility in zip(
+            targets.text, targets.supports, targets.opposes, targets.utility, strict=True
+        ):
+            seen.append((whole[place], (whole[supports], whole[opposes]), round(float(utility) * 7)))
     wanted = [
-        (str(texts.texts[text]), definitions[value], number)
+        (str(texts.texts[text]), stances[value], number)
         for number, (text, value) in enumerate(zip(pairs.text, pairs.value, strict=True))
     ]
     assert sorted(seen) == sorted(wanted)
@@ -270,15 +270,23 @@ def test_the_loss_is_the_squared_error_of_the_head_that_is_exported() -> None:
     for part in objective.parameters():
         torch.nn.init.normal_(part)
     vectors = torch.nn.functional.normalize(torch.randn(7, 5), dim=1)
-    targets = PairTargets(7, torch.tensor([0, 0, 3]), torch.tensor([5, 6, 6]), torch.tensor([0.5, -1.0, 2.0]))
+    text, supports, opposes = [0, 0, 3], [5, 6, 6], [1, 2, 2]
+    utility = [0.5, -1.0, 2.0]
+    targets = PairTargets(7, *(torch.tensor(part) for part in (text, supports, opposes, utility)))
     head = head_of(objective)
     total = 0.0
-    for text, about, utility in zip(targets.text, targets.definition, targets.utility, strict=True):
-        said = head.utilities(vectors[text][None].numpy(), vectors[about][None].numpy())[0, 0]
-        total += (said - float(utility)) ** 2 / 3
+    for t, s, o, wanted in zip(text, supports, opposes, utility, strict=True):
+        said = head.utilities(*(vectors[place][None].numpy() for place in (t, s, o)))[0, 0]
+        total += (said - wanted) ** 2 / 3
     loss = objective(vectors, targets)["loss"].detach()
     assert float(loss) == pytest.approx(total, rel=1e-5)
-    assert float(DistillationObjective(5)(vectors, targets)["loss"].detach()) == pytest.approx((0.25 + 1 + 4) / 3)
+    # Before it has learned, it has the encoder's own opinion: how far a text is nearer to one stance than to the other.
+    untrained = DistillationObjective(5)(vectors, targets)["loss"].detach()
+    opinion = [
+        10 * float(vectors[t] @ (vectors[s] - vectors[o])) for t, s, o in zip(text, supports, opposes, strict=True)
+    ]
+    errors = [said - wanted for said, wanted in zip(opinion, utility, strict=True)]
+    assert float(untrained) == pytest.approx(sum(error**2 for error in errors) / 3, rel=1e-5)
 
 
 # ---- Trainings
@@ -327,7 +335,8 @@ def distilled(tiny: Path, material: Path, folder: Path, **more: Any) -> Distille
 def test_a_student_says_of_held_out_texts_what_its_teacher_says(
     freeze: bool, tiny: Path, material: Path, tmp_path: Path
 ) -> None:
-    found = distilled(tiny, material, tmp_path, **{"stage.freeze_encoder": freeze})
+    # The head alone needs more passes: the two stances on a value are near to one another.
+    found = distilled(tiny, material, tmp_path, **{"stage.freeze_encoder": freeze, "epochs": 60 if freeze else 20})
     summary = found.summary
     data = summary["data"]
     assert data["training"] + data["validation"] + data["held_out"] == data["texts"] == 108

@@ -53,14 +53,17 @@ def folder(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def expected(folder: Path, texts: list[str], definition: str) -> np.ndarray:
     """Compute utilities by the formula, number by number, from what the files hold."""
     arrays = load_file(folder / HEAD_FILE)
-    vectors, (about,) = embedded(folder, texts), embedded(folder, [definition])
+    vectors = embedded(folder, texts)
+    supports, opposes = embedded(
+        folder, [f"Somebody supports this. {definition}", f"Somebody opposes this. {definition}"]
+    )
     found = []
     for vector in vectors:
         total = float(arrays["offset"][0])
         for i in range(32):
             total += vector[i] * arrays["slope"][i]
             for j in range(32):
-                total += vector[i] * arrays["matrix"][i, j] * about[j]
+                total += vector[i] * arrays["matrix"][i, j] * (supports[j] - opposes[j])
         found.append(total)
     return np.array(found)
 
@@ -231,6 +234,8 @@ def test_damaged_heads_are_told_in_one_line(folder: Path, tmp_path: Path) -> Non
     assert CARD_FILE in told_of(own)
     (own / CARD_FILE).write_text("[1]")
     assert "its card is no object" in told_of(own)
+    (own / CARD_FILE).write_text('{"format": 1}')
+    assert "it is of another version of ValueFlow" in told_of(own)
     (own / CARD_FILE).unlink()
     assert CARD_FILE in told_of(own)
 

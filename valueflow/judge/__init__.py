@@ -3,7 +3,7 @@
 from valueflow.judge.answers import MAX_ITEMS_IN_GRAMMAR, MAX_ITEMS_IN_SCHEMA, permutation_constraint
 from valueflow.judge.by_encoder import embedding_judge
 from valueflow.judge.cost import Cost, cost_of, cost_of_conversations
-from valueflow.judge.definitions import definition_text
+from valueflow.judge.definitions import definition_text, stance_texts
 from valueflow.judge.distilled import DistilledJudge
 from valueflow.judge.embedding import EmbeddingJudge
 from valueflow.judge.llm import LLMJudge
@@ -55,6 +55,7 @@ __all__ = [
     "permutation_constraint",
     "plain_lines",
     "read_ranking",
+    "stance_texts",
     "summed_report",
     "text_keys",
 ]

@@ -1,4 +1,4 @@
-"""What a value means, in the words that sentence encoders embed."""
+"""What a value means, and what it is to support or oppose it, in the words that sentence encoders embed."""
 
 from valueflow.theory import Theory, known_theories
 
@@ -17,3 +17,12 @@ def definition_text(theory: str, value: str, asked: Theory) -> str:
         if known.name == theory and value in known.nodes:
             return f"{known.nodes[value].label}: {known.nodes[value].definition}"
     return value.replace("_", " ").replace("-", " ")
+
+
+def stance_texts(theory: str, value: str, asked: Theory) -> tuple[str, str]:
+    """Return two texts on a value: that somebody supports it, and that somebody opposes it; see `definition_text`.
+
+    Much of what the value is about cancels in the difference of their embeddings.
+    """
+    meaning = definition_text(theory, value, asked)
+    return f"Somebody supports this. {meaning}", f"Somebody opposes this. {meaning}"

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from valueflow.encoder import PROBE, SentenceEncoder, load_model
 from valueflow.judge.by_utility import rank_by_utility
-from valueflow.judge.definitions import definition_text
+from valueflow.judge.definitions import stance_texts
 from valueflow.judge.embedding import check_encoder
 from valueflow.judge.protocol import Criterion, Progress
 from valueflow.judge.utilities import TextUtilities
@@ -111,7 +111,7 @@ class DistilledJudge:
         advance: Callable[[Sequence[str]], None],
     ) -> TextUtilities:
         encoder, head = _loaded(self.encoder, head_digest(self.encoder))
-        definition = encoder.encode([definition_text(theory, value, asked)], batch_size=self.batch_size)
+        supports, opposes = encoder.encode(stance_texts(theory, value, asked), batch_size=self.batch_size)
         distinct = list(dict.fromkeys(texts))
         # Sorted, so that what the encoder sees at once does not depend on the order of the rows.
         order = sorted(range(len(distinct)), key=distinct.__getitem__)
@@ -120,7 +120,7 @@ class DistilledJudge:
             places = order[start : start + _TEXTS_PER_STEP]
             step = [distinct[place] for place in places]
             vectors = encoder.encode(step, batch_size=self.batch_size)
-            utility[places] = head.utilities(vectors, definition)[:, 0].round(_DIGITS)
+            utility[places] = head.utilities(vectors, supports[None], opposes[None])[:, 0].round(_DIGITS)
             advance(step)
         return TextUtilities(
             theory,

@@ -1,4 +1,4 @@
-"""A distilled head: what a judge would say of a text on a value, from the embeddings of the text and the definition.
+"""A distilled head: what a judge would say of a text on a value, from the embeddings of the text and of both stances.
 
 It lies in the folder of the encoder that it was trained with (`train.py stage=distill`): arrays as safetensors, and a
 card in JSON that says whose answers were learned, from which texts.
@@ -24,12 +24,15 @@ _LEAST_COSINE = 0.99
 
 _KEY_SEED = 0
 
+_FORMAT = 2
+"""Of the arrays and what they are multiplied with: heads of format 1 took the embedding of a definition."""
+
 FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class UtilityHead:
-    """u(t, d) = t'(A d + a) + c for embeddings t of a text and d of a definition, both of length 1.
+    """u(t, s, o) = t'(A (s - o) + a) + c for embeddings of length 1: of a text, and of a value's two `stance_texts`.
 
     Attributes
     ----------
@@ -50,9 +53,10 @@ class UtilityHead:
     learned: npt.NDArray[np.uint64]
     card: Mapping[str, Any]
 
-    def utilities(self, texts: npt.ArrayLike, definitions: npt.ArrayLike) -> FloatArray:
-        """Return the utilities (N, V) of N texts on V values, from embeddings (N, D) and (V, D)."""
-        directions = np.asarray(definitions, dtype=np.float64) @ self.matrix.T + self.slope
+    def utilities(self, texts: npt.ArrayLike, supports: npt.ArrayLike, opposes: npt.ArrayLike) -> FloatArray:
+        """Return the utilities (N, V) of N texts on V values, from embeddings (N, D), (V, D) and (V, D)."""
+        stances = np.asarray(supports, dtype=np.float64) - np.asarray(opposes, dtype=np.float64)
+        directions = stances @ self.matrix.T + self.slope
         return np.asarray(np.asarray(texts, dtype=np.float64) @ directions.T + self.offset)
 
     def has_learned(self, texts: Sequence[str]) -> npt.NDArray[np.bool_]:
@@ -72,7 +76,7 @@ class UtilityHead:
         }
         with replacing(folder / HEAD_FILE) as temporary:
             save_file(arrays, temporary)
-        write_json(self.card, folder / CARD_FILE)
+        write_json({"format": _FORMAT, **self.card}, folder / CARD_FILE)
 
     def check_encoder(self, probe: npt.ArrayLike, name: str) -> None:
         """Stop where an encoder embeds the probe (D,) otherwise than the one that the head was trained with.
@@ -132,6 +136,8 @@ def read_head(encoder: str) -> UtilityHead:
     learned = arrays.get("learned", np.empty(0))
     if learned.dtype != np.uint64 or not isinstance(card, dict):
         raise _damaged(encoder, "it lacks the keys of its texts, or its card is no object")
+    if card.pop("format", None) != _FORMAT:
+        raise _damaged(encoder, "it is of another version of ValueFlow")
     matrix, slope, probe = (arrays[name].astype(np.float64) for name in ("matrix", "slope", "probe"))
     return UtilityHead(matrix, slope, float(arrays["offset"][0]), probe, learned, card)
 

@@ -8,14 +8,16 @@ from typing import Any
 from valueflow.hives.distillation.texts import LearnedValue
 from valueflow.run import number, plain, versions
 
-FORMULA = "u(t, d) = t'(A d + a) + c; t, d: embeddings of length 1 of a text and of 'label: definition'"
+FORMULA = (
+    "u(t, s, o) = t'(A (s - o) + a) + c; t, s, o: embeddings of length 1 of a text, and of texts that say that "
+    "somebody supports or opposes 'label: definition'"
+)
 
 
 def head_card(summary: Mapping[str, Any], values: Iterable[LearnedValue], digest: str) -> dict[str, Any]:
     """Return the card of a head: formula, teacher (with the digests of its prompts), values, texts, versions."""
     data = summary["data"]
     return {
-        "format": 1,
         "formula": FORMULA,
         "unit": "standard deviations of the teacher's utilities on a value",
         "teacher": summary["teacher"],

@@ -13,7 +13,7 @@ from valueflow.encoder import PROBE
 from valueflow.hives.distillation.objective import DistillationObjective
 from valueflow.hives.distillation.pairs import Pairs
 from valueflow.hives.distillation.settings import DistillSettings
-from valueflow.hives.distillation.steps import DistillationSteps, HeldOutPairs, TextBatches
+from valueflow.hives.distillation.steps import DistillationSteps, HeldOutPairs, TextBatches, flat
 from valueflow.hives.training import Fit, HivesModule, fingerprint, make_steps, steps_of
 from valueflow.judge import UtilityHead
 
@@ -21,7 +21,7 @@ from valueflow.judge import UtilityHead
 def fit_student(
     encoder: SentenceTransformer,
     texts: npt.NDArray[np.object_],
-    definitions: Sequence[str],
+    stances: Sequence[tuple[str, str]],
     learned: Pairs,
     watched: Pairs | None,
     settings: DistillSettings,
@@ -37,8 +37,8 @@ def fit_student(
     ----------
     encoder
         What is trained, or only read where `stage.freeze_encoder` is set.
-    texts, definitions
-        (N,) texts and V definitions that the pairs' numbers mean.
+    texts, stances
+        (N,) texts and V pairs of what is embedded of a value, that the pairs' numbers mean.
     learned, watched
         What is learned, and what decides which weights are the best (None: the last are kept); utilities in standard
         deviations.
@@ -66,11 +66,11 @@ def fit_student(
     held_numbers, held_pairs = np.empty(0, dtype=np.int64), pairs[np.empty(0, dtype=np.int64)]
     if watched is not None:
         held_numbers, held_pairs = watched.renumbered()
-        held_out_texts = [*texts[held_numbers], *definitions]
-        held_out = HeldOutPairs(len(held_numbers), len(definitions), held_pairs, lambda: head_of(objective))
+        held_out_texts = [*texts[held_numbers], *flat(stances)]
+        held_out = HeldOutPairs(len(held_numbers), len(stances), held_pairs, lambda: head_of(objective))
     mark = fingerprint(
         settings,
-        [*texts[numbers], *definitions, *texts[held_numbers]],
+        [*texts[numbers], *flat(stances), *texts[held_numbers]],
         [part for own in (pairs, held_pairs) for part in (own.text, own.value, own.utility)],
     )
     module = HivesModule(
@@ -90,7 +90,7 @@ def fit_student(
         steps=steps,
         mark=mark,
         training=lambda share: DistillationSteps(
-            texts[numbers], definitions, pairs, batches, encoder.preprocess, chunk_size=settings.chunk_size, **share
+            texts[numbers], stances, pairs, batches, encoder.preprocess, chunk_size=settings.chunk_size, **share
         ),
         held_out=held_out_texts,
         decisive=None if held_out is None else held_out.decisive,

@@ -76,7 +76,7 @@ def distill_judge(settings: DistillSettings, run: Run) -> DistilledEncoder:
                 *(f"{loaded.other_values:,}", f"{loaded.rows:,}"),
             )
         asked = draw_pairs(loaded, settings.stage.values_per_text, settings.seed)
-    texts, definitions = loaded.texts, [value.definition for value in values]
+    texts, stances = loaded.texts, [value.stances for value in values]
     with timings.stage("teacher"), _asking(settings, "asking the teacher", len(asked)) as progress:
         taught = ask(settings.teacher, asked, texts, values, vidb, progress)
     # A language model and a training need not fit into memory together.
@@ -99,7 +99,7 @@ def distill_judge(settings: DistillSettings, run: Run) -> DistilledEncoder:
         head, result = fit_student(
             encoder,
             texts,
-            definitions,
+            stances,
             learned,
             watched,
             settings,
@@ -111,7 +111,7 @@ def distill_judge(settings: DistillSettings, run: Run) -> DistilledEncoder:
     measured = None
     if held is not None and result.is_main:
         with timings.stage("measure"):
-            student = _said(head, encoder, held, texts, definitions, on_gpu=settings.trainer.may_use_gpu)
+            student = _said(head, encoder, held, texts, stances, on_gpu=settings.trainer.may_use_gpu)
             numbers, numbered = held.renumbered()
             measured = agreement(
                 np.stack([untrained[0], student]),
@@ -246,26 +246,25 @@ def _said(
     encoder: "SentenceTransformer",
     pairs: Pairs,
     texts: npt.NDArray[np.object_],
-    definitions: Sequence[str],
+    stances: Sequence[tuple[str, str]],
     *,
     on_gpu: bool,
 ) -> FloatArray:
     """Return the student's utilities (P,) of pairs."""
     import torch
 
-    from valueflow.hives.distillation.steps import utilities_of
+    from valueflow.hives.distillation.steps import flat, utilities_of
 
     numbers, renumbered = pairs.renumbered()
     vectors = encoder.encode(
-        [*texts[numbers], *definitions],
+        [*texts[numbers], *flat(stances)],
         batch_size=_TEXTS_AT_ONCE,
         normalize_embeddings=True,
         convert_to_numpy=True,
         show_progress_bar=False,
         device="cuda" if on_gpu and torch.cuda.is_available() else "cpu",
     )
-    n = len(numbers)
-    return utilities_of(head, vectors[:n], vectors[n:], renumbered)
+    return utilities_of(head, vectors, len(numbers), renumbered)
 
 
 def _means(measured: Agreement) -> dict[str, dict[str, float]]:

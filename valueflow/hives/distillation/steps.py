@@ -1,4 +1,4 @@
-"""Batches of distillation: texts with the definitions of the values that the teacher was asked about."""
+"""Batches of distillation: texts with both stances on the values that the teacher was asked about."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -45,8 +45,8 @@ class DistillationSteps(Dataset[TrainingBatch]):
 
     Parameters
     ----------
-    texts, definitions
-        N texts that are learned from, and V definitions.
+    texts, stances
+        N texts that are learned from, and V pairs of what encoders embed of a value.
     pairs
         What is learned, utilities in standard deviations; every text has a pair.
     batches
@@ -62,7 +62,7 @@ class DistillationSteps(Dataset[TrainingBatch]):
     def __init__(
         self,
         texts: npt.NDArray[np.object_],
-        definitions: Sequence[str],
+        stances: Sequence[tuple[str, str]],
         pairs: Pairs,
         batches: TextBatches,
         tokenize: Tokenize,
@@ -71,8 +71,8 @@ class DistillationSteps(Dataset[TrainingBatch]):
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        self._texts = np.array([*texts, *definitions], dtype=object)
-        self._first_definition = len(texts)
+        self._texts = np.array([*texts, *flat(stances)], dtype=object)
+        self._n_values = len(stances)
         self._pairs = pairs
         self._starts = np.searchsorted(pairs.text, np.arange(len(texts) + 1))
         self._batches = batches
@@ -87,8 +87,9 @@ class DistillationSteps(Dataset[TrainingBatch]):
         # The pairs of a text lie side by side: from its start, 0, 1, 2, ...
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         pairs = self._pairs[np.repeat(self._starts[rows], counts) + within]
-        values, definition = np.unique(pairs.value, return_inverse=True)
-        batch = np.concatenate([rows, self._first_definition + values])
+        values, value = np.unique(pairs.value, return_inverse=True)
+        supports = len(self._texts) - 2 * self._n_values + values
+        batch = np.concatenate([rows, supports, supports + self._n_values])
         return TrainingBatch(
             in_chunks(
                 self._texts[own_share(batch, self._rank, self._world_size)].tolist(), self._chunk_size, self._tokenize
@@ -96,7 +97,8 @@ class DistillationSteps(Dataset[TrainingBatch]):
             PairTargets(
                 len(batch),
                 text=torch.from_numpy(np.repeat(np.arange(len(rows)), counts)),
-                definition=torch.from_numpy(len(rows) + definition),
+                supports=torch.from_numpy(len(rows) + value),
+                opposes=torch.from_numpy(len(rows) + len(values) + value),
                 utility=torch.from_numpy(pairs.utility.astype(np.float32)),
             ),
             step,
@@ -104,7 +106,7 @@ class DistillationSteps(Dataset[TrainingBatch]):
 
 
 class HeldOutPairs:
-    """Held-out texts, and the definitions of all values behind them, as a training measures them.
+    """Held-out texts, and the stances on all values behind them, as a training measures them.
 
     Parameters
     ----------
@@ -124,7 +126,7 @@ class HeldOutPairs:
         self._head = head
 
     def __len__(self) -> int:
-        return self._n_texts + self._n_values
+        return self._n_texts + 2 * self._n_values
 
     def metrics(self, vectors: npt.NDArray[np.float32]) -> Mapping[str, float | None]:
         """Return the correlation (Pearson's) of student and teacher over all pairs, and the mean squared error.
@@ -132,13 +134,19 @@ class HeldOutPairs:
         A head that gives all pairs the same utility has a correlation of 0.
         """
         head = self._head()
-        said = utilities_of(head, vectors[: self._n_texts], vectors[self._n_texts :], self._pairs)
+        said = utilities_of(head, vectors, self._n_texts, self._pairs)
         return {CORRELATION: _correlation(said, self._pairs.utility), "loss": _squared_error(said, self._pairs.utility)}
 
 
-def utilities_of(head: UtilityHead, texts: npt.ArrayLike, definitions: npt.ArrayLike, pairs: Pairs) -> FloatArray:
-    """Return a head's utilities (P,) of pairs, from embeddings (N, D) of texts and (V, D) of definitions."""
-    return head.utilities(texts, definitions)[pairs.text, pairs.value]
+def flat(stances: Sequence[tuple[str, str]]) -> list[str]:
+    """Return the V texts that support the values, then the V texts that oppose them."""
+    return [text for side in zip(*stances, strict=True) for text in side]
+
+
+def utilities_of(head: UtilityHead, vectors: npt.NDArray[np.floating], n_texts: int, pairs: Pairs) -> FloatArray:
+    """Return a head's utilities (P,) of pairs, from embeddings (N + 2 V, D) of N texts and then of `flat` stances."""
+    supports, opposes = np.split(vectors[n_texts:], 2)
+    return head.utilities(vectors[:n_texts], supports, opposes)[pairs.text, pairs.value]
 
 
 def _correlation(x: FloatArray, y: FloatArray) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from valueflow.judge import definition_text
+from valueflow.judge import stance_texts
 from valueflow.responses import RESPONSES_FILE, load_responses
 from valueflow.run import HUGGING_FACE, InputError, as_texts, files_named, nearest, read_table, text_column
 from valueflow.theory import Theory, find_theory, known_theories
@@ -34,9 +34,9 @@ class LearnedValue:
         return f"{self.theory.name}/{self.value}"
 
     @property
-    def definition(self) -> str:
-        """What encoders embed of it."""
-        return definition_text(self.theory.name, self.value, self.theory)
+    def stances(self) -> tuple[str, str]:
+        """What encoders embed of it: that somebody supports it, and that somebody opposes it."""
+        return stance_texts(self.theory.name, self.value, self.theory)
 
 
 @dataclass(frozen=True, eq=False)
