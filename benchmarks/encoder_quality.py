@@ -110,7 +110,7 @@ def _on_anchors(folder: Path) -> Path:
         # The defaults: what the demo has instead is for texts of one side.
         "stage.direction_penalty": 1.0,
         "start_share": 0.0,
-        "optimiser.learning_rate": 2e-5,
+        "optimizer.learning_rate": 2e-5,
     }
     result = train(
         experiment="train_demo",
@@ -132,7 +132,7 @@ def _on_packaged_anchors(folder: Path) -> Path:
         "data.train": ["demo"],
         "stage.direction_penalty": 1.0,
         "start_share": 0.5,
-        "optimiser.learning_rate": 5e-5,
+        "optimizer.learning_rate": 5e-5,
     }
     result = train(
         experiment="train_demo", max_steps=40, validate_every=20, output_dir=trained, progress=False, **settings

@@ -1,7 +1,7 @@
 """What the framework costs in training, and what padding to the batch alone saves.
 
 A training of MiniLM on the ValueEval arguments by `fit`, against a bare PyTorch loop that is fed the same tensors: the
-same chunks, loss, clipping, optimiser and schedule, without Lightning, checkpoints, logging or tokenising. And against
+same chunks, loss, clipping, optimizer and schedule, without Lightning, checkpoints, logging or tokenizing. And against
 the same bare loop with every text padded to 256 tokens. All three in one process, in turns.
 """
 
@@ -104,19 +104,19 @@ def _bare(settings: TrainSettings, table: TrainingTable, steps: range, *, padded
     if padded:
         inputs = [_padded(batch, encoder) for batch in inputs]
     objective = build_objective(settings)
-    # Its embedding is a plain function of encoder and chunks, and its optimiser of the settings.
-    module = HivesModule(encoder, objective, settings.optimiser, steps=len(inputs))
-    optimiser = module.configure_optimizers()["optimizer"]
-    schedule = get_scheduler("cosine", optimiser, num_warmup_steps=0, num_training_steps=len(inputs))
+    # Its embedding is a plain function of encoder and chunks, and its optimizer of the settings.
+    module = HivesModule(encoder, objective, settings.optimizer, steps=len(inputs))
+    optimizer = module.configure_optimizers()["optimizer"]
+    schedule = get_scheduler("cosine", optimizer, num_warmup_steps=0, num_training_steps=len(inputs))
     encoder.train()
     start = 0.0
     for number, batch in enumerate(inputs):
         if number == 1:  # the first warms up
             start = time.perf_counter()
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         objective(module.embed(batch.chunks), batch.labels)["loss"].backward()
         torch.nn.utils.clip_grad_norm_(encoder.parameters(), 1.0)
-        optimiser.step()
+        optimizer.step()
         schedule.step()
     return sum(len(batch.labels) for batch in inputs[1:]) / (time.perf_counter() - start)
 

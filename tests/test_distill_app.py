@@ -50,7 +50,7 @@ def small(tiny: Path, work: Path, *more: str) -> tuple[str, ...]:
         "stage.values_per_text=5",
         "stage.batch_size=16",
         "stage.head_learning_rate=1e-2",
-        "optimiser.learning_rate=3e-3",
+        "optimizer.learning_rate=3e-3",
         "epochs=8",
         "validate_every=10",
         *more,

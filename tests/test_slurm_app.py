@@ -142,7 +142,7 @@ def test_two_tasks_of_slurm_train_as_one_process(slurm: dict[str, str], table_fi
             ROOT / "train.py",
             *("backbone=any", f"backbone.model={tiny}", f"data.train={table_file}", "data.held_out=0.3"),
             *("stage.batch_size=24", "stage.anchors_per_batch=4", "stage.positives_per_anchor=2"),
-            *("stage.members_per_id=2", "progress=false", "optimiser.learning_rate=1e-4", "max_steps=4"),
+            *("stage.members_per_id=2", "progress=false", "optimizer.learning_rate=1e-4", "max_steps=4"),
             *("validate_every=2", *own),
             folder=tmp_path,
             env=environment(tmp_path / "cache", OMP_NUM_THREADS="1", PYTHONPATH=str(ROOT), **slurm),

@@ -47,7 +47,7 @@ def small(tiny: Path, table_file: Path, *more: str) -> tuple[str, ...]:
         "stage.positives_per_anchor=2",
         "stage.members_per_id=2",
     )
-    course = ("progress=false", "optimiser.learning_rate=3e-3", "max_steps=12", "epochs=5", "validate_every=4")
+    course = ("progress=false", "optimizer.learning_rate=3e-3", "max_steps=12", "epochs=5", "validate_every=4")
     return (*model, *batch, *course, *more)
 
 

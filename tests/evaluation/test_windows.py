@@ -1,4 +1,4 @@
-"""Windows: draws that depend on the response alone, and prompt orders without a favoured place."""
+"""Windows: draws that depend on the response alone, and prompt orders without a favored place."""
 
 import numpy as np
 import pandas as pd

@@ -53,7 +53,7 @@ def main(encoder_folder: str, table_file: str, devices: str, out: str) -> None:
     )
     table = load_table([table_file])
     encoder = load_backbone(settings.backbone)
-    module = HivesModule(encoder, build_objective(settings), settings.optimiser, steps=1)
+    module = HivesModule(encoder, build_objective(settings), settings.optimizer, steps=1)
     gradients = Gradients()
     trainer = build_trainer(
         settings.trainer,

@@ -92,7 +92,7 @@ def make(name: str, encoder_folder: str, table_file: str, folder: Path, devices:
             "train",
             {"backbone": "any", "backbone.model": encoder_folder, "data.train": table_file, "progress": False}
             | {"trainer.accelerator": "cpu", "trainer.devices": devices, "trainer.precision": "32-true"}
-            | {"trainer.workers": 0, "trainer.gradient_clip": CLIP, "optimiser.learning_rate": 1e-3}
+            | {"trainer.workers": 0, "trainer.gradient_clip": CLIP, "optimizer.learning_rate": 1e-3}
             | {"stage.batch_size": 23, "stage.anchors_per_batch": 4, "stage.positives_per_anchor": 2, "chunk_size": 5}
             | {"max_steps": STEPS, "validate_every": 2, **FITS[name]},
         )

@@ -318,7 +318,7 @@ def distilled(tiny: Path, material: Path, folder: Path, **more: Any) -> Distille
         "stage.vidb": str(material / "anchors.csv"),
         "stage.values_per_text": None,
         "stage.batch_size": 16,
-        "optimiser.learning_rate": 3e-3,
+        "optimizer.learning_rate": 3e-3,
         "stage.head_learning_rate": 1e-2,
         "epochs": 20,
         "validate_every": 10,

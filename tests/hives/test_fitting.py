@@ -38,7 +38,7 @@ def settings_of(tiny: Path, **more: Any) -> TrainSettings:
         "progress": False,
     }
     batch = {"stage.batch_size": 24, "stage.anchors_per_batch": 4, "stage.positives_per_anchor": 2, "chunk_size": 6}
-    course = {"optimiser.learning_rate": 3e-3, "max_steps": 30, "epochs": 5, "validate_every": 10}
+    course = {"optimizer.learning_rate": 3e-3, "max_steps": 30, "epochs": 5, "validate_every": 10}
     return TrainSettings.checked(compose_settings("train", {**given, **batch, **course, **more}))
 
 
@@ -102,7 +102,7 @@ def test_after_an_interruption_it_ends_the_same(
     with pytest.raises(ConnectionAbortedError):
         fit(load_backbone(settings.backbone), training, held, settings, folder=tmp_path / "broken")
     monkeypatch.undo()
-    others = settings_of(tiny, **{"optimiser.learning_rate": 1e-3})
+    others = settings_of(tiny, **{"optimizer.learning_rate": 1e-3})
     with pytest.raises(InputError, match=r"last\.ckpt is of a training with other settings or other data"):
         fit(load_backbone(settings.backbone), training, held, others, folder=tmp_path / "broken", resume=True)
     encoder = load_backbone(settings.backbone)
@@ -119,7 +119,7 @@ def test_it_goes_on_from_the_last_measurement_and_with_the_same_validation_texts
 ) -> None:
     training, held = split_texts(table)
     # Nothing changes, so the second measurement is no new best.
-    settings = settings_of(tiny, max_steps=6, validate_every=2, **{"optimiser.learning_rate": 1e-12})
+    settings = settings_of(tiny, max_steps=6, validate_every=2, **{"optimizer.learning_rate": 1e-12})
 
     def breaks(self: LossCurve, trainer: Any, *args: Any, **kwargs: Any) -> None:
         if trainer.global_step == 5:
@@ -152,7 +152,7 @@ def test_the_last_step_is_measured_whatever_the_interval(tiny: Path, table: Trai
 def test_the_best_of_measurements_at_every_step_is_kept(tiny: Path, table: TrainingTable, tmp_path: Path) -> None:
     training, held = split_texts(table)
     # So large a step spoils what the first ones have learned.
-    course = {"optimiser.learning_rate": 0.1, "optimiser.schedule": "constant_with_warmup"}
+    course = {"optimizer.learning_rate": 0.1, "optimizer.schedule": "constant_with_warmup"}
     settings = settings_of(tiny, max_steps=4, validate_every=1, **course)
     encoder = load_backbone(settings.backbone)
     result = fit(encoder, training, held, settings, folder=tmp_path)
@@ -185,7 +185,7 @@ def test_ids_that_cannot_be_drawn_are_not_told_as_texts(
 def test_weights_that_have_no_part_in_the_loss_stay_as_they_are(
     tiny: Path, table: TrainingTable, tmp_path: Path
 ) -> None:
-    settings = settings_of(tiny, max_steps=2, validate_every=2, **{"optimiser.weight_decay": 1.0})
+    settings = settings_of(tiny, max_steps=2, validate_every=2, **{"optimizer.weight_decay": 1.0})
     start, trained = (load_backbone(settings.backbone) for _ in range(2))
     fit(trained, *split_texts(table), settings, folder=tmp_path)
     weights = trained.state_dict()
@@ -221,7 +221,7 @@ def test_early_stopping_and_dropout(
         return original(self, features)
 
     monkeypatch.setattr(HivesModule, "_embed_chunk", noted)
-    settings = settings_of(tiny, patience=1, validate_every=5, **{"optimiser.learning_rate": 1e-12})
+    settings = settings_of(tiny, patience=1, validate_every=5, **{"optimizer.learning_rate": 1e-12})
     result = fit(load_backbone(settings.backbone), training, held, settings, folder=tmp_path)
     # Nothing changes, so the second measurement is no new best.
     assert result.stopped_early
@@ -243,7 +243,7 @@ def test_gradient_caching_changes_no_gradient(tiny: Path, table: TrainingTable) 
     settings = settings_of(tiny)
     encoder = load_backbone(settings.backbone)
     plain, cached = (
-        HivesModule(encoder, build_objective(settings), settings.optimiser, steps=1, gradient_caching=caching)
+        HivesModule(encoder, build_objective(settings), settings.optimizer, steps=1, gradient_caching=caching)
         for caching in (False, True)
     )
     expected = gradients(plain, settings, table)
@@ -274,7 +274,7 @@ def test_gradient_caching_keeps_no_activations_and_embeds_again_chunk_by_chunk(
     kept, order = {}, {}
     for caching in (False, True):
         module = HivesModule(
-            encoder, build_objective(settings), settings.optimiser, steps=1, gradient_caching=caching
+            encoder, build_objective(settings), settings.optimizer, steps=1, gradient_caching=caching
         ).train()
         steps.clear()
         numbers: list[int] = []
@@ -295,7 +295,7 @@ def test_gradient_caching_keeps_no_activations_and_embeds_again_chunk_by_chunk(
 def test_embeddings_are_the_encoders_own_in_any_chunks(tiny: Path, table: TrainingTable) -> None:
     settings = settings_of(tiny)
     encoder = load_backbone(settings.backbone)
-    module = HivesModule(encoder, build_objective(settings), settings.optimiser, steps=1).eval()
+    module = HivesModule(encoder, build_objective(settings), settings.optimizer, steps=1).eval()
     batches = build_batches(settings, table)
     expected = encoder.encode(table.texts[batches.batch(0, 0).rows].tolist(), normalize_embeddings=True)
     for size in (1, 7, 100):

@@ -23,9 +23,9 @@ def trained(tiny: Path, table_file: Path, folder: Path, **more: Any) -> TrainedE
 @pytest.mark.parametrize(
     ("course", "steps"),
     [
-        ({"optimiser.learning_rate": 3e-3}, 5),
+        ({"optimizer.learning_rate": 3e-3}, 5),
         # Nothing changes, so the second measurement is the last.
-        ({"optimiser.learning_rate": 1e-12, "patience": 1, "validate_every": 1}, 2),
+        ({"optimizer.learning_rate": 1e-12, "patience": 1, "validate_every": 1}, 2),
     ],
 )
 def test_an_interruption_after_the_last_step_costs_no_step(

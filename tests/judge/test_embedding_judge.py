@@ -158,7 +158,7 @@ def test_values_of_a_theory_of_ones_own_need_no_more_than_a_definition() -> None
 def test_seed_pairs_are_opposites_of_plain_length() -> None:
     path = Path(__file__).parents[2] / "valueflow" / "assets" / "seed_pairs.csv"
     lines = path.read_text(encoding="utf-8").splitlines()
-    assert lines[0] == "favourable,unfavourable"
+    assert lines[0] == "favorable,unfavorable"
     assert len(set(lines)) == len(lines) >= 41
 
 

@@ -68,7 +68,7 @@ def test_a_logger_hears_of_the_beginning_and_of_the_files_before_the_summary(wor
             "train.py",
             ["task=convert", "data.train=demo"],
             {"task", "data"},
-            {"stage", "backbone", "trainer", "optimiser", "loss", "epochs", "seed"},
+            {"stage", "backbone", "trainer", "optimizer", "loss", "epochs", "seed"},
         ),
     ],
 )

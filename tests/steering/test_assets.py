@@ -109,17 +109,17 @@ def test_survey_questions_list_their_options() -> None:
         assert last == "Answer:"
 
 
-def test_gold_distributions_are_distributions_with_one_favourite() -> None:
-    favourites = set()
+def test_gold_distributions_are_distributions_with_one_favorite() -> None:
+    favorites = set()
     for item in survey():
         gold = item["gold_distribution"]
         assert len(gold) == len(item["options"])
         assert min(gold) >= 0
         assert math.isclose(math.fsum(gold), 1, abs_tol=1e-9)
         assert gold.count(max(gold)) == 1
-        favourites.add(LETTERS[gold.index(max(gold))])
+        favorites.add(LETTERS[gold.index(max(gold))])
     # A model that always says A must not do well.
-    assert favourites >= set("ABCD")
+    assert favorites >= set("ABCD")
 
 
 # ---- Profiles

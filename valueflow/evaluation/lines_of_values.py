@@ -1,9 +1,11 @@
 """The lines of several values that turn utilities into intensities, for texts that come some at a time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
+import pandas as pd
 
 from valueflow.evaluation.anchor_utilities import FloatArray, ReadAnchors
 from valueflow.evaluation.judges import BOUNDS
@@ -29,22 +31,22 @@ class ValueLine:
     anchors
         How well the value's anchors are predicted, each left out.
     without
-        By text of every anchor: intercept and slope without it.
+        Intercept and slope without an anchor, indexed by the texts of all anchors.
     """
 
     intercept: float
     slope: float
     half_width: float
     anchors: LeftOut
-    without: Mapping[str, tuple[float, float]]
+    without: pd.DataFrame
 
     def at(self, texts: Sequence[str], utility: FloatArray) -> FloatArray:
         """Return the expected intensities (M,) of texts, within the scale; those of an anchor's text without it."""
+        anchor = self.without.index.get_indexer(pd.Index(texts, dtype=object))
+        is_anchor = anchor >= 0
+        intercept, slope = self.without.to_numpy()[anchor[is_anchor]].T
         found = self.intercept + self.slope * utility
-        for place, text in enumerate(texts):
-            if text in self.without:
-                intercept, slope = self.without[text]
-                found[place] = intercept + slope * utility[place]
+        found[is_anchor] = intercept + slope * utility[is_anchor]
         return np.asarray(np.clip(found, *BOUNDS))
 
 
@@ -101,8 +103,11 @@ def _line(predictor: Predictor, left_out: LeftOut) -> ValueLine:
         slope=line.slope,
         half_width=predictor.half_width(own),
         anchors=left_out,
-        without={
-            text: (float(intercept), float(slope))
-            for text, (intercept, slope) in zip(predictor.anchors.texts, line.without, strict=True)
-        },
+        without=_by_text(predictor.anchors.texts, line.without),
     )
+
+
+def _by_text(texts: npt.NDArray[np.object_], without: FloatArray) -> pd.DataFrame:
+    """Index intercepts and slopes (A, 2) by texts (A,); of one that is an anchor of several values the last counts."""
+    table = pd.DataFrame(np.asarray(without), index=pd.Index(texts, dtype=object), columns=["intercept", "slope"])
+    return table[~table.index.duplicated(keep="last")]

@@ -133,7 +133,7 @@ _OF_STAGE_2 = {f"stage.{key}" for key in ("id_temperature", "individual_weight",
 """What only stage=inter reads."""
 
 _OF_TRAINING = {
-    *("stage", "optimiser", "loss", "epochs", "max_steps", "validate_every", "patience"),
+    *("stage", "optimizer", "loss", "epochs", "max_steps", "validate_every", "patience"),
     *("chunk_size", "gradient_caching", "start_share", "push_to_hub"),
 }
 
@@ -146,7 +146,7 @@ class EncoderTraining(Settings, extra="ignore"):
 
     backbone: BackboneSettings
     trainer: TrainerSettings
-    optimiser: OptimizerSettings
+    optimizer: OptimizerSettings
     data: DataSettings
     model: str | None
     epochs: PositiveInt

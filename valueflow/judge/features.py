@@ -62,7 +62,7 @@ class FeatureMap:
     def __init__(self, encoder: SentenceEncoder, batch_size: int) -> None:
         self._encoder, self._batch_size = encoder, batch_size
         pairs = pd.read_csv(SEED_FILE, dtype=str, keep_default_na=False)
-        seeds = pairs["favourable"].tolist() + pairs["unfavourable"].tolist()
+        seeds = pairs["favorable"].tolist() + pairs["unfavorable"].tolist()
         self.seed_signs = np.repeat([1.0, -1.0], len(pairs))
         vectors, differences = self._read(seeds)
         self._centers = [difference.mean(axis=0) for difference in differences]

@@ -76,7 +76,7 @@ def fit_student(
     module = HivesModule(
         encoder,
         objective,
-        settings.optimiser,
+        settings.optimizer,
         steps=steps,
         objective_learning_rate=settings.stage.head_learning_rate,
         held_out=held_out,

@@ -174,7 +174,7 @@ def fit(
     module = HivesModule(
         encoder,
         build_objective(settings),
-        settings.optimiser,
+        settings.optimizer,
         steps=steps,
         held_out=held_out,
         gradient_caching=settings.gradient_caching,
