@@ -1,9 +1,10 @@
 """Whether training helps the judge: held-out anchors scored with a trained encoder and with the untrained one.
 
 The anchors of each value are parted into folds. For each fold MiniLM is trained (stage 1, a few small steps) on the
-anchors of the other folds, and once on the packaged anchors of four theories; with `--with-arguments` also as `make
+anchors of the other folds, and once on the packaged anchors of four theories; with `--trainings demo` as `make
 train-demo` trains it, in both stages on the ValueEval arguments and the anchors of the other folds, which takes ten
-minutes a fold. Then the embedding judge, fitted on the anchors of the
+minutes a fold. `--encoders` names folders that were trained elsewhere, on none of these anchors, such as those that
+`distillation.py` leaves; the head of a distilled one is ignored. Then the embedding judge, fitted on the anchors of the
 other folds alone, scores the anchors of the fold with each encoder and with the untrained one, in the same windows.
 Figures are means over all values of Spearman's correlation of scores and intensities. Each fold has encoders and a
 judge of its own, whose scales may differ: beside the correlation over all folds stands the one within folds. The
@@ -32,7 +33,10 @@ DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folds", type=int, default=2, help="into how many parts the anchors are cut")
-    parser.add_argument("--with-arguments", action="store_true", help="train as the demo does, too")
+    parser.add_argument(
+        "--trainings", nargs="*", default=["anchors", "packaged"], choices=list(TRAININGS), help="which are tried"
+    )
+    parser.add_argument("--encoders", nargs="*", default=[], help="folders of MiniLM trained elsewhere")
     parser.add_argument("--work", type=Path, default=Path("outputs/encoder_quality"), help="where encoders are kept")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/encoder_quality.json"))
     options = parser.parse_args()
@@ -51,13 +55,8 @@ def main() -> int:
         )
         for own in load_vidb(str(DATA / "vidb_sample"), load_theory("pvq")).anchors
     )
-    trainings: dict[str, Callable[[Path], Path]] = {
-        "trained on anchors": _on_anchors,
-        "trained on packaged anchors": _on_packaged_anchors,
-    }
-    if options.with_arguments:
-        # In this order: the second goes on from what the first has left in the folder.
-        trainings |= {"demo, stage 1": _demo_stage_1, "demo, both stages": _demo_stage_2}
+    trainings = {name: run for kind in options.trainings for name, run in TRAININGS[kind].items()}
+    trainings |= {folder: lambda _, folder=folder: Path(folder) for folder in options.encoders}
     found: dict[str, list[pd.DataFrame]] = {name: [] for name in ("untrained", *trainings)}
     for fold in range(options.folds):
         folder = options.work / f"fold_{fold}"
@@ -171,7 +170,7 @@ def _scored(test: pd.DataFrame, vidb: Path, encoder: str) -> pd.DataFrame:
             judge_check=False,
             m=10,
             progress=False,
-            **{"judge.encoder": encoder},
+            **{"judge.encoder": encoder, "judge.head": "anchors"},
         )
         scores = result.scores[f"{value}_score"].to_numpy()
         rows.append(own.assign(score=scores))
@@ -181,6 +180,15 @@ def _scored(test: pd.DataFrame, vidb: Path, encoder: str) -> pd.DataFrame:
 def _correlations(scored: pd.DataFrame) -> npt.NDArray[np.float64]:
     groups = scored.groupby(["theory", "value"])
     return np.array([spearmanr(own["score"], own["final_rating"]).statistic for _, own in groups])
+
+
+TRAININGS: dict[str, dict[str, Callable[[Path], Path]]] = {
+    "anchors": {"trained on anchors": _on_anchors},
+    "packaged": {"trained on packaged anchors": _on_packaged_anchors},
+    # In this order: the second goes on from what the first has left in the folder.
+    "demo": {"demo, stage 1": _demo_stage_1, "demo, both stages": _demo_stage_2},
+}
+"""The trainings of each kind, by name: from the folder of a fold to that of the encoder."""
 
 
 if __name__ == "__main__":
